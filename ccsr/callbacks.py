@@ -1,0 +1,235 @@
+"""What happens beside the training: averaging, checkpoints, progress."""
+
+import logging
+import math
+import signal
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any, cast
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.callbacks import Checkpoint, RichProgressBar, WeightAveraging
+from pytorch_lightning.trainer.states import TrainerFn
+from torch import Tensor, nn
+
+from ccsr import checkpoint
+from ccsr.model import CCSR
+from ccsr.module import SRModule
+
+LAST, BEST, FINAL = "last.ckpt", "best.safetensors", "model.safetensors"
+log = logging.getLogger(__name__)
+
+
+class Average(WeightAveraging):
+    """Exponential moving average of the weights, used in validation and for what is kept.
+
+    Args:
+        decay: per step; in the n-th step at most (1 + n) / (10 + n), so that short runs are
+            not dominated by their start.
+    """
+
+    def __init__(self, decay: float = 0.999) -> None:
+        def update(averaged: list[Tensor], current: list[Tensor], n: Tensor) -> None:
+            steps = float(n)
+            weight = 1 - min(decay, (1 + steps) / (10 + steps))
+            torch._foreach_lerp_(averaged, current, weight)
+
+        super().__init__(use_buffers=False, multi_avg_fn=torch.no_grad()(update))
+
+    @property
+    def network(self) -> CCSR:
+        """The averaged network."""
+        if self._average_model is None:
+            raise RuntimeError("expected a fitted average: call Trainer.fit first")
+        module = cast(SRModule, self._average_model.module)
+        return cast(CCSR, module.model)
+
+
+class Checkpoints(Checkpoint):
+    """Keeps ``last.ckpt`` to resume from, and ``best.safetensors`` by ``val/gain``.
+
+    ``last.ckpt`` is written every `minutes`, after each validation, at the end, and when the
+    process is asked to stop (SIGTERM, or a first Ctrl-C), always between two steps.
+
+    Args:
+        minutes: between two checkpoints.
+
+    Attributes:
+        best: the largest gain so far.
+        facts: what ``best.safetensors`` tells of its training, beside its progress.
+    """
+
+    def __init__(self, minutes: float = 5) -> None:
+        self.minutes = minutes
+        self.best = -math.inf
+        self.facts: dict[str, Any] = {}
+        self._saved_at = time.monotonic()
+        self._interrupted = False
+        self._previous: Any = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take over Ctrl-C: finish the step, save, stop; a second one stops at once."""
+        self._saved_at = time.monotonic()
+        try:
+            self._previous = signal.signal(signal.SIGINT, self._interrupt)
+        except ValueError:  # not in the main thread
+            self._previous = None
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self._interrupted:
+            raise KeyboardInterrupt
+        self._interrupted = True
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Write ``last.ckpt`` if it is time."""
+        batches = trainer.fit_loop.total_batch_idx + 1
+        if batches % trainer.accumulate_grad_batches:
+            return
+        stops = trainer.should_stop or trainer.received_sigterm or self._interrupted
+        ends = trainer.global_step >= trainer.max_steps
+        every = trainer.val_check_batch
+        validates = isinstance(every, int) and batches % every == 0  # and saves after that
+        late = time.monotonic() - self._saved_at >= 60 * self.minutes
+        if stops or ends or (late and not validates):
+            self._save(trainer)
+        if self._interrupted:
+            raise KeyboardInterrupt
+
+    def _save(self, trainer: Trainer) -> None:
+        trainer.save_checkpoint(Path(trainer.default_root_dir) / LAST)
+        self._saved_at = time.monotonic()
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write ``best.safetensors`` if the gain is the largest so far; then ``last.ckpt``."""
+        if trainer.sanity_checking:
+            return
+        gain = float(trainer.callback_metrics.get("val/gain", -math.inf))
+        if gain > self.best:
+            self.best = gain
+            if trainer.is_global_zero:
+                summary = {**self.facts, **progress_of(trainer)}
+                checkpoint.save(Path(trainer.default_root_dir) / BEST, average_of(trainer), summary)
+        if trainer.state.fn == TrainerFn.FITTING:
+            self._save(trainer)
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """Say how to go on."""
+        folder = Path(trainer.default_root_dir)
+        if (folder / LAST).exists():
+            log.info("stopped; to go on: ccsr train 'resume=%s'", folder)
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Give Ctrl-C back."""
+        if self._previous is not None:
+            signal.signal(signal.SIGINT, self._previous)
+            self._previous = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best gain so far."""
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore the best gain."""
+        self.best = state_dict["best"]
+
+
+def average_of(trainer: Trainer) -> CCSR:
+    """The averaged network, or the trained one if nothing averages."""
+    for callback in cast(list[Callback], getattr(trainer, "callbacks", [])):
+        if isinstance(callback, Average):
+            return callback.network
+    return cast(CCSR, cast(nn.Module, trainer.lightning_module.model))
+
+
+def progress_of(trainer: Trainer) -> dict[str, Any]:
+    """Steps and last validation, as an inference file tells them."""
+    return {"steps": trainer.global_step, "validation": validation_of(trainer.lightning_module)}
+
+
+def validation_of(module: LightningModule) -> dict[str, float]:
+    """The last validation's means, rounded to 0.001 dB."""
+    means = module.last_validation if isinstance(module, SRModule) else {}
+    return {name: round(mean, 3) for name, mean in means.items()}
+
+
+class Lines(Callback):
+    """Progress as plain lines, for files and pipes.
+
+    Args:
+        seconds: between two lines.
+    """
+
+    def __init__(self, seconds: float = 10) -> None:
+        self.seconds = seconds
+        self._start = self._last = 0.0
+        self._first_step = 0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock."""
+        self._start = self._last = time.monotonic()
+        self._first_step = trainer.global_step
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Write a line if it is time."""
+        now, step = time.monotonic(), trainer.global_step
+        if now - self._last < self.seconds and step < trainer.max_steps:
+            return
+        self._last = now
+        speed = (step - self._first_step) / max(now - self._start, 1e-9)
+        left = (trainer.max_steps - step) / speed if speed else math.inf
+        log.info(
+            "step %d/%d  loss %.5f  learning rate %.2e  %.2f it/s  %s left",
+            step,
+            trainer.max_steps,
+            cast(SRModule, pl_module).last_loss,
+            trainer.optimizers[0].param_groups[0]["lr"],
+            speed,
+            clock(left),
+        )
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write what the validation found."""
+        report_validation(trainer, pl_module)
+
+
+class Bar(RichProgressBar):
+    """Progress as a bar, for terminals."""
+
+    @property
+    def total_train_batches(self) -> int | float:
+        """Batches of the whole run: its only epoch has no end of its own."""
+        return self.trainer.max_steps * self.trainer.accumulate_grad_batches
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write what the validation found."""
+        super().on_validation_end(trainer, pl_module)
+        report_validation(trainer, pl_module)
+
+
+def report_validation(trainer: Trainer, module: LightningModule) -> None:
+    """Log one line: ours and bicubic per scale."""
+    means = validation_of(module)
+    if trainer.sanity_checking or not means:
+        return
+    pairs = [
+        f"{name.removeprefix('psnr_')} {mean:.2f} ({means['bicubic_' + name[5:]]:.2f})"
+        for name, mean in means.items()
+        if name.startswith("psnr_")
+    ]
+    log.info("validation, PSNR (bicubic): %s  gain %+.3f dB", "  ".join(pairs), means["gain"])
+
+
+def clock(seconds: float) -> str:
+    """A duration as ``h:mm:ss``."""
+    if not math.isfinite(seconds):
+        return "?"
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"

@@ -1,0 +1,64 @@
+"""What the machine has: processors, native bfloat16, free memory."""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+_MEMINFO = Path("/proc/meminfo")
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """The device called `name`: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+
+    Raises:
+        ValueError: if there is no such device here.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    if name == "cpu":
+        return torch.device("cpu")
+    if name == "mps":
+        if not torch.backends.mps.is_available():
+            raise ValueError("device mps is not available here: use auto or cpu")
+        return torch.device("mps")
+    match = re.fullmatch(r"cuda(?::(\d+))?", name)
+    if not match:
+        raise ValueError(f"device must be auto, cpu, cuda, cuda:N or mps, got {name!r}")
+    if int(match[1] or 0) >= torch.cuda.device_count():
+        raise ValueError(
+            f"device {name} is not available here, PyTorch sees {torch.cuda.device_count()} "
+            "CUDA devices: use auto or cpu"
+        )
+    return torch.device(name)
+
+
+def has_native_bfloat16(device: torch.device) -> bool:
+    """Whether `device` computes in bfloat16 itself; where it is emulated it is slower."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type == "cpu":
+        # torch 2.10 may lack the function; then the answer is the safe one
+        capabilities: Callable[[], Mapping[str, Any]]
+        capabilities = getattr(torch.cpu, "get_capabilities", dict)
+        return any(capabilities().get(name) for name in ("amx_bf16", "avx512_bf16"))
+    return False
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Bytes that can be allocated on `device`; None where the system does not say."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    if _MEMINFO.exists():  # "available" counts the page cache, which sysconf's figure does not
+        match = re.search(r"^MemAvailable:\s+(\d+) kB", _MEMINFO.read_text(), re.MULTILINE)
+        if match:
+            return int(match[1]) * 1024
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    except (AttributeError, ValueError, OSError):
+        return None

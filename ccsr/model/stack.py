@@ -1,0 +1,192 @@
+"""Stacks of CC layers: features on the low-resolution grid -> features on the target grid.
+
+All grids of a stack, the target and those on the way (`via`), are laid over the low-resolution
+image; `target.within(previous)` turns one into positions on the layer before.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from torch import Tensor, nn
+
+from ccsr.model.cc_layer import CCLayer, Plan
+from ccsr.model.kernels import FIELDS, Field
+from ccsr.model.registry import construct
+from ccsr.resample import Axis, ProjectedGrid, Size, neighbours, output_size
+
+
+class Stack(nn.Module):
+    """CC layers with pointwise layers between; a subclass chooses the layers and the route.
+
+    Attributes:
+        layers: the CC layers, first to last.
+        between: what follows each CC layer but the last, pointwise.
+        out_channels: channels on the target grid.
+    """
+
+    out_channels: int
+
+    def __init__(self, layers: Sequence[CCLayer], between: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+        self.between = nn.ModuleList([*between, nn.Identity()])
+        self.kernel_sizes = [layer.kernel_size for layer in layers]
+
+    def route(self, size: Size, grid: ProjectedGrid) -> tuple[ProjectedGrid, ...]:
+        """Grids between the input of `size` (h, w) and the target `grid`, one per inner layer."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor, grid: ProjectedGrid, via: Sequence[ProjectedGrid]) -> Tensor:
+        """(N, C, h, w) -> (N, out_channels, H, W), through the grids `via`."""
+        local = grid_to_grid((*via, grid))
+        for layer, pointwise, target in zip(self.layers, self.between, local, strict=True):
+            x = pointwise(layer(x, target))
+        return x
+
+    def window(
+        self, via: Sequence[ProjectedGrid], rows: Axis, columns: Axis
+    ) -> tuple[list[ProjectedGrid], tuple[int, int], tuple[int, int]]:
+        """What a window of the target needs: the windows of `via`, and input rows and columns.
+
+        The ranges of input pixels, start and stop, may reach beyond the image.
+        """
+        windows: list[ProjectedGrid] = []
+        first, *others = self.kernel_sizes
+        for grid, kernel_size in zip(reversed(via), reversed(others), strict=True):
+            rows = _needed(rows, grid.rows, kernel_size)
+            columns = _needed(columns, grid.columns, kernel_size)
+            windows.insert(0, ProjectedGrid(rows, columns))
+        return windows, reach(rows, first), reach(columns, first)
+
+
+def grid_to_grid(grids: Sequence[ProjectedGrid]) -> list[ProjectedGrid]:
+    """Each grid in the coordinates of the one before; the first stays over the input."""
+    return [grids[0], *(b.within(a) for a, b in pairwise(grids))]
+
+
+def reach(axis: Axis, kernel_size: int) -> tuple[int, int]:
+    """First and one past the last pixel that a kernel at these positions touches."""
+    ends = (axis.window(0, 1), axis.window(axis.size - 1, axis.size))
+    first, last = (neighbours(end, kernel_size).pixel for end in ends)
+    return int(first.min()), int(last.max()) + 1
+
+
+def _needed(axis: Axis, inner: Axis, kernel_size: int) -> Axis:
+    """The window of `inner` that `axis` reads."""
+    start, stop = reach(axis.within(inner), kernel_size)
+    start = min(max(start, 0), inner.size - 1)
+    return inner.window(start, max(min(stop, inner.size), start + 1))
+
+
+class Gradual(Stack):
+    """Several CC layers of factor s^(1/layers) each, GELU between: the paper's gradual stack.
+
+    Args:
+        in_channels: channels of the encoder's features.
+        field: the filters, `{name: ..., kernel_size: ..., **arguments}`.
+        channels: width after each CC layer.
+        layers: number of CC layers, at least 1.
+        plan: see :class:`ccsr.model.cc_layer.CCLayer`.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        field: Mapping[str, Any],
+        channels: int = 32,
+        layers: int = 2,
+        plan: Plan | None = None,
+    ) -> None:
+        if layers < 1:
+            raise ValueError(f"a stack needs at least 1 layer, got {layers}")
+        widths = [in_channels, *[channels] * layers]
+        super().__init__(
+            [CCLayer(a, b, build_field(field), plan=plan) for a, b in pairwise(widths)],
+            [nn.GELU() for _ in range(layers - 1)],
+        )
+        self.out_channels = channels
+
+    def route(self, size: Size, grid: ProjectedGrid) -> tuple[ProjectedGrid, ...]:
+        """Equal factors: layer l of L reaches the scale s^(l/L)."""
+        steps = len(self.layers)
+        grids = []
+        for step in range(1, steps):
+            vertical, horizontal = (s ** (step / steps) for s in grid.scale)
+            scale = vertical, horizontal
+            grids.append(ProjectedGrid.project(size, output_size(size, scale), scale, "centred"))
+        return tuple(grids)
+
+
+class Direct(Gradual):
+    """One CC layer from the low-resolution grid to the target.
+
+    Args:
+        in_channels: channels of the encoder's features.
+        field: the filters, `{name: ..., kernel_size: ..., **arguments}`.
+        channels: width on the target grid.
+        plan: see :class:`ccsr.model.cc_layer.CCLayer`.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        field: Mapping[str, Any],
+        channels: int = 32,
+        plan: Plan | None = None,
+    ) -> None:
+        super().__init__(in_channels, field, channels, layers=1, plan=plan)
+
+
+class Friendly(Stack):
+    """The heavy CC layer to a small multiple of the input grid, a three-channel one to the target.
+
+    On the friendly grid a CC layer has few phases and is one fast convolution; pointwise layers
+    work there; only the last, light layer meets the exact, awkward size.
+
+    Args:
+        in_channels: channels of the encoder's features.
+        field: the filters of the heavy layer, `{name: ..., kernel_size: ..., **arguments}`.
+        last_field: those of the last layer; None takes `field`.
+        channels: width on the friendly grid.
+        factor: the friendly grid's multiple of the input grid.
+        threshold: axes with a scale below this keep the input grid instead.
+    """
+
+    out_channels = 3
+
+    def __init__(
+        self,
+        in_channels: int,
+        field: Mapping[str, Any],
+        last_field: Mapping[str, Any] | None = None,
+        channels: int = 32,
+        factor: int = 2,
+        threshold: float = 1.5,
+    ) -> None:
+        if factor < 1:
+            raise ValueError(f"factor must be at least 1, got {factor}")
+        heavy = CCLayer(in_channels, channels, build_field(field))
+        last = CCLayer(channels, 3, build_field(last_field or field))
+        nn.init.zeros_(last.weight)
+        super().__init__(
+            [heavy, last], [nn.Sequential(nn.GELU(), nn.Conv2d(channels, channels, 1), nn.GELU())]
+        )
+        self.factor = factor
+        self.threshold = threshold
+
+    def route(self, size: Size, grid: ProjectedGrid) -> tuple[ProjectedGrid, ...]:
+        """The friendly grid."""
+        rows, columns = (
+            n * (self.factor if s >= self.threshold else 1)
+            for n, s in zip(size, grid.scale, strict=True)
+        )
+        return (ProjectedGrid.project(size, (rows, columns)),)
+
+
+def build_field(config: Mapping[str, Any]) -> Field:
+    """A kernel field from `{name: ..., kernel_size: ..., **arguments}`."""
+    return construct("kernel field", FIELDS, config)
+
+
+STACKS: dict[str, type[Stack]] = {"direct": Direct, "gradual": Gradual, "friendly": Friendly}

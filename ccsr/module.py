@@ -1,0 +1,147 @@
+"""The training task: loss, optimizer, schedule and validation of a network."""
+
+import math
+from collections import defaultdict
+from typing import Literal
+
+import torch
+from pytorch_lightning import LightningModule
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim.lr_scheduler import LambdaLR
+
+from ccsr.data import Batch
+from ccsr.resample import ProjectedGrid
+from ccsr.validation import Item, as_float, label, quantised, score
+
+Loss = Literal["l1", "charbonnier"]
+_CHARBONNIER_EPSILON = 1e-3
+
+
+class SRModule(LightningModule):
+    """Trains a network on pairs of patches.
+
+    Args:
+        model: called as `model(x, grid)`, see :class:`ccsr.model.CCSR`.
+        loss: ``l1``, or ``charbonnier``: sqrt(error^2 + 1e-6), smooth at zero.
+        learning_rate: of AdamW at the end of the warm-up; falls to zero as a cosine.
+        warmup: steps of linear warm-up, at most a tenth of all.
+        weight_decay: of AdamW.
+        betas: of AdamW.
+
+    Raises:
+        ValueError: for an unknown loss.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: Loss = "l1",
+        learning_rate: float = 5e-4,
+        warmup: int = 500,
+        weight_decay: float = 0.0,
+        betas: tuple[float, float] = (0.9, 0.99),
+    ) -> None:
+        super().__init__()
+        if loss not in ("l1", "charbonnier"):
+            raise ValueError(f"module.loss must be 'l1' or 'charbonnier', got {loss!r}")
+        betas = (float(betas[0]), float(betas[1]))
+        self.save_hyperparameters(ignore=["model"])
+        self.model = model.to(memory_format=torch.channels_last)
+        self.loss, self.learning_rate, self.warmup = loss, learning_rate, warmup
+        self.weight_decay, self.betas = weight_decay, betas
+        self.last_loss = math.nan
+        self.last_validation: dict[str, float] = {}
+        self.validated_at = -1
+        self._scores: defaultdict[str, list[float]] = defaultdict(list)
+
+    def forward(self, x: Tensor, grid: ProjectedGrid) -> Tensor:
+        """Read the image `x` (N, 3, h, w), uint8 or float in [0, 1], at `grid`; float32."""
+        x = as_float(x).contiguous(memory_format=torch.channels_last)
+        sr: Tensor = self.model(x, grid)
+        return sr.float()
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Loss of one batch.
+
+        Raises:
+            RuntimeError: if the loss is not finite.
+        """
+        lr, hr = batch
+        grid = ProjectedGrid.project((lr.shape[2], lr.shape[3]), (hr.shape[2], hr.shape[3]))
+        sr, hr = self(lr, grid), as_float(hr)
+        if self.loss == "l1":
+            loss = F.l1_loss(sr, hr)
+        else:
+            loss = (F.mse_loss(sr, hr, reduction="none") + _CHARBONNIER_EPSILON**2).sqrt().mean()
+        self.last_loss = float(loss.detach())
+        self._check_finite("loss", self.last_loss)
+        self.log("train/loss", self.last_loss)
+        self.log("train/learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"])
+        return loss
+
+    def _check_finite(self, what: str, value: float) -> None:
+        if not math.isfinite(value):
+            rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+            raise RuntimeError(
+                f"the {what} is not finite ({value}) at step {self.global_step}, learning rate "
+                f"{rate:.2g}: start again with a lower module.learning_rate, or go on from the "
+                "last checkpoint (resume=...) with a lower trainer.gradient_clip_val or "
+                "trainer.precision=32-true"
+            )
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip the norm, and stop before a gradient that is not finite reaches the weights."""
+        limit = math.inf if gradient_clip_val is None else float(gradient_clip_val)
+        norm = float(nn.utils.clip_grad_norm_(self.parameters(), limit))
+        self._check_finite("gradient", norm)
+        self.log("train/gradient_norm", norm)
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """AdamW; linear warm-up, then a cosine that ends at zero at `trainer.max_steps`."""
+        optimizer = torch.optim.AdamW(
+            self.parameters(),
+            lr=self.learning_rate,
+            betas=self.betas,
+            weight_decay=self.weight_decay,
+            foreach=True,
+        )
+        steps = self.trainer.max_steps
+        warmup = min(self.warmup, steps // 10)
+        schedule = LambdaLR(optimizer, lambda step: rate_factor(step, warmup, steps))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def validation_step(self, batch: Item, batch_idx: int) -> Tensor:
+        """The 8-bit result (1, 3, H, W); its PSNR and bicubic's are kept for the epoch's end."""
+        sr = quantised(self(batch.lr, batch.grid))
+        name = label(batch.scale)
+        self._scores[f"psnr_{name}"].append(score(sr, batch.hr, batch.scale))
+        self._scores[f"bicubic_{name}"].append(batch.bicubic)
+        return sr
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the mean per scale, and ``val/gain``: ours less bicubic, mean over the scales."""
+        means = {name: sum(values) / len(values) for name, values in self._scores.items()}
+        self._scores.clear()
+        gains = [
+            mean - means[name.replace("psnr_", "bicubic_")]
+            for name, mean in means.items()
+            if name.startswith("psnr_")
+        ]
+        means["gain"] = sum(gains) / len(gains)
+        self.last_validation, self.validated_at = means, self.global_step
+        self.log_dict({f"val/{name}": mean for name, mean in means.items()}, sync_dist=True)
+
+
+def rate_factor(step: int, warmup: int, steps: int) -> float:
+    """Factor on the learning rate at `step`: linear up to `warmup`, then a cosine to zero."""
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    progress = min(1.0, (step - warmup) / max(1, steps - warmup))
+    return 0.5 * (1 + math.cos(math.pi * progress))

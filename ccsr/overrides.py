@@ -1,0 +1,108 @@
+"""Overrides of the training configuration: what a person typed, understood or refused kindly."""
+
+import difflib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import ConfigCompositionException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from ccsr.resources import resource_dir
+
+CHANGEABLE = re.compile(
+    r"(trainer|logger|callbacks|data\.val)\b|data\.(root|subfolder|cache_mb|workers)$"
+)
+_PATH_KEYS = re.compile(r"(resume|(\w+\.)*root)=(?!\[)(.+)", re.DOTALL)
+
+
+def quoted(argument: str) -> str:
+    """`key=path` in a form that Hydra takes whatever characters the path has."""
+    match = _PATH_KEYS.fullmatch(argument)
+    if not match or match[3][0] in "'\"" or match[3] == "null" or "${" in match[3]:
+        return argument
+    value = re.sub(r"(\\*)'", r"\1\1\\'", match[3])
+    trailing = re.search(r"\\*$", value)
+    return f"{match[1]}='{value}{trailing[0] if trailing else ''}'"
+
+
+def resumed(folder: Path, arguments: Sequence[str]) -> DictConfig:
+    """The configuration of a run, with `key=value` arguments applied.
+
+    Only what leaves the course of the training as it was can be changed: `trainer`, `logger`,
+    `callbacks`, `data.val`, and where the data lies and how it is loaded. (With another
+    `trainer.max_steps` the rest of the learning rate's cosine changes too.)
+
+    Raises:
+        FileNotFoundError: if `folder` holds no run.
+        ValueError: for a key that does not exist or cannot change.
+    """
+    path = folder / "config.yaml"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"resume expects a run's folder with a config.yaml in it, got {str(folder)!r}"
+        )
+    cfg = OmegaConf.load(path)
+    known = keys(cfg)
+    OmegaConf.set_struct(cfg, True)
+    for argument in arguments:
+        key, equals, value = argument.partition("=")
+        if not equals:
+            raise ValueError(f"expected key=value beside resume=..., got {argument!r}")
+        if key not in known:
+            raise ValueError(f"the run has no key {key!r}{near(key, known)}")
+        if not CHANGEABLE.match(key):
+            raise ValueError(
+                f"{key!r} cannot change when a run is resumed, it would be another run: start a "
+                "new one without resume"
+            )
+        OmegaConf.update(cfg, key, OmegaConf.create(f"value: {value}").value)
+    return cfg if isinstance(cfg, DictConfig) else DictConfig({})
+
+
+def keys(cfg: Any, prefix: str = "") -> list[str]:
+    """Every dotted key of a configuration."""
+    found: list[str] = []
+    if isinstance(cfg, DictConfig):
+        for name in map(str, cfg):
+            found += [f"{prefix}{name}", *keys(cfg._get_node(name), f"{prefix}{name}.")]
+    return found
+
+
+def near(word: str, choices: Sequence[str]) -> str:
+    """``; did you mean 'a' or 'b'?``, or nothing if nothing is near."""
+    close = difflib.get_close_matches(word, choices, 3, 0.6)
+    tail = word.rpartition(".")[2]
+    close += [c for c in choices if c.rpartition(".")[2] == tail and c not in close][:2]
+    return f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
+
+
+def explain(error: Exception, arguments: Sequence[str]) -> str:
+    """One sentence for Hydra's refusal of `arguments`, with near names."""
+    text = str(error)
+    if match := re.search(r"Could not override '([^']+)'", text):
+        return f"there is no key {match[1]!r}{near(match[1], _composed_keys(arguments))}"
+    if match := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
+        group, choice = match[1], match[2]
+        choices = sorted(path.stem for path in (resource_dir("conf") / group).glob("*.yaml"))
+        hint = near(choice, choices)
+        return f"{group} has no choice {choice!r}{hint or ':'} choices: {', '.join(choices)}"
+    return text.strip().splitlines()[0] if text.strip() else type(error).__name__
+
+
+def _composed_keys(arguments: Sequence[str]) -> list[str]:
+    """The keys that exist with the group choices among `arguments`, and the groups."""
+    conf = resource_dir("conf")
+    groups = sorted(path.name for path in conf.iterdir() if path.is_dir())
+    chosen = [a for a in arguments if a.partition("=")[0] in groups and "," not in a]
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(conf), version_base="1.3"):
+        try:
+            cfg = compose("train", overrides=chosen)
+        except (ConfigCompositionException, OmegaConfBaseException):
+            cfg = compose("train")
+    return [*groups, *keys(cfg)]

@@ -1,0 +1,284 @@
+"""Where output pixels look into the input, and resizing with fixed kernels.
+
+Geometry first: an :class:`Axis` says at which input position each output index sits, a
+:class:`ProjectedGrid` is one axis per dimension, and :func:`neighbours` lists the input
+pixels that a kernel centred there covers. Everything that resamples in this package, fixed
+kernels here and learned ones in :mod:`ccsr.model.cc_layer`, reads these same positions.
+
+Positions are in input pixels, pixel centres at integers, computed in float64.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+Anchor = Literal["centred", "ratio", "topleft"]
+Kernel = Literal["cubic", "lanczos"]
+Scale = float | tuple[float, float]
+Size = tuple[int, int]
+
+
+def as_pair(scale: Scale) -> tuple[float, float]:
+    """Return `scale` as (vertical, horizontal).
+
+    Raises:
+        ValueError: if a factor is not positive and finite.
+    """
+    vertical, horizontal = scale if isinstance(scale, tuple) else (scale, scale)
+    for factor in (vertical, horizontal):
+        if not (math.isfinite(factor) and factor > 0):
+            raise ValueError(f"scale must be positive and finite, got {factor}")
+    return float(vertical), float(horizontal)
+
+
+def output_size(size: Size, scale: Scale) -> Size:
+    """Size (H, W) of an image of `size` (h, w) after scaling: nearest, halves up, at least 1."""
+    rows, columns = (
+        max(1, math.floor(n * s + 0.5)) for n, s in zip(size, as_pair(scale), strict=True)
+    )
+    return rows, columns
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Positions of `size` consecutive output indices along one axis of the input.
+
+    Output index `o` sits at input position `origin + (first + o) / scale`.
+
+    Attributes:
+        size: number of output indices.
+        scale: output pixels per input pixel.
+        origin: input position of the output index 0 of the whole image.
+        first: index in the whole image of this axis' index 0 (see :meth:`window`).
+    """
+
+    size: int
+    scale: float
+    origin: float
+    first: int = 0
+
+    @classmethod
+    def project(
+        cls, input_size: int, output_size: int, scale: float | None = None, anchor: Anchor = "ratio"
+    ) -> "Axis":
+        """Lay `output_size` indices over `input_size` pixels; see :class:`ProjectedGrid`."""
+        if input_size < 1 or output_size < 1:
+            raise ValueError(
+                f"sizes must be at least 1, got input {input_size} and output {output_size}"
+            )
+        if anchor == "ratio":
+            scale = output_size / input_size
+        elif scale is None:
+            raise ValueError(f"anchor {anchor!r} needs a scale, got None: pass scale=output/input")
+        scale = as_pair(scale)[0]
+        if anchor == "centred":
+            origin = (input_size - 1) / 2 - (output_size - 1) / (2 * scale)
+        elif anchor in ("ratio", "topleft"):
+            origin = 0.5 / scale - 0.5
+        else:
+            raise ValueError(f"anchor must be 'centred', 'ratio' or 'topleft', got {anchor!r}")
+        return cls(output_size, scale, origin)
+
+    @property
+    def stretch(self) -> float:
+        """Factor on offsets before a kernel sees them: `scale` when reducing, else 1."""
+        return min(self.scale, 1.0)
+
+    def positions(self) -> Tensor:
+        """Input positions, float64 of shape (size,)."""
+        index = torch.arange(self.first, self.first + self.size, dtype=torch.float64)
+        return self.origin + index / self.scale
+
+    def window(self, start: int, stop: int) -> "Axis":
+        """Indices `start` to `stop` (exclusive) of this axis, at unchanged positions."""
+        if not 0 <= start < stop <= self.size:
+            raise ValueError(f"window must lie within 0..{self.size}, got {start}..{stop}")
+        return replace(self, size=stop - start, first=self.first + start)
+
+    def shifted(self, by: int) -> "Axis":
+        """The same positions counted from input pixel `by`: for an input cropped there."""
+        return replace(self, origin=self.origin - by)
+
+    def within(self, inner: "Axis") -> "Axis":
+        """These positions in index units of `inner`, another axis over the same input."""
+        return replace(
+            self,
+            scale=self.scale / inner.scale,
+            origin=(self.origin - inner.origin) * inner.scale - inner.first,
+        )
+
+    def period(self, limit: int) -> tuple[int, int] | None:
+        """(p, q) if every p outputs advance by q input pixels, exact to 1e-6 pixels; p <= limit."""
+        step = Fraction(1 / self.scale).limit_denominator(limit)
+        drift = abs(float(step) - 1 / self.scale) * self.size
+        return (step.denominator, step.numerator) if step > 0 and drift < 1e-6 else None
+
+
+@dataclass(frozen=True)
+class ProjectedGrid:
+    """An output grid laid over an input: one :class:`Axis` for rows, one for columns."""
+
+    rows: Axis
+    columns: Axis
+
+    @classmethod
+    def project(
+        cls,
+        input_size: Size,
+        output_size: Size,
+        scale: Scale | None = None,
+        anchor: Anchor = "ratio",
+    ) -> "ProjectedGrid":
+        """Lay an output of `output_size` (H, W) over an input of `input_size` (h, w).
+
+        The anchors differ only where `output_size != scale * input_size`:
+
+        - ``ratio``: scale is redefined as out/in, so both images cover the same area (Pillow,
+          LIIF). `scale` is ignored.
+        - ``centred``: exact scale, image centres coincide (Shocher et al. 2020, section 3).
+        - ``topleft``: exact scale, top-left corners coincide (MATLAB's ``imresize`` by scale).
+
+        Raises:
+            ValueError: for sizes below 1, a scale that is not positive, or a missing scale.
+        """
+        pair = (None, None) if scale is None else as_pair(scale)
+        rows, columns = (
+            Axis.project(*sizes, anchor)
+            for sizes in zip(input_size, output_size, pair, strict=True)
+        )
+        return cls(rows, columns)
+
+    @property
+    def size(self) -> Size:
+        """(H, W) of the output."""
+        return self.rows.size, self.columns.size
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """(vertical, horizontal) output pixels per input pixel."""
+        return self.rows.scale, self.columns.scale
+
+    def window(self, rows: slice, columns: slice) -> "ProjectedGrid":
+        """The part of the grid at `rows` and `columns`, at exactly the positions of the whole."""
+        return ProjectedGrid(
+            self.rows.window(*rows.indices(self.rows.size)[:2]),
+            self.columns.window(*columns.indices(self.columns.size)[:2]),
+        )
+
+    def shifted(self, top: int, left: int) -> "ProjectedGrid":
+        """The same grid over an input that was cropped by `top` rows and `left` columns."""
+        return ProjectedGrid(self.rows.shifted(top), self.columns.shifted(left))
+
+    def within(self, inner: "ProjectedGrid") -> "ProjectedGrid":
+        """The same grid laid over the output of `inner`, another grid over the same input."""
+        return ProjectedGrid(self.rows.within(inner.rows), self.columns.within(inner.columns))
+
+
+class Neighbours(NamedTuple):
+    """Input pixels under a kernel, per output index.
+
+    Attributes:
+        pixel: (size, taps) int64, may lie outside the input: clamp it (borders replicate).
+        offset: (size, taps) float64, pixel minus position, in input pixels, times
+            `axis.stretch`: what a kernel is evaluated at, within +-kernel_size/2.
+    """
+
+    pixel: Tensor
+    offset: Tensor
+
+
+def neighbours(axis: Axis, kernel_size: int) -> Neighbours:
+    """The `kernel_size` nearest pixels of each position; `kernel_size / scale` when reducing.
+
+    All rows list the same number of taps. Those beyond the support have offsets beyond
+    `kernel_size / 2`, where every kernel of this package is zero.
+    """
+    position = axis.positions()
+    taps = math.ceil(kernel_size / axis.stretch - 1e-9)
+    first = torch.floor(position - kernel_size / (2 * axis.stretch)).long() + 1
+    pixel = first[:, None] + torch.arange(taps)
+    return Neighbours(pixel, (pixel - position[:, None]) * axis.stretch)
+
+
+def cubic(offset: Tensor) -> Tensor:
+    """Keys' cubic convolution kernel with a = -0.5, support 4."""
+    x = offset.abs()
+    inner = (1.5 * x - 2.5) * x * x + 1
+    outer = ((-0.5 * x + 2.5) * x - 4) * x + 2
+    return torch.where(x <= 1, inner, torch.where(x < 2, outer, torch.zeros_like(x)))
+
+
+def lanczos(offset: Tensor) -> Tensor:
+    """Lanczos kernel with three lobes, support 6."""
+    return torch.where(offset.abs() < 3, torch.sinc(offset) * torch.sinc(offset / 3), 0.0)
+
+
+_KERNELS: dict[Kernel, tuple[Callable[[Tensor], Tensor], int]] = {
+    "cubic": (cubic, 4),
+    "lanczos": (lanczos, 6),
+}
+
+
+def normalised_weights(axis: Axis, kernel: Kernel = "cubic") -> tuple[Tensor, Tensor]:
+    """Indices and weights (each (size, taps)) of a fixed kernel; weights sum to 1 per output."""
+    function, kernel_size = _KERNELS[kernel]
+    index, offset = neighbours(axis, kernel_size)
+    weight = function(offset)
+    return index, weight / weight.sum(1, keepdim=True)
+
+
+def resize(x: Tensor, grid: ProjectedGrid, kernel: Kernel = "cubic") -> Tensor:
+    """Resample `x` at `grid` with a fixed kernel: antialiased where it reduces, borders replicated.
+
+    Args:
+        x: (..., h, w), floating point, any range.
+        grid: where to read.
+        kernel: ``cubic`` (a = -0.5, as MATLAB and Pillow) or ``lanczos`` (three lobes).
+
+    Returns:
+        (..., H, W) of the same dtype; overshoots are kept, nothing is clamped or rounded.
+    """
+    x = _resize_rows(x, grid.rows, kernel)
+    return _resize_rows(x.mT, grid.columns, kernel).mT
+
+
+def reduce_uint8(image: Tensor, grid: ProjectedGrid) -> Tensor:
+    """Bicubic as MATLAB's ``imresize`` does it on 8-bit images, to the last bit.
+
+    Rows first, then columns; the result is rounded (halves up) and clipped to 8 bit after
+    *each* pass; a = -0.5, antialiased, borders replicated.
+
+    Args:
+        image: uint8 (..., h, w).
+        grid: where to read; MATLAB's by-scale convention is the anchor ``topleft``.
+
+    Returns:
+        uint8 (..., H, W).
+
+    Raises:
+        TypeError: if `image` is not uint8.
+    """
+    if image.dtype != torch.uint8:
+        raise TypeError(f"expected a uint8 image, got {image.dtype}: use resize() for floats")
+    rows = _round_uint8(_resize_rows(image.double(), grid.rows, "cubic"))
+    return _round_uint8(_resize_rows(rows.mT, grid.columns, "cubic").mT).to(torch.uint8)
+
+
+def _round_uint8(x: Tensor) -> Tensor:
+    return (x + 0.5).floor_().clamp_(0, 255)
+
+
+def _resize_rows(x: Tensor, axis: Axis, kernel: Kernel) -> Tensor:
+    """Resample dimension -2, one tap at a time: memory stays at that of the result."""
+    index, weight = normalised_weights(axis, kernel)
+    index = index.clamp_(0, x.shape[-2] - 1).to(x.device)
+    weight = weight.to(x)
+    y = x.new_zeros(*x.shape[:-2], axis.size, x.shape[-1])
+    for tap in range(index.shape[1]):
+        y = y.addcmul(x.index_select(-2, index[:, tap]), weight[:, tap, None])
+    return y

@@ -1,0 +1,76 @@
+"""Computing a large output window by window, in pieces that fit into memory."""
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import torch
+
+from ccsr.resample import Size
+
+Window = tuple[slice, slice]
+
+SMALLEST_TILE = 16
+_OUT_OF_MEMORY = ("out of memory", "allocate memory", "create a memory", "not enough memory")
+
+
+def for_each_window(
+    size: Size,
+    tile: int,
+    compute: Callable[[slice, slice], None],
+    progress: Callable[[float], None],
+) -> None:
+    """Call `compute(rows, columns)` on windows that together cover an output of `size`.
+
+    Args:
+        size: (H, W).
+        tile: longest side of a window; halved, down to `SMALLEST_TILE`, when memory runs out.
+        compute: may be called again for a part of a window whose call ran out of memory.
+        progress: called with the share that is done, up to 1.
+
+    Raises:
+        RuntimeError: if the memory does not suffice for the smallest windows.
+    """
+    done = 0
+    pending: list[Window] = [(slice(0, size[0]), slice(0, size[1]))]
+    while pending:
+        rows, columns = pending.pop()
+        longest = max(_length(rows), _length(columns))
+        if longest > tile:
+            pending.extend(reversed(_split(rows, columns, tile)))
+            continue
+        try:
+            compute(rows, columns)
+        except (RuntimeError, MemoryError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            if longest <= SMALLEST_TILE:
+                raise RuntimeError(
+                    f"out of memory even in pieces of {longest} pixels: close other programs "
+                    "or use another device"
+                ) from error
+            tile = max(SMALLEST_TILE, longest // 2)
+            pending.append((rows, columns))
+            continue
+        done += _length(rows) * _length(columns)
+        progress(done / (size[0] * size[1]))
+
+
+def _split(rows: slice, columns: slice, tile: int) -> list[Window]:
+    """Windows of nearly equal size, at most `tile` a side, in reading order."""
+    return [(r, c) for r in _cut(rows, tile) for c in _cut(columns, tile)]
+
+
+def _cut(part: slice, tile: int) -> list[slice]:
+    pieces = -(-_length(part) // tile)
+    ends = [part.start + _length(part) * i // pieces for i in range(pieces + 1)]
+    return [slice(a, b) for a, b in pairwise(ends)]
+
+
+def _length(part: slice) -> int:
+    return int(part.stop - part.start)
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return any(phrase in str(error).lower() for phrase in _OUT_OF_MEMORY)

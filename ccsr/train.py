@@ -1,0 +1,248 @@
+"""`ccsr train`: compose a configuration, train, leave one folder with everything in it."""
+
+import logging
+import math
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any, cast
+
+import hydra
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.utils import instantiate
+from lightning_fabric.plugins import TorchCheckpointIO
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pytorch_lightning import Callback, Trainer, seed_everything
+from pytorch_lightning.utilities.exceptions import SIGTERMException
+
+from ccsr import checkpoint
+from ccsr.callbacks import (
+    FINAL,
+    LAST,
+    Bar,
+    Checkpoints,
+    Lines,
+    average_of,
+    progress_of,
+)
+from ccsr.data import PhotoData
+from ccsr.files import replacing
+from ccsr.loggers import build_loggers, log_to
+from ccsr.module import SRModule
+from ccsr.overrides import explain, quoted, resumed
+from ccsr.resources import resource_dir
+
+CONFIG = "config.yaml"
+log = logging.getLogger("ccsr")
+
+
+def train(cfg: DictConfig, folder: Path, resume: bool = False) -> dict[str, float]:
+    """Train as `cfg` says.
+
+    Args:
+        cfg: `conf/train.yaml`, composed.
+        folder: of the run; everything that is written lies in it.
+        resume: go on from the folder's last checkpoint.
+
+    Returns:
+        The last validation: mean PSNR per scale, ours and bicubic's, and the ``gain`` in dB.
+
+    Raises:
+        ValueError, OSError: for settings or data that cannot be trained with.
+        RuntimeError: if the loss is not finite.
+    """
+    config = plain(cfg)
+    last = folder / LAST
+    if last.exists() and not resume:
+        raise ValueError(f"{folder} already holds a run: choose another, or resume={folder}")
+    steps = config["trainer"]["max_steps"]
+    if steps < 1:
+        raise ValueError(f"trainer.max_steps must be at least 1, got {steps}")
+    folder.mkdir(parents=True, exist_ok=True)
+    log_to(folder / "train.log")
+    (folder / CONFIG).write_text(OmegaConf.to_yaml(OmegaConf.create(config)), encoding="utf-8")
+    seed_everything(config["seed"], verbose=False)
+    step = step_of(last)
+    if resume:
+        log.info("going on at step %d of %d", step, steps)
+
+    data: PhotoData = instantiate(config["data"])
+    module: SRModule = instantiate(config["module"], model=instantiate(config["model"]))
+    trainer = build_trainer(config, folder, step)
+    parameters = sum(p.numel() for p in module.parameters())
+    log.info("%d parameters, %s, run folder %s", parameters, trainer.precision, folder)
+    try:
+        trainer.fit(module, data, ckpt_path=last if step else None, weights_only=True)
+    except SystemExit as stop:
+        if trainer.interrupted and not isinstance(stop, SIGTERMException):
+            raise KeyboardInterrupt from stop
+        raise
+    return finish(trainer, module, data, config)
+
+
+def finish(
+    trainer: Trainer, module: SRModule, data: PhotoData, config: Mapping[str, Any]
+) -> dict[str, float]:
+    """Validate the averaged network once more if needed, and write the inference file."""
+    if module.validated_at != trainer.global_step:
+        trainer.validate(module, datamodule=data, verbose=False)
+    path = Path(trainer.default_root_dir) / FINAL
+    if trainer.is_global_zero:
+        checkpoint.save(path, average_of(trainer), {**facts(config), **progress_of(trainer)})
+        log.info("wrote %s", path)
+    return module.last_validation
+
+
+def facts(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What an inference file tells of its training: settings, and no path of this machine."""
+    data = config["data"]
+    roots = [data["root"]] if isinstance(data["root"], str) else data["root"] or ["samples"]
+    keys = ("patch", "batch_size", "reduction", "scales")
+    return {
+        "data": [Path(root).name for root in roots],
+        **{key: data[key] for key in keys},
+        "seed": config["seed"],
+        "max_steps": config["trainer"]["max_steps"],
+        "module": {k: v for k, v in config["module"].items() if k != "_target_"},
+    }
+
+
+class AtomicIO(TorchCheckpointIO):
+    """Lightning's checkpoint files, written beside their place and renamed.
+
+    Lightning itself moves them there from the system's temporary folder, which on another file
+    system is a copy that a kill can cut short.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
+        """Write `checkpoint` to `path`, whole or not at all."""
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with replacing(Path(path)) as temporary:
+            torch.save(checkpoint, temporary)
+
+
+def build_trainer(config: Mapping[str, Any], folder: Path, step: int) -> Trainer:
+    """The trainer of the configuration, with everything that this project adds to it."""
+    options = dict(config["trainer"])
+    callbacks: list[Callback] = [instantiate(each) for each in config["callbacks"].values()]
+    for callback in callbacks:
+        if isinstance(callback, Checkpoints):
+            callback.facts = facts(config)
+    terminal = sys.stderr.isatty() and sys.stdout.isatty()
+    if terminal:
+        callbacks = [c for c in callbacks if not isinstance(c, Lines)] + [Bar()]
+    options["val_check_interval"] *= options["accumulate_grad_batches"]
+    return cast(
+        Trainer,
+        instantiate(
+            options,
+            precision=resolve_precision(options["precision"], options["accelerator"]),
+            callbacks=callbacks,
+            logger=build_loggers(config["logger"], folder, step),
+            plugins=[AtomicIO()],
+            default_root_dir=str(folder),
+            max_epochs=-1,
+            check_val_every_n_epoch=None,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            enable_model_summary=False,
+            enable_progress_bar=terminal,
+            _convert_="all",
+        ),
+    )
+
+
+def resolve_precision(name: str, accelerator: str = "auto") -> str:
+    """Lightning's name of a precision; `auto` takes bfloat16 where the device computes in it."""
+    if name != "auto":
+        return name
+    if accelerator != "cpu" and torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(False) else "32-true"
+    if accelerator != "cpu" and torch.backends.mps.is_available():
+        return "32-true"
+    cpu = torch.cpu.get_capabilities()
+    fast = cpu.get("amx_bf16") or cpu.get("avx512_bf16") or cpu.get("bf16")
+    return "bf16-mixed" if fast else "32-true"
+
+
+def step_of(last: Path) -> int:
+    """The step that a training checkpoint holds; 0 if there is no such file.
+
+    Raises:
+        ValueError: if the file is damaged.
+    """
+    if not last.exists():
+        return 0
+    try:
+        return int(torch.load(last, weights_only=True, mmap=True)["global_step"])
+    except (RuntimeError, UnpicklingError, KeyError, EOFError) as error:
+        raise ValueError(f"{last} is damaged and cannot be resumed from: {error}") from error
+
+
+def plain(cfg: DictConfig) -> dict[str, Any]:
+    """The configuration as plain values: interpolations resolved, data roots absolute."""
+    config = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True))
+    config.pop("hydra", None)
+    for holder in (config["data"], config["data"]["val"]):
+        root = holder["root"]
+        if isinstance(root, str):
+            holder["root"] = str(Path(root).absolute())
+        elif root is not None:
+            holder["root"] = [str(Path(each).absolute()) for each in root]
+    return config
+
+
+def main() -> None:
+    """`ccsr train`: Hydra's command line, or a resumed run."""
+    arguments = [a for a in sys.argv[1:] if a != "--debug"]
+    debug = "--debug" in sys.argv
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us, and we write the sentence
+    try:
+        _run(arguments)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except SIGTERMException:
+        sys.exit(143)
+    except (HydraException, OmegaConfBaseException) as error:
+        if debug:
+            raise
+        sys.exit(f"ccsr: error: {explain(error, arguments)}")
+    except (ValueError, OSError, RuntimeError) as error:
+        if debug:
+            raise
+        sys.exit(f"ccsr: error: {error}")
+
+
+def _run(arguments: Sequence[str]) -> None:
+    """A resumed run if the arguments say so, else Hydra's; the first failure of its jobs."""
+    folders = [a.partition("=")[2].strip("'\"") for a in arguments if a.startswith("resume=")]
+    if folders:
+        rest = [a for a in arguments if not a.startswith("resume=")]
+        train(resumed(Path(folders[-1]), rest), Path(folders[-1]), resume=True)
+        return
+    failures: list[Exception] = []
+
+    def job(cfg: DictConfig) -> float:
+        try:
+            return train(cfg, Path(HydraConfig.get().runtime.output_dir))["gain"]
+        except (ValueError, OSError, RuntimeError, OmegaConfBaseException) as error:
+            failures.append(error)  # the other jobs of a sweep go on
+            log.error("%s", error)
+            return math.nan
+
+    sys.argv[1:] = [quoted(a) for a in arguments]
+    conf = str(resource_dir("conf"))
+    hydra.main(version_base="1.3", config_path=conf, config_name="train")(job)()
+    if failures:
+        raise failures[0]
+
+
+if __name__ == "__main__":
+    main()

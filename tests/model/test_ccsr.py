@@ -1,0 +1,150 @@
+"""The whole network: presets, exact windows, and what a name may construct."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from ccsr.model import build
+from ccsr.resample import ProjectedGrid, output_size, resize
+
+PRESETS = Path(__file__).parents[2] / "conf" / "model"
+NAMES = sorted(path.stem for path in PRESETS.glob("*.yaml"))
+TINY = {
+    "encoder": {"name": "light", "channels": 8, "blocks": 1},
+    "decoder": {"name": "pointwise", "hidden": 8},
+}
+FIELD = {"name": "fourier", "kernel_size": 3, "basis": 4}
+STACKS = [
+    {"name": "direct", "channels": 6, "field": FIELD},
+    {"name": "gradual", "channels": 6, "layers": 3, "field": FIELD | {"kernel_size": 4}},
+    {"name": "friendly", "channels": 6, "field": FIELD},
+    {"name": "friendly", "channels": 6, "factor": 3, "field": FIELD | {"name": "mlp"}},
+]
+
+
+def preset(name):
+    config = yaml.safe_load((PRESETS / f"{name}.yaml").read_text())
+    assert config.pop("_target_") == "ccsr.model.build"
+    return config
+
+
+def randomised(config):
+    """A network whose residual is not zero."""
+    torch.manual_seed(0)
+    model = build(**config).eval()
+    for parameter in model.parameters():
+        if parameter.dim() > 1 and not parameter.any():
+            torch.nn.init.normal_(parameter, std=0.1)
+    return model
+
+
+def grid_for(size, scale, anchor="centred"):
+    return ProjectedGrid.project(size, output_size(size, scale), scale, anchor)
+
+
+@pytest.mark.parametrize(("name", "most"), [("light", 250_000), ("base", 1_300_000)])
+def test_presets_keep_their_size(name, most):
+    assert sum(p.numel() for p in build(**preset(name)).parameters()) <= most
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_new_network_equals_bicubic(name):
+    model = build(**preset(name))
+    x = torch.rand(1, 3, 9, 7)
+    grid = grid_for((9, 7), (2.37, 0.5))
+    with torch.no_grad():
+        torch.testing.assert_close(model(x, grid), resize(x, grid))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_architecture_rebuilds_the_network(name):
+    model = build(**preset(name))
+    build(**model.architecture).load_state_dict(model.state_dict())
+
+
+@pytest.mark.parametrize("stack", STACKS)
+@pytest.mark.parametrize("scale", [1.0, 1.5, 2.37, (1.5, 4.0), (0.5, 3.0), 0.73, 8.0])
+@pytest.mark.parametrize("anchor", ["centred", "ratio", "topleft"])
+def test_a_crop_gives_the_window_of_the_whole(stack, scale, anchor):
+    decoder = TINY["decoder"] if stack["name"] != "friendly" else {"name": "identity"}
+    model = randomised(TINY | {"stack": stack, "decoder": decoder})
+    size = (31, 26)
+    grid = grid_for(size, scale, anchor)
+    via = model.route(size, grid)
+    x = torch.rand(1, 3, *size)
+    with torch.no_grad():
+        whole = model(x, grid)
+        height, width = grid.size
+        for rows, columns in [
+            (slice(0, height // 3 + 1), slice(width // 2, width)),  # at borders
+            (slice(height // 2, height // 2 + 2), slice(width // 3, width // 3 + 2)),  # inside
+        ]:
+            crop = model.crop(size, grid, via, rows, columns)
+            part = model(x[..., crop.rows, crop.columns], crop.grid, crop.via)
+            torch.testing.assert_close(part, whole[..., rows, columns], rtol=0, atol=1e-5)
+
+
+def test_a_crop_reads_no_more_than_it_needs():
+    model = randomised(preset("tiny"))
+    grid = grid_for((200, 200), 2.0)
+    crop = model.crop(
+        (200, 200), grid, model.route((200, 200), grid), slice(100, 104), slice(100, 104)
+    )
+    # two input pixels, CC layers of 3 taps on both grids, and three 3x3 convolutions
+    assert crop.rows.stop - crop.rows.start <= 2 + 2 * (2 + 3)
+
+
+def test_intermediate_sizes_can_be_chosen_at_inference():
+    model = randomised(TINY | {"stack": STACKS[1]})
+    grid = grid_for((12, 12), 4.0)
+    route = model.route((12, 12), grid)
+    assert [g.size for g in route] == [(19, 19), (30, 30)]  # 12 * 4^(1/3), 12 * 4^(2/3)
+    other = [ProjectedGrid.project((12, 12), size) for size in ((15, 15), (40, 40))]
+    x = torch.rand(1, 3, 12, 12)
+    with torch.no_grad():
+        assert model(x, grid, other).shape == (1, 3, 48, 48)
+        assert not torch.allclose(model(x, grid, other), model(x, grid))
+
+
+def test_the_friendly_grid_is_a_multiple_per_axis():
+    model = build(**preset("tiny"))
+    (via,) = model.route((12, 10), grid_for((12, 10), (3.3, 1.2)))
+    assert via.size == (24, 10)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"encoder": {"name": "edsrr"}}, "unknown encoder 'edsrr': did you mean edsr"),
+        ({"encoder": {"channels": 8}}, "unknown encoder None: expected one of edsr, light"),
+        (
+            {"encoder": {"name": "edsr", "block": 3}},
+            "encoder 'edsr' has no argument 'block': did you mean blocks",
+        ),
+        (
+            {"stack": STACKS[0] | {"in_channels": 3}},
+            "stack 'direct' has no argument 'in_channels'",
+        ),
+        ({"stack": {"name": "direct"}}, "stack 'direct': .*missing.*'field'"),
+        ({"stack": STACKS[0] | {"field": {"name": "sinc"}}}, "unknown kernel field 'sinc'"),
+        ({"stack": STACKS[1] | {"layers": 0}}, "a stack needs at least 1 layer, got 0"),
+        ({"stack": STACKS[2] | {"factor": 0}}, "factor must be at least 1, got 0"),
+        ({"stack": STACKS[0] | {"plan": "fast"}}, "plan must be one of reference, phases, basis"),
+        ({"decoder": {"name": "identity"}}, "needs a stack with 3 output channels, got 6"),
+    ],
+)
+def test_a_wrong_description_is_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        build(**(TINY | {"stack": STACKS[0]} | change))
+
+
+def test_gradients_reach_every_parameter():
+    for stack in STACKS[:3]:
+        decoder = TINY["decoder"] if stack["name"] != "friendly" else {"name": "identity"}
+        model = randomised(TINY | {"stack": stack, "decoder": decoder}).train()
+        model(torch.rand(1, 3, 8, 8), grid_for((8, 8), 1.7)).square().mean().backward()
+        for name, parameter in model.named_parameters():
+            assert parameter.grad is not None, name
+            assert parameter.grad.any(), name

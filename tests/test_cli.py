@@ -1,0 +1,305 @@
+import json
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from PIL import Image
+
+from ccsr import __version__, checkpoint, image
+from ccsr.cli import main
+from ccsr.model import build
+from ccsr.resources import resource_dir
+from ccsr.upscale import Upscaler
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    config = yaml.safe_load((resource_dir("conf") / "model" / "tiny.yaml").read_text())
+    del config["_target_"]
+    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
+    checkpoint.save(path, build(**config), {"licence": "MIT"})
+    return str(path)
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    with Image.open(resource_dir("samples") / "chelsea.png") as picture:
+        picture.convert("RGB").resize((20, 10)).save(tmp_path / "photo.jpg")
+    return tmp_path / "photo.jpg"
+
+
+def upscale(photo: Path, model: str, *options: str) -> int:
+    return main(["upscale", str(photo), "--model", model, *options])
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    with Image.open(path) as picture:
+        return picture.size
+
+
+@pytest.mark.parametrize("argument", ["--help", "--version", "help"])
+def test_help_and_version_import_no_torch(argument: str) -> None:
+    code = (
+        "import sys\nfrom ccsr.cli import main\n"
+        f"assert main([{argument!r}]) == 0\n"
+        "assert not {'torch', 'numpy', 'PIL', 'hydra'} & set(sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], check=True, capture_output=True, text=True
+    )
+    assert "ccsr" in done.stdout
+
+
+def test_usage_errors_import_no_torch() -> None:
+    code = (
+        "import sys\nfrom ccsr.cli import main\n"
+        "try:\n    main(['upscale', 'a.png'])\n"
+        "except SystemExit as error:\n    assert error.code == 2\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_python_m_ccsr() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "ccsr", "--version"], check=True, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == f"ccsr {__version__}"
+
+
+def test_no_command_and_unknown_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    assert "usage: ccsr COMMAND" in capsys.readouterr().err
+    assert main(["upscael"]) == 2
+    assert "unknown command 'upscael': did you mean upscale?" in capsys.readouterr().err
+    assert main(["xyz"]) == 2
+    assert "expected upscale, models, evaluate, train" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "size"),
+    [
+        (["--scale", "2.37"], "photo_2.37x.png", (47, 24)),
+        (["--scale", "2x1.5"], "photo_2x1.5x.png", (40, 15)),
+        (["--scale", "0.5x2"], "photo_0.5x2x.png", (10, 20)),
+        (["--size", "31x17"], "photo_31x17.png", (31, 17)),
+        (["--width", "30"], "photo_30w.png", (30, 15)),
+        (["--height", "30"], "photo_30h.png", (60, 30)),
+        (["--width", "31", "--height", "17"], "photo_31x17.png", (31, 17)),
+        (["--scale", "2", "--tile", "16", "--precision", "bf16"], "photo_2x.png", (40, 20)),
+    ],
+)
+def test_sizes_and_names(
+    photo: Path, model: str, options: list[str], name: str, size: tuple[int, int]
+) -> None:
+    before = photo.read_bytes()
+    assert upscale(photo, model, *options, "--quiet") == 0
+    assert size_of(photo.parent / name) == size
+    assert photo.read_bytes() == before
+    assert sorted(p.name for p in photo.parent.iterdir()) == sorted(["photo.jpg", name])
+
+
+def test_the_result_is_that_of_python(photo: Path, model: str) -> None:
+    assert upscale(photo, model, "--scale", "2x1.5", "--precision", "fp32") == 0
+    expected = Upscaler.load(model, precision="fp32")(image.read(photo), scale=(1.5, 2.0))
+    assert image.read(photo.parent / "photo_2x1.5x.png").tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], r"give one of --scale, .* for example: ccsr upscale photo\.jpg --scale 2\.37"),
+        (["--scale", "2", "--width", "9"], "give one of"),
+        (["--scale", "-2"], "expected a positive factor such as 2.37.* got '-2'"),
+        (["--scale", "nan"], "got 'nan'"),
+        (["--scale", "1x2x3"], "got '1x2x3'"),
+        (["--size", "100"], "expected WIDTHxHEIGHT such as 1920x1080, got '100'"),
+        (["--size", "100x0"], "expected a number of pixels, at least 1, got '0'"),
+        (["--width", "2.5"], "expected a number of pixels"),
+        (["--scale", "2", "--tile", "x"], "expected a number of pixels"),
+        (["--scale", "2", "--exists", "maybe"], "invalid choice: 'maybe'"),
+    ],
+)
+def test_usage_errors(
+    photo: Path, model: str, options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        upscale(photo, model, *options)
+    assert caught.value.code == 2
+    assert re.search(message, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["-o", "out.xyz"], "ccsr: error: cannot write out.xyz: no known format"),
+        (["--model", "lihgt"], "ccsr: error: no model called 'lihgt'"),
+        (["--model", "/none.safetensors"], "ccsr: error: no model file at /none.safetensors"),
+        (["--device", "gpu"], "ccsr: error: device must be"),
+        (["--tile", "3"], "ccsr: error: tile must be auto, off or at least 16, got 3"),
+    ],
+)
+def test_errors_are_one_line(
+    photo: Path, model: str, options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert upscale(photo, model, "--scale", "2", *options) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_debug_shows_the_traceback(photo: Path, model: str) -> None:
+    with pytest.raises(ValueError, match="no known format"):
+        upscale(photo, model, "--scale", "2", "-o", "out.xyz", "--debug")
+
+
+def test_existing_outputs(photo: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    out = photo.parent / "big.png"
+    out.write_text("precious")
+    options = ["--scale", "2", "-o", str(out)]
+    assert upscale(photo, model, *options) == 1
+    assert "exists already" in capsys.readouterr().err
+    assert upscale(photo, model, *options, "--exists", "skip") == 0
+    assert "nothing to do" in capsys.readouterr().err
+    assert out.read_text() == "precious"
+    assert upscale(photo, model, *options, "--exists", "overwrite") == 0
+    assert size_of(out) == (40, 20)
+
+
+def test_transparency_into_jpeg_is_refused(
+    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("RGBA", (4, 4)).save(tmp_path / "logo.png")
+    out = tmp_path / "logo.jpg"
+    assert upscale(tmp_path / "logo.png", model, "--scale", "2", "-o", str(out)) == 1
+    assert "JPEG has no transparency and the picture has: use .png" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_a_bad_file_is_named_and_the_others_are_done(
+    photo: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = photo.parent
+    (folder / "a.png").write_text("not an image")
+    (folder / "b.png").symlink_to("nowhere")
+    Image.new("L", (3, 3)).save(folder / "z.png")
+    out = folder / "out"
+    assert upscale(folder, model, "--scale", "2", "-o", str(out)) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert f"cannot read {folder / 'a.png'}: not an image" in lines[0]
+    assert f"cannot read {folder / 'b.png'}: No such file" in lines[1]
+    assert re.fullmatch(r"\[3/4\] .*photo\.jpg -> .*\(40x20\) in [\d.]+ s", lines[2])
+    assert lines[4] == "ccsr: error: 2 of 4 pictures failed"
+    assert sorted(p.name for p in out.iterdir()) == ["photo_2x.png", "z_2x.png"]
+
+
+def test_a_picture_that_fails_in_the_network_is_named(
+    photo: Path,
+    model: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(self: Upscaler, *args: object, **options: object) -> None:
+        raise RuntimeError("the network is broken")
+
+    monkeypatch.setattr(Upscaler, "__call__", fail)
+    assert upscale(photo, model, "--scale", "2", "--quiet") == 1
+    assert f"cannot enlarge {photo}: the network is broken" in capsys.readouterr().err
+    assert upscale(photo, model, "--scale", "2", "--debug") == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_quiet_is_silent(photo: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert upscale(photo, model, "--scale", "2", "--quiet") == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_terminal_shows_a_line_that_is_rewritten(
+    photo: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "60")
+    assert upscale(photo, model, "--scale", "4", "--tile", "40") == 0
+    *updates, last = capsys.readouterr().err.split("\r\x1b[K")[1:]
+    assert re.search(r"50 %, \d+ s left$", updates[1])
+    assert all(len(update) < 60 for update in updates)
+    assert last.endswith("s\n")
+
+
+def test_an_interrupt_leaves_nothing_and_exits_130(
+    photo: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(descriptor: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.fsync", interrupt)
+    assert upscale(photo, model, "--scale", "2", "--quiet") == 130
+    assert "ccsr: interrupted" in capsys.readouterr().err
+    assert list(photo.parent.iterdir()) == [photo]
+
+
+@pytest.fixture
+def shipped(model: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = Path(model).parent
+    monkeypatch.setattr(checkpoint, "resource_dir", lambda name: folder)
+    return folder
+
+
+def test_models(shipped: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models"]) == 0
+    text = capsys.readouterr().out
+    assert "tiny: " in text
+    assert "licence: MIT" in text
+    assert main(["models", "--json"]) == 0
+    (entry,) = json.loads(capsys.readouterr().out)
+    loaded, _ = checkpoint.load(shipped / "tiny.safetensors")
+    assert entry == {
+        "name": "tiny",
+        "parameters": sum(p.numel() for p in loaded.parameters()),
+        "file": str(shipped / "tiny.safetensors"),
+        "summary": {"licence": "MIT"},
+    }
+
+
+def test_no_models(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(checkpoint, "resource_dir", lambda name: tmp_path)
+    assert main(["models"]) == 0
+    assert "train one with `ccsr train`" in capsys.readouterr().out
+
+
+def test_train_hands_the_overrides_to_the_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[object] = []
+
+    def run_module(name: str, run_name: str, alter_sys: bool) -> None:
+        seen.append((name, run_name, alter_sys, sys.argv[1:]))
+
+    monkeypatch.setattr(runpy, "run_module", run_module)
+    before = list(sys.argv)
+    assert main(["train", "model=tiny", "--cfg", "job"]) == 0
+    assert seen == [("ccsr.train", "__main__", True, ["model=tiny", "--cfg", "job"])]
+    assert sys.argv == before
+
+
+@pytest.mark.parametrize("package", ["hydra", "pytorch_lightning", "omegaconf"])
+def test_train_without_its_packages_names_the_extra(package: str) -> None:
+    code = (
+        f"import sys\nsys.modules[{package!r}] = None\n"
+        "from ccsr.cli import main\nsys.exit(main(['train']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    expected = f"training needs the package {package}, which is not installed: run pip install"
+    assert done.stderr.startswith(f"ccsr: error: {expected}")
+
+
+def test_evaluate_gets_its_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ccsr import evaluate
+
+    monkeypatch.setattr(evaluate, "main", lambda argv: len(argv))
+    assert main(["evaluate", "--data", "x", "--scales", "2"]) == 4

@@ -1,0 +1,114 @@
+"""The contenders: bicubic, Lanczos, a network, and a network followed by Lanczos."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+from ccsr import checkpoint, image
+from ccsr.methods import build
+from ccsr.model import build as build_model
+from ccsr.protocols import PROTOCOLS, as_float
+from ccsr.resample import ProjectedGrid, resize
+from ccsr.upscale import Upscaler
+
+BENCHMARK, LIIF = PROTOCOLS["benchmark-y"], PROTOCOLS["liif-rgb"]
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    """A tiny network with random weights in a file."""
+    torch.manual_seed(0)
+    config = yaml.safe_load((Path(__file__).parents[1] / "conf/model/tiny.yaml").read_text())
+    del config["_target_"]
+    model = build_model(**config)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    path = tmp_path_factory.mktemp("models") / "tiny.safetensors"
+    checkpoint.save(path, model, {})
+    return path
+
+
+def low(channels=3):
+    generator = torch.Generator().manual_seed(0)
+    soft = 0.4 + 0.2 * torch.rand(channels, 9, 12, generator=generator)  # nothing overshoots
+    return image.to_uint8(soft)
+
+
+def only(name, protocol=BENCHMARK):
+    (method,) = build([str(name)], protocol, device="cpu", precision="fp32")
+    return method
+
+
+def test_bicubic_is_8_bit_where_the_output_is(network):
+    lr = low()
+    rounded = only("bicubic").upscale(lr, (18, 30))
+    assert torch.equal(BENCHMARK.finish(rounded), rounded)
+    smooth = only("bicubic", LIIF).upscale(lr, (18, 30))
+    expected = resize(as_float(lr), ProjectedGrid.project((9, 12), (18, 30)))
+    torch.testing.assert_close(smooth, expected)
+    assert (BENCHMARK.finish(smooth) - rounded).abs().max() < 1.1 / 255
+
+
+def test_lanczos_agrees_with_pillow():
+    lr = low()
+    pillow = Image.fromarray(lr.permute(1, 2, 0).numpy()).resize((30, 18), Image.Resampling.LANCZOS)
+    ours = image.to_uint8(only("lanczos").upscale(lr, (18, 30))).permute(1, 2, 0)
+    inner = (slice(6, -6), slice(8, -8))  # Pillow cuts its kernel at borders, ours repeats pixels
+    difference = np.asarray(pillow)[inner].astype(int) - ours.numpy()[inner]
+    assert abs(difference).max() <= 1
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("size", [(18, 24), (22, 30), (36, 18)])
+def test_a_network_gives_the_exact_size(network, channels, size):
+    method = only(network)
+    sr = method.upscale(low(channels), size)
+    grid = ProjectedGrid.project((9, 12), size)
+    upscaler = Upscaler.load(network, device="cpu", precision="fp32")
+    torch.testing.assert_close(sr, upscaler.tensor(as_float(low(channels)), grid=grid))
+    assert sr.shape == (channels, *size)
+    assert method.checkpoint == network
+    assert method.sha256 == hashlib.sha256(network.read_bytes()).hexdigest()
+
+
+def test_network_then_lanczos(network):
+    lr = low()
+    at_4 = only(network).upscale(lr, (36, 48))
+    both = only(f"{network}@4+lanczos")
+    # at 4 itself Lanczos reads at pixel centres and changes nothing
+    torch.testing.assert_close(both.upscale(lr, (36, 48)), at_4, atol=1e-6, rtol=0)
+    further = resize(at_4, ProjectedGrid.project((36, 48), (54, 30)), "lanczos")
+    torch.testing.assert_close(both.upscale(lr, (54, 30)), further)
+
+
+def test_names_in_the_table_are_short_where_they_are_clear(network, tmp_path):
+    other = tmp_path / "tiny.safetensors"
+    other.write_bytes(network.read_bytes())
+    names = ["bicubic", str(network), f"{network}@4+lanczos"]
+    assert [m.name for m in build(names, BENCHMARK, "cpu")] == ["bicubic", "tiny", "tiny@4+lanczos"]
+    twins = [str(network), str(other)]
+    assert [m.name for m in build(twins, BENCHMARK, "cpu")] == twins
+
+
+def test_a_network_is_loaded_once(network, monkeypatch):
+    calls = []
+    load = Upscaler.load
+    monkeypatch.setattr(Upscaler, "load", lambda *a, **k: calls.append(a) or load(*a, **k))
+    build([str(network), f"{network}@4+lanczos", f"{network}@2.5+lanczos"], BENCHMARK, "cpu")
+    assert len(calls) == 1
+
+
+def test_the_same_model_twice_is_refused():
+    with pytest.raises(ValueError, match="lanczos twice"):
+        build(["lanczos", "bicubic", "lanczos"], BENCHMARK)
+
+
+@pytest.mark.parametrize("name", ["bicubicc", "nosuchmodel@4+lanczos"])
+def test_unknown_names_are_refused(name):
+    with pytest.raises(ValueError, match="no model called"):
+        build([name], BENCHMARK)

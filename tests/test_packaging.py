@@ -1,0 +1,165 @@
+"""What pip gets from this checkout: the requirements, the command, the files in the wheel."""
+
+import os
+import pkgutil
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+from hatchling.builders.sdist import SdistBuilder
+from hatchling.builders.wheel import WheelBuilder
+from packaging.requirements import Requirement
+from PIL import Image
+
+import ccsr
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+TRAINING_ONLY = ["pytorch_lightning", "hydra", "omegaconf", "torchvision", "wandb", "matplotlib"]
+
+
+def requirements(lines):
+    return {r.name: r for r in map(Requirement, lines)}
+
+
+UPSCALING = requirements(PROJECT["dependencies"])
+TRAINING = requirements(PROJECT["optional-dependencies"]["train"])
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    """A copy of what git holds, with files beside it that must not travel."""
+    copy = tmp_path_factory.mktemp("checkout")
+    for name in ("ccsr", "conf", "checkpoints", "data", "tests"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE", "Makefile", ".gitignore"):
+        shutil.copy(ROOT / name, copy)
+    for stray in (
+        "checkpoints/last.ckpt",
+        "conf/notes.txt",
+        "runs/log.csv",
+        "ccsr/__pycache__/a.pyc",
+    ):
+        (copy / stray).parent.mkdir(exist_ok=True)
+        (copy / stray).touch()
+    return copy
+
+
+@pytest.fixture(scope="module")
+def wheel(checkout, tmp_path_factory):
+    out = tmp_path_factory.mktemp("wheel")
+    (path,) = WheelBuilder(str(checkout)).build(directory=str(out), versions=["standard"])
+    return Path(path)
+
+
+def below(root, pattern):
+    return {path.relative_to(root).as_posix() for path in root.glob(pattern) if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("requirement", "floor", "refused"),
+    [
+        (UPSCALING["torch"], "2.10", ["2.9.1"]),
+        (UPSCALING["pillow"], "12.3", ["12.2.0"]),
+        (TRAINING["pytorch-lightning"], "2.6.6", ["2.6.2", "2.6.3", "2.6.5"]),
+        (TRAINING["hydra-core"], "1.3.8", ["1.3.7", "1.4.0"]),
+    ],
+    ids=lambda value: value.name if isinstance(value, Requirement) else None,
+)
+def test_versions_with_known_holes_are_refused(requirement, floor, refused):
+    assert floor in requirement.specifier
+    assert not [version for version in refused if version in requirement.specifier]
+
+
+def test_upscaling_needs_four_packages():
+    assert set(UPSCALING) == {"torch", "pillow", "safetensors", "numpy"}
+
+
+def test_upscaling_works_without_the_training_packages():
+    block = f"import sys; sys.modules.update(dict.fromkeys({TRAINING_ONLY}))"
+    code = f"{block}; import ccsr.cli, ccsr.upscale; ccsr.Upscaler.load"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_console_script():
+    assert PROJECT["scripts"] == {"ccsr": "ccsr.cli:main"}
+    assert callable(pkgutil.resolve_name(PROJECT["scripts"]["ccsr"]))
+
+
+def test_wheel_holds_the_package_and_its_data(checkout, wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    info = f"ccsr-{ccsr.__version__}.dist-info"
+    expected = (
+        {f"ccsr/{name}" for name in below(checkout / "ccsr", "**/*") if "__pycache__" not in name}
+        | {f"ccsr/conf/{name}" for name in below(checkout / "conf", "**/*.yaml")}
+        | {f"ccsr/checkpoints/{name}" for name in below(checkout / "checkpoints", "*.safetensors")}
+        | {f"ccsr/checkpoints/{name}" for name in below(checkout / "checkpoints", "*.md")}
+        | {f"ccsr/samples/{name}" for name in below(checkout / "data" / "samples", "*")}
+    )
+    inside = {name for name in names if not name.startswith(info)}
+    assert inside == expected
+    assert f"{info}/licenses/LICENSE" in names
+
+
+def test_installed_package_finds_its_data(wheel, tmp_path):
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path)
+    code = (
+        "from ccsr.resources import resource_dir as find;"
+        "print(find('conf'), find('checkpoints'), find('samples'), sep='\\n')"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    expected = [tmp_path / "ccsr" / name for name in ("conf", "checkpoints", "samples")]
+    assert found.stdout.split() == [str(folder) for folder in expected]
+
+
+def test_sdist_can_build_test_and_train(checkout, tmp_path):
+    (path,) = SdistBuilder(str(checkout)).build(directory=str(tmp_path), versions=["standard"])
+    with tarfile.open(path) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    kept = {"pyproject.toml", "Makefile", "README.md", "LICENSE", "data/README.md"}
+    kept |= {"ccsr/__init__.py", "tests/test_packaging.py", "data/samples/chelsea.png"}
+    kept |= {f"conf/{name}" for name in below(checkout / "conf", "**/*.yaml")}
+    assert kept <= names
+    assert not [name for name in names if name.endswith((".ckpt", ".pyc", ".csv"))]
+
+
+def test_samples_are_pictures_with_a_source_and_a_licence():
+    samples = sorted((ROOT / "data" / "samples").iterdir())
+    table = dict(
+        re.findall(
+            r"^\| `(.+?)` \|.*\| (CC0|public domain) \|", read("data/README.md"), re.MULTILINE
+        )
+    )
+    assert len(samples) >= 6
+    assert [path.name for path in samples] == sorted(table)
+    for path in samples:
+        assert path.stat().st_size <= 600_000
+        with Image.open(path) as image:
+            image.load()
+            assert image.mode in ("L", "RGB")
+
+
+def read(name):
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("document", ["README.md", "data/README.md", "checkpoints/README.md"])
+def test_documents_link_to_files_that_exist(document):
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", read(document))
+    folder = (ROOT / document).parent
+    assert [link for link in links if not (folder / link).exists()] == []

@@ -1,0 +1,184 @@
+"""Geometry from hand-computed cases and identities; fixed kernels against Pillow."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ccsr.resample import (
+    Axis,
+    ProjectedGrid,
+    as_pair,
+    neighbours,
+    normalised_weights,
+    output_size,
+    reduce_uint8,
+    resize,
+)
+
+SCALES = [1.0, 4 / 3, 1.5, 2.0, 2.37, 3.0, math.pi, 8.0, 0.5, 0.73, (1.5, 4.0), (0.5, 3.0)]
+
+
+@pytest.mark.parametrize(
+    ("size", "scale", "expected"),
+    [
+        ((5, 5), 1.5, (8, 8)),  # 7.5: halves go up
+        ((3, 5), 0.5, (2, 3)),
+        ((1, 7), 0.1, (1, 1)),  # never below 1
+        ((337, 225), 2.37, (799, 533)),
+        ((10, 10), (0.5, 3.0), (5, 30)),
+    ],
+)
+def test_output_size(size, scale, expected):
+    assert output_size(size, scale) == expected
+
+
+@pytest.mark.parametrize("scale", [0.0, -2.0, math.inf, math.nan, (2.0, -1.0)])
+def test_scale_must_be_positive_and_finite(scale):
+    with pytest.raises(ValueError, match="scale must be positive and finite, got"):
+        as_pair(scale)
+
+
+def test_positions_by_hand():
+    # 4 pixels to 6 at x1.5: the first output centre is at 0.5/1.5 - 0.5
+    expected = torch.tensor([-1 / 6, 0.5, 7 / 6, 11 / 6, 2.5, 19 / 6], dtype=torch.float64)
+    for anchor in ("centred", "ratio", "topleft"):
+        axis = Axis.project(4, 6, 1.5, anchor)
+        torch.testing.assert_close(axis.positions(), expected)
+
+
+def test_anchors_differ_where_the_size_is_rounded():
+    centred, ratio, topleft = (
+        Axis.project(5, 8, 1.5, anchor).positions() for anchor in ("centred", "ratio", "topleft")
+    )
+    assert centred.mean() == pytest.approx(2.0)  # the images' centres coincide
+    assert ratio[0] + 0.5 == pytest.approx(4 - ratio[-1] + 0.5)  # both ends are covered alike
+    assert topleft[0] == pytest.approx(0.5 / 1.5 - 0.5)
+    assert topleft[0] > centred[0]
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("anchor", ["centred", "ratio", "topleft"])
+def test_window_and_shift_keep_positions(scale, anchor):
+    grid = ProjectedGrid.project((23, 31), output_size((23, 31), scale), scale, anchor)
+    rows, columns = slice(2, 7), slice(1, 9)
+    window = grid.window(rows, columns).shifted(3, 5)
+    torch.testing.assert_close(
+        window.rows.positions() + 3, grid.rows.positions()[rows], rtol=0, atol=1e-12
+    )
+    assert torch.equal(
+        grid.window(rows, columns).columns.positions(), grid.columns.positions()[columns]
+    )
+    assert window.size == (5, 8)
+
+
+def test_within_is_the_same_place():
+    inner = ProjectedGrid.project((10, 10), (17, 20), 1.7, "centred").window(
+        slice(3, 15), slice(0, 20)
+    )
+    grid = ProjectedGrid.project((10, 10), (31, 29), 3.1, "centred")
+    for axis, through, local in zip(
+        (grid.rows, grid.columns),
+        (inner.rows, inner.columns),
+        (grid.within(inner).rows, grid.within(inner).columns),
+        strict=True,
+    ):
+        index = local.positions()
+        back = through.origin + (through.first + index) / through.scale
+        torch.testing.assert_close(back, axis.positions())
+
+
+@pytest.mark.parametrize(
+    ("scale", "limit", "expected"),
+    [
+        (1.5, 8, (3, 2)),
+        (2.0, 8, (2, 1)),
+        (0.75, 8, (3, 4)),
+        (2.37, 32, None),
+        (2.37, 240, (237, 100)),
+    ],
+)
+def test_period(scale, limit, expected):
+    assert Axis(1000, scale, 0.0).period(limit) == expected
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.37, 0.5, 0.73])
+@pytest.mark.parametrize("kernel_size", [1, 3, 4, 6])
+def test_neighbours_are_the_nearest(scale, kernel_size):
+    axis = Axis.project(20, output_size((20, 20), scale)[0], scale, "centred")
+    index, offset = neighbours(axis, kernel_size)
+    inside = offset.abs() <= kernel_size / 2
+    everything = torch.arange(-40, 60)
+    for o, position in enumerate(axis.positions()):
+        near = everything[(everything - position).abs() * axis.stretch < kernel_size / 2 - 1e-9]
+        assert set(near.tolist()) <= set(index[o][inside[o]].tolist())
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: ProjectedGrid.project((0, 4), (2, 2)), "sizes must be at least 1, got input 0"),
+        (lambda: ProjectedGrid.project((4, 4), (2, 2), None, "centred"), "needs a scale, got None"),
+        (lambda: ProjectedGrid.project((4, 4), (2, 2), 2.0, "middle"), "anchor must be 'centred'"),
+        (lambda: Axis.project(4, 8).window(5, 9), r"window must lie within 0\.\.8, got 5\.\.9"),
+    ],
+)
+def test_errors(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("kernel", ["cubic", "lanczos"])
+def test_equals_pillow_in_the_interior(scale, kernel):
+    generator = np.random.default_rng(0)
+    picture = generator.random((40, 48), dtype=np.float32)
+    h, w = output_size((40, 48), scale)
+    method = {"cubic": Image.Resampling.BICUBIC, "lanczos": Image.Resampling.LANCZOS}[kernel]
+    truth = torch.from_numpy(np.array(Image.fromarray(picture).resize((w, h), method)))
+    grid = ProjectedGrid.project((40, 48), (h, w))
+    ours = resize(torch.from_numpy(picture), grid, kernel)
+    assert ours.shape == (h, w)
+    reach = 3 if kernel == "lanczos" else 2
+    margin = [math.ceil(reach * max(s, 1.0)) + 1 for s in grid.scale]
+    interior = slice(margin[0], h - margin[0]), slice(margin[1], w - margin[1])
+    torch.testing.assert_close(ours[interior], truth[interior], rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("size", [(1, 1), (1, 6), (5, 2)])
+def test_a_constant_stays_constant_on_the_smallest_images(scale, size):
+    x = torch.full((2, *size), 0.3, dtype=torch.float64)
+    y = resize(x, ProjectedGrid.project(size, output_size(size, scale)))
+    torch.testing.assert_close(y, torch.full_like(y, 0.3))
+
+
+def test_weights_sum_to_one():
+    _, weight = normalised_weights(Axis.project(30, 13))
+    torch.testing.assert_close(weight.sum(1), torch.ones(13, dtype=torch.float64))
+
+
+def test_reduce_uint8_rounds_after_each_pass():
+    # Halving averages 8 pixels with weights (-3, -9, 29, 111, 111, 29, -9, -3)/256: by hand,
+    # down a column of zeros with one pixel 100: 29/256 * 100 = 11.3 and 111/256 * 100 = 43.4.
+    column = torch.zeros(12, dtype=torch.uint8)
+    column[5] = 100
+    image = column[:, None].expand(12, 12).contiguous()
+    reduced = reduce_uint8(image, ProjectedGrid.project((12, 12), (6, 6)))
+    assert reduced[:, 3].tolist() == [0, 0, 43, 11, 0, 0] or reduced[:, 3].tolist() == [
+        0,
+        11,
+        43,
+        0,
+        0,
+        0,
+    ]
+    # Along the other axis nothing changes: the second pass sees whole numbers again.
+    assert torch.equal(reduced, reduced[:, :1].expand_as(reduced))
+
+
+def test_reduce_uint8_refuses_floats():
+    with pytest.raises(TypeError, match=r"expected a uint8 image, got torch\.float32"):
+        reduce_uint8(torch.zeros(4, 4), ProjectedGrid.project((4, 4), (2, 2)))

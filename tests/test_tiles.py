@@ -1,0 +1,66 @@
+import pytest
+import torch
+
+from ccsr.tiles import SMALLEST_TILE, for_each_window
+
+
+def ignore(share: float) -> None:
+    pass
+
+
+@pytest.mark.parametrize(("size", "tile"), [((1, 1), 16), ((50, 70), 16), ((33, 16), 32)])
+def test_windows_cover_every_pixel_once_and_progress_ends_at_one(
+    size: tuple[int, int], tile: int
+) -> None:
+    hits = torch.zeros(size)
+    shares: list[float] = []
+
+    def compute(rows: slice, columns: slice) -> None:
+        hits[rows, columns] += 1
+        assert max(hits[rows, columns].shape) <= tile
+
+    for_each_window(size, tile, compute, shares.append)
+    assert (hits == 1).all()
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+        RuntimeError("could not create a memory object"),
+    ],
+)
+def test_pieces_get_smaller_until_they_fit(error: Exception) -> None:
+    hits = torch.zeros(100, 60)
+    calls = 0
+
+    def compute(rows: slice, columns: slice) -> None:
+        nonlocal calls
+        calls += 1
+        if hits[rows, columns].numel() > 900:
+            raise error
+        hits[rows, columns] += 1
+
+    for_each_window((100, 60), 100, compute, ignore)
+    assert (hits == 1).all()
+    assert calls < 20
+
+
+def test_memory_that_never_suffices_is_an_error() -> None:
+    def compute(rows: slice, columns: slice) -> None:
+        raise MemoryError
+
+    with pytest.raises(RuntimeError, match=r"out of memory even in pieces of \d+ pixels: close"):
+        for_each_window((100, 100), SMALLEST_TILE, compute, ignore)
+
+
+def test_other_errors_pass() -> None:
+    def compute(rows: slice, columns: slice) -> None:
+        raise RuntimeError("a shape is wrong")
+
+    with pytest.raises(RuntimeError, match="a shape is wrong"):
+        for_each_window((9, 9), 16, compute, ignore)
