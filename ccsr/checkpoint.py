@@ -1,6 +1,5 @@
 """Trained networks in files: safetensors with JSON metadata. Loading one executes nothing."""
 
-import difflib
 import hashlib
 import json
 import math
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from ccsr.files import replacing
 from ccsr.model import CCSR, build
+from ccsr.names import near
 from ccsr.resources import resource_dir
 
 JSON: TypeAlias = "str | int | float | bool | Sequence[JSON] | Mapping[str, JSON] | None"
@@ -158,10 +158,7 @@ def resolve(name_or_path: str | Path) -> Path:
         return path
     if path.suffix or path.name != name:
         raise FileNotFoundError(f"no model file at {path}: check the path, or see `ccsr models`")
-    near = difflib.get_close_matches(name, models, n=3, cutoff=0.5)
-    known = f"shipped are {', '.join(models)}" if models else "none is shipped"
-    hint = f"did you mean {' or '.join(near)}?" if near else f"{known}; or give a {SUFFIX} file"
-    raise ValueError(f"no model called {name!r}: {hint}")
+    raise ValueError(f"no model called {name!r}: {near(name, models)}; or give a {SUFFIX} file")
 
 
 def digest(path: str | Path) -> str:
@@ -178,12 +175,12 @@ def _check_kind(path: Path) -> None:
         raise FileNotFoundError(f"no model file at {path}: check the path, or see `ccsr models`")
     with path.open("rb") as stream:
         start = stream.read(9)
-    if start[:1] == b"\x80" or start[:2] == b"PK":
-        raise ValueError(
-            f"{path} looks like a pickle (.pt, .pth, .ckpt), which can run code and is never "
-            f"opened: give the {SUFFIX} file that `ccsr train` writes at its end"
-        )
-    if start[8:] != b"{":
+    if start[8:] != b"{":  # where a safetensors file's header begins
+        if start[:1] == b"\x80" or start[:2] == b"PK":
+            raise ValueError(
+                f"{path} looks like a pickle (.pt, .pth, .ckpt), which can run code and is never "
+                f"opened: give the {SUFFIX} file that `ccsr train` writes at its end"
+            )
         raise ValueError(f"{path} is not a safetensors file: expected a model file of ccsr")
     if path.stat().st_size > LARGEST_FILE:
         raise ValueError(f"{path} is larger than any model of ccsr ({LARGEST_FILE >> 30} GiB)")

@@ -5,16 +5,15 @@ end in one line and exit code 1 (2 for usage); `--debug` shows the traceback.
 """
 
 import argparse
-import difflib
 import json
-import math
 import runpy
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Never
 
-from ccsr import __version__
+from ccsr import __version__, arguments
+from ccsr.names import near
 
 TRAINING_PACKAGES = {"hydra", "omegaconf", "pytorch_lightning", "torchvision", "rich", "wandb"}
 EXAMPLE = "ccsr upscale photo.jpg --scale 2.37"
@@ -31,9 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"ccsr {__version__}")
         return 0
     if name not in COMMANDS:
-        near = difflib.get_close_matches(name, COMMANDS, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"expected {', '.join(COMMANDS)}"
-        print(f"ccsr: error: unknown command {name!r}: {hint}", file=sys.stderr)
+        print(f"ccsr: error: unknown command {name!r}: {near(name, COMMANDS)}", file=sys.stderr)
         return 2
     command, _ = COMMANDS[name]
     try:
@@ -156,10 +153,16 @@ def _upscale_parser() -> argparse.ArgumentParser:
         help="file, or folder (end it with /); default: NAME_2.37x.png beside the input",
     )  # fmt: skip
     size = parser.add_argument_group("size, one of")
-    size.add_argument("--scale", type=_scale, metavar="S|WxH", help="factor: 2.37, or 2x1.5")
-    size.add_argument("--size", type=_size, metavar="WxH", help="pixels: 1920x1080")
-    size.add_argument("--width", type=_pixels, metavar="W", help="pixels; keeps the aspect ratio")
-    size.add_argument("--height", type=_pixels, metavar="H", help="likewise; both together: --size")
+    size.add_argument(
+        "--scale", type=arguments.scale, metavar="S|WxH", help="factor: 2.37, or 2x1.5"
+    )
+    size.add_argument("--size", type=arguments.size, metavar="WxH", help="pixels: 1920x1080")
+    size.add_argument(
+        "--width", type=arguments.whole, metavar="W", help="pixels; keeps the aspect ratio"
+    )
+    size.add_argument(
+        "--height", type=arguments.whole, metavar="H", help="likewise; both together: --size"
+    )
     add("--model", default="light", metavar="NAME|FILE", help="see ccsr models; default: light")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
     add("--precision", default="auto", choices=("auto", "fp32", "bf16"))
@@ -181,32 +184,5 @@ def _check_one_size(args: argparse.Namespace, error: Callable[[str], Never]) -> 
         error(f"give one of --scale, --size, or --width and --height; for example: {EXAMPLE}")
 
 
-def _scale(text: str) -> tuple[float, float]:
-    """(vertical, horizontal) of `S` or `WIDTHxHEIGHT`."""
-    try:
-        factors = [float(part) for part in text.split("x")]
-    except ValueError:
-        factors = []
-    if len(factors) not in (1, 2) or not all(math.isfinite(f) and f > 0 for f in factors):
-        raise argparse.ArgumentTypeError(
-            f"expected a positive factor such as 2.37, or WIDTHxHEIGHT such as 2x1.5, got {text!r}"
-        )
-    return factors[-1], factors[0]
-
-
-def _size(text: str) -> tuple[int, int]:
-    """(H, W) of `WIDTHxHEIGHT`."""
-    width, cross, height = text.partition("x")
-    if not cross:
-        raise argparse.ArgumentTypeError(f"expected WIDTHxHEIGHT such as 1920x1080, got {text!r}")
-    return _pixels(height), _pixels(width)
-
-
-def _pixels(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a number of pixels, at least 1, got {text!r}")
-    return int(text)
-
-
 def _tile(text: str) -> int | str:
-    return text if text in ("auto", "off") else _pixels(text)
+    return text if text in ("auto", "off") else arguments.whole(text)

@@ -3,6 +3,7 @@
 import argparse
 import shlex
 import sys
+import textwrap
 import time
 import traceback
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ccsr import figures
+from ccsr import arguments, figures
 from ccsr.measure import Findings, Plan, measure
 from ccsr.methods import BICUBIC, build
 from ccsr.metrics import load_lpips
@@ -19,6 +20,7 @@ from ccsr.report import table
 from ccsr.results import LeftOut, environment, means, write_csv, write_json
 from ccsr.testsets import find_all
 
+LARGEST_SCALE = 100
 _EPILOG = """\
 protocols:
 {protocols}
@@ -35,10 +37,15 @@ example:
 
 def parser() -> argparse.ArgumentParser:
     """The flags of `ccsr evaluate`."""
-    listing = "\n".join(f"  {one.name}: {one.definition}" for one in PROTOCOLS.values())
+    listing = "\n".join(
+        textwrap.fill(
+            f"{one.name}: {one.definition}", 96, initial_indent="  ", subsequent_indent="    "
+        )
+        for one in PROTOCOLS.values()
+    )
     flags = argparse.ArgumentParser(
         prog="ccsr evaluate",
-        description=__doc__,
+        description="Measure networks and fixed kernels side by side, by a named protocol.",
         allow_abbrev=False,
         epilog=_EPILOG.format(protocols=listing),
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -63,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
         "at 4, not rounded, then Lanczos to the size; bicubic is always added (default: light)",
     )
     add("--out", type=Path, metavar="DIR", help="folder for the results, made if missing")
-    add("--limit", type=_count, metavar="N", help="only the first N images of each folder")
+    add("--limit", type=arguments.whole, metavar="N", help="only the first N images of each folder")
     add("--lpips", action="store_true", help="also LPIPS; needs: pip install 'ccsr[metrics]'")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
     add(
@@ -118,7 +125,7 @@ def _report(
 ) -> None:
     """Print the table; write the files if a folder is given."""
     rows = means(findings.records)
-    print(f"Protocol {plan.protocol.name}. {plan.protocol.definition}.\n")
+    print(textwrap.fill(f"Protocol {plan.protocol.name}. {plan.protocol.definition}.", 96) + "\n")
     print(table(rows, bold=sys.stdout.isatty()))
     if findings.left_out:
         count = len(findings.left_out)
@@ -155,25 +162,13 @@ def _crop_scale(scales: Sequence[Pair]) -> Pair:
 
 def _scales(text: str) -> list[Pair]:
     """`1.5,2,4x1.5` -> (vertical, horizontal) pairs."""
-    return list(dict.fromkeys(_scale(part.strip()) for part in text.split(",")))
-
-
-def _scale(text: str) -> Pair:
-    try:
-        factors = [float(factor) for factor in text.lower().split("x")]
-    except ValueError:
-        factors = []
-    if len(factors) not in (1, 2) or not all(1 <= f <= 100 for f in factors) or max(factors) == 1:
-        raise argparse.ArgumentTypeError(
-            f"expected factors above 1 such as 2.5, or WIDTHxHEIGHT such as 4x1.5, got {text!r}"
-        )
-    return factors[-1], factors[0]
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
-    return int(text)
+    pairs = list(dict.fromkeys(arguments.scale(part) for part in text.split(",")))
+    for pair in pairs:
+        if not 1 <= min(pair) <= max(pair) <= LARGEST_SCALE or max(pair) == 1:
+            raise argparse.ArgumentTypeError(
+                f"expected factors above 1 and up to {LARGEST_SCALE}, got {text!r}"
+            )
+    return pairs
 
 
 def _say(text: str) -> None:

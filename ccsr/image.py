@@ -149,7 +149,12 @@ def to_tensor(image: Image.Image) -> Tensor:
         raise ValueError(f"expected mode L, LA, RGB or RGBA, got {image.mode}: see upright()")
     pixels = torch.from_numpy(np.array(image))
     channels = pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1)
-    return channels.float() / 255
+    return to_float(channels)
+
+
+def to_float(levels: Tensor) -> Tensor:
+    """8-bit levels (uint8) as float32 in [0, 1], of the same shape."""
+    return levels.float() / 255
 
 
 def to_uint8(x: Tensor) -> Tensor:

@@ -10,9 +10,10 @@ from netrc import NetrcParseError, netrc
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import instantiate
 from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 from torch import Tensor
+
+from ccsr.overrides import made
 
 
 class Tables(Logger):
@@ -88,9 +89,9 @@ def build_loggers(config: Mapping[str, Any] | None, folder: Path, resume_step: i
     if config:
         if str(config["_target_"]).endswith("WandbLogger"):
             _prepare_wandb(folder, offline=bool(config["offline"]))
-            loggers.append(instantiate(config, save_dir=str(folder), id=folder.name))
+            loggers.append(made(config, save_dir=str(folder), id=folder.name))
         else:
-            loggers.append(instantiate(config, save_dir=str(folder)))
+            loggers.append(made(config, save_dir=str(folder)))
     return loggers
 
 
@@ -129,7 +130,9 @@ class _ToStandardError(logging.Handler):
     """Looks up standard error for each line, so that a progress bar can stay below the lines."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(self.format(record), file=sys.stderr, flush=True)
+        """Write the line, unless it is meant for the file only."""
+        if not getattr(record, "file_only", False):
+            print(self.format(record), file=sys.stderr, flush=True)
 
 
 def log_to(path: Path) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from ccsr import image
 from ccsr.figures import Crops, detailed_window, nearest
 from ccsr.methods import BICUBIC, Method
-from ccsr.protocols import Pair, Protocol, as_float
+from ccsr.protocols import Pair, Protocol
 from ccsr.resample import Size
 from ccsr.results import LeftOut, Record, Scores
 from ccsr.testsets import TestSet, low_resolution
@@ -95,7 +95,7 @@ def _measure_image(plan: Plan, testset: TestSet, key: str) -> tuple[list[Record]
             pictures[path] = _read(path)
         lr, hr = _pair(plan, testset, key, pictures[path], scale)
         sizes = _size(lr), _size(hr)
-        truth = as_float(hr)
+        truth = image.to_float(hr)
         outputs: dict[str, Tensor] = {}
         scores: dict[str, Scores] = {}
         for method in plan.methods:
@@ -148,7 +148,7 @@ def _crops(
 ) -> Crops:
     ours = next((m for m in plan.methods if m.checkpoint), plan.methods[-1]).name
     window = detailed_window(truth)
-    panels = [("LR", nearest(as_float(lr), _size(truth), window))]
+    panels = [("LR", nearest(image.to_float(lr), _size(truth), window))]
     panels += [
         (f"{name}\n{scores[name].psnr:.2f} dB", sr[:, *window].clone())
         for name, sr in outputs.items()

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from torch import Tensor
 
+from ccsr import image
 from ccsr.checkpoint import SUFFIX, digest, resolve
-from ccsr.protocols import Protocol, as_float
+from ccsr.protocols import Protocol
 from ccsr.resample import ProjectedGrid, Size, output_size, reduce_uint8, resize
 from ccsr.upscale import Upscaler
 
@@ -77,13 +78,13 @@ def _short(names: Sequence[str]) -> list[str]:
 
 def _fixed(name: str, protocol: Protocol) -> Callable[[Tensor, Size], Tensor]:
     def bicubic_8bit(lr: Tensor, size: Size) -> Tensor:
-        return as_float(reduce_uint8(lr, _grid(lr, size)))
+        return image.to_float(reduce_uint8(lr, _grid(lr, size)))
 
     def bicubic(lr: Tensor, size: Size) -> Tensor:
-        return resize(as_float(lr), _grid(lr, size), "cubic")
+        return resize(image.to_float(lr), _grid(lr, size), "cubic")
 
     def lanczos(lr: Tensor, size: Size) -> Tensor:
-        return resize(as_float(lr), _grid(lr, size), "lanczos")
+        return resize(image.to_float(lr), _grid(lr, size), "lanczos")
 
     if name == LANCZOS:
         return lanczos
@@ -92,7 +93,7 @@ def _fixed(name: str, protocol: Protocol) -> Callable[[Tensor, Size], Tensor]:
 
 def _network(upscaler: Upscaler, factor: float | None) -> Callable[[Tensor, Size], Tensor]:
     def direct(lr: Tensor, size: Size) -> Tensor:
-        return upscaler.tensor(as_float(lr), grid=_grid(lr, size)).cpu()
+        return upscaler.tensor(image.to_float(lr), grid=_grid(lr, size)).cpu()
 
     def then_lanczos(lr: Tensor, size: Size) -> Tensor:
         enlarged = direct(lr, output_size((lr.shape[-2], lr.shape[-1]), factor or 1.0))

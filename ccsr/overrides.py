@@ -4,13 +4,14 @@ import difflib
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import ConfigCompositionException
+from hydra.errors import ConfigCompositionException, HydraException, InstantiationException
+from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from ccsr.resources import resource_dir
 
@@ -64,6 +65,34 @@ def resumed(folder: Path, arguments: Sequence[str]) -> DictConfig:
     return cfg if isinstance(cfg, DictConfig) else DictConfig({})
 
 
+def plain(cfg: DictConfig) -> dict[str, Any]:
+    """The configuration as plain values: interpolations resolved, data roots absolute."""
+    config = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True))
+    config.pop("hydra", None)
+    for holder in (config["data"], config["data"]["val"]):
+        root = holder["root"]
+        if isinstance(root, str):
+            holder["root"] = str(Path(root).absolute())
+        elif root is not None:
+            holder["root"] = [str(Path(each).absolute()) for each in root]
+    return config
+
+
+def made(config: Any, **arguments: Any) -> Any:
+    """What a `_target_` and its arguments make; the constructor's own error if it refuses.
+
+    Raises:
+        ValueError: if the arguments do not fit the constructor.
+    """
+    try:
+        return instantiate(config, **arguments)
+    except InstantiationException as error:
+        cause = error.__cause__
+        if isinstance(cause, ValueError | OSError):
+            raise cause from None
+        raise ValueError(f"{config['_target_']}: {cause or error}") from error
+
+
 def keys(cfg: Any, prefix: str = "") -> list[str]:
     """Every dotted key of a configuration."""
     found: list[str] = []
@@ -75,15 +104,19 @@ def keys(cfg: Any, prefix: str = "") -> list[str]:
 
 def near(word: str, choices: Sequence[str]) -> str:
     """``; did you mean 'a' or 'b'?``, or nothing if nothing is near."""
-    close = difflib.get_close_matches(word, choices, 3, 0.6)
+    close = difflib.get_close_matches(word, sorted(set(choices)), 3, 0.6)
     tail = word.rpartition(".")[2]
     close += [c for c in choices if c.rpartition(".")[2] == tail and c not in close][:2]
     return f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
 
 
 def explain(error: Exception, arguments: Sequence[str]) -> str:
-    """One sentence for Hydra's refusal of `arguments`, with near names."""
+    """One sentence for an error, with near names where Hydra refuses `arguments`."""
     text = str(error)
+    if not isinstance(error, HydraException | OmegaConfBaseException):
+        return text
+    if isinstance(error, MissingMandatoryValue):
+        return f"{error.full_key} has no value: give {error.full_key}=..."
     if match := re.search(r"Could not override '([^']+)'", text):
         return f"there is no key {match[1]!r}{near(match[1], _composed_keys(arguments))}"
     if match := re.search(r"Could not find '([^']+)/([^'/]+)'", text):

@@ -14,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-import torch
 from PIL import Image
 from torch import Tensor
 
@@ -75,7 +74,7 @@ def matlab_or_pillow(hr: Tensor, size: Size, scale: Pair) -> Tensor:
     """MATLAB's bicubic at scales 2, 3 and 4, Pillow's at all others."""
     if scale[0] == scale[1] and scale[0] in (2, 3, 4):
         return matlab(hr, size, scale)
-    picture = image.to_image(as_float(hr))
+    picture = image.to_image(image.to_float(hr))
     return image.to_uint8(
         image.to_tensor(picture.resize((size[1], size[0]), Image.Resampling.BICUBIC))
     )
@@ -147,7 +146,7 @@ class Protocol:
 
     def finish(self, sr: Tensor) -> Tensor:
         """What of a model's float output is measured: clamped, and rounded if it is to be."""
-        return as_float(image.to_uint8(sr)) if self.rounded else sr.clamp(0, 1)
+        return image.to_float(image.to_uint8(sr)) if self.rounded else sr.clamp(0, 1)
 
     def psnr(self, sr: Tensor, hr: Tensor, scale: Pair) -> float:
         """PSNR in dB of a finished image; `scale` gives the border."""
@@ -161,12 +160,7 @@ class Protocol:
         """PSNR in dB between the LR image (uint8) and the output in 8 bit, reduced again."""
         size = (lr.shape[-2], lr.shape[-1])
         again = self.reduce(image.to_uint8(sr), size, scale)
-        return metrics.psnr(self.channel(as_float(again)), self.channel(as_float(lr)))
-
-
-def as_float(levels: Tensor) -> Tensor:
-    """8-bit levels as float32 in [0, 1]."""
-    return levels.to(torch.float32) / torch.iinfo(torch.uint8).max
+        return metrics.psnr(self.channel(image.to_float(again)), self.channel(image.to_float(lr)))
 
 
 _exact = partial(

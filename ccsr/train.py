@@ -13,7 +13,6 @@ import hydra
 import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from hydra.utils import instantiate
 from lightning_fabric.plugins import TorchCheckpointIO
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -34,10 +33,11 @@ from ccsr.data import PhotoData
 from ccsr.files import replacing
 from ccsr.loggers import build_loggers, log_to
 from ccsr.module import SRModule
-from ccsr.overrides import explain, quoted, resumed
+from ccsr.overrides import explain, made, plain, quoted, resumed
 from ccsr.resources import resource_dir
 
 CONFIG = "config.yaml"
+REFUSALS = (ValueError, OSError, RuntimeError, HydraException, OmegaConfBaseException)
 log = logging.getLogger("ccsr")
 
 
@@ -61,23 +61,30 @@ def train(cfg: DictConfig, folder: Path, resume: bool = False) -> dict[str, floa
     if last.exists() and not resume:
         raise ValueError(f"{folder} already holds a run: choose another, or resume={folder}")
     steps = config["trainer"]["max_steps"]
-    if steps < 1:
-        raise ValueError(f"trainer.max_steps must be at least 1, got {steps}")
+    if not isinstance(steps, int) or steps < 1:
+        raise ValueError(f"trainer.max_steps must be a positive integer, got {steps!r}")
     folder.mkdir(parents=True, exist_ok=True)
     log_to(folder / "train.log")
     (folder / CONFIG).write_text(OmegaConf.to_yaml(OmegaConf.create(config)), encoding="utf-8")
-    seed_everything(config["seed"], verbose=False)
-    step = step_of(last)
-    if resume:
-        log.info("going on at step %d of %d", step, steps)
+    try:
+        return _train(config, folder, step_of(last))
+    except REFUSALS as error:
+        log.error("%s", error, extra={"file_only": True})  # whoever called tells the person
+        raise
 
-    data: PhotoData = instantiate(config["data"])
-    module: SRModule = instantiate(config["module"], model=instantiate(config["model"]))
+
+def _train(config: dict[str, Any], folder: Path, step: int) -> dict[str, float]:
+    if step:
+        log.info("going on at step %d of %d", step, config["trainer"]["max_steps"])
+    seed_everything(config["seed"], verbose=False)
+    module: SRModule = made(config["module"], model=made(config["model"]))
     trainer = build_trainer(config, folder, step)
+    data: PhotoData = made(config["data"])
     parameters = sum(p.numel() for p in module.parameters())
     log.info("%d parameters, %s, run folder %s", parameters, trainer.precision, folder)
+    ckpt_path = folder / LAST if step else None
     try:
-        trainer.fit(module, data, ckpt_path=last if step else None, weights_only=True)
+        trainer.fit(module, data, ckpt_path=ckpt_path, weights_only=True)
     except SystemExit as stop:
         if trainer.interrupted and not isinstance(stop, SIGTERMException):
             raise KeyboardInterrupt from stop
@@ -131,7 +138,7 @@ class AtomicIO(TorchCheckpointIO):
 def build_trainer(config: Mapping[str, Any], folder: Path, step: int) -> Trainer:
     """The trainer of the configuration, with everything that this project adds to it."""
     options = dict(config["trainer"])
-    callbacks: list[Callback] = [instantiate(each) for each in config["callbacks"].values()]
+    callbacks: list[Callback] = [made(each) for each in config["callbacks"].values()]
     for callback in callbacks:
         if isinstance(callback, Checkpoints):
             callback.facts = facts(config)
@@ -141,7 +148,7 @@ def build_trainer(config: Mapping[str, Any], folder: Path, step: int) -> Trainer
     options["val_check_interval"] *= options["accumulate_grad_batches"]
     return cast(
         Trainer,
-        instantiate(
+        made(
             options,
             precision=resolve_precision(options["precision"], options["accelerator"]),
             callbacks=callbacks,
@@ -186,62 +193,47 @@ def step_of(last: Path) -> int:
         raise ValueError(f"{last} is damaged and cannot be resumed from: {error}") from error
 
 
-def plain(cfg: DictConfig) -> dict[str, Any]:
-    """The configuration as plain values: interpolations resolved, data roots absolute."""
-    config = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True))
-    config.pop("hydra", None)
-    for holder in (config["data"], config["data"]["val"]):
-        root = holder["root"]
-        if isinstance(root, str):
-            holder["root"] = str(Path(root).absolute())
-        elif root is not None:
-            holder["root"] = [str(Path(each).absolute()) for each in root]
-    return config
-
-
 def main() -> None:
     """`ccsr train`: Hydra's command line, or a resumed run."""
     arguments = [a for a in sys.argv[1:] if a != "--debug"]
     debug = "--debug" in sys.argv
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us, and we write the sentence
     try:
-        _run(arguments)
+        failures = _run(arguments)
     except KeyboardInterrupt:
         sys.exit(130)
     except SIGTERMException:
         sys.exit(143)
-    except (HydraException, OmegaConfBaseException) as error:
+    except REFUSALS as error:
+        failures = [error]
+    for failure in failures:
         if debug:
-            raise
-        sys.exit(f"ccsr: error: {explain(error, arguments)}")
-    except (ValueError, OSError, RuntimeError) as error:
-        if debug:
-            raise
-        sys.exit(f"ccsr: error: {error}")
+            raise failure
+        print(f"ccsr: error: {explain(failure, arguments)}", file=sys.stderr)
+    if failures:
+        sys.exit(1)
 
 
-def _run(arguments: Sequence[str]) -> None:
-    """A resumed run if the arguments say so, else Hydra's; the first failure of its jobs."""
+def _run(arguments: Sequence[str]) -> list[Exception]:
+    """A resumed run if the arguments say so, else Hydra's; what went wrong in its jobs."""
     folders = [a.partition("=")[2].strip("'\"") for a in arguments if a.startswith("resume=")]
     if folders:
         rest = [a for a in arguments if not a.startswith("resume=")]
         train(resumed(Path(folders[-1]), rest), Path(folders[-1]), resume=True)
-        return
+        return []
     failures: list[Exception] = []
 
     def job(cfg: DictConfig) -> float:
         try:
             return train(cfg, Path(HydraConfig.get().runtime.output_dir))["gain"]
-        except (ValueError, OSError, RuntimeError, OmegaConfBaseException) as error:
+        except REFUSALS as error:
             failures.append(error)  # the other jobs of a sweep go on
-            log.error("%s", error)
             return math.nan
 
     sys.argv[1:] = [quoted(a) for a in arguments]
     conf = str(resource_dir("conf"))
     hydra.main(version_base="1.3", config_path=conf, config_name="train")(job)()
-    if failures:
-        raise failures[0]
+    return failures
 
 
 if __name__ == "__main__":

@@ -102,6 +102,16 @@ def test_pickles_are_never_opened(tmp_path: Path) -> None:
             checkpoint.load(tmp_path / name)
 
 
+def test_a_first_byte_like_a_pickles_is_no_pickle(file: Path) -> None:
+    def pad(header: dict[str, Any]) -> None:  # until the header's length begins with 0x80
+        length = len(json.dumps(header | {"__metadata__": header["__metadata__"] | {"pad": ""}}))
+        header["__metadata__"]["pad"] = " " * ((0x80 - length) % 256)
+
+    rewrite(file, pad)
+    assert file.read_bytes()[:1] == b"\x80"
+    checkpoint.load(file)
+
+
 def test_other_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").write_bytes(b"")
     (tmp_path / "text.safetensors").write_text("a text of some length")
@@ -198,7 +208,7 @@ def test_names_and_paths(tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyP
     folder = tmp_path / "shipped"
     folder.mkdir()
     monkeypatch.setattr(checkpoint, "resource_dir", lambda name: folder)
-    with pytest.raises(ValueError, match="no model called 'light': none is shipped"):
+    with pytest.raises(ValueError, match="no model called 'light': there is none"):
         checkpoint.resolve("light")
     (folder / "light.safetensors").touch()
     (folder / "light.md").touch()
@@ -206,7 +216,7 @@ def test_names_and_paths(tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyP
     assert checkpoint.resolve("light") == folder / "light.safetensors"
     assert checkpoint.resolve(str(file)) == file
     assert checkpoint.resolve(file) == file
-    with pytest.raises(ValueError, match=r"no model called 'lihgt': did you mean light\?"):
+    with pytest.raises(ValueError, match=r"no model called 'lihgt': did you mean 'light'\?"):
         checkpoint.resolve("lihgt")
     with pytest.raises(ValueError, match="'xyz': shipped are light; or give a"):
         checkpoint.resolve("xyz")

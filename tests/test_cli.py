@@ -75,7 +75,7 @@ def test_no_command_and_unknown_commands(capsys: pytest.CaptureFixture[str]) -> 
     assert main([]) == 2
     assert "usage: ccsr COMMAND" in capsys.readouterr().err
     assert main(["upscael"]) == 2
-    assert "unknown command 'upscael': did you mean upscale?" in capsys.readouterr().err
+    assert "unknown command 'upscael': did you mean 'upscale'?" in capsys.readouterr().err
     assert main(["xyz"]) == 2
     assert "expected upscale, models, evaluate, train" in capsys.readouterr().err
 
@@ -118,9 +118,9 @@ def test_the_result_is_that_of_python(photo: Path, model: str) -> None:
         (["--scale", "nan"], "got 'nan'"),
         (["--scale", "1x2x3"], "got '1x2x3'"),
         (["--size", "100"], "expected WIDTHxHEIGHT such as 1920x1080, got '100'"),
-        (["--size", "100x0"], "expected a number of pixels, at least 1, got '0'"),
-        (["--width", "2.5"], "expected a number of pixels"),
-        (["--scale", "2", "--tile", "x"], "expected a number of pixels"),
+        (["--size", "100x0"], "expected a whole number of at least 1, got '0'"),
+        (["--width", "2.5"], "expected a whole number"),
+        (["--scale", "2", "--tile", "x"], "expected a whole number"),
         (["--scale", "2", "--exists", "maybe"], "invalid choice: 'maybe'"),
     ],
 )

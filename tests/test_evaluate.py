@@ -10,10 +10,11 @@ from PIL import Image
 
 from ccsr import checkpoint, cli, figures, image
 from ccsr.evaluate import main
+from ccsr.image import to_float
 from ccsr.measure import Plan, measure
 from ccsr.methods import Method, build
 from ccsr.model import build as build_model
-from ccsr.protocols import PROTOCOLS, as_float
+from ccsr.protocols import PROTOCOLS
 from ccsr.report import table
 from ccsr.results import means
 from ccsr.testsets import find
@@ -173,7 +174,7 @@ def test_given_low_resolution_images_are_paired_by_name(folder, tmp_path, capsys
     lr.mkdir(parents=True)
     for path in folder.iterdir():
         hr = image.to_uint8(image.to_tensor(image.read(path)))[:, :60, :74]
-        reduced = as_float(BENCHMARK.reduce(hr, (30, 37), (2.0, 2.0)))
+        reduced = to_float(BENCHMARK.reduce(hr, (30, 37), (2.0, 2.0)))
         image.write(image.to_image(reduced), lr / f"{path.stem}x2.png")
     argv = arguments(folder, "--scales", "2", "--model", "lanczos")
     assert main(argv) == 0

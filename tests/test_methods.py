@@ -10,9 +10,10 @@ import yaml
 from PIL import Image
 
 from ccsr import checkpoint, image
+from ccsr.image import to_float
 from ccsr.methods import build
 from ccsr.model import build as build_model
-from ccsr.protocols import PROTOCOLS, as_float
+from ccsr.protocols import PROTOCOLS
 from ccsr.resample import ProjectedGrid, resize
 from ccsr.upscale import Upscaler
 
@@ -49,7 +50,7 @@ def test_bicubic_is_8_bit_where_the_output_is(network):
     rounded = only("bicubic").upscale(lr, (18, 30))
     assert torch.equal(BENCHMARK.finish(rounded), rounded)
     smooth = only("bicubic", LIIF).upscale(lr, (18, 30))
-    expected = resize(as_float(lr), ProjectedGrid.project((9, 12), (18, 30)))
+    expected = resize(to_float(lr), ProjectedGrid.project((9, 12), (18, 30)))
     torch.testing.assert_close(smooth, expected)
     assert (BENCHMARK.finish(smooth) - rounded).abs().max() < 1.1 / 255
 
@@ -70,7 +71,7 @@ def test_a_network_gives_the_exact_size(network, channels, size):
     sr = method.upscale(low(channels), size)
     grid = ProjectedGrid.project((9, 12), size)
     upscaler = Upscaler.load(network, device="cpu", precision="fp32")
-    torch.testing.assert_close(sr, upscaler.tensor(as_float(low(channels)), grid=grid))
+    torch.testing.assert_close(sr, upscaler.tensor(to_float(low(channels)), grid=grid))
     assert sr.shape == (channels, *size)
     assert method.checkpoint == network
     assert method.sha256 == hashlib.sha256(network.read_bytes()).hexdigest()

@@ -9,8 +9,9 @@ import torch
 from PIL import Image
 
 from ccsr import image
+from ccsr.image import to_float
 from ccsr.metrics import luma, psnr
-from ccsr.protocols import PROTOCOLS, as_float, by_name, exact_sizes, floor_sizes, matlab
+from ccsr.protocols import PROTOCOLS, by_name, exact_sizes, floor_sizes, matlab
 
 BENCHMARK, ARBSR = PROTOCOLS["benchmark-y"], PROTOCOLS["arbsr-y"]
 LIIF_RGB, LIIF_Y = PROTOCOLS["liif-rgb"], PROTOCOLS["liif-y"]
@@ -188,7 +189,7 @@ def test_output_is_rounded_or_only_clamped():
 
 
 def test_what_is_compared():
-    sr, hr = as_float(picture(seed=1)), as_float(picture(seed=2))
+    sr, hr = to_float(picture(seed=1)), to_float(picture(seed=2))
     scale = (2.0, 3.0)
     assert BENCHMARK.psnr(sr, hr, scale) == psnr(luma(sr), luma(hr), (2, 3))
     assert LIIF_RGB.psnr(sr, hr, scale) == psnr(sr, hr, (8, 9))
@@ -200,7 +201,7 @@ def test_what_is_compared():
 
 
 def test_grey_counts_by_its_own_values_only_where_the_protocol_says_so():
-    sr, hr = as_float(picture(1, seed=1)), as_float(picture(1, seed=2))
+    sr, hr = to_float(picture(1, seed=1)), to_float(picture(1, seed=2))
     own = BENCHMARK.psnr(sr, hr, (2, 2))
     assert ARBSR.psnr(sr, hr, (2, 2)) == own
     assert own == psnr(sr, hr, 2)
@@ -211,8 +212,8 @@ def test_grey_counts_by_its_own_values_only_where_the_protocol_says_so():
 def test_consistency_of_a_perfect_result_is_perfect():
     hr = picture()
     lr = BENCHMARK.reduce(hr, (20, 26), (2, 2))
-    assert BENCHMARK.consistency(as_float(hr), lr, (2, 2)) == math.inf
-    darker = (as_float(hr) - 0.2).clamp(0, 1)
+    assert BENCHMARK.consistency(to_float(hr), lr, (2, 2)) == math.inf
+    darker = (to_float(hr) - 0.2).clamp(0, 1)
     assert BENCHMARK.consistency(darker, lr, (2, 2)) < 20
 
 

@@ -1,9 +1,10 @@
 """Names in configs and checkpoints -> classes of ours. Nothing else can be constructed by name."""
 
-import difflib
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
+
+from ccsr.names import near
 
 T = TypeVar("T")
 
@@ -25,19 +26,13 @@ def construct(
     arguments = dict(config)
     name = arguments.pop("name", None)
     if name not in registry:
-        raise ValueError(f"unknown {kind} {name!r}: {_near(str(name), registry)}")
+        raise ValueError(f"unknown {kind} {name!r}: {near(str(name), registry)}")
     cls = registry[name]
     allowed = [p for p in inspect.signature(cls).parameters if p not in fixed]
     for key in arguments:
         if key not in allowed:
-            raise ValueError(f"{kind} {name!r} has no argument {key!r}: {_near(key, allowed)}")
+            raise ValueError(f"{kind} {name!r} has no argument {key!r}: {near(key, allowed)}")
     try:
         return cls(**arguments, **fixed)
     except TypeError as error:
         raise ValueError(f"{kind} {name!r}: {error}") from error
-
-
-def _near(word: str, known: Iterable[str]) -> str:
-    known = sorted(known)
-    near = difflib.get_close_matches(word, known, n=3, cutoff=0.5)
-    return f"did you mean {' or '.join(near)}?" if near else f"expected one of {', '.join(known)}"

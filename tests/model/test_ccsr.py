@@ -117,11 +117,11 @@ def test_the_friendly_grid_is_a_multiple_per_axis():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"encoder": {"name": "edsrr"}}, "unknown encoder 'edsrr': did you mean edsr"),
+        ({"encoder": {"name": "edsrr"}}, "unknown encoder 'edsrr': did you mean 'edsr'"),
         ({"encoder": {"channels": 8}}, "unknown encoder None: expected one of edsr, light"),
         (
             {"encoder": {"name": "edsr", "block": 3}},
-            "encoder 'edsr' has no argument 'block': did you mean blocks",
+            "encoder 'edsr' has no argument 'block': did you mean 'blocks'",
         ),
         (
             {"stack": STACKS[0] | {"in_channels": 3}},

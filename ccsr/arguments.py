@@ -1,0 +1,32 @@
+"""Values on the command line, as argparse takes them: `type=arguments.scale`."""
+
+import math
+from argparse import ArgumentTypeError
+
+
+def scale(text: str) -> tuple[float, float]:
+    """(vertical, horizontal) of `2.37` or WIDTHxHEIGHT `2x1.5`."""
+    try:
+        factors = [float(part) for part in text.strip().split("x")]
+    except ValueError:
+        factors = []
+    if len(factors) not in (1, 2) or not all(math.isfinite(f) and f > 0 for f in factors):
+        raise ArgumentTypeError(
+            f"expected a positive factor such as 2.37, or WIDTHxHEIGHT such as 2x1.5, got {text!r}"
+        )
+    return factors[-1], factors[0]
+
+
+def size(text: str) -> tuple[int, int]:
+    """(H, W) of WIDTHxHEIGHT `1920x1080`."""
+    width, cross, height = text.partition("x")
+    if not cross:
+        raise ArgumentTypeError(f"expected WIDTHxHEIGHT such as 1920x1080, got {text!r}")
+    return whole(height), whole(width)
+
+
+def whole(text: str) -> int:
+    """A whole number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return int(text)

@@ -1,0 +1,67 @@
+"""The training task."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from ccsr.module import SRModule, rate_factor
+from ccsr.resample import ProjectedGrid, resize
+
+
+class Bicubic(nn.Module):
+    """A network with one weight that does nothing."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x, grid):
+        return resize(x, grid) + self.weight
+
+
+def test_the_rate_warms_up_and_ends_at_zero():
+    rates = [rate_factor(step, 10, 100) for step in range(101)]
+    assert rates[0] == pytest.approx(1 / 11)
+    assert rates[:11] == sorted(rates[:11])
+    assert rates[10] == 1
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert rates[55] == pytest.approx(0.5)
+    assert rates[100] == 0
+
+
+def test_forward_takes_uint8_and_float_alike():
+    module = SRModule(Bicubic())
+    x = torch.randint(256, (2, 3, 6, 5), dtype=torch.uint8)
+    grid = ProjectedGrid.project((6, 5), (12, 15))
+    torch.testing.assert_close(module(x, grid), module(x / 255, grid))
+    assert module(x, grid).shape == (2, 3, 12, 15)
+
+
+@pytest.mark.parametrize(
+    ("loss", "expected"), [("l1", 0.3), ("charbonnier", math.sqrt(0.3**2 + 1e-6))]
+)
+def test_losses(loss, expected, monkeypatch):
+    module = SRModule(Bicubic(), loss=loss)
+    monkeypatch.setattr(module, "log", lambda *args: None)
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
+    monkeypatch.setattr(SRModule, "trainer", type("T", (), {"optimizers": [optimizer]}))
+    lr, hr = torch.full((1, 3, 4, 4), 0.2), torch.full((1, 3, 8, 8), 0.5)
+    assert module.training_step((lr, hr), 0).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_unknown_losses_are_refused():
+    with pytest.raises(ValueError, match=r"module\.loss must be 'l1' or 'charbonnier', got 'l2'"):
+        SRModule(Bicubic(), loss="l2")
+
+
+def test_hyperparameters_are_plain():
+    module = SRModule(Bicubic(), betas=[0.9, 0.99])
+    assert dict(module.hparams) == {
+        "loss": "l1",
+        "learning_rate": 5e-4,
+        "warmup": 500,
+        "weight_decay": 0.0,
+        "betas": (0.9, 0.99),
+    }
