@@ -96,6 +96,11 @@ class Checkpoints(Checkpoint):
         late = time.monotonic() - self._saved_at >= 60 * self.minutes
         if stops or ends or (late and not validates):
             self._save(trainer)
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Stop if asked to; the last step is complete, logged and saved."""
         if self._interrupted:
             raise KeyboardInterrupt
 
@@ -207,6 +212,9 @@ class Bar(RichProgressBar):
     def total_train_batches(self) -> int | float:
         """Batches of the whole run: its only epoch has no end of its own."""
         return self.trainer.max_steps * self.trainer.accumulate_grad_batches
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        return "training"
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write what the validation found."""

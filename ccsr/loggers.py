@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
+from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 
 from ccsr.overrides import made
@@ -42,6 +43,7 @@ class Tables(Logger):
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         """Nothing: the run's ``config.yaml`` holds them."""
 
+    @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Append a row to the table of each prefix (``train/loss`` goes to ``train.csv``)."""
         tables: dict[str, dict[str, float]] = {}
@@ -50,7 +52,7 @@ class Tables(Logger):
             if name:
                 tables.setdefault(prefix, {})[name] = value
         for prefix, values in tables.items():
-            _append(self.folder / f"{prefix}.csv", {"step": (step or 0) + 1, **values})
+            _append(self.folder / f"{prefix}.csv", {"step": int(step or 0), **values})
 
 
 def _read(table: Path) -> list[dict[str, Any]]:

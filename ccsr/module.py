@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pytorch_lightning import LightningModule
@@ -77,6 +77,7 @@ class SRModule(LightningModule):
             loss = (F.mse_loss(sr, hr, reduction="none") + _CHARBONNIER_EPSILON**2).sqrt().mean()
         self.last_loss = float(loss.detach())
         self._check_finite("loss", self.last_loss)
+        self.log("step", self.global_step + 1.0)  # for the loggers, instead of Lightning's count
         self.log("train/loss", self.last_loss)
         self.log("train/learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"])
         return loss
@@ -136,7 +137,17 @@ class SRModule(LightningModule):
         ]
         means["gain"] = sum(gains) / len(gains)
         self.last_validation, self.validated_at = means, self.global_step
+        self.log("step", float(self.global_step), sync_dist=True)
         self.log_dict({f"val/{name}": mean for name, mean in means.items()}, sync_dist=True)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the last validation."""
+        checkpoint["validation"] = {"step": self.validated_at, "means": self.last_validation}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Restore the last validation."""
+        validation = checkpoint.get("validation", {"step": -1, "means": {}})
+        self.validated_at, self.last_validation = validation["step"], validation["means"]
 
 
 def rate_factor(step: int, warmup: int, steps: int) -> float:

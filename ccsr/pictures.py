@@ -1,18 +1,19 @@
 """The validation's picture: input, bicubic, ours and the truth, side by side."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
+from torch.utils.data import DataLoader
 from torchvision.transforms.v2.functional import center_crop
 from torchvision.utils import make_grid
 
 from ccsr import image
 from ccsr.loggers import log_picture
 from ccsr.resample import resize
-from ccsr.validation import Item, as_float, quantised
+from ccsr.validation import Item, ValidationSet, as_float, quantised
 
 
 class Pictures(Callback):
@@ -38,7 +39,8 @@ class Pictures(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Keep the tiles of this item if it has a row."""
-        scales = len(trainer.val_dataloaders.dataset.scales)
+        loader = cast(DataLoader[Item], trainer.val_dataloaders)
+        scales = len(cast(ValidationSet, loader.dataset).scales)
         number, scale = divmod(batch_idx, scales)
         if not trainer.sanity_checking and number < self.rows and scale == number % scales:
             self._tiles += tiles(batch, outputs)

@@ -64,6 +64,8 @@ def train(cfg: DictConfig, folder: Path, resume: bool = False) -> dict[str, floa
     if not isinstance(steps, int) or steps < 1:
         raise ValueError(f"trainer.max_steps must be a positive integer, got {steps!r}")
     folder.mkdir(parents=True, exist_ok=True)
+    for part in folder.glob(".ccsr-*.part"):  # of a checkpoint that a kill cut short
+        part.unlink()
     log_to(folder / "train.log")
     (folder / CONFIG).write_text(OmegaConf.to_yaml(OmegaConf.create(config)), encoding="utf-8")
     try:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from hydra import compose, initialize_config_dir
 from PIL import Image
 
 from ccsr import checkpoint
-from ccsr.callbacks import clock
+from ccsr.callbacks import Average, clock
 from ccsr.loggers import Tables, build_loggers
 from ccsr.model import CCSR
 from ccsr.module import SRModule
@@ -299,9 +300,9 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
 
 def test_tables_take_new_columns_and_drop_what_a_resumed_run_repeats(tmp_path):
     tables = Tables(tmp_path)
-    tables.log_metrics({"train/loss": 1.0, "epoch": 0}, 0)
-    tables.log_metrics({"train/loss": 2.0, "train/norm": 3.0}, 1)
-    tables.log_metrics({"train/loss": 4.0}, 2)
+    tables.log_metrics({"train/loss": 1.0, "epoch": 0}, 1)
+    tables.log_metrics({"train/loss": 2.0, "train/norm": 3.0}, 2)
+    tables.log_metrics({"train/loss": 4.0}, 3)
     with (tmp_path / "train.csv").open("a") as stream:
         stream.write('4,"cut')
     assert rows(tmp_path / "train.csv")[2] == {"step": "3", "loss": "4.0", "norm": ""}
@@ -348,3 +349,20 @@ def test_a_sweep_from_the_command_line(photos, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
     seeds = [checkpoint.load(sweep / job / "model.safetensors")[1]["seed"] for job in "01"]
     assert seeds == [1, 2]
+
+
+def test_the_average_follows_faster_at_the_start():
+    module = SRModule(torch.nn.Linear(1, 1, bias=False))
+    weight, average = module.model.weight, Average(decay=0.5)
+    average.setup(None, module, "fit")
+    seen = []
+    for step, value in enumerate([4.0, 8.0, 16.0, 16.0], start=1):
+        weight.data.fill_(value)
+        average.on_train_batch_end(SimpleNamespace(global_step=step), module, None, None, 0)
+        seen.append(average.network.weight.item())
+    decays = [0, 2 / 11, 3 / 12, 4 / 13]
+    expected, mean = [], 0.0
+    for decay, value in zip(decays, [4.0, 8.0, 16.0, 16.0], strict=True):
+        mean = decay * mean + (1 - decay) * value
+        expected.append(mean)
+    assert seen == pytest.approx(expected)

@@ -24,7 +24,8 @@ Plan = Literal["reference", "phases", "basis"]
 
 PERIOD_LIMIT = 32  # more phases per axis than this are never worth a kernel each
 BLOCK = 16  # outputs per axis that share one dense matrix in the basis plan
-GROUP_ELEMENTS = 1 << 23  # bound on the largest intermediate of the basis plan
+GROUP_ELEMENTS = 1 << 20  # rough size of the basis plan's intermediates: they stay in cache
+NEGLIGIBLE = 1e-7  # part of the largest singular value below which basis functions are dropped
 BASIS_OVERHEAD = 3.0  # time per multiply of the basis plan over that of a convolution
 
 
@@ -146,64 +147,72 @@ def phases(layer: CCLayer, x: Tensor, grid: ProjectedGrid) -> Tensor:
 
 
 def basis(layer: CCLayer, x: Tensor, grid: ProjectedGrid) -> Tensor:
-    """Any size: apply the W_b as 1x1 convolution, and combine the results with the phi_b.
+    """Any size, by the factorisation of the filter; see the two functions it calls."""
+    if isinstance(layer.field, SeparableField):
+        return _basis_separable(layer, x, grid)
+    return _basis_dense(layer, x, grid)
 
-    Projecting comes first where that is cheaper (enlarging), else last (reducing).
+
+def _basis_separable(layer: CCLayer, x: Tensor, grid: ProjectedGrid) -> Tensor:
+    """Rows first, then columns, from H + W evaluations of the field.
+
+    All outputs of a row share their vertical offsets, so what is left of the filter is a function
+    of the horizontal offset: `sum_m g_m(dx) V_m`, with matrices V_m (C_out x C_in) per tap. One
+    matrix product per row applies the V_m; a banded product per block of columns, the g_m.
     """
-    project_first = _projects_first(layer, x, grid)
-    weight = layer.weight.to(x.dtype)
-    if project_first:
-        x = F.conv2d(x, weight.flatten(0, 1)[..., None, None])
-        x = x.view(len(x), *weight.shape[:2], *x.shape[2:])  # (N, B, C_out, h, w)
-    combine = _combine_separable if isinstance(layer.field, SeparableField) else _combine_dense
-    x = combine(layer, x, grid)
-    if not project_first:  # (N, B, C_in, H, W)
-        x = F.conv2d(x.flatten(1, 2), weight.transpose(0, 1).flatten(1)[..., None, None])
-    return x
+    row_index, dy = layer.taps(grid.rows)
+    bands, column_base = _blocks(layer, grid.columns)  # (l, BLOCK, U, R, B)
+    bands, mix = _span(bands)  # (l, BLOCK, U, m), (m, R, B)
+    column_index = _block_index(column_base, bands.shape[2], x.shape[3])
+    vertical = torch.einsum("htrb,mrb->htmb", layer.factors(dy, grid.rows, 0), mix)
+    row_index = row_index.clamp(0, x.shape[2] - 1)
+    lines = x.permute(2, 0, 3, 1).flatten(1, 2)  # (h, N * w, C_in)
+    per_row = lines.shape[1] * max(x.shape[1], layer.weight.shape[1] * len(mix))
+    group = max(1, GROUP_ELEMENTS // per_row)
+    parts = []
+    for k in range(0, grid.rows.size, group):
+        filters = layer.filters(vertical[k : k + group]).to(x.dtype)  # (g, taps, m, C_out, C_in)
+        filters = filters.permute(1, 0, 4, 3, 2).flatten(3)  # (taps, g, C_in, C_out * m)
+        part = x.new_zeros(())
+        for index, matrix in zip(row_index[k : k + group].unbind(1), filters, strict=True):
+            part = part + lines[index] @ matrix  # (g, N * w, C_out * m)
+        part = part.view(len(part), x.shape[0], x.shape[3], -1, len(mix))[:, :, column_index]
+        part = torch.einsum("gnluom,lxum->nglxo", part, bands.to(x.dtype))
+        parts.append(part.flatten(2, 3))  # (N, g, W', C_out)
+    return torch.cat(parts, 1)[:, :, : grid.columns.size].permute(0, 3, 1, 2)
 
 
-def _combine_separable(layer: CCLayer, x: Tensor, grid: ProjectedGrid) -> Tensor:
-    """Sum over neighbours (and over b, if `x` has it) as two products with banded matrices.
+def _span(functions: Tensor) -> tuple[Tensor, Tensor]:
+    """Fewer functions that span the same, to float rounding.
 
-    Rows first, then columns; per block of outputs the band is one small dense matrix.
-
-    Args:
-        layer: whose field is separable.
-        x: projected (N, B, C_out, h, w), or not yet (N, C_in, h, w).
-        grid: laid over (h, w).
+    Sines of bounded frequency over a few pixels are nearly dependent: a quarter of them do. Only
+    without gradients, which need the functions themselves.
 
     Returns:
-        (N, C_out, H, W), or (N, B, C_in, H, W) to be projected.
+        (..., m) and (m, R, B): (..., R, B) is the product of the two.
     """
-    rows, row_base = _blocks(layer, grid.rows, 0)  # (k, BLOCK, U, R, B)
-    columns, column_base = _blocks(layer, grid.columns, 1)
-    rows, columns = rows.to(x.dtype), columns.to(x.dtype)
-    down, across = (
-        ("kyurb,nbokuw->bkrynow", "lxcrb,bkrynolc->nokylx")
-        if x.dim() == 5
-        else ("kyurb,nokuw->bkrynow", "lxcrb,bkrynolc->nbokylx")
-    )
-    row_index = _block_index(row_base, rows.shape[2], x.shape[-2])
-    column_index = _block_index(column_base, columns.shape[2], x.shape[-1])
-    per_block = x.shape[0] * x.shape[-3] * x.shape[-1] * BLOCK * rows.shape[3] * rows.shape[4]
-    group = max(1, GROUP_ELEMENTS // per_block)
-    parts = []
-    for k in range(0, len(rows), group):
-        part = torch.einsum(down, rows[k : k + group], x[..., row_index[k : k + group], :])
-        part = torch.einsum(across, columns, part[..., column_index])
-        parts.append(part.flatten(-4, -3).flatten(-2))  # (..., rows of the group, W')
-    return torch.cat(parts, -2)[..., : grid.rows.size, : grid.columns.size]
+    shape = functions.shape[-2:]
+    values = functions.flatten(-2)
+    if torch.is_grad_enabled():
+        vectors = torch.eye(values.shape[-1], dtype=values.dtype, device=values.device)
+    else:
+        samples = values.flatten(0, -2).double()
+        energy, vectors = torch.linalg.eigh(samples.mT @ samples)
+        vectors = vectors[:, energy > energy[-1] * NEGLIGIBLE**2].to(values.dtype)
+    return values @ vectors, vectors.mT.reshape(-1, *shape)
 
 
-def _combine_dense(layer: CCLayer, x: Tensor, grid: ProjectedGrid) -> Tensor:
-    """As :func:`_combine_separable` for any field: one pass per tap, in groups of output rows."""
+def _basis_dense(layer: CCLayer, x: Tensor, grid: ProjectedGrid) -> Tensor:
+    """For any field: project by the W_b (a 1x1 convolution), then combine tap by tap."""
+    weight = layer.weight.to(x.dtype)
+    x = F.conv2d(x, weight.flatten(0, 1)[..., None, None])
+    x = x.view(len(x), *weight.shape[:2], *x.shape[2:])  # (N, B, C_out, h, w)
     row_index, dy = layer.taps(grid.rows)
     column_index, dx = layer.taps(grid.columns)
-    row_index = row_index.clamp(0, x.shape[-2] - 1)
-    column_index = column_index.clamp(0, x.shape[-1] - 1)
-    equation = "hwb,nbohw->nohw" if x.dim() == 5 else "hwb,nchw->nbchw"
-    taps = dy.shape[1] * dx.shape[1]
-    per_row = grid.columns.size * layer.field.basis * max(taps, x.shape[0] * x.shape[-3])
+    row_index = row_index.clamp(0, x.shape[3] - 1)
+    column_index = column_index.clamp(0, x.shape[4] - 1)
+    per_row = grid.columns.size * layer.field.basis
+    per_row *= max(dy.shape[1] * dx.shape[1], x.shape[0] * x.shape[2])
     group = max(1, GROUP_ELEMENTS // per_row)
     parts = []
     for k in range(0, grid.rows.size, group):
@@ -212,7 +221,7 @@ def _combine_dense(layer: CCLayer, x: Tensor, grid: ProjectedGrid) -> Tensor:
         part = x.new_zeros(())
         for i, j in product(range(dy.shape[1]), range(dx.shape[1])):
             pixels = x[..., index[:, i], :][..., column_index[:, j]]
-            part = part + torch.einsum(equation, functions[:, :, i, j], pixels)
+            part = part + torch.einsum("hwb,nbohw->nohw", functions[:, :, i, j], pixels)
         parts.append(part)
     return torch.cat(parts, -2)
 
@@ -236,31 +245,21 @@ def cheapest_plan(layer: CCLayer, x: Tensor, grid: ProjectedGrid) -> Plan:
         outputs *= -(-axis.size // p) * p
     _, channels_out, channels_in = layer.weight.shape
     convolution = x.shape[0] * outputs * union * channels_out * channels_in
-    combination = BASIS_OVERHEAD * min(_basis_costs(layer, x, grid))
-    return "phases" if convolution <= combination else "basis"
+    return "phases" if convolution <= BASIS_OVERHEAD * _basis_cost(layer, x, grid) else "basis"
 
 
-def _projects_first(layer: CCLayer, x: Tensor, grid: ProjectedGrid) -> bool:
-    first, last = _basis_costs(layer, x, grid)
-    return first <= last
-
-
-def _basis_costs(layer: CCLayer, x: Tensor, grid: ProjectedGrid) -> tuple[float, float]:
-    """Multiplies of the basis plan, projecting first or last."""
+def _basis_cost(layer: CCLayer, x: Tensor, grid: ProjectedGrid) -> float:
+    """Multiplies of the basis plan, for the whole batch."""
     n, _, h, w = x.shape
     b, channels_out, channels_in = layer.weight.shape
-    rows, columns = grid.size
+    taps = [layer.kernel_size / axis.stretch for axis in _axes(grid)]
     if isinstance(layer.field, SeparableField):
-        reach = [layer.kernel_size / a.stretch + BLOCK / a.scale for a in _axes(grid)]
-        combine = 2 * b * (rows * w * reach[0] + rows * columns * reach[1])
-    else:
-        taps = math.prod(layer.kernel_size / a.stretch for a in _axes(grid))
-        combine = 8 * rows * columns * taps * b
-    project = b * channels_in * channels_out
-    return (
-        n * (h * w * project + combine * channels_out),
-        n * (rows * columns * project + combine * channels_in),
-    )
+        functions = 2 * b if torch.is_grad_enabled() else b / 2  # before and after _span
+        per_row = w * taps[0] * channels_in
+        per_row += grid.columns.size * (taps[1] + BLOCK / grid.columns.scale)
+        return n * grid.rows.size * per_row * functions * channels_out
+    combine = 8 * math.prod(grid.size) * math.prod(taps)
+    return n * b * channels_out * (h * w * channels_in + combine)
 
 
 def _axes(grid: ProjectedGrid) -> tuple[Axis, Axis]:
@@ -295,22 +294,22 @@ def _frame(x: Tensor, rows: tuple[int, int], columns: tuple[int, int]) -> Tensor
     return F.pad(x, pad, mode="replicate") if any(pad) else x
 
 
-def _blocks(layer: CCLayer, axis: Axis, number: int) -> tuple[Tensor, Tensor]:
-    """Dense matrices of the factors per block of `BLOCK` outputs, and each block's first pixel.
+def _blocks(layer: CCLayer, axis: Axis) -> tuple[Tensor, Tensor]:
+    """Horizontal factors per block of `BLOCK` outputs as dense bands, and each block's first pixel.
 
     Returns:
         (blocks, BLOCK, U, R, B) and (blocks,) int64; the last block runs past the axis' end.
     """
     count = -(-axis.size // BLOCK)
     index, offset = layer.taps(Axis(count * BLOCK, axis.scale, axis.origin, axis.first))
-    factors = layer.factors(offset, axis, number)
+    factors = layer.factors(offset, axis, 1)
     factors = factors.view(count, BLOCK, *factors.shape[1:])
     index = index.view(count, BLOCK, -1)
     base = index[:, 0, 0]
     place = index - base[:, None, None]
-    matrices = factors.new_zeros(count, BLOCK, int(place.max()) + 1, *factors.shape[3:])
+    bands = factors.new_zeros(count, BLOCK, int(place.max()) + 1, *factors.shape[3:])
     place = place[..., None, None].expand_as(factors)
-    return matrices.scatter_add(2, place, factors), base
+    return bands.scatter_add(2, place, factors), base
 
 
 def _block_index(base: Tensor, width: int, limit: int) -> Tensor:
