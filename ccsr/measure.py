@@ -8,6 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from ccsr import image
+from ccsr.arguments import scale_text
 from ccsr.figures import Crops, detailed_window, nearest
 from ccsr.methods import BICUBIC, Method
 from ccsr.protocols import Pair, Protocol
@@ -79,12 +80,6 @@ def measure(
     return findings
 
 
-def label(scale: Pair) -> str:
-    """A scale as on the command line: `2`, or `4x1.5` (WIDTHxHEIGHT) where the axes differ."""
-    vertical, horizontal = scale
-    return f"{vertical:g}" if vertical == horizontal else f"{horizontal:g}x{vertical:g}"
-
-
 def _measure_image(plan: Plan, testset: TestSet, key: str) -> tuple[list[Record], list[Crops]]:
     records: list[Record] = []
     crops: list[Crops] = []
@@ -130,7 +125,7 @@ def _pair(plan: Plan, testset: TestSet, key: str, hr: Tensor, scale: Pair) -> tu
         lr_size, (height, width) = plan.protocol.crop(_size(hr), scale)
         hr = hr[:, :height, :width]
         return plan.protocol.reduce(hr, lr_size, scale), hr
-    path = low_resolution(plan.lr, testset.name, key, label(scale))
+    path = low_resolution(plan.lr, testset.name, key, scale_text(scale))
     lr = _read(path)
     if len(lr) != len(hr):
         raise ValueError(f"{path} has {len(lr)} channels, its high-resolution image {len(hr)}")

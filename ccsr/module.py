@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.lr_scheduler import LambdaLR
 
+from ccsr.arguments import scale_text
 from ccsr.data import Batch
 from ccsr.resample import ProjectedGrid
-from ccsr.validation import Item, as_float, label, quantised, score
+from ccsr.validation import Item, as_float, quantised, score
 
 Loss = Literal["l1", "charbonnier"]
 _CHARBONNIER_EPSILON = 1e-3
@@ -121,7 +122,7 @@ class SRModule(LightningModule):
     def validation_step(self, batch: Item, batch_idx: int) -> Tensor:
         """The 8-bit result (1, 3, H, W); its PSNR and bicubic's are kept for the epoch's end."""
         sr = quantised(self(batch.lr, batch.grid))
-        name = label(batch.scale)
+        name = f"x{scale_text(batch.scale)}"
         self._scores[f"psnr_{name}"].append(score(sr, batch.hr, batch.scale))
         self._scores[f"bicubic_{name}"].append(batch.bicubic)
         return sr

@@ -4,10 +4,20 @@ import difflib
 from collections.abc import Iterable
 
 
+def close(word: str, known: Iterable[str]) -> list[str]:
+    """Up to three known words that are spelt like `word`, the nearest first."""
+    return difflib.get_close_matches(word, sorted(set(known)), n=3, cutoff=0.5)
+
+
+def did_you_mean(words: Iterable[str]) -> str:
+    """`did you mean 'a' or 'b'?`."""
+    return f"did you mean {' or '.join(map(repr, words))}?"
+
+
 def near(word: str, known: Iterable[str]) -> str:
-    """A hint to end an error message with: `did you mean 'edsr'?`, or all that is known."""
+    """A hint to end an error message with: words spelt like `word`, or else all that are known."""
     choices = sorted(set(known))
-    close = difflib.get_close_matches(word, choices, n=3, cutoff=0.5)
-    if close:
-        return f"did you mean {' or '.join(map(repr, close))}?"
+    found = close(word, choices)
+    if found:
+        return did_you_mean(found)
     return f"expected one of {', '.join(choices)}" if choices else "there is none"

@@ -1,6 +1,5 @@
 """Overrides of the training configuration: what a person typed, understood or refused kindly."""
 
-import difflib
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from ccsr.names import close, did_you_mean
 from ccsr.resources import resource_dir
 
 CHANGEABLE = re.compile(
@@ -102,12 +102,12 @@ def keys(cfg: Any, prefix: str = "") -> list[str]:
     return found
 
 
-def near(word: str, choices: Sequence[str]) -> str:
-    """``; did you mean 'a' or 'b'?``, or nothing if nothing is near."""
-    close = difflib.get_close_matches(word, sorted(set(choices)), 3, 0.6)
-    tail = word.rpartition(".")[2]
-    close += [c for c in choices if c.rpartition(".")[2] == tail and c not in close][:2]
-    return f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
+def near(key: str, known: Sequence[str]) -> str:
+    """``; did you mean 'a' or 'b'?``, by spelling or by the last part; nothing if none is near."""
+    found = close(key, known)
+    last = key.rpartition(".")[2]
+    found += [k for k in known if k.rpartition(".")[2] == last and k not in found][:2]
+    return f"; {did_you_mean(found)}" if found else ""
 
 
 def explain(error: Exception, arguments: Sequence[str]) -> str:

@@ -30,6 +30,7 @@ from ccsr.callbacks import (
     progress_of,
 )
 from ccsr.data import PhotoData
+from ccsr.device import choose_device, has_native_bfloat16
 from ccsr.files import replacing
 from ccsr.loggers import build_loggers, log_to
 from ccsr.module import SRModule
@@ -172,13 +173,8 @@ def resolve_precision(name: str, accelerator: str = "auto") -> str:
     """Lightning's name of a precision; `auto` takes bfloat16 where the device computes in it."""
     if name != "auto":
         return name
-    if accelerator != "cpu" and torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.is_bf16_supported(False) else "32-true"
-    if accelerator != "cpu" and torch.backends.mps.is_available():
-        return "32-true"
-    cpu = torch.cpu.get_capabilities()
-    fast = cpu.get("amx_bf16") or cpu.get("avx512_bf16") or cpu.get("bf16")
-    return "bf16-mixed" if fast else "32-true"
+    device = choose_device("cpu" if accelerator == "cpu" else "auto")
+    return "bf16-mixed" if has_native_bfloat16(device) else "32-true"
 
 
 def step_of(last: Path) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
-from torchvision.transforms.v2.functional import center_crop, pil_to_tensor, to_dtype
+from torchvision.transforms.v2.functional import center_crop, pil_to_tensor
 
 from ccsr import image
 from ccsr.metrics import luma, psnr
@@ -87,16 +87,9 @@ class ValidationSet(Dataset[Item]):
         return self.items[index]
 
 
-def label(scale: Pair) -> str:
-    """Name of a scale in the logs: ``x2.37``, or ``v1.5h4`` (vertical, horizontal)."""
-    vertical, horizontal = scale
-    return f"x{vertical:g}" if vertical == horizontal else f"v{vertical:g}h{horizontal:g}"
-
-
 def as_float(x: Tensor) -> Tensor:
     """A uint8 image as float32 in [0, 1]; a float image as it is."""
-    floating: Tensor = to_dtype(x, torch.float32, scale=True)
-    return floating
+    return image.to_float(x) if x.dtype == torch.uint8 else x
 
 
 def quantised(x: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ccsr.validation import ValidationSet, as_float, label, quantised, score
+from ccsr.validation import ValidationSet, as_float, quantised, score
 
 
 @pytest.fixture
@@ -47,11 +47,6 @@ def test_nothing_to_validate_with_is_an_error(tmp_path):
     path.touch()
     with pytest.raises(ValueError, match=r"got 1 files and 1 scales: check data\.val"):
         ValidationSet([path], [2])
-
-
-def test_labels():
-    assert label((2.37, 2.37)) == "x2.37"
-    assert label((1.5, 4.0)) == "v1.5h4"
 
 
 def test_quantised_and_back():

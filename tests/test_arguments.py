@@ -1,0 +1,34 @@
+from argparse import ArgumentTypeError
+
+import pytest
+
+from ccsr import arguments
+
+
+@pytest.mark.parametrize(
+    ("text", "pair"), [("2.37", (2.37, 2.37)), ("2x1.5", (1.5, 2.0)), ("0.5x3", (3.0, 0.5))]
+)
+def test_scales_are_width_by_height(text, pair):
+    assert arguments.scale(text) == pair
+    assert arguments.scale_text(pair) == text
+
+
+def test_sizes_are_width_by_height():
+    assert arguments.size("1920x1080") == (1080, 1920)
+
+
+@pytest.mark.parametrize(
+    ("parse", "text", "message"),
+    [
+        (arguments.scale, "2x", "expected a positive factor such as 2.37"),
+        (arguments.scale, "-1", "got '-1'"),
+        (arguments.scale, "nan", "got 'nan'"),
+        (arguments.scale, "1x2x3", "WIDTHxHEIGHT such as 2x1.5, got '1x2x3'"),
+        (arguments.size, "1920", "expected WIDTHxHEIGHT such as 1920x1080, got '1920'"),
+        (arguments.size, "0x5", "expected a whole number of at least 1, got '0'"),
+        (arguments.whole, "2.5", "got '2.5'"),
+    ],
+)
+def test_other_words_are_refused(parse, text, message):
+    with pytest.raises(ArgumentTypeError, match=message):
+        parse(text)
