@@ -88,9 +88,16 @@ def test_cubic_field_equals_pillow(scale, plan):
 
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("size", [(7, 9), (1, 5), (6, 1), (1, 1), (20, 17)])
-@pytest.mark.parametrize("field", LEARNED)
-@pytest.mark.parametrize("kernel_size", [3, 4])
-@pytest.mark.parametrize("anchor", ["centred", "ratio", "topleft"])
+@pytest.mark.parametrize(
+    ("field", "kernel_size", "anchor"),
+    [
+        (FourierField, 3, "centred"),
+        (FourierField, 3, "topleft"),
+        (FourierField, 4, "ratio"),
+        (MLPField, 3, "ratio"),
+        (MLPField, 4, "centred"),
+    ],
+)
 def test_plans_agree(scale, size, field, kernel_size, anchor):
     grid = make_grid(size, scale, anchor)
     layer = make_layer(field, kernel_size=kernel_size)
@@ -101,8 +108,10 @@ def test_plans_agree(scale, size, field, kernel_size, anchor):
     plans = ["basis", *(["phases"] if all(periods(grid)) else [])]
     for layer.plan in plans:
         for form in (torch.contiguous_format, torch.channels_last):
-            y = layer(x.contiguous(memory_format=form), grid)
-            torch.testing.assert_close(y, truth, rtol=1e-4, atol=2e-5)
+            for gradients in (True, False):  # without them `basis` drops dependent functions
+                with torch.set_grad_enabled(gradients):
+                    y = layer(x.contiguous(memory_format=form), grid)
+                torch.testing.assert_close(y, truth, rtol=1e-4, atol=2e-5)
 
 
 def periods(grid):
