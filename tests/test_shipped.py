@@ -1,0 +1,92 @@
+"""The shipped models: what a person who never trains one relies on."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from ccsr import Upscaler, image
+from ccsr.checkpoint import shipped
+from ccsr.metrics import luma, psnr
+from ccsr.protocols import PROTOCOLS
+from ccsr.resample import ProjectedGrid, reduce_uint8, resize
+from ccsr.resources import resource_dir
+
+BENCHMARK = PROTOCOLS["benchmark-y"]
+LIIF = PROTOCOLS["liif-y"]  # allows any scale
+MODELS = sorted(shipped())
+PHOTOS = ["astronaut.png", "coffee.png"]
+
+pytestmark = pytest.mark.parametrize("name", MODELS)
+
+
+def photo(name: str, side: int = 192) -> torch.Tensor:
+    """The middle of a bundled photo, uint8 (3, side, side)."""
+    pixels = image.to_uint8(image.to_tensor(image.read(resource_dir("samples") / name)))
+    top, left = (pixels.shape[1] - side) // 2, (pixels.shape[2] - side) // 2
+    return pixels[:3, top : top + side, left : left + side]
+
+
+def gain(upscaler: Upscaler, hr: torch.Tensor, scale: tuple[float, float]) -> float:
+    """PSNR in dB above bicubic."""
+    size, (height, width) = LIIF.crop((hr.shape[1], hr.shape[2]), scale)
+    hr = hr[:, :height, :width]
+    lr = image.to_float(LIIF.reduce(hr, size, scale))
+    grid = ProjectedGrid.project(size, (height, width))
+    truth = image.to_float(hr)
+    ours = LIIF.psnr(upscaler.tensor(lr, grid=grid), truth, scale)
+    return ours - LIIF.psnr(resize(lr, grid).clamp(0, 1), truth, scale)
+
+
+@pytest.mark.parametrize("scale", [1.3, 1.5, 2, 2.37, 3, 4, 6, 8, (1.5, 4), (4, 1.5)])
+def test_better_than_bicubic_at_every_scale(name, scale):
+    upscaler = Upscaler.load(name, precision="fp32")
+    pair = scale if isinstance(scale, tuple) else (scale, scale)
+    gains = [gain(upscaler, photo(each), pair) for each in PHOTOS]
+    assert min(gains) > (0.5 if max(pair) <= 4 else 0.2)
+
+
+@pytest.mark.parametrize(("scale", "least"), [(2, 2.8), (3, 2.4), (4, 2.0)])
+def test_gain_on_set5(name, scale, least, benchmarks: Path):
+    upscaler = Upscaler.load(name, precision="fp32")
+    gains = []
+    for path in sorted((benchmarks / "test" / "Set5").iterdir()):
+        hr = image.to_uint8(image.to_tensor(image.read(path)))
+        size, (height, width) = BENCHMARK.crop((hr.shape[1], hr.shape[2]), (scale, scale))
+        hr = hr[:, :height, :width]
+        lr = BENCHMARK.reduce(hr, size, (scale, scale))
+        grid, truth = ProjectedGrid.project(size, (height, width)), image.to_float(hr)
+        ours = BENCHMARK.finish(upscaler.tensor(image.to_float(lr), grid=grid))
+        bicubic = image.to_float(reduce_uint8(lr, grid))
+        pair = (scale, scale)
+        gains.append(BENCHMARK.psnr(ours, truth, pair) - BENCHMARK.psnr(bicubic, truth, pair))
+    assert sum(gains) / len(gains) >= least
+
+
+def test_scale_1_gives_the_picture_back(name):
+    x = image.to_float(photo(PHOTOS[0], 96))
+    assert psnr(luma(Upscaler.load(name, precision="fp32").tensor(x, scale=1.0)), luma(x)) >= 50
+
+
+def test_tiles_do_not_show(name):
+    x = image.to_float(photo(PHOTOS[0], 64))
+    for scale in (2.37, (1.5, 4.0)):
+        whole, tiled = (
+            Upscaler.load(name, precision="fp32", tile=tile).tensor(x, scale=scale)
+            for tile in ("off", 50)
+        )
+        torch.testing.assert_close(tiled, whole, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("factor", [8, 10, 16])
+def test_no_grid_shows(name, factor):
+    """Second differences at cell borders are like those within the cells."""
+    x = image.to_float(photo(PHOTOS[1], 48))
+    y = Upscaler.load(name, precision="fp32").tensor(x, scale=float(factor))
+    for dim in (1, 2):
+        second = y.diff(dim=dim, n=2).abs().movedim(dim, 0).flatten(1).mean(1)
+        second = second[factor - 1 : -factor + 1]  # [i] is centred on output i + factor
+        phases = second[: len(second) // factor * factor].view(-1, factor).mean(0)
+        border = phases[[0, -1]].mean()
+        assert math.isclose(border, phases.median(), rel_tol=0.15), (dim, phases)
