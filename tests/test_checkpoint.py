@@ -218,7 +218,7 @@ def test_names_and_paths(tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyP
     assert checkpoint.resolve(file) == file
     with pytest.raises(ValueError, match=r"no model called 'lihgt': did you mean 'light'\?"):
         checkpoint.resolve("lihgt")
-    with pytest.raises(ValueError, match="'xyz': shipped are light; or give a"):
+    with pytest.raises(ValueError, match="'xyz': expected one of light; or give a"):
         checkpoint.resolve("xyz")
     with pytest.raises(FileNotFoundError, match=r"no model file at other\.safetensors"):
         checkpoint.resolve("other.safetensors")

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ccsr.model.kernels import Field, SeparableField
+from ccsr.model.kernels import Field, FourierField, SeparableField
 from ccsr.resample import Axis, ProjectedGrid, neighbours
 
 Plan = Literal["reference", "phases", "basis"]
@@ -35,36 +35,38 @@ class CCLayer(nn.Module):
     Args:
         in_channels: channels of the input.
         out_channels: channels of the output.
-        field: the filter's basis functions; its `kernel_size` may be odd or even.
+        kernel_size: width of the filter's support, odd or even, in input pixels (in output
+            pixels where the grid reduces).
+        field: makes the filter's basis functions from the kernel size: a class of
+            :mod:`ccsr.model.kernels`, or a `partial` of one.
         bias: whether to add a learned constant per output channel.
         plan: force one way of computing; None lets a cost model choose.
 
     Raises:
-        ValueError: if `plan` is unknown.
+        ValueError: if `plan` is unknown or `kernel_size` is below 1.
     """
 
     def __init__(
         self,
         in_channels: int,
         out_channels: int,
-        field: Field,
+        kernel_size: int,
+        field: Callable[[int], Field] = FourierField,
         bias: bool = True,
         plan: Plan | None = None,
     ) -> None:
         super().__init__()
         if plan is not None and plan not in get_args(Plan):
             raise ValueError(f"plan must be one of {', '.join(get_args(Plan))}, got {plan!r}")
-        self.field = field
+        if kernel_size < 1:
+            raise ValueError(f"kernel_size must be at least 1, got {kernel_size}")
+        self.kernel_size = kernel_size
+        self.field = field(kernel_size)
         self.plan = plan
         # phi_b has a mean square near 1/2, so that W(d) starts with variance 1 / fan_in
-        std = (0.5 * field.basis * field.kernel_size**2 * in_channels) ** -0.5
-        self.weight = nn.Parameter(torch.randn(field.basis, out_channels, in_channels) * std)
+        std = (0.5 * self.field.basis * kernel_size**2 * in_channels) ** -0.5
+        self.weight = nn.Parameter(torch.randn(self.field.basis, out_channels, in_channels) * std)
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
-
-    @property
-    def kernel_size(self) -> int:
-        """Width of the filter's support, in input pixels (in output pixels where reducing)."""
-        return self.field.kernel_size
 
     def forward(self, x: Tensor, grid: ProjectedGrid) -> Tensor:
         """Read `x` at `grid`.

@@ -102,7 +102,7 @@ class Gradual(Stack):
             raise ValueError(f"a stack needs at least 1 layer, got {layers}")
         widths = [in_channels, *[channels] * layers]
         super().__init__(
-            [CCLayer(a, b, build_field(field), plan=plan) for a, b in pairwise(widths)],
+            [build_layer(a, b, field, plan) for a, b in pairwise(widths)],
             [nn.GELU() for _ in range(layers - 1)],
         )
         self.out_channels = channels
@@ -166,8 +166,8 @@ class Friendly(Stack):
     ) -> None:
         if factor < 1:
             raise ValueError(f"factor must be at least 1, got {factor}")
-        heavy = CCLayer(in_channels, channels, build_field(field))
-        last = CCLayer(channels, 3, build_field(last_field or field))
+        heavy = build_layer(in_channels, channels, field)
+        last = build_layer(channels, 3, last_field or field)
         nn.init.zeros_(last.weight)
         super().__init__(
             [heavy, last], [nn.Sequential(nn.GELU(), nn.Conv2d(channels, channels, 1), nn.GELU())]
@@ -184,9 +184,22 @@ class Friendly(Stack):
         return (ProjectedGrid.project(size, (rows, columns)),)
 
 
-def build_field(config: Mapping[str, Any]) -> Field:
-    """A kernel field from `{name: ..., kernel_size: ..., **arguments}`."""
-    return construct("kernel field", FIELDS, config)
+def build_layer(
+    in_channels: int, out_channels: int, field: Mapping[str, Any], plan: Plan | None = None
+) -> CCLayer:
+    """A CC layer whose field is described by `{name: ..., kernel_size: ..., **arguments}`.
+
+    Raises:
+        ValueError: for a description that lacks a part or has one too many.
+    """
+    if "kernel_size" not in field:
+        raise ValueError(f"a kernel field needs a kernel_size, got {dict(field)}")
+    rest = {key: value for key, value in field.items() if key != "kernel_size"}
+
+    def make(kernel_size: int) -> Field:
+        return construct("kernel field", FIELDS, rest, kernel_size=kernel_size)
+
+    return CCLayer(in_channels, out_channels, field["kernel_size"], make, plan=plan)
 
 
 STACKS: dict[str, type[Stack]] = {"direct": Direct, "gradual": Gradual, "friendly": Friendly}

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -19,16 +20,16 @@ LEARNED = [FourierField, MLPField]
 PLANS = ["reference", "phases", "basis"]
 
 
-def make_layer(field, plan=None, c_in=3, c_out=2, **arguments):
+def make_layer(field, plan=None, c_in=3, c_out=2, kernel_size=3, **arguments):
     torch.manual_seed(0)
-    layer = CCLayer(c_in, c_out, field(**arguments), plan=plan)
+    layer = CCLayer(c_in, c_out, kernel_size, partial(field, **arguments), plan=plan)
     torch.nn.init.normal_(layer.bias)
     return layer
 
 
 def make_resize(plan=None):
     """A CC layer that is a bicubic resize: cubic field, identity matrix, no bias."""
-    layer = CCLayer(1, 1, CubicField(), bias=False, plan=plan)
+    layer = CCLayer(1, 1, 4, CubicField, bias=False, plan=plan)
     torch.nn.init.ones_(layer.weight)
     return layer
 
