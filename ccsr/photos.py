@@ -87,7 +87,8 @@ class Photos:
         used = 0
         with ThreadPoolExecutor(torch.get_num_threads()) as threads:
             for path, photo in zip(files, threads.map(_try_read, files), strict=True):
-                if photo is None:
+                if isinstance(photo, OSError):
+                    log.warning("skipped a broken image: %s: %s", path, photo)
                     continue
                 fits = used + photo.numel() <= len(self.pool)
                 if fits:
@@ -112,9 +113,8 @@ class Photos:
         return self.pool[start : start + 3 * h * w].view(3, h, w)
 
 
-def _try_read(path: Path) -> Tensor | None:
+def _try_read(path: Path) -> Tensor | OSError:
     try:
         return read_rgb(path)
     except OSError as error:
-        log.warning("skipped a broken image: %s: %s", path, error)
-        return None
+        return error

@@ -204,7 +204,7 @@ def test_missing_folders_are_errors(folder, tmp_path, capsys):
     [
         (["--scales", "0.5"], "expected factors above 1"),
         (["--scales", "1"], "expected factors above 1"),
-        (["--scales", "2,x"], "WIDTHxHEIGHT such as 4x1.5, got 'x'"),
+        (["--scales", "2,x"], "WIDTHxHEIGHT such as 2x1.5, got 'x'"),
         (["--scales", "2x3x4"], "got '2x3x4'"),
         (["--limit", "0"], "whole number of at least 1"),
         (["--protocol", "nosuch"], "invalid choice"),

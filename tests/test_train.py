@@ -111,8 +111,8 @@ def test_a_run_leaves_one_folder_with_everything(finished):
     }
     assert [folder] == list(folder.parent.iterdir())
     assert results["gain"] == pytest.approx(
-        (results["psnr_x2"] + results["psnr_v1.5h3"]) / 2
-        - (results["bicubic_x2"] + results["bicubic_v1.5h3"]) / 2
+        (results["psnr_x2"] + results["psnr_x3x1.5"]) / 2
+        - (results["bicubic_x2"] + results["bicubic_x3x1.5"]) / 2
     )
 
 
