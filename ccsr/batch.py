@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from ccsr import image
+from ccsr.arguments import scale_text
 from ccsr.progress import Progress
 from ccsr.resample import Size, output_size
 from ccsr.upscale import Upscaler
@@ -35,8 +36,7 @@ class Target:
     def label(self) -> str:
         """What is appended to file names; width before height: 2.37x, 2x1.5x, 1920x1080, 1920w."""
         if self.scale:
-            vertical, horizontal = (f"{factor:.10g}" for factor in self.scale)
-            return f"{horizontal}x" if vertical == horizontal else f"{horizontal}x{vertical}x"
+            return f"{scale_text(self.scale)}x"
         if self.width and self.height:
             return f"{self.width}x{self.height}"
         return f"{self.width}w" if self.width else f"{self.height}h"

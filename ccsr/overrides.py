@@ -55,7 +55,7 @@ def resumed(folder: Path, arguments: Sequence[str]) -> DictConfig:
         if not equals:
             raise ValueError(f"expected key=value beside resume=..., got {argument!r}")
         if key not in known:
-            raise ValueError(f"the run has no key {key!r}{near(key, known)}")
+            raise ValueError(f"the run has no key {key!r}{key_hint(key, known)}")
         if not CHANGEABLE.match(key):
             raise ValueError(
                 f"{key!r} cannot change when a run is resumed, it would be another run: start a "
@@ -102,7 +102,7 @@ def keys(cfg: Any, prefix: str = "") -> list[str]:
     return found
 
 
-def near(key: str, known: Sequence[str]) -> str:
+def key_hint(key: str, known: Sequence[str]) -> str:
     """``; did you mean 'a' or 'b'?``, by spelling or by the last part; nothing if none is near."""
     found = close(key, known)
     last = key.rpartition(".")[2]
@@ -118,11 +118,11 @@ def explain(error: Exception, arguments: Sequence[str]) -> str:
     if isinstance(error, MissingMandatoryValue):
         return f"{error.full_key} has no value: give {error.full_key}=..."
     if match := re.search(r"Could not override '([^']+)'", text):
-        return f"there is no key {match[1]!r}{near(match[1], _composed_keys(arguments))}"
+        return f"there is no key {match[1]!r}{key_hint(match[1], _composed_keys(arguments))}"
     if match := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
         group, choice = match[1], match[2]
         choices = sorted(path.stem for path in (resource_dir("conf") / group).glob("*.yaml"))
-        hint = near(choice, choices)
+        hint = key_hint(choice, choices)
         return f"{group} has no choice {choice!r}{hint or ':'} choices: {', '.join(choices)}"
     return text.strip().splitlines()[0] if text.strip() else type(error).__name__
 

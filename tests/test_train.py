@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,8 +13,6 @@ from hydra import compose, initialize_config_dir
 from PIL import Image
 
 from ccsr import checkpoint
-from ccsr.callbacks import Average, clock
-from ccsr.loggers import Tables, build_loggers
 from ccsr.model import CCSR
 from ccsr.module import SRModule
 from ccsr.overrides import resumed
@@ -95,6 +92,18 @@ def assert_same_run(folder, other):
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+def die(monkeypatch, method, when):
+    """Make a step of the module fail once `when(module, batch_idx)` holds."""
+    original = getattr(SRModule, method)
+
+    def dying(self, batch, batch_idx):
+        if when(self, batch_idx):
+            raise RuntimeError("killed")
+        return original(self, batch, batch_idx)
+
+    monkeypatch.setattr(SRModule, method, dying)
+
+
 def test_a_run_leaves_one_folder_with_everything(finished):
     folder, results = finished
     names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
@@ -159,14 +168,7 @@ def test_the_picture_shows_four_tiles_per_row(finished):
 @pytest.mark.parametrize("step", [3, 5])
 def test_a_killed_run_goes_on_exactly(finished, configure, tmp_path, monkeypatch, step):
     folder = tmp_path / "run"
-    original = SRModule.training_step
-
-    def dying(self, batch, batch_idx):
-        if self.global_step == step:
-            raise RuntimeError("killed")
-        return original(self, batch, batch_idx)
-
-    monkeypatch.setattr(SRModule, "training_step", dying)
+    die(monkeypatch, "training_step", lambda module, batch_idx: module.global_step == step)
     with pytest.raises(RuntimeError, match="killed"):
         train(configure("callbacks.checkpoints.minutes=0"), folder)
     monkeypatch.undo()
@@ -179,14 +181,7 @@ def test_a_run_killed_while_it_validates_goes_on_exactly(
     finished, configure, tmp_path, monkeypatch
 ):
     folder = tmp_path / "run"
-    original = SRModule.validation_step
-
-    def dying(self, batch, batch_idx):
-        if batch_idx == 1:
-            raise RuntimeError("killed")
-        return original(self, batch, batch_idx)
-
-    monkeypatch.setattr(SRModule, "validation_step", dying)
+    die(monkeypatch, "validation_step", lambda module, batch_idx: batch_idx == 1)
     with pytest.raises(RuntimeError, match="killed"):
         train(configure("callbacks.checkpoints.minutes=0"), folder)
     monkeypatch.undo()
@@ -239,14 +234,7 @@ def test_a_run_killed_before_it_wrote_its_result_writes_it(finished, configure, 
 def test_accumulated_gradients_and_a_time_limit_survive_a_resume(configure, tmp_path, monkeypatch):
     extra = ("trainer.accumulate_grad_batches=2", "trainer.max_time='00:01:00:00'")
     train(configure(*extra), tmp_path / "whole")
-    original = SRModule.training_step
-
-    def dying(self, batch, batch_idx):
-        if batch_idx == 11:
-            raise RuntimeError("killed")
-        return original(self, batch, batch_idx)
-
-    monkeypatch.setattr(SRModule, "training_step", dying)
+    die(monkeypatch, "training_step", lambda module, batch_idx: batch_idx == 11)
     with pytest.raises(RuntimeError, match="killed"):
         train(configure(*extra, "callbacks.checkpoints.minutes=0"), tmp_path / "cut")
     monkeypatch.undo()
@@ -298,34 +286,9 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
         step_of(tmp_path / "last.ckpt")
 
 
-def test_tables_take_new_columns_and_drop_what_a_resumed_run_repeats(tmp_path):
-    tables = Tables(tmp_path)
-    tables.log_metrics({"train/loss": 1.0, "epoch": 0}, 1)
-    tables.log_metrics({"train/loss": 2.0, "train/norm": 3.0}, 2)
-    tables.log_metrics({"train/loss": 4.0}, 3)
-    with (tmp_path / "train.csv").open("a") as stream:
-        stream.write('4,"cut')
-    assert rows(tmp_path / "train.csv")[2] == {"step": "3", "loss": "4.0", "norm": ""}
-    Tables(tmp_path, resume_step=2)
-    assert [row["step"] for row in rows(tmp_path / "train.csv")] == ["1", "2"]
-
-
-def test_wandb_online_needs_credentials(tmp_path, monkeypatch):
-    monkeypatch.delenv("WANDB_API_KEY", raising=False)
-    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
-    config = {"_target_": "pytorch_lightning.loggers.WandbLogger", "offline": False}
-    with pytest.raises(ValueError, match=r"found none: run `wandb login`.*logger\.offline=true"):
-        build_loggers(config, tmp_path, 0)
-
-
 def test_precision():
     assert resolve_precision("bf16-mixed") == "bf16-mixed"
     assert resolve_precision("auto", "cpu") in ("bf16-mixed", "32-true")
-
-
-def test_clock():
-    assert clock(3 * 3600 + 62) == "3:01:02"
-    assert clock(float("inf")) == "?"
 
 
 def test_a_sweep_from_the_command_line(photos, tmp_path):
@@ -349,20 +312,3 @@ def test_a_sweep_from_the_command_line(photos, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
     seeds = [checkpoint.load(sweep / job / "model.safetensors")[1]["seed"] for job in "01"]
     assert seeds == [1, 2]
-
-
-def test_the_average_follows_faster_at_the_start():
-    module = SRModule(torch.nn.Linear(1, 1, bias=False))
-    weight, average = module.model.weight, Average(decay=0.5)
-    average.setup(None, module, "fit")
-    seen = []
-    for step, value in enumerate([4.0, 8.0, 16.0, 16.0], start=1):
-        weight.data.fill_(value)
-        average.on_train_batch_end(SimpleNamespace(global_step=step), module, None, None, 0)
-        seen.append(average.network.weight.item())
-    decays = [0, 2 / 11, 3 / 12, 4 / 13]
-    expected, mean = [], 0.0
-    for decay, value in zip(decays, [4.0, 8.0, 16.0, 16.0], strict=True):
-        mean = decay * mean + (1 - decay) * value
-        expected.append(mean)
-    assert seen == pytest.approx(expected)

@@ -10,8 +10,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ccsr.model.cc_layer import CCLayer, Plan
+from ccsr.model.cc_layer import CCLayer
 from ccsr.model.kernels import FIELDS, Field
+from ccsr.model.plans import Plan
 from ccsr.model.registry import construct
 from ccsr.resample import Axis, ProjectedGrid, Size, neighbours, output_size
 

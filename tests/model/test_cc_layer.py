@@ -11,8 +11,8 @@ from PIL import Image
 from torch.nn import functional as F
 
 from ccsr.model import CCLayer
-from ccsr.model.cc_layer import cheapest_plan
 from ccsr.model.kernels import CubicField, FourierField, MLPField
+from ccsr.model.plans import cheapest_plan
 from ccsr.resample import Axis, ProjectedGrid, output_size
 
 SCALES = [1.0, 4 / 3, 1.5, 2.0, 2.37, 3.0, math.pi, 8.0, 0.5, 0.73, (1.5, 4.0), (0.5, 3.0)]
@@ -151,6 +151,15 @@ def test_basis_evaluates_a_fourier_field_per_axis_only():
     grid = ProjectedGrid.project((50, 60), (101, 133))
     layer(torch.randn(1, 3, 50, 60), grid)
     assert sum(evaluated) <= 3 * (101 + 133 + 2 * 16)
+
+
+@torch.no_grad()
+def test_where_no_pixel_is_near_only_the_bias_is_left():
+    # A one-pixel kernel halfway between two pixels: the taper is zero on both.
+    layer = make_layer(FourierField, "basis", kernel_size=1)
+    between = ProjectedGrid(Axis(1, 2.0, 0.5), Axis(1, 2.0, 0.5))
+    y = layer(torch.randn(1, 3, 2, 2), between)
+    torch.testing.assert_close(y.flatten(), layer.bias, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(("scale", "plan"), [(2.0, "phases"), (0.5, "phases"), (2.37, "basis")])

@@ -1,0 +1,239 @@
+"""Three ways to compute a continuous convolution, equal to rounding, and which one is cheapest.
+
+`reference` is the formula itself. The others rest on its factorisation: the filter is a sum of
+few basis functions of the offset times static matrices (see :mod:`ccsr.model.cc_layer`).
+"""
+
+import math
+from collections.abc import Callable
+from itertools import product
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ccsr.model.kernels import SeparableField
+from ccsr.resample import Axis, ProjectedGrid
+
+if TYPE_CHECKING:
+    from ccsr.model.cc_layer import CCLayer
+
+Plan = Literal["reference", "phases", "basis"]
+
+PERIOD_LIMIT = 32  # more phases per axis than this are never worth a kernel each
+BLOCK = 16  # outputs per axis that share one dense matrix in the basis plan
+GROUP_ELEMENTS = 1 << 20  # rough size of the basis plan's intermediates: they stay in cache
+NEGLIGIBLE = 1e-7  # part of the largest singular value below which basis functions are dropped
+BASIS_OVERHEAD = 3.0  # time per multiply of the basis plan over that of a convolution
+
+
+def reference(layer: "CCLayer", x: Tensor, grid: ProjectedGrid) -> Tensor:
+    """Every filter written out, gathered and multiplied: slow, obvious, the oracle in tests."""
+    row_index, dy = layer.taps(grid.rows)
+    column_index, dx = layer.taps(grid.columns)
+    filters = layer.filters(layer.functions(dy, dx, grid))  # (H, W, taps_y, taps_x, C_out, C_in)
+    pixels = x[:, :, row_index.clamp(0, x.shape[2] - 1)]  # (N, C_in, H, taps_y, w)
+    pixels = pixels[..., column_index.clamp(0, x.shape[3] - 1)]  # (N, C_in, H, taps_y, W, taps_x)
+    return torch.einsum("nchiwj,hwijoc->nohw", pixels, filters.to(x.dtype))
+
+
+def phases(layer: "CCLayer", x: Tensor, grid: ProjectedGrid) -> Tensor:
+    """One strided convolution: at a scale p/q an axis has only p distinct sub-pixel phases.
+
+    The kernels of all p_h * p_w phases are the output channels of a convolution with stride
+    (q_h, q_w); their outputs interleave.
+
+    Raises:
+        ValueError: if the scale is no fraction with a numerator up to `PERIOD_LIMIT`.
+    """
+    (row_index, dy), (column_index, dx) = (layer.taps(_one_period(a)) for a in _axes(grid))
+    row_place, column_place = _placement(row_index, dy.dtype), _placement(column_index, dx.dtype)
+    functions = layer.functions(dy, dx, grid)  # (p_h, p_w, taps_y, taps_x, B)
+    functions = torch.einsum("yxijb,yiu,xjv->yxuvb", functions, row_place, column_place)
+    kernel = layer.filters(functions).permute(0, 1, 4, 5, 2, 3)  # (p_h, p_w, C_out, C_in, U_h, U_w)
+    p_h, p_w, channels = kernel.shape[:3]
+    (_, q_h), (_, q_w) = (_period(a) for a in _axes(grid))
+    m_h, m_w = -(-grid.rows.size // p_h), -(-grid.columns.size // p_w)  # periods in the output
+    top, left = int(row_index.min()), int(column_index.min())
+    x = _frame(
+        x,
+        (top, top + (m_h - 1) * q_h + kernel.shape[4]),
+        (left, left + (m_w - 1) * q_w + kernel.shape[5]),
+    )
+    weight = kernel.flatten(0, 2).to(x.dtype).contiguous(memory_format=torch.channels_last)
+    y = F.conv2d(x, weight, stride=(q_h, q_w)).permute(0, 2, 3, 1)
+    y = y.reshape(-1, m_h, m_w, p_h, p_w, channels).transpose(2, 3)
+    y = y.reshape(-1, m_h * p_h, m_w * p_w, channels)  # interleaved
+    return y[:, : grid.rows.size, : grid.columns.size].permute(0, 3, 1, 2)
+
+
+def basis(layer: "CCLayer", x: Tensor, grid: ProjectedGrid) -> Tensor:
+    """Any size, by the factorisation of the filter; see the two functions it calls."""
+    if isinstance(layer.field, SeparableField):
+        return _basis_separable(layer, x, grid)
+    return _basis_dense(layer, x, grid)
+
+
+def _basis_separable(layer: "CCLayer", x: Tensor, grid: ProjectedGrid) -> Tensor:
+    """Rows first, then columns, from H + W evaluations of the field.
+
+    All outputs of a row share their vertical offsets, so what is left of the filter is a function
+    of the horizontal offset: `sum_m g_m(dx) V_m`, with matrices V_m (C_out x C_in) per tap. One
+    matrix product per row applies the V_m; a banded product per block of columns, the g_m.
+    """
+    row_index, dy = layer.taps(grid.rows)
+    bands, column_base = _blocks(layer, grid.columns)  # (l, BLOCK, U, R, B)
+    bands, mix = _span(bands)  # (l, BLOCK, U, m), (m, R, B)
+    column_index = _block_index(column_base, bands.shape[2], x.shape[3])
+    vertical = torch.einsum("htrb,mrb->htmb", layer.factors(dy, grid.rows, 0), mix)
+    row_index = row_index.clamp(0, x.shape[2] - 1)
+    lines = x.permute(2, 0, 3, 1).flatten(1, 2)  # (h, N * w, C_in)
+    per_row = lines.shape[1] * max(x.shape[1], layer.weight.shape[1] * len(mix))
+    group = max(1, GROUP_ELEMENTS // per_row)
+    parts = []
+    for k in range(0, grid.rows.size, group):
+        filters = layer.filters(vertical[k : k + group]).to(x.dtype)  # (g, taps, m, C_out, C_in)
+        filters = filters.permute(1, 0, 4, 3, 2).flatten(3)  # (taps, g, C_in, C_out * m)
+        part = x.new_zeros(())
+        for index, matrix in zip(row_index[k : k + group].unbind(1), filters, strict=True):
+            part = part + lines[index] @ matrix  # (g, N * w, C_out * m)
+        part = part.view(len(part), x.shape[0], x.shape[3], -1, len(mix))[:, :, column_index]
+        part = torch.einsum("gnluom,lxum->nglxo", part, bands.to(x.dtype))
+        parts.append(part.flatten(2, 3))  # (N, g, W', C_out)
+    return torch.cat(parts, 1)[:, :, : grid.columns.size].permute(0, 3, 1, 2)
+
+
+def _span(functions: Tensor) -> tuple[Tensor, Tensor]:
+    """Fewer functions that span the same, to float rounding.
+
+    Sines of bounded frequency over a few pixels are nearly dependent: a quarter of them do. Only
+    without gradients, which need the functions themselves.
+
+    Returns:
+        (..., m) and (m, R, B): (..., R, B) is the product of the two.
+    """
+    shape = functions.shape[-2:]
+    values = functions.flatten(-2)
+    if torch.is_grad_enabled():
+        vectors = torch.eye(values.shape[-1], dtype=values.dtype, device=values.device)
+    else:
+        samples = values.flatten(0, -2).double()
+        energy, vectors = torch.linalg.eigh(samples.mT @ samples)
+        vectors = vectors[:, energy >= energy[-1] * NEGLIGIBLE**2].to(values.dtype)
+    return values @ vectors, vectors.mT.reshape(-1, *shape)
+
+
+def _basis_dense(layer: "CCLayer", x: Tensor, grid: ProjectedGrid) -> Tensor:
+    """For any field: project by the W_b (a 1x1 convolution), then combine tap by tap."""
+    weight = layer.weight.to(x.dtype)
+    x = F.conv2d(x, weight.flatten(0, 1)[..., None, None])
+    x = x.view(len(x), *weight.shape[:2], *x.shape[2:])  # (N, B, C_out, h, w)
+    row_index, dy = layer.taps(grid.rows)
+    column_index, dx = layer.taps(grid.columns)
+    row_index = row_index.clamp(0, x.shape[3] - 1)
+    column_index = column_index.clamp(0, x.shape[4] - 1)
+    per_row = grid.columns.size * layer.field.basis
+    per_row *= max(dy.shape[1] * dx.shape[1], x.shape[0] * x.shape[2])
+    group = max(1, GROUP_ELEMENTS // per_row)
+    parts = []
+    for k in range(0, grid.rows.size, group):
+        index = row_index[k : k + group]
+        functions = layer.functions(dy[k : k + group], dx, grid).to(x.dtype)
+        part = x.new_zeros(())
+        for i, j in product(range(dy.shape[1]), range(dx.shape[1])):
+            pixels = x[..., index[:, i], :][..., column_index[:, j]]
+            part = part + torch.einsum("hwb,nbohw->nohw", functions[:, :, i, j], pixels)
+        parts.append(part)
+    return torch.cat(parts, -2)
+
+
+PLANS: dict[Plan, Callable[["CCLayer", Tensor, ProjectedGrid], Tensor]] = {
+    "reference": reference,
+    "phases": phases,
+    "basis": basis,
+}
+
+
+def cheapest_plan(layer: "CCLayer", x: Tensor, grid: ProjectedGrid) -> Plan:
+    """The plan with the fewest multiplies, those of `basis` weighed by `BASIS_OVERHEAD`."""
+    union = outputs = 1.0
+    for axis in _axes(grid):
+        period = axis.period(PERIOD_LIMIT)
+        if period is None:
+            return "basis"
+        p, q = period
+        union *= layer.kernel_size / axis.stretch + q - q / p  # taps, from the first phase to last
+        outputs *= -(-axis.size // p) * p
+    _, channels_out, channels_in = layer.weight.shape
+    convolution = x.shape[0] * outputs * union * channels_out * channels_in
+    return "phases" if convolution <= BASIS_OVERHEAD * _basis_cost(layer, x, grid) else "basis"
+
+
+def _basis_cost(layer: "CCLayer", x: Tensor, grid: ProjectedGrid) -> float:
+    """Multiplies of the basis plan, for the whole batch."""
+    n, _, h, w = x.shape
+    b, channels_out, channels_in = layer.weight.shape
+    taps = [layer.kernel_size / axis.stretch for axis in _axes(grid)]
+    if isinstance(layer.field, SeparableField):
+        functions = 2 * b if torch.is_grad_enabled() else b / 2  # before and after _span
+        per_row = w * taps[0] * channels_in
+        per_row += grid.columns.size * (taps[1] + BLOCK / grid.columns.scale)
+        return n * grid.rows.size * per_row * functions * channels_out
+    combine = 8 * math.prod(grid.size) * math.prod(taps)
+    return n * b * channels_out * (h * w * channels_in + combine)
+
+
+def _axes(grid: ProjectedGrid) -> tuple[Axis, Axis]:
+    return grid.rows, grid.columns
+
+
+def _period(axis: Axis) -> tuple[int, int]:
+    period = axis.period(PERIOD_LIMIT)
+    if period is None:
+        raise ValueError(
+            f"plan 'phases' needs a scale p/q with p up to {PERIOD_LIMIT}, got {axis.scale}: "
+            "use plan 'basis'"
+        )
+    return period
+
+
+def _one_period(axis: Axis) -> Axis:
+    return Axis(_period(axis)[0], axis.scale, axis.origin, axis.first)
+
+
+def _placement(index: Tensor, dtype: torch.dtype) -> Tensor:
+    """One-hot (phases, taps, U): where each phase's taps lie in the union of all taps."""
+    index = index - index.min()
+    return F.one_hot(index, int(index.max()) + 1).to(dtype)
+
+
+def _frame(x: Tensor, rows: tuple[int, int], columns: tuple[int, int]) -> Tensor:
+    """Rows and columns from start to stop of `x`, borders replicated where they lie outside."""
+    h, w = x.shape[2:]
+    x = x[:, :, max(rows[0], 0) : max(rows[1], 1), max(columns[0], 0) : max(columns[1], 1)]
+    pad = [max(n, 0) for n in (-columns[0], columns[1] - w, -rows[0], rows[1] - h)]
+    return F.pad(x, pad, mode="replicate") if any(pad) else x
+
+
+def _blocks(layer: "CCLayer", axis: Axis) -> tuple[Tensor, Tensor]:
+    """Horizontal factors per block of `BLOCK` outputs as dense bands, and each block's first pixel.
+
+    Returns:
+        (blocks, BLOCK, U, R, B) and (blocks,) int64; the last block runs past the axis' end.
+    """
+    count = -(-axis.size // BLOCK)
+    index, offset = layer.taps(Axis(count * BLOCK, axis.scale, axis.origin, axis.first))
+    factors = layer.factors(offset, axis, 1)
+    factors = factors.view(count, BLOCK, *factors.shape[1:])
+    index = index.view(count, BLOCK, -1)
+    base = index[:, 0, 0]
+    place = index - base[:, None, None]
+    bands = factors.new_zeros(count, BLOCK, int(place.max()) + 1, *factors.shape[3:])
+    place = place[..., None, None].expand_as(factors)
+    return bands.scatter_add(2, place, factors), base
+
+
+def _block_index(base: Tensor, width: int, limit: int) -> Tensor:
+    """Input pixels that each block reads: (blocks, width), borders replicated."""
+    return (base[:, None] + torch.arange(width, device=base.device)).clamp(0, limit - 1)
