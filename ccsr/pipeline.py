@@ -1,0 +1,233 @@
+"""Many pictures, one after the other: decoding, enlarging and encoding overlap."""
+
+import signal
+import threading
+import time
+import traceback
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from types import FrameType
+from typing import NamedTuple
+
+from PIL import Image
+
+from ccsr import files, image
+from ccsr.outputs import Job
+from ccsr.resample import Size
+from ccsr.target import Target
+from ccsr.upscale import Upscaler
+
+AHEAD = 2  # pictures that are decoded before their turn
+WRITERS = 4
+WAITING = 8  # results that may wait to be written
+WAITING_PIXELS = 64_000_000  # likewise; but one may always
+
+
+class Outcome(NamedTuple):
+    """What came of a job. Holds no pixels.
+
+    Attributes:
+        job: that it was.
+        size: (H, W) of the output; None if it failed.
+        seconds: that the work took.
+        error: why it failed; empty if it did not.
+        trace: where in the code it failed.
+    """
+
+    job: Job
+    size: Size | None
+    seconds: float
+    error: str = ""
+    trace: str = ""
+
+
+def run(
+    jobs: Sequence[Job],
+    target: Target,
+    upscaler: Upscaler,
+    report: Callable[[Outcome], None],
+    progress: Callable[[Job, float], None] = lambda job, share: None,
+) -> None:
+    """Do all jobs; one that fails does not touch the others.
+
+    The memory does not depend on their number: at most `AHEAD` inputs and `WAITING` results, or
+    `WAITING_PIXELS`, are held besides the picture that is being enlarged.
+
+    Args:
+        jobs: see `ccsr.batch.plan`.
+        target: the size of the outputs.
+        upscaler: does the work, in this thread.
+        report: gets each outcome, in the order of the jobs.
+        progress: gets the job that is being enlarged, and the share of it that is done, 0 to 1.
+
+    Raises:
+        KeyboardInterrupt: on Ctrl-C, after what was being written is whole and reported.
+    """
+    for folder in {job.output.parent for job in jobs}:
+        files.sweep(folder)
+    upcoming = iter(jobs)
+    with (
+        _steady_warnings(),
+        _deferred_interrupt() as interrupted,
+        ThreadPoolExecutor(1, "ccsr-read") as reader,
+        ThreadPoolExecutor(WRITERS, "ccsr-write") as writers,
+    ):
+        reading = deque((job, reader.submit(_read, job)) for job in islice(upcoming, AHEAD))
+        writing = _Writing(writers, report)
+
+        def watch(job: Job, share: float) -> None:
+            if interrupted.is_set():
+                raise KeyboardInterrupt
+            progress(job, share)
+
+        try:
+            while reading:
+                job, future = reading.popleft()
+                watch(job, 0)
+                _do(job, future, target, upscaler, writing, watch)
+                reading.extend((job, reader.submit(_read, job)) for job in islice(upcoming, 1))
+        finally:
+            for _, future in reading:
+                future.cancel()
+            writing.wait(0)
+
+
+class _Read(NamedTuple):
+    picture: Image.Image
+    seconds: float
+
+
+class _Writing:
+    """Results on their way to the disk, in the order of the jobs."""
+
+    def __init__(self, writers: ThreadPoolExecutor, report: Callable[[Outcome], None]) -> None:
+        self._writers = writers
+        self._report = report
+        self._waiting: deque[tuple[Future[Outcome], int]] = deque()  # with their pixels
+
+    def add(self, job: Job, result: Image.Image, seconds: float) -> None:
+        """Write a result, as soon as those that wait leave room for it."""
+        pixels = result.width * result.height
+        self.wait(WAITING - 1, WAITING_PIXELS - pixels)
+        self._waiting.append((self._writers.submit(_write, job, result, seconds), pixels))
+
+    def fail(self, job: Job, error: Exception) -> None:
+        """Report a failure in its turn."""
+        future: Future[Outcome] = Future()
+        future.set_result(_failure(job, error))
+        self._waiting.append((future, 0))
+
+    def wait(self, count: int, pixels: int = WAITING_PIXELS) -> None:
+        """Report what is written; return when at most `count` and `pixels` are left."""
+        while self._waiting and (
+            self._waiting[0][0].done()
+            or len(self._waiting) > count
+            or sum(size for _, size in self._waiting) > pixels
+        ):
+            self._report(self._waiting.popleft()[0].result())
+
+
+def source_size(source: Path) -> Size:
+    """(h, w) of a picture, upright.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
+    return _decode(source).size[::-1]
+
+
+def _decode(source: Path) -> Image.Image:
+    if source.exists() and not source.is_file():  # opening a pipe waits for ever
+        raise OSError(f"cannot read {source}: it is no file but a pipe, a device or the like")
+    return image.read(source)
+
+
+def _read(job: Job) -> _Read:
+    started = time.monotonic()
+    picture = _decode(job.source)
+    return _Read(picture, time.monotonic() - started)
+
+
+def _do(
+    job: Job,
+    future: Future[_Read],
+    target: Target,
+    upscaler: Upscaler,
+    writing: _Writing,
+    watch: Callable[[Job, float], None],
+) -> None:
+    """Enlarge what `future` gives, and hand the result to `writing`."""
+    try:
+        source, seconds = future.result()
+        started = time.monotonic()
+        size = target.size(source.size[::-1])
+        image.check_output(job.output, size, source.mode)
+        result = upscaler(
+            source,
+            scale=target.scale,
+            size=None if target.scale else size,
+            progress=lambda share: watch(job, share),
+        )
+    except Exception as error:
+        writing.fail(job, error)
+    else:
+        writing.add(job, result, seconds + time.monotonic() - started)
+
+
+def _write(job: Job, result: Image.Image, seconds: float) -> Outcome:
+    started = time.monotonic()
+    try:
+        job.output.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = OSError(f"cannot write {job.output}: {error.strerror or error}")
+        return _failure(job, reason)
+    try:
+        image.write(result, job.output)
+    except Exception as error:
+        return _failure(job, error)
+    return Outcome(job, result.size[::-1], seconds + time.monotonic() - started)
+
+
+def _failure(job: Job, error: Exception) -> Outcome:
+    """As text: an exception would keep the pictures of its frames alive."""
+    text = str(error)
+    if not text.startswith("cannot "):  # then it names no file
+        expected = isinstance(error, OSError | ValueError | RuntimeError) and text
+        text = text if expected else f"{type(error).__name__} {text}".strip()
+        text = f"cannot enlarge {job.source}: {text}"
+    return Outcome(job, None, 0, text, "".join(traceback.format_exception(error)))
+
+
+@contextmanager
+def _steady_warnings() -> Iterator[None]:
+    """Set the filters once: those that threads set for themselves undo each other's."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of damaged metadata; the pixels are what counts
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
+
+
+@contextmanager
+def _deferred_interrupt() -> Iterator[threading.Event]:
+    """Ctrl-C sets the event, to be looked at where stopping is safe; a second one interrupts."""
+    event = threading.Event()
+    usual = signal.getsignal(signal.SIGINT)
+    main = threading.current_thread() is threading.main_thread()
+    if not main or usual is not signal.default_int_handler:
+        yield event
+        return
+
+    def note(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, usual)
+        event.set()
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, usual)
