@@ -22,13 +22,28 @@ class Plan:
         jobs: in the order in which they are done.
         skipped: those whose outputs exist.
         made: pictures left out, since they are enlargements of others beside them.
-        unlisted: sentences about folders that cannot be read.
+        unlisted: folders that cannot be read, each with a sentence that says why.
     """
 
     jobs: list[Job] = field(default_factory=list)
     skipped: list[Job] = field(default_factory=list)
     made: list[Path] = field(default_factory=list)
-    unlisted: list[str] = field(default_factory=list)
+    unlisted: dict[Path, str] = field(default_factory=dict)
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know before the work begins."""
+        notes = []
+        if self.made:
+            notes.append(
+                f"left out {len(self.made)} of the pictures, which are enlargements of others: "
+                f"{self.made[0]}{', ...' if len(self.made) > 1 else ''}"
+            )
+        if self.skipped and self.jobs:
+            notes.append(f"skipping {len(self.skipped)} pictures whose outputs exist")
+        elif self.skipped:
+            notes.append("nothing to do: all outputs exist")
+        return notes
 
 
 def plan(
@@ -120,10 +135,10 @@ def _images_in(folder: Path, output: Path | None, recursive: bool, result: Plan)
     own = identity(output) if output else None
     beside = output is None or identity(folder) == own
     found: list[Path] = []
-    unlisted = len(result.unlisted)
 
     def note(error: OSError) -> None:
-        result.unlisted.append(f"cannot read the folder {error.filename}: {error.strerror}")
+        unlisted = Path(error.filename)
+        result.unlisted[unlisted] = f"cannot read the folder {unlisted}: {error.strerror}"
 
     for path, folders, names in os.walk(folder, onerror=note):
         images = [Path(path, name) for name in sorted(names, key=natural) if _is_image(name)]
@@ -132,8 +147,8 @@ def _images_in(folder: Path, output: Path | None, recursive: bool, result: Plan)
         folders[:] = sorted(
             (name for name in visible if identity(Path(path, name)) != own), key=natural
         )
-    if not found and len(result.unlisted) > unlisted:
-        raise ValueError(result.unlisted[unlisted])
+    if folder in result.unlisted:
+        raise ValueError(result.unlisted[folder])
     if not found:
         hint = "" if recursive else ", or --recursive for those in its subfolders"
         raise ValueError(

@@ -14,6 +14,7 @@ from typing import Never
 
 from ccsr import __version__, arguments
 from ccsr.names import near
+from ccsr.progress import printable
 
 TRAINING_PACKAGES = {"hydra", "omegaconf", "pytorch_lightning", "torchvision", "rich", "wandb"}
 EXAMPLE = "ccsr upscale photo.jpg --scale 2.37"
@@ -35,13 +36,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     command, _ = COMMANDS[name]
     try:
         return command(rest)
-    except KeyboardInterrupt:
-        print("\nccsr: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print(f"\nccsr: interrupted{f': {error}' if str(error) else ''}", file=sys.stderr)
         return 130
     except (ValueError, OSError, RuntimeError) as error:
         if "--debug" in rest:
             raise
-        print(f"ccsr: error: {error}", file=sys.stderr)
+        lines = "\n".join(printable(line) for line in str(error).split("\n"))
+        print(f"ccsr: error: {lines}", file=sys.stderr)
         return 1
 
 
@@ -51,20 +53,23 @@ def upscale(argv: Sequence[str]) -> int:
     args = parser.parse_args(argv)
     _check_one_size(args, parser.error)
 
-    from ccsr import batch
+    from ccsr import batch, outcomes
+    from ccsr.target import Target
     from ccsr.upscale import Upscaler
 
     height, width = args.size or (args.height, args.width)
-    target = batch.Target(args.scale, height, width)
-    jobs = batch.plan(args.inputs, args.output, target, args.exists)
-    if not jobs:
-        if not args.quiet:
-            print("nothing to do: all outputs exist", file=sys.stderr)
-        return 0
+    target = Target(args.scale, height, width)
+    plan = batch.plan(args.inputs, args.output, target, args.exists, recursive=args.recursive)
+    if not args.quiet:
+        for line in plan.notes:
+            print(printable(line), file=sys.stderr)
+    if args.dry_run:
+        return 1 if outcomes.preview(plan, target) else 0
+    report = outcomes.Report(args.report, plan)
     upscaler = Upscaler.load(
         args.model, device=args.device, precision=args.precision, tile=args.tile
     )
-    failures = batch.run(jobs, target, upscaler, quiet=args.quiet, debug=args.debug)
+    failures = outcomes.enlarge(plan, target, upscaler, report, quiet=args.quiet, debug=args.debug)
     return 1 if failures else 0
 
 
@@ -169,13 +174,30 @@ def _upscale_parser() -> argparse.ArgumentParser:
     add(
         "--tile", type=_tile, default="auto", metavar="auto|off|N", help="side of pieces, in pixels"
     )
-    add(
-        "--exists", default="error", choices=("error", "skip", "overwrite"),
-        help="what to do about outputs that exist; default: error",
-    )  # fmt: skip
     add("--quiet", action="store_true", help="print errors only")
     add("--debug", action="store_true", help="show tracebacks")
+    _add_folder_options(parser)
     return parser
+
+
+def _add_folder_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("folders and many files").add_argument
+    add(
+        "--recursive",
+        action="store_true",
+        help="take subfolders too, and keep their tree in the output folder",
+    )
+    add(
+        "--exists",
+        default="error",
+        choices=("error", "skip", "overwrite"),
+        help="what to do about outputs that exist; skip goes on with a stopped run; default: error",
+    )
+    add("--dry-run", action="store_true", help="print the outputs and their sizes, write nothing")
+    add(
+        "--report", type=Path, metavar="FILE.jsonl",
+        help="write what came of each picture, one JSON object a line",
+    )  # fmt: skip
 
 
 def _check_one_size(args: argparse.Namespace, error: Callable[[str], Never]) -> None:

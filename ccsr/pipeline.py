@@ -51,7 +51,7 @@ def run(
     target: Target,
     upscaler: Upscaler,
     report: Callable[[Outcome], None],
-    progress: Callable[[Job, float], None] = lambda job, share: None,
+    progress: Callable[[Path, float], None] = lambda source, share: None,
 ) -> None:
     """Do all jobs; one that fails does not touch the others.
 
@@ -63,7 +63,7 @@ def run(
         target: the size of the outputs.
         upscaler: does the work, in this thread.
         report: gets each outcome, in the order of the jobs.
-        progress: gets the job that is being enlarged, and the share of it that is done, 0 to 1.
+        progress: gets the source that is being enlarged, and the share that is done: 0 to 1.
 
     Raises:
         KeyboardInterrupt: on Ctrl-C, after what was being written is whole and reported.
@@ -83,7 +83,7 @@ def run(
         def watch(job: Job, share: float) -> None:
             if interrupted.is_set():
                 raise KeyboardInterrupt
-            progress(job, share)
+            progress(job.source, share)
 
         try:
             while reading:
@@ -132,13 +132,22 @@ class _Writing:
             self._report(self._waiting.popleft()[0].result())
 
 
-def source_size(source: Path) -> Size:
-    """(h, w) of a picture, upright.
+def preview(job: Job, target: Target) -> Size:
+    """(H, W) of the output, after all checks that precede the work.
 
     Raises:
-        OSError: if it cannot be read.
+        OSError: if the source cannot be read.
+        ValueError: if the output cannot be written.
     """
-    return _decode(source).size[::-1]
+    with _steady_warnings():
+        source = _decode(job.source)
+    return _output_size(job, source, target)
+
+
+def _output_size(job: Job, source: Image.Image, target: Target) -> Size:
+    size = target.size(source.size[::-1])
+    image.check_output(job.output, size, source.mode)
+    return size
 
 
 def _decode(source: Path) -> Image.Image:
@@ -165,8 +174,7 @@ def _do(
     try:
         source, seconds = future.result()
         started = time.monotonic()
-        size = target.size(source.size[::-1])
-        image.check_output(job.output, size, source.mode)
+        size = _output_size(job, source, target)
         result = upscaler(
             source,
             scale=target.scale,

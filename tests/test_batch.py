@@ -3,7 +3,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ccsr.batch import Job, Target, natural, plan
+from ccsr.batch import natural, plan
+from ccsr.outputs import Job
+from ccsr.target import Target
 
 TWICE = Target(scale=(2.0, 2.0))
 
