@@ -190,15 +190,18 @@ def _do(
 def _write(job: Job, result: Image.Image, seconds: float) -> Outcome:
     started = time.monotonic()
     try:
-        job.output.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = OSError(f"cannot write {job.output}: {error.strerror or error}")
-        return _failure(job, reason)
-    try:
+        _make_folder(job.output)
         image.write(result, job.output)
     except Exception as error:
         return _failure(job, error)
     return Outcome(job, result.size[::-1], seconds + time.monotonic() - started)
+
+
+def _make_folder(output: Path) -> None:
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(f"cannot write {output}: {error.strerror or error}") from error
 
 
 def _failure(job: Job, error: Exception) -> Outcome:
@@ -216,7 +219,6 @@ def _steady_warnings() -> Iterator[None]:
     """Set the filters once: those that threads set for themselves undo each other's."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of damaged metadata; the pixels are what counts
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
         yield
 
 
