@@ -71,9 +71,11 @@ def seeds() -> dict[str, bytes]:
             plain = _encode(picture, kind)
             if plain:
                 files[f"{kind}-{mode}"] = plain
-            rich = {"exif": exif, "icc_profile": profile, "dpi": (72, 72)} | OPTIONS.get(kind, {})
-            if plain and (full := _encode(picture, kind, **rich)) not in (None, plain):
-                files[f"{kind}-{mode}-rich"] = full
+            rich = {"exif": exif, "icc_profile": profile, "dpi": (72, 72)}
+            for variant, options in (("rich", rich), ("options", OPTIONS.get(kind, {}))):
+                varied = _encode(picture, kind, **options)
+                if varied and varied != plain:
+                    files[f"{kind}-{mode}-{variant}"] = varied
         if kind in Image.SAVE_ALL:
             frames = {"save_all": True, "append_images": [noise.rotate(90), noise.rotate(180)]}
             several = _encode(noise, kind, **frames) or _encode(noise.convert("RGB"), kind)

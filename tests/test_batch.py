@@ -159,7 +159,9 @@ def test_outputs_that_make_no_sense(tmp_path: Path) -> None:
 
 def test_folders_without_images(tmp_path: Path) -> None:
     touch(tmp_path / "sub" / "a.txt")
-    with pytest.raises(ValueError, match=r"no images in the folder .*: expected .*, or --recursive"):
+    with pytest.raises(
+        ValueError, match=r"no images in the folder .*: expected .*, or --recursive"
+    ):
         plan([tmp_path], None, TWICE)
     with pytest.raises(ValueError, match=r"no images in the folder .*: expected .*\.webp$"):
         plan([tmp_path], None, TWICE, recursive=True)

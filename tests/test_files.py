@@ -14,9 +14,14 @@ def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
         temporary.write_text("new")
         assert path.read_text() == "old"
     assert path.read_text() == "new"
-    with pytest.raises(RuntimeError, match="no"), replacing(path) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError("no")
+
+    def fail() -> None:
+        with replacing(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError, match="no"):
+        fail()
     assert path.read_text() == "new"
     assert list(tmp_path.iterdir()) == [path]
 

@@ -28,9 +28,7 @@ def lines(report: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in report.read_text(encoding="utf-8").splitlines()]
 
 
-def test_every_picture_is_in_the_report(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_picture_is_in_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = planned(tmp_path, "a.png", "b.png", "c.png")
     enlarge(Plan(made.jobs[:1]), TWICE, double, Report(None, made))
     made = planned(tmp_path)
@@ -165,9 +163,7 @@ def test_a_preview_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert errors.startswith(f"ccsr: error: cannot read {tmp_path}/c.png: not an image")
 
 
-def test_outcomes_are_told_as_they_come(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_outcomes_are_told_as_they_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that is killed leaves a report of all that was done."""
     made = planned(tmp_path, "a.png")
     report = tmp_path / "r.jsonl"

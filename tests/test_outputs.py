@@ -55,9 +55,7 @@ def test_long_names_and_paths(tmp_path: Path) -> None:
         check(jobs(tmp_path, f"{deep}/a.png"))
 
 
-def test_limits_where_the_system_says_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_limits_where_the_system_says_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "pathconf")
     check(jobs(tmp_path, "a" * 251 + ".png"))
     with pytest.raises(ValueError, match="at most 255 are"):

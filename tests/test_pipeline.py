@@ -53,7 +53,9 @@ def done(jobs: list[Job], upscaler: Doubling, **options) -> list[Outcome]:
 def test_all_pictures_in_order(tmp_path: Path) -> None:
     jobs = pictures(tmp_path, 20)
     shares: list[tuple[str, float]] = []
-    outcomes = done(jobs, Doubling(), progress=lambda path, share: shares.append((path.name, share)))
+    outcomes = done(
+        jobs, Doubling(), progress=lambda path, share: shares.append((path.name, share))
+    )
     assert [outcome.job for outcome in outcomes] == jobs
     for number, outcome in enumerate(outcomes):
         assert outcome.size == (6, 2 * (number % 7 + 1))
@@ -112,7 +114,7 @@ def test_each_failure_is_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_reading_and_writing_overlap_with_enlarging(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first picture is enlarged when the second is read, the second when the first is written."""
+    """The second is read while the first is enlarged, which is written during the second."""
     read, written = threading.Event(), threading.Event()
     original_read, original_write = image.read, image.write
 
@@ -233,7 +235,7 @@ def test_a_preview_is_what_a_run_does(tmp_path: Path) -> None:
     jobs = pictures(tmp_path, 2)
     jobs[1].source.write_bytes(b"")
     assert preview(jobs[0], TWICE) == (6, 2)
-    with pytest.raises(OSError, match="cannot read .*not an image"):
+    with pytest.raises(OSError, match=r"cannot read .*not an image"):
         preview(jobs[1], TWICE)
     wide = Job(jobs[0].source, tmp_path / "a.jpg")
     with pytest.raises(ValueError, match="JPEG holds at most 65500 pixels a side"):
