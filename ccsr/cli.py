@@ -52,6 +52,8 @@ def upscale(argv: Sequence[str]) -> int:
     parser = _upscale_parser()
     args = parser.parse_args(argv)
     _check_one_size(args, parser.error)
+    if args.dry_run and args.report:
+        parser.error("--dry-run writes nothing: leave out --report")
 
     from ccsr import batch, outcomes
     from ccsr.target import Target
