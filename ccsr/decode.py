@@ -89,6 +89,8 @@ def load(path: Path, policy: Policy = "keep", max_pixels: int | None = None) -> 
             return Picture(tuple(turned(*page) for page in pages))
         with image:
             several = _header(image, max_pixels).several
+        # Anew: to ask a PNG for its orientation decodes it, and forgets how it was stored.
+        with _open(path) or image as image:
             if several == "animation":
                 return _animation(image, policy)
             if several == "pages":

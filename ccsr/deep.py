@@ -51,8 +51,10 @@ def read(image: Image.Image, path: Path) -> Levels:
     if raw_mode == "LA;16B":
         pairs = _decode(path, image.tell(), "RGBA")  # high and low byte of grey and of alpha
         return np.ascontiguousarray(pairs).view(">u2").astype(np.uint16)
-    high = np.asarray(image)
-    low = _decode(path, image.tell(), raw_mode[:-1] + _OTHER_ORDER[raw_mode[-1]])
+    plain, order = raw_mode[:-1].replace("a", "A"), raw_mode[-1]  # RGBa: divided byte by byte
+    image.load()  # turns a TIFF, and its orientation with it
+    high = _decode(path, image.tell(), plain + order)
+    low = _decode(path, image.tell(), plain + _OTHER_ORDER[order])
     values: Levels = np.left_shift(high, 8, dtype=np.uint16) | low
     if raw_mode.startswith("RGBa"):
         return _unmultiplied(values)

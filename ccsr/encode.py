@@ -57,7 +57,9 @@ def write(picture: Picture, path: Path, encoding: Encoding | None = None) -> Non
             written = decode.probe(temporary, max_pixels=sys.maxsize).size
             if written != picture.size:
                 expected = f"{picture.size[1]}x{picture.size[0]}"
-                raise OSError(f"expected {expected} pixels in the file, got {written[1]}x{written[0]}")
+                raise OSError(
+                    f"expected {expected} pixels in the file, got {written[1]}x{written[0]}"
+                )
     except OSError as error:
         raise OSError(f"cannot write {path}: {error.strerror or error}") from error
 
