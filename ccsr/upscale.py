@@ -12,8 +12,10 @@ from torch import Tensor
 from ccsr import checkpoint
 from ccsr.alpha import bleed, confine
 from ccsr.device import choose_device, free_memory, has_native_bfloat16
-from ccsr.image import to_image, to_tensor, upright
+from ccsr.image import from_array, profile_info, to_array, to_levels
 from ccsr.model import CCSR
+from ccsr.modes import from_levels
+from ccsr.picture import Levels
 from ccsr.resample import ProjectedGrid, Scale, Size, output_size
 from ccsr.tiles import SMALLEST_TILE, for_each_window
 
@@ -91,27 +93,47 @@ class Upscaler:
         """Enlarge a picture.
 
         Args:
-            image: of any 8-bit mode; an EXIF orientation is applied.
+            image: of any mode with 8 bits, or 16-bit grey; an EXIF orientation is applied.
             scale: output over input, or (vertical, horizontal); the size is rounded to the
                 nearest, halves up, at least 1, and the image stays centred.
             size: (H, W) instead of `scale`.
             progress: called with the share that is done, up to 1.
 
         Returns:
-            A picture of mode L, LA, RGB or RGBA: grey stays grey, transparency is kept, and so
-            is the colour profile in `info`.
+            A picture of mode L, LA, RGB, RGBA or, for 16-bit grey, I;16: grey stays grey,
+            transparency is kept, and so is the colour profile in `info`.
         """
-        source = upright(image)
-        x = to_tensor(source)  # (C, h, w)
-        alpha = x[-1:] if source.mode.endswith("A") else None
-        if alpha is None:
+        values = to_levels(image)
+        result = from_levels(self.levels(values, scale=scale, size=size, progress=progress))
+        result.info.update(profile_info(image, values.shape[2]))
+        return result
+
+    def levels(
+        self,
+        values: Levels,
+        *,
+        scale: Scale | None = None,
+        size: Size | None = None,
+        progress: Progress | None = None,
+    ) -> Levels:
+        """Enlarge pixels as files hold them.
+
+        Args:
+            values: (h, w, C), uint8 or uint16: grey, grey + alpha, RGB, RGBA for C = 1 to 4.
+            scale: see `__call__`.
+            size: (H, W) instead of `scale`.
+            progress: called with the share that is done, up to 1.
+
+        Returns:
+            (H, W, C) of the same type.
+        """
+        x = from_array(values)  # (C, h, w)
+        if x.shape[0] in (1, 3):
             y = self.tensor(x, scale=scale, size=size, progress=progress)
         else:
             grid = choose_grid((x.shape[1], x.shape[2]), scale, size)
-            y = self._with_alpha(x[:-1], alpha, grid, progress)
-        result = to_image(y)
-        result.info.update(source.info)
-        return result
+            y = self._with_alpha(x[:-1], x[-1:], grid, progress)
+        return to_array(y, like=values)
 
     def tensor(
         self,
