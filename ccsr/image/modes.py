@@ -1,12 +1,13 @@
 """From each of Pillow's modes to levels: grey or colour, with or without alpha, 8 or 16 bit."""
 
 import io
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from ccsr.picture import Levels
+Levels: TypeAlias = NDArray[np.unsignedinteger[Any]]  # uint8 or uint16
 
 _OPAQUE_MODES = {"1": "L", "L": "L"} | dict.fromkeys(("RGB", "RGBX", "YCbCr", "HSV", "LAB"), "RGB")
 _ALPHA_MODES = {"LA": "LA", "La": "LA"} | dict.fromkeys(("RGBA", "RGBa", "PA"), "RGBA")
@@ -27,7 +28,7 @@ def levels(image: Image.Image) -> Levels:
         return _keyed(np.asarray(image).astype(np.uint16), image.info.get("transparency"))
     if image.mode in ("I", "F"):
         return _from_32bit(np.asarray(image), image.mode, image.info.get("transparency"))
-    converted = to_8bit_mode(image)
+    converted = _to_8bit_mode(image)
     values = np.asarray(converted)
     return values[..., None] if values.ndim == 2 else values
 
@@ -50,11 +51,6 @@ def reduced(values: Levels) -> NDArray[np.uint8]:
     return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
-def mode_of(channels: int) -> str:
-    """L, LA, RGB or RGBA."""
-    return _MODES[channels]
-
-
 def turned(values: Levels, orientation: int) -> Levels:
     """Upright pixels of those stored with an EXIF orientation from 1 to 8."""
     if orientation >= 5:
@@ -66,7 +62,7 @@ def turned(values: Levels, orientation: int) -> Levels:
     return np.ascontiguousarray(values)
 
 
-def to_8bit_mode(image: Image.Image) -> Image.Image:
+def _to_8bit_mode(image: Image.Image) -> Image.Image:
     """The same in mode L, LA, RGB or RGBA."""
     mode = image.mode
     alpha = "A" if "transparency" in image.info else ""

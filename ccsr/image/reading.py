@@ -1,6 +1,5 @@
-"""Reading image files: what they are is decided by their content, and checked before decoding."""
+"""Reading picture files: what they are is decided by their content, and checked before decoding."""
 
-import itertools
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,22 +10,16 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from ccsr import deep, metadata
-from ccsr.formats import Several
-from ccsr.metadata import Policy
-from ccsr.modes import levels, turned
-from ccsr.picture import Levels, Picture, Size
+from ccsr.image import deep, metadata, tiff
+from ccsr.image.modes import Levels, levels, turned
+from ccsr.image.picture import Picture, Size
 
-DEFAULT_MAX_PIXELS = 100_000_000
 # None that runs another program (EPS) or only draws (WMF).
 _FORMATS = [
     "PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "JPEG2000", "PPM", "TGA",
     "DIB", "ICO", "PCX", "SGI", "QOI", "PSD", "DDS",
 ]  # fmt: skip
-_SEVERAL: dict[str | None, Several] = {
-    "GIF": "animation", "WEBP": "animation", "PNG": "animation", "AVIF": "animation",
-    "TIFF": "pages",
-}  # fmt: skip
+_ANIMATED = {"GIF", "WEBP", "PNG", "AVIF"}
 _HEIF_BRANDS = {b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"}
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _REDUCED = 1  # NewSubfileType of the small copy of a TIFF page
@@ -39,131 +32,115 @@ class Header(NamedTuple):
     Attributes:
         size: (h, w) of the first frame, upright.
         frames: their number.
-        several: what they are, if there is more than one.
     """
 
     size: Size
     frames: int
-    several: Several
 
 
-def allow(max_pixels: int) -> None:
-    """Set Pillow's own limit for the whole process, where `max_pixels` shall be the only one."""
-    Image.MAX_IMAGE_PIXELS = max_pixels
+def limit_pixels(count: int) -> None:
+    """Refuse, in this process, files of more pixels (of all frames together).
+
+    It is Pillow's own limit against decompression bombs that is set, about 89 million at first.
+    """
+    Image.MAX_IMAGE_PIXELS = count
 
 
-def probe(path: Path, max_pixels: int | None = None) -> Header:
+def probe(path: str | Path) -> Header:
     """Look at the header only.
 
-    Args:
-        path: of a file.
-        max_pixels: of all frames together; None for Pillow's limit.
-
     Raises:
-        OSError: see `load`.
+        OSError: see `read`.
     """
+    path = Path(path)
     with _sentences(path):
         image = _open(path)
         if image is None:
-            return _rare_header(path, max_pixels)
+            size, frames = tiff.rare_size(path)
+            _check_pixels(size[0] * size[1] * frames)
+            return Header(size, frames)
         with image:
-            return _header(image, max_pixels)
+            frames = _frames(image)
+            size = image.height, image.width
+            if image.format != "TIFF" and metadata.orientation(image) >= 5:  # Pillow turns TIFF
+                size = size[::-1]
+            return Header(size, frames)
 
 
-def load(path: Path, policy: Policy = "keep", max_pixels: int | None = None) -> Picture:
+def read(path: str | Path) -> Picture:
     """Decode a file: upright levels of 8 or 16 bit, all frames, and what it says about itself.
 
     Args:
         path: of a file; its suffix does not matter.
-        policy: which metadata to take.
-        max_pixels: of all frames together; None for Pillow's limit.
 
     Raises:
-        OSError: if there is no such file, or it is not an image, damaged, or too large.
+        OSError: if there is no such file, or it is not a picture, damaged, or larger than
+            `limit_pixels` allows.
     """
+    path = Path(path)
     with _sentences(path):
         image = _open(path)
         if image is None:
-            header = _rare_header(path, max_pixels)
-            pages = [deep.read_tiff(path, number) for number in range(header.frames)]
+            size, frames = tiff.rare_size(path)
+            _check_pixels(size[0] * size[1] * frames)
+            pages = [tiff.read_rare(path, number) for number in range(frames)]
             return Picture(tuple(turned(*page) for page in pages))
         with image:
-            several = _header(image, max_pixels).several
-        # Anew: to ask a PNG for its orientation decodes it, and forgets how it was stored.
-        with _open(path) or image as image:
-            if several == "animation":
-                return _animation(image, policy)
-            if several == "pages":
-                return _pages(image, path, policy, max_pixels)
-            return _still(image, path, policy)
+            frames = _frames(image)
+            if image.format == "TIFF":
+                return _pages(image, path, frames)
+            return _animation(image, frames) if frames > 1 else _still(image, path)
 
 
-def _header(image: Image.Image, max_pixels: int | None) -> Header:
-    frames = 1
-    several = _SEVERAL.get(image.format, "")
-    limit = max_pixels or Image.MAX_IMAGE_PIXELS
-    _check_pixels(image.width * image.height, limit)  # counting frames may decode
-    if several:
-        frames = getattr(image, "n_frames", 1)
-        frames -= frames > 1 and bool(image.info.get("default_image"))
-    _check_pixels(image.width * image.height * frames, limit)
-    size = image.height, image.width
-    if image.format != "TIFF" and metadata.orientation(image) >= 5:  # Pillow turns TIFF itself
-        size = size[::-1]
-    return Header(size, frames, several if frames > 1 else "")
+def _frames(image: Image.Image) -> int:
+    """The number of frames or pages, once they are known to be within the limit of pixels."""
+    pixels = image.width * image.height
+    _check_pixels(pixels)  # first: the number may take a look at the whole file
+    if image.format != "TIFF" and image.format not in _ANIMATED:
+        return 1
+    frames = int(getattr(image, "n_frames", 1))
+    frames -= frames > 1 and bool(image.info.get("default_image"))
+    _check_pixels(pixels * frames)
+    return frames
 
 
-def _rare_header(path: Path, max_pixels: int | None) -> Header:
-    size, frames = deep.tiff_size(path)
-    _check_pixels(size[0] * size[1] * frames, max_pixels or Image.MAX_IMAGE_PIXELS)
-    return Header(size, frames, "pages" if frames > 1 else "")
+def _check_pixels(pixels: int) -> None:
+    if Image.MAX_IMAGE_PIXELS and pixels > Image.MAX_IMAGE_PIXELS:
+        raise Image.DecompressionBombError
 
 
-def _check_pixels(pixels: int, limit: int | None) -> None:
-    if limit and pixels > limit:
-        raise OSError(_too_many(limit))
-
-
-def _too_many(limit: float) -> str:
-    return (
-        f"it has more than {limit / 1e6:.0f} million pixels, which may be a decompression bomb: "
-        "reduce or cut it first, or raise --max-pixels"
-    )
-
-
-def _still(image: Image.Image, path: Path, policy: Policy) -> Picture:
+def _still(image: Image.Image, path: Path) -> Picture:
     converted = image.mode == "CMYK"
     values = _frame(image, path)
-    described = metadata.collect(image, policy)
-    if converted:  # to sRGB, which needs no profile
-        described = replace(described, profile=None)
-    notes = ("CMYK converted to RGB",) if converted else ()
-    return Picture((values,), described.fitting(values.shape[2]), notes=notes)
+    described = metadata.collect(image)
+    if not converted:
+        return Picture((values,), described.fitting(values.shape[2]))
+    # to sRGB, which needs no profile
+    return Picture((values,), replace(described, profile=None), notes=("CMYK converted to RGB",))
 
 
 def _frame(image: Image.Image, path: Path) -> Levels:
     """Upright levels of the frame that `image` is at."""
     if deep.is_deep(image):
-        values: Levels = deep.read(image, path)
+        values = deep.read(image, path)
     else:
         image.load()
         values = levels(image)
+    if image.format == "TIFF":
+        values = tiff.scaled(values, image)
     return turned(values, metadata.orientation(image))
 
 
-def _animation(image: Image.Image, policy: Policy) -> Picture:
+def _animation(image: Image.Image, count: int) -> Picture:
     first = int(bool(image.info.get("default_image")))
     frames: list[Levels] = []
     durations: list[float] = []
-    for number in itertools.count(first):
-        try:
-            image.seek(number)
-        except EOFError:
-            break
+    for number in range(first, first + count):
+        image.seek(number)
         image.load()
         frames.append(turned(levels(image), metadata.orientation(image)))
         durations.append(float(image.info.get("duration", _DEFAULT_DURATION)))
-    described = metadata.collect(image, policy)
+    described = metadata.collect(image)
     same = _same_kind(frames, by_content=image.format == "GIF")
     loop = image.info.get("loop")
     return Picture(
@@ -174,20 +151,19 @@ def _animation(image: Image.Image, policy: Policy) -> Picture:
     )
 
 
-def _pages(image: Image.Image, path: Path, policy: Policy, max_pixels: int | None) -> Picture:
-    frames: list[Levels] = []
+def _pages(image: Image.Image, path: Path, count: int) -> Picture:
+    pages: list[Picture] = []
     pixels = 0
-    for number in range(getattr(image, "n_frames", 1)):
+    for number in range(count):
         image.seek(number)
         if int(getattr(image, "tag_v2", {}).get(254, 0)) & _REDUCED:
             continue
         pixels += image.width * image.height
-        _check_pixels(pixels, max_pixels or Image.MAX_IMAGE_PIXELS)
-        frames.append(_frame(image, path))
-    if not frames:
+        _check_pixels(pixels)
+        pages.append(_still(image, path))
+    if not pages:
         raise OSError("it holds reduced copies of a picture only")
-    image.seek(0)
-    return Picture(tuple(frames), metadata.collect(image, policy).fitting(frames[0].shape[2]))
+    return replace(pages[0], frames=tuple(page.frames[0] for page in pages))
 
 
 def _same_kind(frames: list[Levels], by_content: bool) -> tuple[Levels, ...]:
@@ -217,10 +193,13 @@ def _sentences(path: Path) -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of damaged metadata; the pixels are what counts
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
             yield
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise OSError(f"cannot read {path}: {_too_many(Image.MAX_IMAGE_PIXELS or 0)}") from error
+    except Image.DecompressionBombError as error:
+        limit = (Image.MAX_IMAGE_PIXELS or 0) / 1e6
+        raise OSError(
+            f"cannot read {path}: it has more than {limit:.4g} million pixels, which may be a "
+            "decompression bomb: reduce or cut it first, or raise --max-pixels"
+        ) from error
     except UnidentifiedImageError as error:
         raise OSError(f"cannot read {path}: not an image of a known kind, or damaged") from error
     except Exception as error:  # decoders meet hostile bytes with anything: struct, zlib, Index...
