@@ -75,7 +75,7 @@ def _decode(image: Any, raw_mode: str) -> NDArray[np.uint8]:
 
 def _is_ppm(image: Any) -> bool:
     """Whether it is one of those that Pillow reads sample by sample, and to 8 bit."""
-    return image.format == "PPM" and image.tile[0].codec_name == "ppm"
+    return bool(image.format == "PPM" and image.tile[0].codec_name == "ppm")
 
 
 def _read_ppm(image: Any, path: Path) -> Levels:
@@ -88,4 +88,5 @@ def _read_ppm(image: Any, path: Path) -> Levels:
         raise OSError("image file is truncated")
     largest = int(np.iinfo(stored).max)
     spread = np.minimum(values, highest).astype(np.uint32) * largest + highest // 2
-    return (spread // highest).astype(np.uint16 if highest > 255 else np.uint8).reshape(shape)
+    scaled: Levels = (spread // highest).astype(np.uint16 if highest > 255 else np.uint8)
+    return scaled.reshape(shape)

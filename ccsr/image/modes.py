@@ -69,7 +69,7 @@ def _to_8bit_mode(image: Image.Image) -> Image.Image:
     if mode == "CMYK":
         return _from_cmyk(image)
     if mode == "P":
-        grey = "icc_profile" not in image.info and _is_grey(image.getpalette() or [])
+        grey = "icc_profile" not in image.info and _is_grey(image)
         return image.convert(("L" if grey else "RGB") + alpha)
     if mode in _OPAQUE_MODES:
         return image.convert(_OPAQUE_MODES[mode] + alpha)
@@ -78,8 +78,12 @@ def _to_8bit_mode(image: Image.Image) -> Image.Image:
     raise ValueError(f"Pillow's mode {mode} is not known here: convert it to RGB first")
 
 
-def _is_grey(palette: list[int]) -> bool:
-    return palette[0::3] == palette[1::3] == palette[2::3]
+def _is_grey(image: Image.Image) -> bool:
+    """Whether the palette's colours that occur are shades of grey."""
+    palette = np.array(image.getpalette() or [0, 0, 0], np.uint8).reshape(-1, 3)
+    used = np.unique(np.asarray(image))
+    shades = palette[used[used < len(palette)]]
+    return bool((shades == shades[:, :1]).all())
 
 
 def _keyed(values: NDArray[np.uint16], key: object) -> Levels:

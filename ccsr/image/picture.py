@@ -96,8 +96,12 @@ class Picture:
 
     def sizes(self, size: Size) -> tuple[Size, ...]:
         """(H, W) of each frame if the first gets `size`: all grow by the same factors."""
-        vertical, horizontal = size[0] / self.size[0], size[1] / self.size[1]
-        return tuple(
-            (max(1, int(h * vertical + 0.5)), max(1, int(w * horizontal + 0.5)))
-            for h, w in (frame.shape[:2] for frame in self.frames)
-        )
+        (h, w), (height, width) = self.size, size
+
+        def grown(frame: Levels) -> Size:
+            if frame.shape[:2] == (h, w):
+                return size
+            vertical, horizontal = frame.shape[0] * height / h, frame.shape[1] * width / w
+            return max(1, int(vertical + 0.5)), max(1, int(horizontal + 0.5))
+
+        return tuple(map(grown, self.frames))

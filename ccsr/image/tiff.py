@@ -58,6 +58,13 @@ def needs_big(frames: Iterable[Levels]) -> bool:
     return sum(frame.nbytes for frame in frames) > _LARGEST
 
 
+def size(path: Path) -> Size:
+    """(H, W) of the first page, as it is stored."""
+    with tifffile.TiffFile(path) as file:
+        tags = file.pages.first.tags
+        return int(tags.valueof("ImageLength")), int(tags.valueof("ImageWidth"))
+
+
 def is_planar(image: Image.Image) -> bool:
     """Whether it is a TIFF whose 16-bit channels lie one after the other."""
     tags: Any = getattr(image, "tag_v2", {})

@@ -82,6 +82,8 @@ def _timing(picture: Picture, known: Format) -> dict[str, Any]:
 
 def _written_size(path: Path, known: Format) -> Size:
     """(H, W); by the format's own reader, which has no limit of pixels."""
+    if known.pillow == "TIFF":
+        return tiff.size(path)
     reader, _ = Image.OPEN[known.pillow]
     with path.open("rb") as file, reader(file, str(path)) as image:
         return image.height, image.width

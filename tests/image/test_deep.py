@@ -5,9 +5,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from ccsr import decode, encode
-from ccsr.metadata import Metadata
-from ccsr.picture import Picture
+from ccsr import image
+from ccsr.image import Metadata, Picture
 
 SIZE = (37, 53)
 
@@ -17,7 +16,7 @@ def noise(channels: int, size: tuple[int, int] = SIZE) -> np.ndarray:
 
 
 def read(path: Path) -> np.ndarray:
-    (frame,) = decode.load(path).frames
+    (frame,) = image.read(path).frames
     return frame
 
 
@@ -29,7 +28,7 @@ def test_16_bits_come_back(
 ) -> None:
     values = noise(channels, size)
     path = tmp_path / f"deep{suffix}"
-    encode.write(Picture((values,)), path)
+    image.write(Picture((values,)), path)
     assert np.array_equal(read(path), values)
     assert read(path).dtype == np.uint16
 
@@ -58,7 +57,7 @@ def test_tiff_as_others_write_it(tmp_path: Path, options: dict, channels: int) -
     path = tmp_path / "deep.tif"
     tifffile.imwrite(path, stored, photometric="rgb", extrasamples=extra, **options)
     assert np.array_equal(read(path), values)
-    assert decode.probe(path).size == SIZE
+    assert image.probe(path).size == SIZE
 
 
 @pytest.mark.parametrize("byteorder", ["<", ">"])
@@ -74,7 +73,7 @@ def test_grey_with_alpha_in_tiff(tmp_path: Path) -> None:
         tmp_path / "a.tif", values, photometric="minisblack", extrasamples=["unassalpha"]
     )
     assert np.array_equal(read(tmp_path / "a.tif"), values)
-    assert decode.probe(tmp_path / "a.tif").size == SIZE
+    assert image.probe(tmp_path / "a.tif").size == SIZE
 
 
 def test_premultiplied_alpha_is_divided_out(tmp_path: Path) -> None:
@@ -103,8 +102,8 @@ def test_orientation(tmp_path: Path, orientation: int, layout: str) -> None:
     )
     Image.fromarray((values >> 8).astype(np.uint8)).save(tmp_path / "a.png", exif=exif(orientation))
     assert np.array_equal(read(tmp_path / "a.tif") >> 8, read(tmp_path / "a.png"))
-    assert decode.probe(tmp_path / "a.tif").size == read(tmp_path / "a.tif").shape[:2]
-    assert decode.probe(tmp_path / "a.png").size == read(tmp_path / "a.tif").shape[:2]
+    assert image.probe(tmp_path / "a.tif").size == read(tmp_path / "a.tif").shape[:2]
+    assert image.probe(tmp_path / "a.png").size == read(tmp_path / "a.tif").shape[:2]
 
 
 def exif(orientation: int) -> Image.Exif:
@@ -118,7 +117,7 @@ def test_a_16_bit_colour_key_becomes_alpha(tmp_path: Path) -> None:
     values[0, 0] = (1, 2, 3)
     values[0, 1] = (1, 2, 4)  # the same in 8 bit
     path = tmp_path / "key.png"
-    encode.write(Picture((values,)), path)
+    image.write(Picture((values,)), path)
     content = path.read_bytes()
     key = chunk(b"tRNS", bytes([0, 1, 0, 2, 0, 3]))
     path.write_bytes(content[:33] + key + content[33:])
@@ -142,21 +141,21 @@ def chunk(kind: bytes, content: bytes) -> bytes:
 
 def test_other_readers_agree(tmp_path: Path) -> None:
     values = noise(3)
-    encode.write(Picture((values,)), tmp_path / "a.tif")
+    image.write(Picture((values,)), tmp_path / "a.tif")
     assert np.array_equal(tifffile.imread(tmp_path / "a.tif"), values)
-    encode.write(Picture((values,)), tmp_path / "a.png")
-    with Image.open(tmp_path / "a.png") as image:
-        image.verify()
-    with Image.open(tmp_path / "a.png") as image:
-        assert np.array_equal(np.asarray(image), values >> 8)
+    image.write(Picture((values,)), tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as opened:
+        opened.verify()
+    with Image.open(tmp_path / "a.png") as opened:
+        assert np.array_equal(np.asarray(opened), values >> 8)
 
 
 def test_a_profile_and_resolution_travel(tmp_path: Path) -> None:
     profile = bytes(16) + b"RGB " + bytes(108)
     described = Metadata(profile=profile, dpi=(300.0, 150.0), xmp=b"<x:xmpmeta/>")
     for suffix in (".png", ".tif"):
-        encode.write(Picture((noise(3),), described), tmp_path / f"a{suffix}")
-        got = decode.load(tmp_path / f"a{suffix}").metadata
+        image.write(Picture((noise(3),), described), tmp_path / f"a{suffix}")
+        got = image.read(tmp_path / f"a{suffix}").metadata
         assert got.profile == profile
         assert got.dpi == pytest.approx((300, 150), abs=0.0254 / 2)  # whole dots per metre
         assert got.xmp == b"<x:xmpmeta/>"
@@ -165,13 +164,13 @@ def test_a_profile_and_resolution_travel(tmp_path: Path) -> None:
 def test_other_kinds_of_tiff_are_refused(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((4, 4, 3), np.float64), photometric="rgb")
     with pytest.raises(OSError, match="a TIFF of a kind that is not known here: convert it"):
-        decode.load(tmp_path / "a.tif")
+        image.read(tmp_path / "a.tif")
 
 
 def test_a_truncated_file_is_an_error(tmp_path: Path) -> None:
     for suffix in (".png", ".tif"):
         path = tmp_path / f"a{suffix}"
-        encode.write(Picture((noise(3),)), path)
+        image.write(Picture((noise(3),)), path)
         path.write_bytes(path.read_bytes()[:3000])
         with pytest.raises(OSError, match="cannot read"):
-            decode.load(path)
+            image.read(path)
