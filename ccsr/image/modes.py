@@ -51,6 +51,16 @@ def reduced(values: Levels) -> NDArray[np.uint8]:
     return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
+def to_srgb(image: Image.Image, profile: bytes) -> Image.Image | None:
+    """An 8-bit picture in sRGB, mode RGB; None if its profile is damaged or does not fit."""
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        target = ImageCms.createProfile("sRGB")
+        return ImageCms.profileToProfile(image, source, target, outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError):
+        return None
+
+
 def turned(values: Levels, orientation: int) -> Levels:
     """Upright pixels of those stored with an EXIF orientation from 1 to 8."""
     if orientation >= 5:
@@ -108,12 +118,4 @@ def _from_32bit(values: NDArray[np.generic], mode: str, key: object) -> Levels:
 
 def _from_cmyk(image: Image.Image) -> Image.Image:
     profile = image.info.get("icc_profile")
-    if not profile:
-        return image.convert("RGB")
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        target = ImageCms.createProfile("sRGB")
-        converted = ImageCms.profileToProfile(image, source, target, outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError):  # a damaged profile: the plain formula
-        converted = None
-    return converted or image.convert("RGB")
+    return (to_srgb(image, profile) if profile else None) or image.convert("RGB")

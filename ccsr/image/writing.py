@@ -1,17 +1,17 @@
 """Writing picture files, whole or not at all."""
 
-import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image
 
 from ccsr.files import replacing
 from ccsr.image import png, tiff
 from ccsr.image.formats import DEFAULT, Format, Output, check
 from ccsr.image.metadata import Metadata, save_options
-from ccsr.image.modes import Levels, from_levels, reduced
+from ccsr.image.modes import Levels, from_levels, reduced, to_srgb
 from ccsr.image.picture import Picture, Size
 
 
@@ -35,7 +35,7 @@ def write(picture: Picture | Image.Image, path: str | Path, output: Output = DEF
         with replacing(path) as temporary:
             _save(picture, described, temporary, known, output)
             written = _written_size(temporary, known)
-            if written != picture.size:
+            if written not in (picture.size, None):
                 raise OSError(
                     f"expected {picture.size[1]}x{picture.size[0]} pixels in the file, got "
                     f"{written[1]}x{written[0]}"
@@ -52,11 +52,10 @@ def _save(picture: Picture, described: Metadata, path: Path, known: Format, outp
     if known.pillow == "PNG" and first.dtype == np.uint16 and not picture.several:
         png.write(path, first, described)
         return
-    if described.profile and first.shape[2] not in known.profiles:
-        picture, described = (
-            _to_srgb(picture, described.profile),
-            Metadata(None, described.exif, described.xmp, described.dpi),
-        )
+    profile = described.profile
+    if profile and first.shape[2] not in known.profiles:
+        picture = picture.map(lambda frame: _in_srgb(frame, profile))
+        described = replace(described, profile=None)
     if known.pillow == "GIF":
         picture = picture.map(_on_or_off)
     images = [from_levels(reduced(frame)) for frame in picture.frames]
@@ -80,30 +79,28 @@ def _timing(picture: Picture, known: Format) -> dict[str, Any]:
     return timing | {"loop": 1 if picture.loop is None else picture.loop}
 
 
-def _written_size(path: Path, known: Format) -> Size:
-    """(H, W); by the format's own reader, which has no limit of pixels."""
+def _written_size(path: Path, known: Format) -> Size | None:
+    """(H, W) in the header; None for a WebP beyond Pillow's limit of pixels for reading.
+
+    The reader of each other format has no limit: it is `Image.open` that checks.
+    """
     if known.pillow == "TIFF":
         return tiff.size(path)
     reader, _ = Image.OPEN[known.pillow]
-    with path.open("rb") as file, reader(file, str(path)) as image:
-        return image.height, image.width
+    try:
+        with path.open("rb") as file, reader(file, str(path)) as image:
+            return image.height, image.width
+    except Image.DecompressionBombError:
+        return None
 
 
-def _to_srgb(picture: Picture, profile: bytes) -> Picture:
-    target = ImageCms.createProfile("sRGB")
-
-    def convert(values: Levels) -> Levels:
-        has_alpha = values.shape[2] in (2, 4)
-        colour = from_levels(reduced(values[..., :-1] if has_alpha else values))
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        try:
-            colour = ImageCms.profileToProfile(colour, source, target, outputMode="RGB") or colour
-        except ImageCms.PyCMSError:
-            return values
-        rgb = np.asarray(colour)
-        return np.concatenate((rgb, reduced(values[..., -1:])), 2) if has_alpha else rgb
-
-    return picture.map(convert)
+def _in_srgb(values: Levels, profile: bytes) -> Levels:
+    has_alpha = values.shape[2] in (2, 4)
+    colour = to_srgb(from_levels(reduced(values[..., :-1] if has_alpha else values)), profile)
+    if colour is None:
+        return values
+    rgb = np.asarray(colour)
+    return np.concatenate((rgb, reduced(values[..., -1:])), axis=2) if has_alpha else rgb
 
 
 def _on_or_off(values: Levels) -> Levels:

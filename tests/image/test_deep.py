@@ -1,12 +1,14 @@
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from ccsr import image
-from ccsr.image import Metadata, Picture
+from ccsr.image import Picture
 
 SIZE = (37, 53)
 
@@ -128,9 +130,6 @@ def test_a_16_bit_colour_key_becomes_alpha(tmp_path: Path) -> None:
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:
-    import struct
-    import zlib
-
     return (
         struct.pack(">I", len(content))
         + kind
@@ -150,15 +149,45 @@ def test_other_readers_agree(tmp_path: Path) -> None:
         assert np.array_equal(np.asarray(opened), values >> 8)
 
 
-def test_a_profile_and_resolution_travel(tmp_path: Path) -> None:
-    profile = bytes(16) + b"RGB " + bytes(108)
-    described = Metadata(profile=profile, dpi=(300.0, 150.0), xmp=b"<x:xmpmeta/>")
-    for suffix in (".png", ".tif"):
-        image.write(Picture((noise(3),), described), tmp_path / f"a{suffix}")
-        got = image.read(tmp_path / f"a{suffix}").metadata
-        assert got.profile == profile
-        assert got.dpi == pytest.approx((300, 150), abs=0.0254 / 2)  # whole dots per metre
-        assert got.xmp == b"<x:xmpmeta/>"
+def test_a_ramp_keeps_its_levels(tmp_path: Path) -> None:
+    ramp = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+    dark = ramp // 256  # as dark as 8 bit, and still 16
+    for name, values in {"ramp": ramp, "dark": dark}.items():
+        for suffix in (".png", ".tif"):
+            Image.fromarray(values).save(tmp_path / f"{name}{suffix}")
+            assert np.array_equal(read(tmp_path / f"{name}{suffix}")[..., 0], values)
+
+
+def test_white_may_be_zero_in_tiff(tmp_path: Path) -> None:
+    values = noise(1)[..., 0]
+    tifffile.imwrite(tmp_path / "a.tif", 65535 - values, photometric="miniswhite")
+    assert np.array_equal(read(tmp_path / "a.tif")[..., 0], values)
+    low = (values >> 8).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "b.tif", 255 - low, photometric="miniswhite")
+    assert np.array_equal(read(tmp_path / "b.tif")[..., 0], low)
+
+
+def test_12_bits_fill_the_range(tmp_path: Path) -> None:
+    directory = TiffImagePlugin.ImageFileDirectory_v2()
+    tags = {256: 2, 257: 1, 258: 12, 259: 1, 262: 1, 273: (0,), 277: 1, 278: 1, 279: (3,)}
+    directory.update(tags)
+    content = directory.tobytes(8) + b"\xff\xf8\x00"  # 4095, 2048
+    (tmp_path / "a.tif").write_bytes(b"II*\0\x08\0\0\0" + content)
+    assert read(tmp_path / "a.tif").ravel().tolist() == [65535, 2048 * 65535 // 4095]
+
+
+@pytest.mark.parametrize(("kind", "channels"), [(b"P5", 1), (b"P6", 3)])
+@pytest.mark.parametrize("highest", [65535, 4095, 100])
+def test_ppm_of_any_depth(tmp_path: Path, kind: bytes, channels: int, highest: int) -> None:
+    values = noise(channels).astype(int) % (highest + 1)
+    stored = values.astype(">u2" if highest > 255 else "u1").tobytes()
+    path = tmp_path / "a.ppm"
+    path.write_bytes(b"%s %d %d %d\n" % (kind, SIZE[1], SIZE[0], highest) + stored)
+    largest = 65535 if highest > 255 else 255
+    assert np.array_equal(read(path), np.floor(values * largest / highest + 0.5))
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(OSError, match=r"truncated|not enough"):
+        read(path)
 
 
 def test_other_kinds_of_tiff_are_refused(tmp_path: Path) -> None:
