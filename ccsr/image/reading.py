@@ -14,15 +14,15 @@ from ccsr.image import deep, metadata, tiff
 from ccsr.image.modes import Levels, levels, turned
 from ccsr.image.picture import Picture, Size
 
-# None that runs another program (EPS) or only draws (WMF).
+# None that runs another program (EPS) or only draws (WMF). TGA, with no word to know it by, last.
 _FORMATS = [
-    "PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "JPEG2000", "PPM", "TGA",
-    "DIB", "ICO", "PCX", "SGI", "QOI", "PSD", "DDS",
+    "PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "JPEG2000", "PPM",
+    "DIB", "ICO", "PCX", "SGI", "QOI", "PSD", "DDS", "TGA",
 ]  # fmt: skip
 _ANIMATED = {"GIF", "WEBP", "PNG", "AVIF"}
 _HEIF_BRANDS = {b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"}
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_REDUCED = 1  # NewSubfileType of the small copy of a TIFF page
+_SUBFILE_TYPE, _REDUCED = 254, 1  # the tag, and its bit for the small copy of a TIFF page
 _DEFAULT_DURATION = 100  # ms
 
 
@@ -60,11 +60,12 @@ def probe(path: str | Path) -> Header:
             _check_pixels(size[0] * size[1] * frames)
             return Header(size, frames)
         with image:
-            frames = _frames(image)
+            numbers = _numbers(image)
+            image.seek(numbers[0])
             size = image.height, image.width
             if image.format != "TIFF" and metadata.orientation(image) >= 5:  # Pillow turns TIFF
                 size = size[::-1]
-            return Header(size, frames)
+            return Header(size, len(numbers))
 
 
 def read(path: str | Path) -> Picture:
@@ -86,22 +87,38 @@ def read(path: str | Path) -> Picture:
             pages = [tiff.read_rare(path, number) for number in range(frames)]
             return Picture(tuple(turned(*page) for page in pages))
         with image:
-            frames = _frames(image)
+            numbers = _numbers(image)
             if image.format == "TIFF":
-                return _pages(image, path, frames)
-            return _animation(image, frames) if frames > 1 else _still(image, path)
+                return _pages(image, path, numbers)
+            return _animation(image, numbers) if len(numbers) > 1 else _still(image, path)
 
 
-def _frames(image: Image.Image) -> int:
-    """The number of frames or pages, once they are known to be within the limit of pixels."""
+def _numbers(image: Image.Image) -> list[int]:
+    """Of the frames or pages, once they are known to be within the limit of pixels."""
     pixels = image.width * image.height
-    _check_pixels(pixels)  # first: the number may take a look at the whole file
-    if image.format != "TIFF" and image.format not in _ANIMATED:
-        return 1
-    frames = int(getattr(image, "n_frames", 1))
-    frames -= frames > 1 and bool(image.info.get("default_image"))
-    _check_pixels(pixels * frames)
-    return frames
+    _check_pixels(pixels)  # first: their number may take a look at the whole file
+    if image.format == "TIFF":
+        return _page_numbers(image)
+    frames = int(getattr(image, "n_frames", 1)) if image.format in _ANIMATED else 1
+    first = int(frames > 1 and bool(image.info.get("default_image")))
+    _check_pixels(pixels * (frames - first))
+    return list(range(first, frames))
+
+
+def _page_numbers(image: Image.Image) -> list[int]:
+    """Of the pages that are no reduced copies of others."""
+    numbers = []
+    pixels = 0
+    for number in range(int(getattr(image, "n_frames", 1))):
+        image.seek(number)
+        if int(getattr(image, "tag_v2", {}).get(_SUBFILE_TYPE, 0)) & _REDUCED:
+            continue
+        pixels += image.width * image.height
+        _check_pixels(pixels)
+        numbers.append(number)
+    if not numbers:
+        raise OSError("it holds reduced copies of a picture only")
+    return numbers
 
 
 def _check_pixels(pixels: int) -> None:
@@ -131,11 +148,10 @@ def _frame(image: Image.Image, path: Path) -> Levels:
     return turned(values, metadata.orientation(image))
 
 
-def _animation(image: Image.Image, count: int) -> Picture:
-    first = int(bool(image.info.get("default_image")))
+def _animation(image: Image.Image, numbers: list[int]) -> Picture:
     frames: list[Levels] = []
     durations: list[float] = []
-    for number in range(first, first + count):
+    for number in numbers:
         image.seek(number)
         image.load()
         frames.append(turned(levels(image), metadata.orientation(image)))
@@ -151,18 +167,11 @@ def _animation(image: Image.Image, count: int) -> Picture:
     )
 
 
-def _pages(image: Image.Image, path: Path, count: int) -> Picture:
+def _pages(image: Image.Image, path: Path, numbers: list[int]) -> Picture:
     pages: list[Picture] = []
-    pixels = 0
-    for number in range(count):
+    for number in numbers:
         image.seek(number)
-        if int(getattr(image, "tag_v2", {}).get(254, 0)) & _REDUCED:
-            continue
-        pixels += image.width * image.height
-        _check_pixels(pixels)
         pages.append(_still(image, path))
-    if not pages:
-        raise OSError("it holds reduced copies of a picture only")
     return replace(pages[0], frames=tuple(page.frames[0] for page in pages))
 
 

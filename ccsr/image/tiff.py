@@ -4,6 +4,7 @@ Pillow writes no 16-bit colour and not all of the metadata; its directories are 
 cannot open is left to tifffile.
 """
 
+import logging
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
@@ -18,8 +19,14 @@ from ccsr.image.metadata import Metadata
 from ccsr.image.modes import Levels
 from ccsr.image.picture import Size
 
+# What they have to say about damaged files is said by us, once.
+for _name in ("tifffile", "PIL"):
+    logging.getLogger(_name).addHandler(logging.NullHandler())
 _HEADER = b"II*\0\0\0\0\0"
-_BIG_HEADER = b"II+\0\x08\0\0\0" + bytes(8)
+_BIG  # What they have to say about damaged files is said by us, once.
+for _name in ("tifffile", "PIL"):
+    logging.getLogger(_name).addHandler(logging.NullHandler())
+_HEADER = b"II+\0\x08\0\0\0" + bytes(8)
 _STRIP = 1 << 20  # bytes that are compressed at a time
 _XMP, _BITS = 700, 258
 _LARGEST = 3_900_000_000  # bytes that offsets of 32 bit reach, with room for the directories
@@ -106,7 +113,7 @@ def read_rare(path: Path, number: int = 0) -> tuple[Levels, int]:
     """
     with tifffile.TiffFile(path) as file:
         page = _rare_page(file, number)
-        values = page.asarray()
+        values = _decoded(page)
         orientation = int(page.tags.valueof("Orientation", 1))
     if values.ndim == 2:
         values = values[..., None]
@@ -135,6 +142,18 @@ def _rare_page(file: tifffile.TiffFile, number: int) -> tifffile.TiffPage:
     ):
         raise ValueError("a TIFF of a kind that is not known here: convert it to RGB first")
     return page
+
+
+def _decoded(page: tifffile.TiffPage) -> Levels:
+    try:
+        return page.asarray()
+    except ValueError as error:
+        if "imagecodecs" not in str(error):
+            raise
+        raise ValueError(
+            "the compression of this kind of TIFF needs the package imagecodecs, which is not "
+            "installed: run pip install imagecodecs"
+        ) from error
 
 
 def _rows(values: Levels) -> int:

@@ -203,3 +203,17 @@ def test_a_truncated_file_is_an_error(tmp_path: Path) -> None:
         path.write_bytes(path.read_bytes()[:3000])
         with pytest.raises(OSError, match="cannot read"):
             image.read(path)
+
+
+def test_a_compression_that_needs_another_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(page: tifffile.TiffPage) -> None:
+        raise ValueError("<COMPRESSION.LZW: 5> requires the 'imagecodecs' package")
+
+    tifffile.imwrite(
+        tmp_path / "a.tif", noise(3).transpose(2, 0, 1), photometric="rgb", planarconfig="separate"
+    )
+    monkeypatch.setattr(tifffile.TiffPage, "asarray", missing)
+    with pytest.raises(OSError, match="needs the package imagecodecs, which is not installed"):
+        read(tmp_path / "a.tif")

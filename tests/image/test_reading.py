@@ -91,6 +91,13 @@ def test_formats_that_are_read(tmp_path: Path, suffix: str) -> None:
     assert np.array_equal(got[..., 0], np.asarray(picture))
 
 
+@pytest.mark.parametrize("side", [16, 48, 256])
+def test_icons_are_not_taken_for_tga(tmp_path: Path, side: int) -> None:
+    picture = noise("RGBA", side, side)
+    picture.save(tmp_path / "a.ico", sizes=[(side, side)])
+    assert np.array_equal(only(tmp_path / "a.ico"), np.asarray(picture))
+
+
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 def test_jpeg_2000_and_avif(tmp_path: Path, mode: str) -> None:
     picture = Image.linear_gradient("L").convert(mode)
@@ -170,6 +177,7 @@ def test_reduced_copies_in_a_tiff_are_no_pages(tmp_path: Path) -> None:
     copy.encoderinfo = {"tiffinfo": reduced}
     noise("L").save(tmp_path / "a.tif", save_all=True, append_images=[copy])
     assert only(tmp_path / "a.tif").shape == (4, 5, 1)
+    assert image.probe(tmp_path / "a.tif") == ((4, 5), 1)
     copy.save(tmp_path / "b.tif", tiffinfo=reduced)
     with pytest.raises(OSError, match=r"b\.tif: it holds reduced copies of a picture only"):
         image.read(tmp_path / "b.tif")
