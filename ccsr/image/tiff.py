@@ -22,11 +22,9 @@ from ccsr.image.picture import Size
 # What they have to say about damaged files is said by us, once.
 for _name in ("tifffile", "PIL"):
     logging.getLogger(_name).addHandler(logging.NullHandler())
+
 _HEADER = b"II*\0\0\0\0\0"
-_BIG  # What they have to say about damaged files is said by us, once.
-for _name in ("tifffile", "PIL"):
-    logging.getLogger(_name).addHandler(logging.NullHandler())
-_HEADER = b"II+\0\x08\0\0\0" + bytes(8)
+_BIG_HEADER = b"II+\0\x08\0\0\0" + bytes(8)
 _STRIP = 1 << 20  # bytes that are compressed at a time
 _XMP, _BITS = 700, 258
 _LARGEST = 3_900_000_000  # bytes that offsets of 32 bit reach, with room for the directories
