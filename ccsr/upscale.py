@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, overload
+from typing import Literal, TypeVar
 
 import torch
 from PIL import Image
@@ -21,6 +21,7 @@ from ccsr.tiles import SMALLEST_TILE, for_each_window
 Precision = Literal["auto", "fp32", "bf16"]
 Tile = int | Literal["auto", "off"]
 Progress = Callable[[float], None]
+AnyPicture = TypeVar("AnyPicture", Image.Image, Picture)
 
 LARGEST_AUTO_TILE = 1024
 INPUT_PIXEL_BYTES = 16_384  # working memory, generous for the widest preset, float32
@@ -82,34 +83,14 @@ class Upscaler:
         model, _ = checkpoint.load(checkpoint.resolve(name_or_path))
         return cls(model, device=device, precision=precision, tile=tile)
 
-    @overload
     def __call__(
         self,
-        image: Image.Image,
+        image: AnyPicture,
         *,
         scale: Scale | None = None,
         size: Size | None = None,
         progress: Progress | None = None,
-    ) -> Image.Image: ...
-
-    @overload
-    def __call__(
-        self,
-        image: Picture,
-        *,
-        scale: Scale | None = None,
-        size: Size | None = None,
-        progress: Progress | None = None,
-    ) -> Picture: ...
-
-    def __call__(
-        self,
-        image: Image.Image | Picture,
-        *,
-        scale: Scale | None = None,
-        size: Size | None = None,
-        progress: Progress | None = None,
-    ) -> Image.Image | Picture:
+    ) -> AnyPicture:
         """Enlarge a picture.
 
         Args:
@@ -128,7 +109,7 @@ class Upscaler:
         if isinstance(image, Image.Image):
             enlarged = self(Picture.of(image), scale=scale, size=size, progress=progress)
             return enlarged.to_pil()
-        sizes = image.sizes(size) if size is not None else (None,) * len(image.frames)
+        sizes = image.sizes(size) if isinstance(size, tuple) else (size,) * len(image.frames)
         grids = [
             choose_grid((frame.shape[0], frame.shape[1]), scale, its_size)
             for frame, its_size in zip(image.frames, sizes, strict=True)
