@@ -127,10 +127,7 @@ def run(
             failures += 1
             progress.fail(error, debug)
         else:
-            height, width = result.size
-            frames = (f"{len(result.frames)} {result.several}",) if result.several else ()
-            said = ", ".join((f"{width}x{height}", *frames, *result.notes))
-            progress.done(f"{job.output} ({said})")
+            progress.done(f"{job.output} ({result})")
     if failures and len(jobs) > 1:
         progress.error(f"{failures} of {len(jobs)} pictures failed")
     return failures

@@ -34,6 +34,13 @@ class Picture:
     loop: int | None = None
     notes: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        """`640x480, 12 frames, CMYK converted to RGB`."""
+        height, width = self.size
+        count = {"animation": f"{len(self.frames)} frames", "pages": f"{len(self.frames)} pages"}
+        several = (count[self.several],) if self.several else ()
+        return ", ".join((f"{width}x{height}", *several, *self.notes))
+
     @classmethod
     def of(cls, image: Image.Image) -> "Picture":
         """A picture of Pillow, upright; of what it says about itself, the colour profile.
