@@ -58,7 +58,11 @@ class Job(NamedTuple):
 
 
 def plan(
-    inputs: Sequence[Path], output: str | None, target: Target, exists: Exists = "error"
+    inputs: Sequence[Path],
+    output: str | None,
+    target: Target,
+    exists: Exists = "error",
+    files: image.Output = image.DEFAULT,
 ) -> list[Job]:
     """Decide what is read and written, and refuse what cannot go well.
 
@@ -68,6 +72,7 @@ def plan(
             or None: beside each input.
         target: names the outputs: `NAME_2.37x.png`.
         exists: what to do about outputs that exist; `skip` leaves them out.
+        files: how they are written.
 
     Raises:
         ValueError: if a folder holds no image, two inputs have one output, an output is an
@@ -79,14 +84,15 @@ def plan(
     def output_of(source: Path) -> Path:
         if output is not None and folder is None:
             return Path(output)
-        return (folder or source.parent) / f"{source.stem}_{target.label}.png"
+        suffix = image.suffix_for(files.format, source.suffix)
+        return (folder or source.parent) / f"{source.stem}_{target.label}{suffix}"
 
     sources: list[Path] = []
     for given in inputs:
         sources += _images_in(given, output_of) if given.is_dir() else [given]
     jobs = [Job(source, output_of(source)) for source in dict.fromkeys(sources)]
     for job in jobs:
-        image.check_output(job.output)
+        image.check_output(job.output, files)
     _refuse_collisions(jobs)
     present = [job for job in jobs if os.path.lexists(job.output)]
     if present and exists == "error":
@@ -98,7 +104,13 @@ def plan(
 
 
 def run(
-    jobs: Sequence[Job], target: Target, upscaler: Upscaler, *, quiet: bool, debug: bool
+    jobs: Sequence[Job],
+    target: Target,
+    upscaler: Upscaler,
+    files: image.Output = image.DEFAULT,
+    *,
+    quiet: bool,
+    debug: bool,
 ) -> int:
     """Do all jobs; one that fails is named on standard error and the others are done.
 
@@ -110,23 +122,27 @@ def run(
     for job in jobs:
         progress.start(job.source)
         try:
-            height, width = _enlarge(job, target, upscaler, progress.update)
+            result = _enlarge(job, target, upscaler, files, progress.update)
         except (OSError, ValueError, RuntimeError, MemoryError) as error:
             failures += 1
             progress.fail(error, debug)
         else:
-            progress.done(f"{job.output} ({width}x{height})")
+            progress.done(f"{job.output} ({result})")
     if failures and len(jobs) > 1:
         progress.error(f"{failures} of {len(jobs)} pictures failed")
     return failures
 
 
 def _enlarge(
-    job: Job, target: Target, upscaler: Upscaler, progress: Callable[[float], None]
-) -> Size:
+    job: Job,
+    target: Target,
+    upscaler: Upscaler,
+    files: image.Output,
+    progress: Callable[[float], None],
+) -> image.Picture:
     source = image.read(job.source)
-    size = target.size(source.size[::-1])
-    image.check_output(job.output, size, source.mode)
+    size = target.size(source.size)
+    image.check(job.output, source, size, files)
     try:
         if target.scale:
             result = upscaler(source, scale=target.scale, progress=progress)
@@ -137,8 +153,8 @@ def _enlarge(
             f"cannot enlarge {job.source}: {str(error) or 'out of memory'}"
         ) from error
     job.output.parent.mkdir(parents=True, exist_ok=True)
-    image.write(result, job.output)
-    return size
+    image.write(result, job.output, files)
+    return result
 
 
 def _output_folder(output: str | None, single: bool) -> Path | None:

@@ -51,12 +51,14 @@ def upscale(argv: Sequence[str]) -> int:
     args = parser.parse_args(argv)
     _check_one_size(args, parser.error)
 
-    from ccsr import batch
+    from ccsr import batch, image
     from ccsr.upscale import Upscaler
 
     height, width = args.size or (args.height, args.width)
     target = batch.Target(args.scale, height, width)
-    jobs = batch.plan(args.inputs, args.output, target, args.exists)
+    files = image.Output(args.format, args.quality, args.lossless, args.background, args.metadata)
+    image.limit_pixels(args.max_pixels)
+    jobs = batch.plan(args.inputs, args.output, target, args.exists, files)
     if not jobs:
         if not args.quiet:
             print("nothing to do: all outputs exist", file=sys.stderr)
@@ -64,7 +66,7 @@ def upscale(argv: Sequence[str]) -> int:
     upscaler = Upscaler.load(
         args.model, device=args.device, precision=args.precision, tile=args.tile
     )
-    failures = batch.run(jobs, target, upscaler, quiet=args.quiet, debug=args.debug)
+    failures = batch.run(jobs, target, upscaler, files, quiet=args.quiet, debug=args.debug)
     return 1 if failures else 0
 
 
@@ -173,9 +175,35 @@ def _upscale_parser() -> argparse.ArgumentParser:
         "--exists", default="error", choices=("error", "skip", "overwrite"),
         help="what to do about outputs that exist; default: error",
     )  # fmt: skip
+    _add_file_options(parser)
     add("--quiet", action="store_true", help="print errors only")
     add("--debug", action="store_true", help="show tracebacks")
     return parser
+
+
+def _add_file_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("files").add_argument
+    add(
+        "--format", default="png", choices=("same", "png", "jpg", "webp", "tiff", "avif"),
+        help="of outputs without a name of their own; same: as the input; default: png",
+    )  # fmt: skip
+    add(
+        "--quality", type=arguments.percent, metavar="1-100",
+        help="of jpg (default 95), webp (95) and avif (90)",
+    )  # fmt: skip
+    add("--lossless", action="store_true", help="for webp; png and tiff always are")
+    add(
+        "--background", type=arguments.colour, metavar="COLOUR",
+        help="behind transparency where the format has none: white, '#f0f0f0'",
+    )  # fmt: skip
+    add(
+        "--metadata", default="keep", choices=("keep", "no-gps", "strip"),
+        help="EXIF, XMP, DPI; strip leaves the colour profile; default: keep",
+    )  # fmt: skip
+    add(
+        "--max-pixels", type=arguments.whole, default=200_000_000, metavar="N",
+        help="of an input with all its frames; more is refused; default: 200 million",
+    )  # fmt: skip
 
 
 def _check_one_size(args: argparse.Namespace, error: Callable[[str], Never]) -> None:
