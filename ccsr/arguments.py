@@ -36,3 +36,23 @@ def whole(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
     return int(text)
+
+
+def percent(text: str) -> int:
+    """A whole number from 1 to 100."""
+    if not text.isdecimal() or not 1 <= int(text) <= 100:
+        raise ArgumentTypeError(f"expected a whole number from 1 to 100, got {text!r}")
+    return int(text)
+
+
+def colour(text: str) -> tuple[int, int, int]:
+    """Red, green and blue of 8 bits, of a name or `#rrggbb`."""
+    from PIL import ImageColor
+
+    try:
+        rgb = ImageColor.getrgb(text)
+    except ValueError as error:
+        raise ArgumentTypeError(
+            f"expected a colour such as white or '#f0f0f0', got {text!r}"
+        ) from error
+    return rgb[0], rgb[1], rgb[2]

@@ -51,6 +51,7 @@ def plan(
     output: str | None,
     target: Target,
     exists: Exists = "error",
+    files: image.Output = image.DEFAULT,
     *,
     recursive: bool = False,
 ) -> Plan:
@@ -63,8 +64,9 @@ def plan(
         inputs: files, and folders of images.
         output: a file, a folder (one that exists, ends in a separator, or several inputs need),
             or None: beside each input.
-        target: names the outputs: `NAME_2.37x.png`.
+        target: names the outputs: `NAME_2.37x.png`, or another suffix of `files`.
         exists: what to do about outputs that exist; `skip` leaves them out.
+        files: how they are written.
         recursive: take subfolders too, and make the same ones in the output folder.
 
     Raises:
@@ -79,13 +81,13 @@ def plan(
     for given in inputs:
         if not given.is_dir():
             written = Path(output) if output is not None and folder is None else None
-            written = written or (folder or given.parent) / _name(given, target)
+            written = written or (folder or given.parent) / _name(given, target, files)
             jobs.setdefault(given, Job(given, written))
             continue
         for source in _images_in(given, folder, recursive, result):
             beside = source.parent if folder is None else folder / source.parent.relative_to(given)
-            jobs.setdefault(source, Job(source, beside / _name(source, target)))
-    check(jobs.values())
+            jobs.setdefault(source, Job(source, beside / _name(source, target, files)))
+    check(jobs.values(), files)
     present = [job for job in jobs.values() if os.path.lexists(job.output)]
     if present and exists == "error":
         raise ValueError(
@@ -104,8 +106,8 @@ def natural(name: str) -> list[tuple[int, int, str]]:
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
 
 
-def _name(source: Path, target: Target) -> str:
-    return f"{source.stem}_{target.label}.png"
+def _name(source: Path, target: Target, files: image.Output) -> str:
+    return f"{source.stem}_{target.label}{image.suffix_for(files.format, source.suffix)}"
 
 
 def _output_folder(output: str | None, single: bool) -> Path | None:

@@ -55,23 +55,29 @@ def upscale(argv: Sequence[str]) -> int:
     if args.dry_run and args.report:
         parser.error("--dry-run writes nothing: leave out --report")
 
-    from ccsr import batch, outcomes
+    from ccsr import batch, image, outcomes
     from ccsr.target import Target
     from ccsr.upscale import Upscaler
 
     height, width = args.size or (args.height, args.width)
     target = Target(args.scale, height, width)
-    plan = batch.plan(args.inputs, args.output, target, args.exists, recursive=args.recursive)
+    files = image.Output(args.format, args.quality, args.lossless, args.background, args.metadata)
+    image.limit_pixels(args.max_pixels)
+    plan = batch.plan(
+        args.inputs, args.output, target, args.exists, files, recursive=args.recursive
+    )
     if not args.quiet:
         for line in plan.notes:
             print(printable(line), file=sys.stderr)
     if args.dry_run:
-        return 1 if outcomes.preview(plan, target) else 0
+        return 1 if outcomes.preview(plan, target, files) else 0
     report = outcomes.Report(args.report, plan)
     upscaler = Upscaler.load(
         args.model, device=args.device, precision=args.precision, tile=args.tile
     )
-    failures = outcomes.enlarge(plan, target, upscaler, report, quiet=args.quiet, debug=args.debug)
+    failures = outcomes.enlarge(
+        plan, target, upscaler, report, files, quiet=args.quiet, debug=args.debug
+    )
     return 1 if failures else 0
 
 
@@ -178,8 +184,34 @@ def _upscale_parser() -> argparse.ArgumentParser:
     )
     add("--quiet", action="store_true", help="print errors only")
     add("--debug", action="store_true", help="show tracebacks")
+    _add_file_options(parser)
     _add_folder_options(parser)
     return parser
+
+
+def _add_file_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("files").add_argument
+    add(
+        "--format", default="png", choices=("same", "png", "jpg", "webp", "tiff", "avif"),
+        help="of outputs without a name of their own; same: as the input; default: png",
+    )  # fmt: skip
+    add(
+        "--quality", type=arguments.percent, metavar="1-100",
+        help="of jpg (default 95), webp (95) and avif (90)",
+    )  # fmt: skip
+    add("--lossless", action="store_true", help="for webp; png and tiff always are")
+    add(
+        "--background", type=arguments.colour, metavar="COLOUR",
+        help="behind transparency where the format has none: white, '#f0f0f0'",
+    )  # fmt: skip
+    add(
+        "--metadata", default="keep", choices=("keep", "no-gps", "strip"),
+        help="EXIF, XMP, DPI; strip leaves the colour profile; default: keep",
+    )  # fmt: skip
+    add(
+        "--max-pixels", type=arguments.whole, default=200_000_000, metavar="N",
+        help="of an input with all its frames; more is refused; default: 200 million",
+    )  # fmt: skip
 
 
 def _add_folder_options(parser: argparse.ArgumentParser) -> None:

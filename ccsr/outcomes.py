@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from ccsr import pipeline
+from ccsr import image, pipeline
 from ccsr.batch import Plan
 from ccsr.outputs import identity
 from ccsr.pipeline import Outcome
@@ -73,7 +73,7 @@ class _Ledger:
             self.fail(source, outcome.error, outcome.trace, output)
             return
         (height, width), seconds = outcome.size, round(outcome.seconds, 3)
-        self._progress.done(source, f"{output} ({width}x{height}) in {seconds:.1f} s")
+        self._progress.done(source, f"{output} ({outcome.summary}) in {seconds:.1f} s")
         self._report.add(source, "done", output, width=width, height=height, seconds=seconds)
 
     def fail(self, source: Path, message: str, trace: str = "", output: Path | None = None) -> None:
@@ -87,6 +87,7 @@ def enlarge(
     target: Target,
     upscaler: Upscaler,
     report: Report,
+    files: image.Output = image.DEFAULT,
     *,
     quiet: bool = False,
     debug: bool = False,
@@ -107,7 +108,7 @@ def enlarge(
     for folder, message in plan.unlisted.items():
         ledger.fail(folder, message)
     try:
-        pipeline.run(plan.jobs, target, upscaler, ledger.add, progress.update)
+        pipeline.run(plan.jobs, target, upscaler, ledger.add, files, progress.update)
     except KeyboardInterrupt as error:
         remaining = plan.jobs[ledger.finished :]
         for job in remaining:
@@ -126,7 +127,7 @@ def enlarge(
     return len(ledger.failures) + bool(report.error)
 
 
-def preview(plan: Plan, target: Target) -> int:
+def preview(plan: Plan, target: Target, files: image.Output = image.DEFAULT) -> int:
     """Print what a plan would write, with the sizes; errors go to standard error.
 
     Returns:
@@ -135,7 +136,7 @@ def preview(plan: Plan, target: Target) -> int:
     failures = list(plan.unlisted.values())
     for job in plan.jobs:
         try:
-            height, width = pipeline.preview(job, target)
+            height, width = pipeline.preview(job, target, files)
         except (OSError, ValueError) as error:
             failures.append(str(error))
         else:

@@ -19,18 +19,22 @@ class Job(NamedTuple):
     output: Path
 
 
-def check(jobs: Collection[Job]) -> None:
+def check(jobs: Collection[Job], files: image.Output = image.DEFAULT) -> None:
     """Refuse outputs that cannot be written, or only over something that shall stay.
 
+    Args:
+        jobs: what is going to be done.
+        files: how the outputs are written.
+
     Raises:
-        ValueError: tells all problems: an unknown suffix, a name or path that is too long, a
-            folder where nothing can be written, two jobs with one output (also where only the
-            case differs), or an output that is an input or a folder.
+        ValueError: tells all problems: a suffix or quality that no format has, a name or path
+            that is too long, a folder where nothing can be written, two jobs with one output
+            (also where only the case differs), or an output that is an input or a folder.
     """
     folders = {folder: _folder_problem(folder) for folder in {job.output.parent for job in jobs}}
     found = [problem for problem in folders.values() if problem]
     for job in jobs:
-        problem = None if folders[job.output.parent] else _name_problem(job.output)
+        problem = None if folders[job.output.parent] else _name_problem(job.output, files)
         found += [problem] if problem else []
     found += _collisions(jobs)
     if len(found) == 1:
@@ -64,9 +68,9 @@ def _existing(folder: Path) -> Path:
     return next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
 
 
-def _name_problem(output: Path) -> str | None:
+def _name_problem(output: Path, files: image.Output) -> str | None:
     try:
-        image.check_output(output)
+        image.check_output(output, files)
     except ValueError as error:
         return str(error)
     length, longest = len(os.fsencode(output.name)), _limit(output.parent, "PC_NAME_MAX")

@@ -14,9 +14,10 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
-from PIL import Image
+import numpy as np
 
-from ccsr import files, image
+from ccsr import image
+from ccsr.files import sweep
 from ccsr.outputs import Job
 from ccsr.resample import Size
 from ccsr.target import Target
@@ -34,6 +35,7 @@ class Outcome(NamedTuple):
     Attributes:
         job: that it was.
         size: (H, W) of the output; None if it failed.
+        summary: of the output, for a person.
         seconds: that the work took.
         error: why it failed; empty if it did not.
         trace: where in the code it failed.
@@ -42,6 +44,7 @@ class Outcome(NamedTuple):
     job: Job
     size: Size | None
     seconds: float
+    summary: str = ""
     error: str = ""
     trace: str = ""
 
@@ -51,6 +54,7 @@ def run(
     target: Target,
     upscaler: Upscaler,
     report: Callable[[Outcome], None],
+    files: image.Output = image.DEFAULT,
     progress: Callable[[Path, float], None] = lambda source, share: None,
 ) -> None:
     """Do all jobs; one that fails does not touch the others.
@@ -63,13 +67,14 @@ def run(
         target: the size of the outputs.
         upscaler: does the work, in this thread.
         report: gets each outcome, in the order of the jobs.
+        files: how the outputs are written.
         progress: gets the source that is being enlarged, and the share that is done: 0 to 1.
 
     Raises:
         KeyboardInterrupt: on Ctrl-C, after what was being written is whole and reported.
     """
     for folder in {job.output.parent for job in jobs}:
-        files.sweep(folder)
+        sweep(folder)
     upcoming = iter(jobs)
     with (
         _steady_warnings(),
@@ -78,7 +83,7 @@ def run(
         ThreadPoolExecutor(WRITERS, "ccsr-write") as writers,
     ):
         reading = deque((job, reader.submit(_read, job)) for job in islice(upcoming, AHEAD))
-        writing = _Writing(writers, report)
+        writing = _Writing(writers, report, files)
 
         def watch(job: Job, share: float) -> None:
             if interrupted.is_set():
@@ -97,24 +102,27 @@ def run(
             writing.wait(0)
 
 
-class _Read(NamedTuple):
-    picture: Image.Image
-    seconds: float
-
-
 class _Writing:
     """Results on their way to the disk, in the order of the jobs."""
 
-    def __init__(self, writers: ThreadPoolExecutor, report: Callable[[Outcome], None]) -> None:
+    def __init__(
+        self,
+        writers: ThreadPoolExecutor,
+        report: Callable[[Outcome], None],
+        files: image.Output,
+    ) -> None:
+        self.files = files
         self._writers = writers
         self._report = report
         self._waiting: deque[tuple[Future[Outcome], int]] = deque()  # with their pixels
 
-    def add(self, job: Job, result: Image.Image, seconds: float) -> None:
+    def add(self, job: Job, result: image.Picture, seconds: float) -> None:
         """Write a result, as soon as those that wait leave room for it."""
-        pixels = result.width * result.height
+        pixels = sum(frame.shape[0] * frame.shape[1] for frame in result.frames)
         self.wait(WAITING - 1, WAITING_PIXELS - pixels)
-        self._waiting.append((self._writers.submit(_write, job, result, seconds), pixels))
+        self._waiting.append(
+            (self._writers.submit(_write, job, result, self.files, seconds), pixels)
+        )
 
     def fail(self, job: Job, error: Exception) -> None:
         """Report a failure in its turn."""
@@ -132,39 +140,38 @@ class _Writing:
             self._report(self._waiting.popleft()[0].result())
 
 
-def preview(job: Job, target: Target) -> Size:
-    """(H, W) of the output, after all checks that precede the work.
+def preview(job: Job, target: Target, files: image.Output = image.DEFAULT) -> Size:
+    """(H, W) of the output, after the checks that need no more than the header of the source.
 
     Raises:
         OSError: if the source cannot be read.
         ValueError: if the output cannot be written.
     """
+    _check_regular(job.source)
     with _steady_warnings():
-        source = _decode(job.source)
-    return _output_size(job, source, target)
-
-
-def _output_size(job: Job, source: Image.Image, target: Target) -> Size:
-    size = target.size(source.size[::-1])
-    image.check_output(job.output, size, source.mode)
+        header = image.probe(job.source)
+    size = target.size(header.size)
+    # stands for the picture: takes no memory
+    blank = image.Picture((np.broadcast_to(np.uint8(0), (*header.size, 1)),))
+    image.check(job.output, blank, size, files)
     return size
 
 
-def _decode(source: Path) -> Image.Image:
+def _check_regular(source: Path) -> None:
     if source.exists() and not source.is_file():  # opening a pipe waits for ever
         raise OSError(f"cannot read {source}: it is no file but a pipe, a device or the like")
-    return image.read(source)
 
 
-def _read(job: Job) -> _Read:
+def _read(job: Job) -> tuple[image.Picture, float]:
     started = time.monotonic()
-    picture = _decode(job.source)
-    return _Read(picture, time.monotonic() - started)
+    _check_regular(job.source)
+    picture = image.read(job.source)
+    return picture, time.monotonic() - started
 
 
 def _do(
     job: Job,
-    future: Future[_Read],
+    future: Future[tuple[image.Picture, float]],
     target: Target,
     upscaler: Upscaler,
     writing: _Writing,
@@ -174,7 +181,8 @@ def _do(
     try:
         source, seconds = future.result()
         started = time.monotonic()
-        size = _output_size(job, source, target)
+        size = target.size(source.size)
+        image.check(job.output, source, size, writing.files)
         result = upscaler(
             source,
             scale=target.scale,
@@ -187,14 +195,14 @@ def _do(
         writing.add(job, result, seconds + time.monotonic() - started)
 
 
-def _write(job: Job, result: Image.Image, seconds: float) -> Outcome:
+def _write(job: Job, result: image.Picture, files: image.Output, seconds: float) -> Outcome:
     started = time.monotonic()
     try:
         _make_folder(job.output)
-        image.write(result, job.output)
+        image.write(result, job.output, files)
     except Exception as error:
         return _failure(job, error)
-    return Outcome(job, result.size[::-1], seconds + time.monotonic() - started)
+    return Outcome(job, result.size, seconds + time.monotonic() - started, str(result))
 
 
 def _make_folder(output: Path) -> None:
@@ -211,7 +219,7 @@ def _failure(job: Job, error: Exception) -> Outcome:
         expected = isinstance(error, OSError | ValueError | RuntimeError) and text
         text = text if expected else f"{type(error).__name__} {text}".strip()
         text = f"cannot enlarge {job.source}: {text}"
-    return Outcome(job, None, 0, text, "".join(traceback.format_exception(error)))
+    return Outcome(job, None, 0, "", text, "".join(traceback.format_exception(error)))
 
 
 @contextmanager

@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 from PIL import Image
@@ -12,7 +13,7 @@ from torch import Tensor
 from ccsr import checkpoint
 from ccsr.alpha import bleed, confine
 from ccsr.device import choose_device, free_memory, has_native_bfloat16
-from ccsr.image import to_image, to_tensor, upright
+from ccsr.image import Levels, Picture, from_array, to_array
 from ccsr.model import CCSR
 from ccsr.resample import ProjectedGrid, Scale, Size, output_size
 from ccsr.tiles import SMALLEST_TILE, for_each_window
@@ -20,11 +21,13 @@ from ccsr.tiles import SMALLEST_TILE, for_each_window
 Precision = Literal["auto", "fp32", "bf16"]
 Tile = int | Literal["auto", "off"]
 Progress = Callable[[float], None]
+AnyPicture = TypeVar("AnyPicture", Image.Image, Picture)
 
 LARGEST_AUTO_TILE = 1024
 INPUT_PIXEL_BYTES = 16_384  # working memory, generous for the widest preset, float32
 OUTPUT_PIXEL_BYTES = 1_024
 RESULT_VALUE_BYTES = 12  # the float result, and again while it is rounded
+RESULT_PIXEL_BYTES = 8  # of each of several frames, and again while they are written
 GREY = (0.299, 0.587, 0.114)  # BT.601, sums to 1
 
 
@@ -82,36 +85,50 @@ class Upscaler:
 
     def __call__(
         self,
-        image: Image.Image,
+        image: AnyPicture,
         *,
         scale: Scale | None = None,
         size: Size | None = None,
         progress: Progress | None = None,
-    ) -> Image.Image:
+    ) -> AnyPicture:
         """Enlarge a picture.
 
         Args:
-            image: of any 8-bit mode; an EXIF orientation is applied.
+            image: of Pillow, in any mode with 8 bits, or 16-bit grey, turned as its EXIF says;
+                or of `ccsr.image.read`, with up to 16 bits and all its frames.
             scale: output over input, or (vertical, horizontal); the size is rounded to the
                 nearest, halves up, at least 1, and the image stays centred.
-            size: (H, W) instead of `scale`.
+            size: (H, W) instead of `scale`; other pages of another size grow by the same factors.
             progress: called with the share that is done, up to 1.
 
         Returns:
-            A picture of mode L, LA, RGB or RGBA: grey stays grey, transparency is kept, and so
-            is the colour profile in `info`.
+            Of the same type. Grey stays grey, transparency is kept, and so is what a `Picture`
+            says about itself; a picture of Pillow has mode L, LA, RGB, RGBA or, for 16-bit grey,
+            I;16, and its colour profile in `info`.
         """
-        source = upright(image)
-        x = to_tensor(source)  # (C, h, w)
-        alpha = x[-1:] if source.mode.endswith("A") else None
-        if alpha is None:
-            y = self.tensor(x, scale=scale, size=size, progress=progress)
-        else:
-            grid = choose_grid((x.shape[1], x.shape[2]), scale, size)
-            y = self._with_alpha(x[:-1], alpha, grid, progress)
-        result = to_image(y)
-        result.info.update(source.info)
-        return result
+        if isinstance(image, Image.Image):
+            enlarged = self(Picture.of(image), scale=scale, size=size, progress=progress)
+            return enlarged.to_pil()
+        sizes = image.sizes(size) if isinstance(size, tuple) else (size,) * len(image.frames)
+        grids = [
+            choose_grid((frame.shape[0], frame.shape[1]), scale, its_size)
+            for frame, its_size in zip(image.frames, sizes, strict=True)
+        ]
+        count = len(grids)
+        if count > 1:
+            what = f"a result of {count} times {grids[0].size[1]}x{grids[0].size[0]} pixels"
+            _refuse_too_much(what, sum(math.prod(grid.size) for grid in grids) * RESULT_PIXEL_BYTES)
+        frames: list[Levels] = []
+        for values, grid in zip(image.frames, grids, strict=True):
+            frames.append(self._levels(values, grid, _part(progress, len(frames), count)))
+        return replace(image, frames=tuple(frames))
+
+    def _levels(self, values: Levels, grid: ProjectedGrid, progress: Progress | None) -> Levels:
+        """Pixels (h, w, C) as files hold them: (H, W, C) of the same type."""
+        x = from_array(values)  # (C, h, w)
+        if x.shape[0] in (1, 3):
+            return to_array(self.tensor(x, grid=grid, progress=progress), like=values)
+        return to_array(self._with_alpha(x[:-1], x[-1:], grid, progress), like=values)
 
     def tensor(
         self,
@@ -197,13 +214,8 @@ class Upscaler:
         )
 
     def _allocate(self, shape: tuple[int, ...]) -> Tensor:
-        needed = math.prod(shape) * RESULT_VALUE_BYTES
-        free = free_memory(torch.device("cpu"))
-        if free is not None and needed > free:
-            raise RuntimeError(
-                f"a result of {shape[-1]}x{shape[-2]} pixels needs {needed / 2**30:.1f} GiB of "
-                f"memory, {free / 2**30:.1f} GiB are free: ask for a smaller size"
-            )
+        what = f"a result of {shape[-1]}x{shape[-2]} pixels"
+        _refuse_too_much(what, math.prod(shape) * RESULT_VALUE_BYTES)
         return torch.empty(shape)
 
     def _tile_size(self, x: Tensor, grid: ProjectedGrid) -> int:
@@ -242,6 +254,22 @@ def choose_grid(
         "expected exactly one of scale (a number or a vertical and a horizontal one), size (H, W) "
         f"and grid, got scale={scale}, size={size}, grid={grid}"
     )
+
+
+def _refuse_too_much(what: str, needed: int) -> None:
+    free = free_memory(torch.device("cpu"))
+    if free is not None and needed > free:
+        raise RuntimeError(
+            f"{what} needs {needed / 2**30:.1f} GiB of memory, {free / 2**30:.1f} GiB are free: "
+            "ask for a smaller size"
+        )
+
+
+def _part(progress: Progress | None, number: int, count: int) -> Progress | None:
+    """Progress of one of several frames, as a share of them all."""
+    if progress is None or count == 1:
+        return progress
+    return lambda share: progress((number + share) / count)
 
 
 def _to_grey(rgb: Tensor) -> Tensor:

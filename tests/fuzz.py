@@ -154,7 +154,7 @@ class Watch:
         named = str(outcome.job.source) in error or str(outcome.job.output) in error
         if error and (not named or "\n" in error or A_BUG.match(error)):
             self.bugs.append(f"{error}\n{outcome.trace}")
-        if not error and image.read(outcome.job.output).size[::-1] != outcome.size:
+        if not error and image.read(outcome.job.output).size != outcome.size:
             self.bugs.append(f"{outcome.job.output} is not of size {outcome.size}")
         self.kinds["refused" if error else "enlarged"] += 1
         if not error:
@@ -184,7 +184,7 @@ def main() -> int:
     parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    Image.MAX_IMAGE_PIXELS = MOST_PIXELS // 2  # Pillow refuses from twice as many
+    image.limit_pixels(MOST_PIXELS)
     originals = seeds()
     names = sorted(originals)
     suffixes = sorted(image.READABLE)
@@ -201,7 +201,7 @@ def main() -> int:
             source.write_bytes(mutated(rng, originals[name], originals[other]))
             jobs.append(Job(source, folder / f"out-{number}.png"))
         watch.news()
-        run(jobs, TARGET, network, watch.outcome, watch.news)
+        run(jobs, TARGET, network, watch.outcome, progress=watch.news)
         if start <= args.files // 5:
             before = memory()
     faulthandler.cancel_dump_traceback_later()

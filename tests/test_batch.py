@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ccsr.batch import Plan, natural, plan
+from ccsr.image import Output
 from ccsr.outputs import Job
 from ccsr.target import Target
 
@@ -38,6 +39,24 @@ def test_outputs_lie_beside_the_input_or_in_the_folder(tmp_path: Path) -> None:
     touch(other)
     outputs = [job.output for job in plan([photo, other], f"{tmp_path}/new", TWICE).jobs]
     assert outputs == [tmp_path / "new" / name, tmp_path / "new" / "b_2x.png"]
+
+
+def test_the_format_of_new_files(tmp_path: Path) -> None:
+    touch(tmp_path / "a.JPEG", tmp_path / "b.heic")
+    for choice, names in {
+        "same": ["a_2x.jpeg", "b_2x.png"],
+        "webp": ["a_2x.webp", "b_2x.webp"],
+        "tiff": ["a_2x.tif", "b_2x.tif"],
+    }.items():
+        jobs = plan([tmp_path], None, TWICE, files=Output(choice)).jobs
+        assert [job.output.name for job in jobs] == names
+    named = plan([tmp_path / "b.heic"], f"{tmp_path}/c.jpg", TWICE, files=Output("webp"))
+    assert named.jobs == [Job(tmp_path / "b.heic", tmp_path / "c.jpg")]
+
+
+def test_wishes_that_no_format_knows_are_refused_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="PNG has no quality to choose"):
+        plan([tmp_path / "a.jpg"], None, TWICE, files=Output(quality=80))
 
 
 def test_a_folder_gives_its_images_in_natural_order(tmp_path: Path) -> None:

@@ -5,11 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from PIL import Image
 
-from ccsr import __version__, checkpoint, image
+from ccsr import __version__, checkpoint, cli, image
 from ccsr.cli import main
 from ccsr.model import build
 from ccsr.resources import resource_dir
@@ -39,6 +40,59 @@ def upscale(photo: Path, model: str, *options: str) -> int:
 def size_of(path: Path) -> tuple[int, int]:
     with Image.open(path) as picture:
         return picture.size
+
+
+def test_file_options(photo: Path, model: str) -> None:
+    with Image.open(photo) as opened:
+        opened.save(photo, dpi=(300, 300))
+    options = ("--scale", "2", "--quiet", "--exists", "overwrite", "--format")
+    assert upscale(photo, model, *options, "jpg", "--quality", "30") == 0
+    small = photo.with_name("photo_2x.jpg").stat().st_size
+    assert image.read(photo.with_name("photo_2x.jpg")).metadata.dpi == (300, 300)
+    assert upscale(photo, model, *options, "same", "--metadata", "strip") == 0
+    assert photo.with_name("photo_2x.jpg").stat().st_size > small
+    assert image.read(photo.with_name("photo_2x.jpg")).metadata.dpi is None
+    assert upscale(photo, model, *options, "webp", "--lossless") == 0
+    assert b"VP8L" in photo.with_name("photo_2x.webp").read_bytes()
+
+
+def test_a_background_for_transparency(
+    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("RGBA", (8, 6)).save(tmp_path / "a.png")
+    options = ("--scale", "2", "-o", str(tmp_path / "a.jpg"))
+    assert upscale(tmp_path / "a.png", model, *options) == 1
+    assert "put a colour behind it by --background" in capsys.readouterr().err
+    assert upscale(tmp_path / "a.png", model, *options, "--background", "#ff0000") == 0
+    assert np.abs(image.read(tmp_path / "a.jpg").frames[0] - np.float32([255, 0, 0])).max() < 4
+
+
+def test_the_largest_input(
+    photo: Path, model: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+    assert upscale(photo, model, "--scale", "2", "--max-pixels", "199") == 1
+    assert "photo.jpg: it has more than 0.000199 million pixels" in capsys.readouterr().err
+    assert upscale(photo, model, "--scale", "2", "--max-pixels", "200") == 0
+
+
+def test_what_became_of_the_file_is_said(
+    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("CMYK", (8, 6)).save(tmp_path / "ink.jpg")
+    frames = tuple(np.full((6, 8, 3), level, np.uint8) for level in (0, 99))
+    image.write(image.Picture(frames, durations=(50, 50)), tmp_path / "a.gif")
+    assert main(["upscale", str(tmp_path), "--scale", "2", "--model", model]) == 0
+    said = capsys.readouterr().err
+    assert "a_2x.png (16x12, 2 frames)" in said
+    assert "ink_2x.png (16x12, CMYK converted to RGB)" in said
+
+
+def test_the_choices_are_those_of_the_formats() -> None:
+    for word in (*image.CHOICES, "keep", "no-gps", "strip"):
+        option = "--format" if word in image.CHOICES else "--metadata"
+        args = cli._upscale_parser().parse_args(["a.png", "--scale", "2", option, word])
+        assert word in (args.format, args.metadata)
 
 
 @pytest.mark.parametrize("argument", ["--help", "--version", "help"])
@@ -106,7 +160,8 @@ def test_sizes_and_names(
 def test_the_result_is_that_of_python(photo: Path, model: str) -> None:
     assert upscale(photo, model, "--scale", "2x1.5", "--precision", "fp32") == 0
     expected = Upscaler.load(model, precision="fp32")(image.read(photo), scale=(1.5, 2.0))
-    assert image.read(photo.parent / "photo_2x1.5x.png").tobytes() == expected.tobytes()
+    (written,) = image.read(photo.parent / "photo_2x1.5x.png").frames
+    assert np.array_equal(written, expected.frames[0])
 
 
 @pytest.mark.parametrize(
@@ -274,7 +329,7 @@ def test_a_tree_with_a_report_and_then_again(
     assert upscale(tree, model, *options, "--exists", "skip") == 1
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "skipping 2 pictures whose outputs exist"
-    assert re.match(r"ccsr: error: cannot read .*bad\.png: not an image", lines[1])
+    assert re.match(r"ccsr: error: cannot read .*bad\.png: the file is empty", lines[1])
     statuses = [json.loads(line)["status"] for line in report.read_text().splitlines()]
     assert statuses == ["skipped", "skipped", "failed"]
     (tree / "sub" / "bad.png").unlink()

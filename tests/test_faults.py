@@ -16,7 +16,7 @@ import torch
 import yaml
 from PIL import Image
 
-from ccsr import checkpoint
+from ccsr import checkpoint, image
 from ccsr.model import build
 from ccsr.outputs import Job
 from ccsr.pipeline import Outcome, run
@@ -28,7 +28,8 @@ TWICE = Target(scale=(2.0, 2.0))
 
 
 def double(source, *, scale, size, progress):
-    return source.resize(TWICE.size(source.size[::-1])[::-1])
+    height, width = TWICE.size(source.size)
+    return image.Picture.of(source.to_pil().resize((width, height)))
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ccsr import pipeline
+from ccsr import image, pipeline
 from ccsr.batch import Plan, plan
 from ccsr.outcomes import Report, enlarge, preview
 from ccsr.outputs import Job
@@ -15,7 +15,8 @@ TWICE = Target(scale=(2.0, 2.0))
 
 
 def double(source, *, scale, size, progress):
-    return source.resize(TWICE.size(source.size[::-1])[::-1])
+    height, width = TWICE.size(source.size)
+    return image.Picture.of(source.to_pil().resize((width, height)))
 
 
 def planned(folder: Path, *names: str) -> Plan:
@@ -38,7 +39,7 @@ def test_every_picture_is_in_the_report(tmp_path: Path, capsys: pytest.CaptureFi
     report.write_text("old\n")
     capsys.readouterr()
     assert enlarge(made, TWICE, double, Report(report, made)) == 2
-    failure = f"cannot read {tmp_path / 'c.png'}: not an image of a known kind, or damaged"
+    failure = f"cannot read {tmp_path / 'c.png'}: the file is empty"
     skipped, unlisted, done, failed = lines(report)
     out = tmp_path / "out"
     assert skipped == {
@@ -160,7 +161,7 @@ def test_a_preview_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[
         f"{tmp_path}/b\\n.png -> {tmp_path}/out/b\\n_2x.png (6x4)\n"
         f"{tmp_path}/a.png -> {tmp_path}/out/a_2x.png exists, is skipped\n"
     )
-    assert errors.startswith(f"ccsr: error: cannot read {tmp_path}/c.png: not an image")
+    assert errors.startswith(f"ccsr: error: cannot read {tmp_path}/c.png: the file is empty")
 
 
 def test_outcomes_are_told_as_they_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,7 +170,7 @@ def test_outcomes_are_told_as_they_come(tmp_path: Path, monkeypatch: pytest.Monk
     report = tmp_path / "r.jsonl"
     seen: list[int] = []
 
-    def run(jobs, target, upscaler, tell, progress):
+    def run(jobs, target, upscaler, tell, files, progress):
         tell(pipeline.Outcome(jobs[0], (4, 6), 0.1))
         seen.append(len(lines(report)))
 

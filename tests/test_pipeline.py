@@ -30,8 +30,8 @@ class Doubling:
         progress(0.5)
         self.act(self.calls)
         progress(1.0)
-        height, width = size or TWICE.size(source.size[::-1])
-        return source.resize((width, height))
+        height, width = size or TWICE.size(source.size)
+        return image.Picture.of(source.to_pil().resize((width, height)))
 
 
 def pictures(folder: Path, count: int) -> list[Job]:
@@ -62,7 +62,8 @@ def test_all_pictures_in_order(tmp_path: Path) -> None:
         assert outcome.seconds > 0
         assert not outcome.error
         written = image.read(outcome.job.output)
-        assert (written.size[::-1], written.getpixel((0, 0))) == (outcome.size, number)
+        assert (written.size, written.frames[0][0, 0]) == (outcome.size, number)
+        assert outcome.summary == f"{written.size[1]}x{written.size[0]}"
     assert shares[:4] == [("0.png", 0), ("0.png", 0.5), ("0.png", 1.0), ("1.png", 0)]
 
 
@@ -73,7 +74,7 @@ def test_no_jobs() -> None:
 def test_other_targets(tmp_path: Path) -> None:
     jobs = pictures(tmp_path, 2)
     run(jobs, Target(width=9), Doubling(), lambda outcome: None)
-    assert [image.read(job.output).size for job in jobs] == [(9, 27), (9, 14)]
+    assert [image.read(job.output).size for job in jobs] == [(27, 9), (14, 9)]
 
 
 def test_each_failure_is_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,7 +96,7 @@ def test_each_failure_is_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     paths = [job.source for job in jobs]
     expected = [
         f"cannot read {paths[0]}: ",
-        f"cannot read {paths[1]}: not an image of a known kind, or damaged",
+        f"cannot read {paths[1]}: the file is empty",
         f"cannot read {paths[2]}: No such file or directory",
         f"cannot read {paths[3]}: it is no file but a pipe, a device or the like",
         f"cannot enlarge {paths[4]}: TypeError a bug",
@@ -118,14 +119,14 @@ def test_reading_and_writing_overlap_with_enlarging(
     read, written = threading.Event(), threading.Event()
     original_read, original_write = image.read, image.write
 
-    def reading(path: Path) -> Image.Image:
+    def reading(path: Path) -> image.Picture:
         picture = original_read(path)
         if path.name == "1.png":
             read.set()
         return picture
 
-    def writing(picture: Image.Image, path: Path) -> None:
-        original_write(picture, path)
+    def writing(picture: image.Picture, path: Path, files: image.Output) -> None:
+        original_write(picture, path, files)
         written.set()
 
     monkeypatch.setattr(image, "read", reading)
@@ -147,13 +148,13 @@ def test_what_is_held_is_bounded(
     most = 0
     original = image.read
 
-    def follow(picture: Image.Image) -> None:
+    def follow(picture: image.Picture) -> None:
         nonlocal most
         alive.add(id(picture))
         weakref.finalize(picture, alive.remove, id(picture))
         most = max(most, len(alive))
 
-    def reading(path: Path) -> Image.Image:
+    def reading(path: Path) -> image.Picture:
         picture = original(path)
         follow(picture)
         return picture
@@ -208,6 +209,17 @@ def test_it_runs_in_any_thread(tmp_path: Path) -> None:
     assert [outcome.job for outcome in outcomes] == jobs
 
 
+def test_how_the_outputs_are_written(tmp_path: Path) -> None:
+    (job, *_) = pictures(tmp_path, 1)
+    Image.new("RGBA", (4, 4)).save(job.source)
+    job = Job(job.source, tmp_path / "a.jpg")
+    outcomes: list[Outcome] = []
+    run([job], TWICE, Doubling(), outcomes.append)
+    run([job], TWICE, Doubling(), outcomes.append, image.Output(background=(255, 255, 255)))
+    assert "or put a colour behind it by --background" in outcomes[0].error
+    assert image.read(job.output).frames[0].min() > 250
+
+
 def test_a_bomb_is_refused_by_the_reading_thread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,8 +247,13 @@ def test_a_preview_is_what_a_run_does(tmp_path: Path) -> None:
     jobs = pictures(tmp_path, 2)
     jobs[1].source.write_bytes(b"")
     assert preview(jobs[0], TWICE) == (6, 2)
-    with pytest.raises(OSError, match=r"cannot read .*not an image"):
+    with pytest.raises(OSError, match=r"cannot read .*the file is empty"):
         preview(jobs[1], TWICE)
+    Image.new("L", (3, 1)).save(tmp_path / "turned.tif", exif={0x0112: 6})
+    turned = Job(tmp_path / "turned.tif", tmp_path / "out.png")
+    outcomes = []
+    run([turned], TWICE, Doubling(), outcomes.append)
+    assert preview(turned, TWICE) == outcomes[0].size == (6, 2)
     wide = Job(jobs[0].source, tmp_path / "a.jpg")
     with pytest.raises(ValueError, match="JPEG holds at most 65500 pixels a side"):
         preview(wide, Target(width=70_000))
