@@ -158,7 +158,8 @@ def _animation(image: Image.Image, numbers: list[int]) -> Picture:
         durations.append(float(image.info.get("duration", _DEFAULT_DURATION)))
     described = metadata.collect(image)
     same = _same_kind(frames, by_content=image.format == "GIF")
-    loop = image.info.get("loop")
+    # Pillow does not say it of AVIF, which browsers repeat
+    loop = 0 if image.format == "AVIF" else image.info.get("loop")
     return Picture(
         same,
         described.fitting(same[0].shape[2]),

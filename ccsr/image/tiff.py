@@ -115,11 +115,13 @@ def read_rare(path: Path, number: int = 0) -> tuple[Levels, int]:
         orientation = int(page.tags.valueof("Orientation", 1))
     if values.ndim == 2:
         values = values[..., None]
-    elif page.planarconfig == 2:
+    elif values.ndim == 3 and page.planarconfig == 2:
         values = values.transpose(1, 2, 0)
     channels = 1 if page.photometric == 1 else 3
     extra = page.extrasamples[0] if page.extrasamples else 0
     values = np.ascontiguousarray(values[..., : channels + (extra in (1, 2))])
+    if values.shape != (page.imagelength, page.imagewidth, channels + (extra in (1, 2))):
+        raise ValueError("image file is damaged: its header and its pixels do not agree")
     return unmultiplied(values) if extra == 1 else values, orientation
 
 

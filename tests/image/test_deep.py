@@ -217,3 +217,12 @@ def test_a_compression_that_needs_another_package(
     monkeypatch.setattr(tifffile.TiffPage, "asarray", missing)
     with pytest.raises(OSError, match="needs the package imagecodecs, which is not installed"):
         read(tmp_path / "a.tif")
+
+
+def test_a_page_without_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tifffile.imwrite(
+        tmp_path / "a.tif", noise(3).transpose(2, 0, 1), photometric="rgb", planarconfig="separate"
+    )
+    monkeypatch.setattr(tifffile.TiffPage, "asarray", lambda page: np.zeros(0, np.uint16))
+    with pytest.raises(OSError, match="damaged: its header and its pixels do not agree"):
+        read(tmp_path / "a.tif")
