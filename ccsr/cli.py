@@ -105,6 +105,13 @@ def evaluate(argv: Sequence[str]) -> int:
     return evaluate.main(argv)
 
 
+def analyze(argv: Sequence[str]) -> int:
+    """`ccsr analyze NAME`."""
+    from ccsr.analysis import command
+
+    return command.main(argv)
+
+
 def train(argv: Sequence[str]) -> int:
     """`ccsr train key=value ...`, as `python -m ccsr.train`: DDP can launch that again."""
     kept = sys.argv
@@ -127,6 +134,7 @@ COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
     "upscale": (upscale, "enlarge pictures by any factor"),
     "models": (models, "list the models that come with ccsr"),
     "evaluate": (evaluate, "measure models on test images"),
+    "analyze": (analyze, "measure what continuous convolution promises"),
     "train": (train, "train a model: key=value, as Hydra takes them"),
 }
 
