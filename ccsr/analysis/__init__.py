@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 
-from ccsr.analysis import alignment
+from ccsr.analysis import alignment, consistency, equivariance, kernels
 from ccsr.analysis.findings import Findings, Options
 
 Analysis = Callable[[Options], Findings]
 
 ANALYSES: dict[str, tuple[Analysis, str]] = {
     "alignment": (alignment.analyse, "where stacks of resizing layers put the image"),
+    "consistency": (consistency.analyse, "one image enlarged by many factors, compared"),
+    "kernels": (kernels.analyse, "learned filters as continuous surfaces"),
+    "equivariance": (equivariance.analyse, "what a layer does when its input moves"),
 }
