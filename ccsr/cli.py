@@ -62,7 +62,11 @@ def upscale(argv: Sequence[str]) -> int:
             print("nothing to do: all outputs exist", file=sys.stderr)
         return 0
     upscaler = Upscaler.load(
-        args.model, device=args.device, precision=args.precision, tile=args.tile
+        args.model,
+        device=args.device,
+        precision=args.precision,
+        tile=args.tile,
+        ensemble=args.ensemble,
     )
     failures = batch.run(jobs, target, upscaler, quiet=args.quiet, debug=args.debug)
     return 1 if failures else 0
@@ -177,6 +181,10 @@ def _upscale_parser() -> argparse.ArgumentParser:
     add(
         "--tile", type=_tile, default="auto", metavar="auto|off|N", help="side of pieces, in pixels"
     )
+    add(
+        "--ensemble", default="", metavar="WHAT",
+        help="average over flips (8 times the work), scales:N, or both: scales:3,flips",
+    )  # fmt: skip
     add(
         "--exists", default="error", choices=("error", "skip", "overwrite"),
         help="what to do about outputs that exist; default: error",

@@ -109,6 +109,14 @@ def test_the_result_is_that_of_python(photo: Path, model: str) -> None:
     assert image.read(photo.parent / "photo_2x1.5x.png").tobytes() == expected.tobytes()
 
 
+def test_an_ensemble_is_that_of_python(photo: Path, model: str) -> None:
+    options = ("--scale", "2", "--precision", "fp32", "--ensemble", "scales:2,flips")
+    assert upscale(photo, model, *options) == 0
+    upscaler = Upscaler.load(model, precision="fp32", ensemble="flips,scales:2")
+    expected = upscaler(image.read(photo), scale=2.0)
+    assert image.read(photo.parent / "photo_2x.png").tobytes() == expected.tobytes()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -141,6 +149,7 @@ def test_usage_errors(
         (["--model", "/none.safetensors"], "ccsr: error: no model file at /none.safetensors"),
         (["--device", "gpu"], "ccsr: error: device must be"),
         (["--tile", "3"], "ccsr: error: tile must be auto, off or at least 16, got 3"),
+        (["--ensemble", "flip"], "ccsr: error: ensemble must be scales, scales:N, flips or both"),
     ],
 )
 def test_errors_are_one_line(
