@@ -8,7 +8,8 @@ import argparse
 import json
 import runpy
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Never
 
@@ -113,7 +114,8 @@ def analyze(argv: Sequence[str]) -> int:
     """`ccsr analyze NAME`."""
     from ccsr.analysis import command
 
-    return command.main(argv)
+    with _naming_the_extra():
+        return command.main(argv)
 
 
 def train(argv: Sequence[str]) -> int:
@@ -121,7 +123,18 @@ def train(argv: Sequence[str]) -> int:
     kept = sys.argv
     sys.argv = ["ccsr train", *argv]
     try:
-        runpy.run_module("ccsr.train", run_name="__main__", alter_sys=True)
+        with _naming_the_extra():
+            runpy.run_module("ccsr.train", run_name="__main__", alter_sys=True)
+    finally:
+        sys.argv = kept
+    return 0
+
+
+@contextmanager
+def _naming_the_extra() -> Iterator[None]:
+    """Where a package of the training is missing, say what installs it."""
+    try:
+        yield
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in TRAINING_PACKAGES:
             raise
@@ -129,9 +142,6 @@ def train(argv: Sequence[str]) -> int:
             f"training needs the package {error.name}, which is not installed: "
             "run pip install 'ccsr[train]'"
         ) from error
-    finally:
-        sys.argv = kept
-    return 0
 
 
 COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {

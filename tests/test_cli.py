@@ -77,7 +77,7 @@ def test_no_command_and_unknown_commands(capsys: pytest.CaptureFixture[str]) -> 
     assert main(["upscael"]) == 2
     assert "unknown command 'upscael': did you mean 'upscale'?" in capsys.readouterr().err
     assert main(["xyz"]) == 2
-    assert "expected one of evaluate, models, train, upscale" in capsys.readouterr().err
+    assert "expected one of analyze, evaluate, models, train, upscale" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

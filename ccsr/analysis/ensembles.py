@@ -1,6 +1,5 @@
 """What averaging gains, in dB and over scales, and what it costs."""
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -8,16 +7,13 @@ from statistics import fmean
 
 from torch import Tensor
 
-from ccsr import image
 from ccsr.analysis.findings import Findings, Options, Table
+from ccsr.analysis.scoring import PROTOCOL, middle, score
 from ccsr.figures import save
 from ccsr.photos import find_images, read_rgb
-from ccsr.protocols import Protocol, by_name
 from ccsr.report import unique
-from ccsr.resample import ProjectedGrid
 from ccsr.upscale import Upscaler
 
-PROTOCOL = "liif-y"  # it allows any scale
 SCALES = (1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0)
 ENSEMBLES = ("", "scales:2", "scales:3", "flips", "scales:3,flips")
 CROP = 256  # at most so many pixels a side of each image, from its middle
@@ -46,12 +42,11 @@ class Gain:
 
 def measure(model: str, photos: Sequence[Tensor], scales: Sequence[float]) -> list[Gain]:
     """All ensembles on photos, uint8 (3, H, W)."""
-    protocol = by_name(PROTOCOL)
     upscalers = {name: Upscaler.load(model, precision="fp32", ensemble=name) for name in ENSEMBLES}
     found: list[Gain] = []
     for scale in scales:
         results = {
-            name: [_score(upscaler, hr, scale, protocol) for hr in photos]
+            name: [score(upscaler, hr, scale) for hr in photos]
             for name, upscaler in upscalers.items()
         }
         plain_psnr, plain_time = (fmean(column) for column in zip(*results[""], strict=True))
@@ -62,34 +57,16 @@ def measure(model: str, photos: Sequence[Tensor], scales: Sequence[float]) -> li
     return found
 
 
-def _score(upscaler: Upscaler, hr: Tensor, scale: float, protocol: Protocol) -> tuple[float, float]:
-    """PSNR in dB and seconds."""
-    pair = scale, scale
-    size, (height, width) = protocol.crop((hr.shape[1], hr.shape[2]), pair)
-    hr = hr[:, :height, :width]
-    lr = image.to_float(protocol.reduce(hr, size, pair))
-    start = time.perf_counter()
-    sr = upscaler.tensor(lr, grid=ProjectedGrid.project(size, (height, width)))
-    seconds = time.perf_counter() - start
-    return protocol.psnr(protocol.finish(sr), image.to_float(hr), pair), seconds
-
-
 def analyse(options: Options) -> Findings:
     """See the module."""
     files = find_images(options.data)[: options.limit]
-    photos = [_middle(read_rgb(file)) for file in files]
+    photos = [middle(read_rgb(file), CROP) for file in files]
     found = [gain for model in options.models for gain in measure(model, photos, SCALES)]
     tables = [_table(model, len(photos), found) for model in unique(one.model for one in found)]
     records: list[Mapping[str, object]] = [
         {"protocol": PROTOCOL, "images": len(photos), **asdict(one)} for one in found
     ]
     return Findings(tables, records, {"ensembles.png": lambda path: draw(path, found)})
-
-
-def _middle(picture: Tensor) -> Tensor:
-    height, width = picture.shape[1:]
-    rows, columns = (max(0, (n - CROP) // 2) for n in (height, width))
-    return picture[:, rows : rows + CROP, columns : columns + CROP]
 
 
 def _table(model: str, images: int, found: Sequence[Gain]) -> Table:
