@@ -307,6 +307,17 @@ def test_train_without_its_packages_names_the_extra(package: str) -> None:
     assert done.stderr.startswith(f"ccsr: error: {expected}")
 
 
+def test_analyze_without_the_packages_of_training_names_the_extra(tmp_path: Path) -> None:
+    code = (
+        "import sys\nsys.modules['hydra'] = None\n"
+        "from ccsr.cli import main\n"
+        f"sys.exit(main(['analyze', 'gradual', '--data', '.', '--out', {str(tmp_path)!r}]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "training needs the package hydra, which is not installed" in done.stderr
+
+
 def test_evaluate_gets_its_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
     from ccsr import evaluate
 
