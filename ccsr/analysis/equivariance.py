@@ -202,7 +202,7 @@ def analyse(options: Options) -> Findings:
     return Findings(
         [table],
         [asdict(one) for one in found],
-        {"equivariance.png": lambda path: draw(path, found)},
+        {"equivariance.webp": lambda path: draw(path, found)},
     )
 
 

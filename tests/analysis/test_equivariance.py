@@ -66,8 +66,8 @@ def test_the_table_and_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert there == ["x2 CC layer (random), read there", *["0"] * 8, "-", "-", "-"]
     assert moved[0] == "x2 CC layer (random), output moved"
     assert len(findings.records) == 8 + 3 + 8 + 8
-    findings.pictures["equivariance.png"](tmp_path / "equivariance.png")
-    assert (tmp_path / "equivariance.png").stat().st_size > 10_000
+    findings.pictures["equivariance.webp"](tmp_path / "equivariance.png")
+    assert (tmp_path / "equivariance.webp").stat().st_size > 10_000
 
 
 def test_shipped_networks_are_among_the_subjects() -> None:
