@@ -16,7 +16,7 @@ from ccsr.upscale import Upscaler
 
 SCALES = (1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0)
 ENSEMBLES = ("", "scales:2", "scales:3", "flips", "scales:3,flips")
-CROP = 256  # at most so many pixels a side of each image, from its middle
+CROP = 192  # at most so many pixels a side of each image, from its middle
 
 
 @dataclass(frozen=True)
