@@ -8,7 +8,8 @@ import argparse
 import json
 import runpy
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Never
 
@@ -73,7 +74,11 @@ def upscale(argv: Sequence[str]) -> int:
         return 1 if outcomes.preview(plan, target, files) else 0
     report = outcomes.Report(args.report, plan)
     upscaler = Upscaler.load(
-        args.model, device=args.device, precision=args.precision, tile=args.tile
+        args.model,
+        device=args.device,
+        precision=args.precision,
+        tile=args.tile,
+        ensemble=args.ensemble,
     )
     failures = outcomes.enlarge(
         plan, target, upscaler, report, files, quiet=args.quiet, debug=args.debug
@@ -118,12 +123,31 @@ def evaluate(argv: Sequence[str]) -> int:
     return evaluate.main(argv)
 
 
+def analyze(argv: Sequence[str]) -> int:
+    """`ccsr analyze NAME`."""
+    from ccsr.analysis import command
+
+    with _naming_the_extra():
+        return command.main(argv)
+
+
 def train(argv: Sequence[str]) -> int:
     """`ccsr train key=value ...`, as `python -m ccsr.train`: DDP can launch that again."""
     kept = sys.argv
     sys.argv = ["ccsr train", *argv]
     try:
-        runpy.run_module("ccsr.train", run_name="__main__", alter_sys=True)
+        with _naming_the_extra():
+            runpy.run_module("ccsr.train", run_name="__main__", alter_sys=True)
+    finally:
+        sys.argv = kept
+    return 0
+
+
+@contextmanager
+def _naming_the_extra() -> Iterator[None]:
+    """Where a package of the training is missing, say what installs it."""
+    try:
+        yield
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in TRAINING_PACKAGES:
             raise
@@ -131,15 +155,13 @@ def train(argv: Sequence[str]) -> int:
             f"training needs the package {error.name}, which is not installed: "
             "run pip install 'ccsr[train]'"
         ) from error
-    finally:
-        sys.argv = kept
-    return 0
 
 
 COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
     "upscale": (upscale, "enlarge pictures by any factor"),
     "models": (models, "list the models that come with ccsr"),
     "evaluate": (evaluate, "measure models on test images"),
+    "analyze": (analyze, "measure what continuous convolution promises"),
     "train": (train, "train a model: key=value, as Hydra takes them"),
 }
 
@@ -182,6 +204,10 @@ def _upscale_parser() -> argparse.ArgumentParser:
     add(
         "--tile", type=_tile, default="auto", metavar="auto|off|N", help="side of pieces, in pixels"
     )
+    add(
+        "--ensemble", default="", metavar="WHAT",
+        help="average over flips (8 times the work), scales:N, or both: scales:3,flips",
+    )  # fmt: skip
     add("--quiet", action="store_true", help="print errors only")
     add("--debug", action="store_true", help="show tracebacks")
     _add_file_options(parser)

@@ -13,6 +13,7 @@ from torch import Tensor
 from ccsr import checkpoint
 from ccsr.alpha import bleed, confine
 from ccsr.device import choose_device, free_memory, has_native_bfloat16
+from ccsr.ensemble import Ensemble
 from ccsr.image import Levels, Picture, from_array, to_array
 from ccsr.model import CCSR
 from ccsr.resample import ProjectedGrid, Scale, Size, output_size
@@ -41,9 +42,10 @@ class Upscaler:
         tile: side of the pieces, in output pixels, in which large results are computed;
             `auto` follows the free memory, `off` starts with the whole. The result is the
             same; a piece that does not fit into memory is always cut further.
+        ensemble: what to average over, as in :meth:`ccsr.ensemble.Ensemble.parse`.
 
     Raises:
-        ValueError: for an unknown or unavailable device, precision or tile.
+        ValueError: for an unknown or unavailable device, precision, tile or ensemble.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Upscaler:
         device: str = "auto",
         precision: str = "auto",
         tile: Tile = "auto",
+        ensemble: str = "",
     ) -> None:
         if precision not in ("auto", "fp32", "bf16"):
             raise ValueError(f"precision must be auto, fp32 or bf16, got {precision!r}")
@@ -62,6 +65,7 @@ class Upscaler:
         native = precision == "auto" and has_native_bfloat16(self.device)
         self.dtype = torch.bfloat16 if precision == "bf16" or native else torch.float32
         self.tile = tile
+        self.ensemble = Ensemble.parse(ensemble)
         self.model = model.eval().to(self.device)
         self.model.to(memory_format=torch.channels_last)
 
@@ -73,6 +77,7 @@ class Upscaler:
         device: str = "auto",
         precision: str = "auto",
         tile: Tile = "auto",
+        ensemble: str = "",
     ) -> "Upscaler":
         """Load a shipped model by its name, or a `.safetensors` file of `ccsr train`.
 
@@ -81,7 +86,7 @@ class Upscaler:
             OSError: if the file cannot be read.
         """
         model, _ = checkpoint.load(checkpoint.resolve(name_or_path))
-        return cls(model, device=device, precision=precision, tile=tile)
+        return cls(model, device=device, precision=precision, tile=tile, ensemble=ensemble)
 
     def __call__(
         self,
@@ -182,10 +187,12 @@ class Upscaler:
     def _run(self, x: Tensor, grid: ProjectedGrid, progress: Progress) -> Tensor:
         """(N, C, h, w) -> (N, C, H, W), window by window."""
         result = self._allocate((*x.shape[:2], *grid.size))
-        via = self.model.route((x.shape[2], x.shape[3]), grid)
+        size = x.shape[2], x.shape[3]
+        routes = self.ensemble.routes(size, self.model.route(size, grid))
 
         def compute(rows: slice, columns: slice) -> None:
-            result[..., rows, columns] = self._window(x, grid, via, rows, columns)
+            parts = [self._window(x, grid, via, rows, columns) for via in routes]
+            result[..., rows, columns] = torch.stack(parts).mean(0)
 
         for_each_window(grid.size, self._tile_size(x, grid), compute, progress)
         return result
@@ -205,7 +212,7 @@ class Upscaler:
         for dtype in dict.fromkeys((self.dtype, torch.float32)):
             mixed = dtype != torch.float32
             with torch.inference_mode(), torch.autocast(self.device.type, dtype, enabled=mixed):
-                y = self.model(part, crop.grid, crop.via).float()
+                y = self.ensemble.run(self.model, part, crop.grid, crop.via).float()
             if bool(y.isfinite().all()):
                 return (_to_grey(y) if x.shape[1] == 1 else y).clamp(0, 1).cpu()
         raise RuntimeError(

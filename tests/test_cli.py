@@ -131,7 +131,7 @@ def test_no_command_and_unknown_commands(capsys: pytest.CaptureFixture[str]) -> 
     assert main(["upscael"]) == 2
     assert "unknown command 'upscael': did you mean 'upscale'?" in capsys.readouterr().err
     assert main(["xyz"]) == 2
-    assert "expected one of evaluate, models, train, upscale" in capsys.readouterr().err
+    assert "expected one of analyze, evaluate, models, train, upscale" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -162,6 +162,14 @@ def test_the_result_is_that_of_python(photo: Path, model: str) -> None:
     expected = Upscaler.load(model, precision="fp32")(image.read(photo), scale=(1.5, 2.0))
     (written,) = image.read(photo.parent / "photo_2x1.5x.png").frames
     assert np.array_equal(written, expected.frames[0])
+
+
+def test_an_ensemble_is_that_of_python(photo: Path, model: str) -> None:
+    options = ("--scale", "2", "--precision", "fp32", "--ensemble", "scales:2,flips")
+    assert upscale(photo, model, *options) == 0
+    upscaler = Upscaler.load(model, precision="fp32", ensemble="flips,scales:2")
+    expected = upscaler(image.read(photo), scale=2.0)
+    assert image.read(photo.parent / "photo_2x.png").tobytes() == expected.tobytes()
 
 
 @pytest.mark.parametrize(
@@ -196,6 +204,7 @@ def test_usage_errors(
         (["--model", "/none.safetensors"], "ccsr: error: no model file at /none.safetensors"),
         (["--device", "gpu"], "ccsr: error: device must be"),
         (["--tile", "3"], "ccsr: error: tile must be auto, off or at least 16, got 3"),
+        (["--ensemble", "flip"], "ccsr: error: ensemble must be scales, scales:N, flips or both"),
     ],
 )
 def test_errors_are_one_line(
@@ -435,6 +444,17 @@ def test_train_without_its_packages_names_the_extra(package: str) -> None:
     assert done.returncode == 1
     expected = f"training needs the package {package}, which is not installed: run pip install"
     assert done.stderr.startswith(f"ccsr: error: {expected}")
+
+
+def test_analyze_without_the_packages_of_training_names_the_extra(tmp_path: Path) -> None:
+    code = (
+        "import sys\nsys.modules['hydra'] = None\n"
+        "from ccsr.cli import main\n"
+        f"sys.exit(main(['analyze', 'gradual', '--data', '.', '--out', {str(tmp_path)!r}]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "training needs the package hydra, which is not installed" in done.stderr
 
 
 def test_evaluate_gets_its_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
