@@ -6,9 +6,11 @@ end in one line and exit code 1 (2 for usage); `--debug` shows the traceback.
 
 import argparse
 import json
+import os
 import runpy
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Never
 
@@ -110,16 +112,26 @@ def train(argv: Sequence[str]) -> int:
     kept = sys.argv
     sys.argv = ["ccsr train", *argv]
     try:
-        runpy.run_module("ccsr.train", run_name="__main__", alter_sys=True)
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in TRAINING_PACKAGES:
-            raise
-        raise RuntimeError(
-            f"training needs the package {error.name}, which is not installed: "
-            "run pip install 'ccsr[train]'"
-        ) from error
+        with _needing(TRAINING_PACKAGES, "training", "train"):
+            runpy.run_module("ccsr.train", run_name="__main__", alter_sys=True)
     finally:
         sys.argv = kept
+    return 0
+
+
+def export(argv: Sequence[str]) -> int:
+    """`ccsr export --scale S -o FILE.onnx [options]`."""
+    args = _export_parser().parse_args(argv)
+    if args.exists == "error" and os.path.lexists(args.output):
+        raise ValueError(f"{args.output} exists already: use --exists overwrite")
+    with _needing({"onnx"}, "export", "export"):
+        from ccsr.export import save
+    from ccsr.checkpoint import load, resolve
+
+    path = resolve(args.model)
+    model, summary = load(path)
+    save(args.output, model, args.scale, name=path.stem, summary=summary)
+    print(f"{args.output}: input image, output enlarged, {args.output.stat().st_size / 1e6:.1f} MB")
     return 0
 
 
@@ -127,8 +139,23 @@ COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
     "upscale": (upscale, "enlarge pictures by any factor"),
     "models": (models, "list the models that come with ccsr"),
     "evaluate": (evaluate, "measure models on test images"),
+    "export": (export, "write a model as an ONNX file"),
     "train": (train, "train a model: key=value, as Hydra takes them"),
 }
+
+
+@contextmanager
+def _needing(packages: Collection[str], purpose: str, extra: str) -> Iterator[None]:
+    """Name the extra that brings a package which an import does not find."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in packages:
+            raise
+        raise RuntimeError(
+            f"{purpose} needs the package {error.name}, which is not installed: "
+            f"run pip install 'ccsr[{extra}]'"
+        ) from error
 
 
 def _usage() -> str:
@@ -174,6 +201,29 @@ def _upscale_parser() -> argparse.ArgumentParser:
         help="what to do about outputs that exist; default: error",
     )  # fmt: skip
     add("--quiet", action="store_true", help="print errors only")
+    add("--debug", action="store_true", help="show tracebacks")
+    return parser
+
+
+def _export_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "ccsr export",
+        description="Write a model as an ONNX file, for pictures of any size.",
+        epilog="Example: ccsr export --scale 2.5 -o light_2.5x.onnx",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    scale = parser.add_mutually_exclusive_group(required=True)
+    scale.add_argument(
+        "--scale", type=arguments.scale, metavar="S|WxH", help="factor of the file: 2.5, or 2x1.5"
+    )
+    scale.add_argument(
+        "--dynamic-scale", action="store_true",
+        help="a second input instead, (vertical, horizontal), from 1.5 on",
+    )  # fmt: skip
+    add("-o", "--output", required=True, type=Path, metavar="FILE.onnx")
+    add("--model", default="light", metavar="NAME|FILE", help="see ccsr models; default: light")
+    add("--exists", default="error", choices=("error", "overwrite"), help="default: error")
     add("--debug", action="store_true", help="show tracebacks")
     return parser
 

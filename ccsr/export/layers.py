@@ -1,7 +1,6 @@
 """CC layers as ONNX operators: by phases where a scale has few of them, by gathering otherwise."""
 
 import math
-from collections.abc import Iterator
 from fractions import Fraction
 from itertools import product
 from typing import NamedTuple
@@ -12,7 +11,7 @@ from torch.nn import functional as F
 
 from ccsr.export.fields import factors
 from ccsr.export.graph import Graph, Value
-from ccsr.export.grids import Factor, Line, taps
+from ccsr.export.grids import Line, taps
 from ccsr.model.cc_layer import CCLayer
 from ccsr.model.plans import PERIOD_LIMIT, phase_kernels
 from ccsr.resample import Axis, ProjectedGrid, output_size
@@ -36,22 +35,24 @@ class Period(NamedTuple):
     step: int
 
     @classmethod
-    def find(cls, inner: Factor, outer: Factor) -> "Period | None":
-        """The period between two grids over the image, if it is short."""
-        if not (isinstance(inner, float) and isinstance(outer, float)):
+    def find(cls, inner: Line, outer: Line) -> "Period | None":
+        """The period of the positions of `outer` on `inner`, if it is short."""
+        scales = inner.least, outer.least
+        exact = [Fraction(scale) for scale in scales]
+        step = exact[0] / exact[1]
+        remainders = math.lcm(*(each.denominator for each in exact))
+        if (
+            not (inner.baked and outer.baked)
+            or min(scales) < SMALLEST_BY_PHASES
+            or remainders > LARGEST_DENOMINATOR
+            or step.denominator > PERIOD_LIMIT
+        ):
             return None
-        fractions = [Fraction(each).limit_denominator(LARGEST_DENOMINATOR) for each in (inner, outer)]
-        if min(inner, outer) < SMALLEST_BY_PHASES or fractions != [inner, outer]:
-            return None
-        step = fractions[0] / fractions[1]
-        if step.denominator > PERIOD_LIMIT:
-            return None
-        remainders = math.lcm(*(fraction.denominator for fraction in fractions))
         axes = []
         for pixels in range(remainders, 2 * remainders):
             first, last = (
-                Axis.project(pixels, output_size((pixels, 1), each)[0], each, "centred")
-                for each in (inner, outer)
+                Axis.project(pixels, output_size((pixels, 1), scale)[0], scale, "centred")
+                for scale in scales
             )
             within = last.within(first)
             axes.append(Axis(step.denominator, within.scale, within.origin))
@@ -63,7 +64,7 @@ class Bank(NamedTuple):
 
     Attributes:
         kernels: (R_h, R_w, p_h, p_w, C_out, C_in, U_h, U_w).
-        start: row and column of the inner grid where the filters of the first period begin.
+        start: row and column of the inner grid where the first period's filters begin, at most 0.
     """
 
     kernels: Tensor
@@ -77,26 +78,26 @@ class Bank(NamedTuple):
                 phase_kernels(layer, ProjectedGrid(*axes))
                 for axes in product(rows.axes, columns.axes)
             ]
-        top, left = min(each[1] for each in found), min(each[2] for each in found)
+        top, left = min(0, *(y for _, y, _ in found)), min(0, *(x for _, _, x in found))
         bottom = max(y + kernel.shape[-2] for kernel, y, _ in found)
         right = max(x + kernel.shape[-1] for kernel, _, x in found)
-        kernels = torch.stack([
-            F.pad(k, (x - left, right - x - k.shape[-1], y - top, bottom - y - k.shape[-2]))
-            for k, y, x in found
-        ])
-        return cls(kernels.unflatten(0, (len(rows.axes), len(columns.axes))), (top, left))
+        kernels = torch.stack(
+            [
+                F.pad(k, (x - left, right - x - k.shape[-1], y - top, bottom - y - k.shape[-2]))
+                for k, y, x in found
+            ]
+        )
+        remainders = len(rows.axes), len(columns.axes)
+        return cls(kernels.view(*remainders, *kernels.shape[1:]), (top, left))
 
 
 def add_cc_layer(graph: Graph, layer: CCLayer, x: Value, inner: Lines, outer: Lines) -> Value:
-    """Read features on the grid `inner` at the positions of `outer`.
-
-    Args:
-        x: (N, C_in, h, w) on `inner`.
+    """Read features `x`, (N, C_in, h, w) on the grid `inner`, at the positions of `outer`.
 
     Raises:
         ValueError: if the scale has many phases and the layer's field is not separable.
     """
-    periods = [Period.find(a.factor, b.factor) for a, b in zip(inner, outer, strict=True)]
+    periods = [Period.find(a, b) for a, b in zip(inner, outer, strict=True)]
     rows, columns = periods
     if rows and columns:
         bank = Bank.of(layer, rows, columns)
@@ -110,14 +111,9 @@ def _by_phases(
 ) -> Value:
     """A convolution over the replicated border, then depth to space, then the exact size."""
     r_h, r_w, p_h, p_w, channels, _, *union = bank.kernels.shape
-    pads = list(_padding(bank, periods))
-    before = [max(0, -start) for start in bank.start]
-    after = [max(0, pad) for pad in pads]
+    before, after = _border(bank, periods)
     if any(before + after):
         x = graph("Pad", x, [0, 0, *before, 0, 0, *after], mode="edge")
-    crop = [max(0, start) for start in bank.start]
-    if any(crop):
-        x = graph("Slice", x, crop, [2**31 - 1] * 2, [2, 3])
     weight = bank.kernels.permute(0, 1, 4, 2, 3, 5, 6, 7).flatten(2, 4).flatten(0, 1)
     kernel = graph.constant(weight[0])
     if len(weight) > 1:
@@ -129,16 +125,22 @@ def _by_phases(
     strides = [period.step for period in periods]
     x = graph("Conv", x, kernel, *bias, strides=strides, kernel_shape=union)
     x = _depth_to_space(graph, x, channels, p_h, p_w)
+    rest = [pad + pad_ - width + 1 for pad, pad_, width in zip(before, after, union, strict=True)]
+    if len(weight) == 1 and strides == [1, 1] and not any(rest):
+        return x
     ends = graph.shape(*(line.size for line in outer))
     return graph("Slice", x, [0, 0], ends, [2, 3])
 
 
-def _padding(bank: Bank, periods: tuple[Period, Period]) -> Iterator[int]:
-    """Rows below and columns to the right that the last period may read beyond the inner grid."""
-    union = bank.kernels.shape[-2:]
-    for start, width, period in zip(bank.start, union, periods, strict=True):
-        origin = min(axis.origin for axis in period.axes)  # and as far from the other end
-        yield math.ceil(start + width - 1 - 2 * origin)
+def _border(bank: Bank, periods: tuple[Period, Period]) -> tuple[list[int], list[int]]:
+    """Pixels to replicate above and to the left, and below and to the right, of the inner grid."""
+    before, after = [], []
+    for start, width, period in zip(bank.start, bank.kernels.shape[-2:], periods, strict=True):
+        # the last position is as far from the end as the first from the start
+        origin = min(axis.origin for axis in period.axes)
+        before.append(-start)
+        after.append(max(0, math.floor(start + width - 1 - 2 * origin + 1e-9)))
+    return before, after
 
 
 def _depth_to_space(graph: Graph, x: Value, channels: int, p_h: int, p_w: int) -> Value:
@@ -159,13 +161,8 @@ def _by_gathering(graph: Graph, layer: CCLayer, x: Value, inner: Lines, outer: L
 
     As `basis` in :mod:`ccsr.model.plans`.
     """
-    number = [
-        math.ceil(layer.kernel_size / _stretch(a.factor, b.factor) - 1e-9)
-        for a, b in zip(inner, outer, strict=True)
-    ]
     rows, columns = (
-        taps(graph, b, a, layer.kernel_size, n)
-        for a, b, n in zip(inner, outer, number, strict=True)
+        taps(graph, a, b, layer.kernel_size) for a, b in zip(inner, outer, strict=True)
     )
     vertical, horizontal, mix = factors(graph, layer, rows, columns)
     functions, m, c_out, c_in = mix.shape
@@ -175,10 +172,10 @@ def _by_gathering(graph: Graph, layer: CCLayer, x: Value, inner: Lines, outer: L
     x = graph("Reshape", x, [0, -1, c_in])
     matrices = graph("MatMul", vertical, mix.permute(0, 3, 1, 2).reshape(functions, -1))
     parts = []
-    for tap in range(number[0]):
+    for tap in range(rows.number):
         matrix = graph("Gather", matrices, tap, axis=1)
         matrix = graph("Reshape", matrix, [-1, c_in, m * c_out])
-        lines = graph("Gather", x, graph("Gather", rows.index, tap, axis=1))
+        lines = graph("Gather", x, graph("Gather", rows.pixel, tap, axis=1))
         parts.append(graph("MatMul", lines, matrix))  # (H, N * w, m * C_out)
     x = graph("Sum", *parts)
 
@@ -186,18 +183,11 @@ def _by_gathering(graph: Graph, layer: CCLayer, x: Value, inner: Lines, outer: L
     x = graph("Transpose", x, perm=[2, 3, 1, 4, 0])  # (w, m, N, C_out, H)
     x = graph("Reshape", x, [0, 0, -1])
     parts = []
-    for tap in range(number[1]):
+    for tap in range(columns.number):
         weights = graph("Gather", horizontal, [tap], axis=1)  # (W, 1, m)
-        lines = graph("Gather", x, graph("Gather", columns.index, tap, axis=1))
+        lines = graph("Gather", x, graph("Gather", columns.pixel, tap, axis=1))
         parts.append(graph("MatMul", weights, lines))  # (W, 1, N * C_out * H)
     x = graph("Sum", *parts)
     x = graph("Reshape", x, graph.shape(-1, batch, c_out, outer[0].size))
     x = graph("Transpose", x, perm=[1, 2, 3, 0])
     return x if layer.bias is None else graph("Add", x, layer.bias[:, None, None])
-
-
-def _stretch(inner: Factor, outer: Factor) -> float:
-    """What a kernel is widened by where the grid reduces, at most."""
-    if isinstance(inner, float) and isinstance(outer, float):
-        return min(outer / inner, 1.0)
-    raise NotImplementedError

@@ -4,8 +4,7 @@ import math
 import operator
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from ccsr.export.graph import Graph, Value
 
@@ -16,11 +15,11 @@ def add_module(graph: Graph, module: nn.Module, x: Value) -> Value:
     Raises:
         ValueError: if it computes anything else.
     """
-    traced = torch.fx.symbolic_trace(module)
-    values: dict[torch.fx.Node, Value] = {}
+    traced = fx.symbolic_trace(nn.Sequential(module))
+    values: dict[fx.Node, Value] = {}
 
     def value(argument: Any) -> Value | float:
-        return values[argument] if isinstance(argument, torch.fx.Node) else float(argument)
+        return values[argument] if isinstance(argument, fx.Node) else float(argument)
 
     for node in traced.graph.nodes:
         if node.op == "placeholder":
