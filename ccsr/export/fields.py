@@ -47,7 +47,7 @@ def factors(graph: Graph, layer: CCLayer, rows: Taps, columns: Taps) -> Factors:
             return Factors(vertical, horizontal, layer.weight[:, None])
     raise ValueError(
         f"cannot export a field of type {type(layer.field).__name__} at this scale: expected a "
-        "'fourier' field, or one scale like 2 or 2.5 with few positions between pixels"
+        "'fourier' field, or one scale with few positions between pixels, such as 2"
     )
 
 

@@ -13,6 +13,7 @@ from ccsr.export.fields import factors
 from ccsr.export.graph import Graph, Value
 from ccsr.export.grids import Line, taps
 from ccsr.model.cc_layer import CCLayer
+from ccsr.model.kernels import SeparableField
 from ccsr.model.plans import PERIOD_LIMIT, phase_kernels
 from ccsr.resample import Axis, ProjectedGrid, output_size
 
@@ -20,6 +21,7 @@ Lines = tuple[Line, Line]
 
 LARGEST_DENOMINATOR = 4  # a scale p/q shifts the centred grid in q ways, each with its filters
 LARGEST_BANK = 1 << 20  # weights of all filters of one layer, at most
+LARGEST_INSEPARABLE_BANK = 1 << 25  # where gathering is not possible
 SMALLEST_BY_PHASES = 0.5  # below, a result of one pixel may be off the regular positions
 
 
@@ -57,6 +59,12 @@ class Period(NamedTuple):
             within = last.within(first)
             axes.append(Axis(step.denominator, within.scale, within.origin))
         return cls(axes, step.numerator)
+
+    def weights(self, kernel_size: int) -> float:
+        """Weights along this axis of all filters between two channels, roughly."""
+        axis = self.axes[0]
+        union = kernel_size / axis.stretch + self.step - self.step / axis.size
+        return len(self.axes) * axis.size * union
 
 
 class Bank(NamedTuple):
@@ -97,12 +105,15 @@ def add_cc_layer(graph: Graph, layer: CCLayer, x: Value, inner: Lines, outer: Li
     Raises:
         ValueError: if the scale has many phases and the layer's field is not separable.
     """
-    periods = [Period.find(a, b) for a, b in zip(inner, outer, strict=True)]
-    rows, columns = periods
+    rows, columns = (Period.find(a, b) for a, b in zip(inner, outer, strict=True))
     if rows and columns:
-        bank = Bank.of(layer, rows, columns)
-        if bank.kernels.numel() <= LARGEST_BANK:
-            return _by_phases(graph, layer, bank, (rows, columns), x, outer)
+        weights = math.prod(layer.weight.shape[1:])
+        weights *= rows.weights(layer.kernel_size) * columns.weights(layer.kernel_size)
+        separable = isinstance(layer.field, SeparableField)
+        if weights <= (LARGEST_BANK if separable else LARGEST_INSEPARABLE_BANK):
+            return _by_phases(
+                graph, layer, Bank.of(layer, rows, columns), (rows, columns), x, outer
+            )
     return _by_gathering(graph, layer, x, inner, outer)
 
 
