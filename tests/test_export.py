@@ -117,7 +117,7 @@ MLP = FRIENDLY | {"last_field": {"name": "mlp", "kernel_size": 3, "basis": 3, "h
 def test_a_field_that_is_not_separable_needs_few_phases(scale):
     model = network(stack=MLP)
     assert_agrees(to_onnx(model, scale), upscaler_of(model), scale, sizes=[(7, 10)])
-    with pytest.raises(ValueError, match="type MLPField at this scale: .* such as 2"):
+    with pytest.raises(ValueError, match=r"type MLPField at this scale: .* such as 2"):
         to_onnx(model, 2.37)
 
 
@@ -152,6 +152,10 @@ def operators(scale):
     return Counter(node.op_type for node in to_onnx(network(), scale).graph.node)
 
 
+def types(scale):
+    return {tensor.data_type for tensor in to_onnx(network(), scale).graph.initializer}
+
+
 def test_whole_scales_become_convolutions_and_depth_to_space():
     plain = {"Conv", "DepthToSpace", "Pad", "Reshape", "Identity", "Clip"}
     activation = {"Erf", "Div", "Mul", "Add", "Sub"}
@@ -163,6 +167,8 @@ def test_scales_of_few_phases_become_convolutions_too():
     assert operators(2.5)["Conv"] == operators(4)["Conv"] == operators((1.5, 4))["Conv"]
     assert not {"Sin", "Cos", "MatMul"} & operators(2.5).keys()
     assert {"Sin", "Cos", "MatMul"} <= operators(2.37).keys()
+    assert types(2.5) == {onnx.TensorProto.FLOAT, onnx.TensorProto.INT64}
+    assert types(2.37) == types(2.5) | {onnx.TensorProto.DOUBLE}
 
 
 def test_metadata(tmp_path):

@@ -4,11 +4,14 @@ The same arithmetic as :mod:`ccsr.resample`, in float64, for one axis and the an
 """
 
 import math
+from fractions import Fraction
 from typing import NamedTuple
 
 import torch
 
 from ccsr.export.graph import Graph, Value
+
+LARGEST_DENOMINATOR = 4  # of a scale that is treated as a fraction
 
 
 def double(value: float) -> torch.Tensor:
@@ -48,12 +51,24 @@ class Line(NamedTuple):
             return self
         if scale is None:
             scale = graph.constant(double(least))
-        pixels = graph.double(self.pixels)
-        half, one = double(0.5), double(1.0)
-        size = graph("Max", graph("Floor", graph("Add", graph("Mul", pixels, scale), half)), one)
-        extent = graph("Div", graph("Sub", size, one), scale)
-        origin = graph("Mul", graph("Sub", graph("Sub", pixels, one), extent), half)
-        return Line(least, baked, scale, graph.whole(size), origin, self.pixels)
+        size = self._projected_size(graph, least, None if baked else scale)
+        pixels, steps = graph.double(self.pixels), graph("Sub", graph.double(size), double(1.0))
+        extent = graph("Div", steps, scale)
+        origin = graph("Sub", graph("Sub", pixels, double(1.0)), extent)
+        return Line(least, baked, scale, size, graph("Mul", origin, double(0.5)), self.pixels)
+
+    def _projected_size(self, graph: Graph, least: float, scale: Value | None) -> Value:
+        """Pixels times the scale, rounded, halves up; at least 1."""
+        exact = Fraction(least)
+        if scale is None and exact.denominator <= LARGEST_DENOMINATOR:
+            # in whole numbers, which every runtime has
+            half, whole = exact.denominator, 2 * exact.denominator
+            doubled = graph("Mul", self.pixels, 2 * exact.numerator)
+            return graph("Max", graph("Div", graph("Add", doubled, half), whole), 1)
+        factor = double(least) if scale is None else scale
+        exactly = graph("Mul", graph.double(self.pixels), factor)
+        size = graph("Floor", graph("Add", exactly, double(0.5)))
+        return graph("Max", graph.whole(size), 1)
 
 
 class Taps(NamedTuple):

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from ccsr.export.fields import factors
 from ccsr.export.graph import Graph, Value
-from ccsr.export.grids import Line, taps
+from ccsr.export.grids import LARGEST_DENOMINATOR, Line, taps
 from ccsr.model.cc_layer import CCLayer
 from ccsr.model.kernels import SeparableField
 from ccsr.model.plans import PERIOD_LIMIT, phase_kernels
@@ -19,7 +19,6 @@ from ccsr.resample import Axis, ProjectedGrid, output_size
 
 Lines = tuple[Line, Line]
 
-LARGEST_DENOMINATOR = 4  # a scale p/q shifts the centred grid in q ways, each with its filters
 LARGEST_BANK = 1 << 20  # weights of all filters of one layer, at most
 LARGEST_INSEPARABLE_BANK = 1 << 25  # where gathering is not possible
 SMALLEST_BY_PHASES = 0.5  # below, a result of one pixel may be off the regular positions
@@ -29,7 +28,8 @@ class Period(NamedTuple):
     """One axis of a layer whose positions repeat.
 
     Attributes:
-        axes: positions of one period, for each remainder of the image's size.
+        axes: positions of one period, for each remainder of the image's size: the size of the
+            result is rounded, which shifts a centred grid in q ways at a scale p/q.
         step: pixels of the inner grid from one period to the next.
     """
 
@@ -107,20 +107,19 @@ def add_cc_layer(graph: Graph, layer: CCLayer, x: Value, inner: Lines, outer: Li
     """
     rows, columns = (Period.find(a, b) for a, b in zip(inner, outer, strict=True))
     if rows and columns:
-        weights = math.prod(layer.weight.shape[1:])
-        weights *= rows.weights(layer.kernel_size) * columns.weights(layer.kernel_size)
+        per_pair = rows.weights(layer.kernel_size) * columns.weights(layer.kernel_size)
         separable = isinstance(layer.field, SeparableField)
-        if weights <= (LARGEST_BANK if separable else LARGEST_INSEPARABLE_BANK):
-            return _by_phases(
-                graph, layer, Bank.of(layer, rows, columns), (rows, columns), x, outer
-            )
+        limit = LARGEST_BANK if separable else LARGEST_INSEPARABLE_BANK
+        if per_pair * math.prod(layer.weight.shape[1:]) <= limit:
+            return _by_phases(graph, layer, (rows, columns), x, outer)
     return _by_gathering(graph, layer, x, inner, outer)
 
 
 def _by_phases(
-    graph: Graph, layer: CCLayer, bank: Bank, periods: tuple[Period, Period], x: Value, outer: Lines
+    graph: Graph, layer: CCLayer, periods: tuple[Period, Period], x: Value, outer: Lines
 ) -> Value:
     """A convolution over the replicated border, then depth to space, then the exact size."""
+    bank = Bank.of(layer, *periods)
     r_h, r_w, p_h, p_w, channels, _, *union = bank.kernels.shape
     before, after = _border(bank, periods)
     if any(before + after):
@@ -136,8 +135,8 @@ def _by_phases(
     strides = [period.step for period in periods]
     x = graph("Conv", x, kernel, *bias, strides=strides, kernel_shape=union)
     x = _depth_to_space(graph, x, channels, p_h, p_w)
-    rest = [pad + pad_ - width + 1 for pad, pad_, width in zip(before, after, union, strict=True)]
-    if len(weight) == 1 and strides == [1, 1] and not any(rest):
+    kept = [a + b + 1 == width for a, b, width in zip(before, after, union, strict=True)]
+    if len(weight) == 1 and strides == [1, 1] and all(kept):
         return x
     ends = graph.shape(*(line.size for line in outer))
     return graph("Slice", x, [0, 0], ends, [2, 3])
