@@ -6,9 +6,10 @@ end in one line and exit code 1 (2 for usage); `--debug` shows the traceback.
 
 import argparse
 import json
+import os
 import runpy
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Never
@@ -127,7 +128,7 @@ def analyze(argv: Sequence[str]) -> int:
     """`ccsr analyze NAME`."""
     from ccsr.analysis import command
 
-    with _naming_the_extra():
+    with _needing(TRAINING_PACKAGES, "training", "train"):
         return command.main(argv)
 
 
@@ -136,25 +137,27 @@ def train(argv: Sequence[str]) -> int:
     kept = sys.argv
     sys.argv = ["ccsr train", *argv]
     try:
-        with _naming_the_extra():
+        with _needing(TRAINING_PACKAGES, "training", "train"):
             runpy.run_module("ccsr.train", run_name="__main__", alter_sys=True)
     finally:
         sys.argv = kept
     return 0
 
 
-@contextmanager
-def _naming_the_extra() -> Iterator[None]:
-    """Where a package of the training is missing, say what installs it."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in TRAINING_PACKAGES:
-            raise
-        raise RuntimeError(
-            f"training needs the package {error.name}, which is not installed: "
-            "run pip install 'ccsr[train]'"
-        ) from error
+def export(argv: Sequence[str]) -> int:
+    """`ccsr export --scale S -o FILE.onnx [options]`."""
+    args = _export_parser().parse_args(argv)
+    if args.exists == "error" and os.path.lexists(args.output):
+        raise ValueError(f"{args.output} exists already: use --exists overwrite")
+    with _needing({"onnx"}, "export", "export"):
+        from ccsr.export import save
+    from ccsr.checkpoint import load, resolve
+
+    path = resolve(args.model)
+    model, summary = load(path)
+    save(args.output, model, args.scale, name=path.stem, summary=summary)
+    print(f"{args.output}: input image, output enlarged, {args.output.stat().st_size / 1e6:.1f} MB")
+    return 0
 
 
 COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
@@ -162,8 +165,23 @@ COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
     "models": (models, "list the models that come with ccsr"),
     "evaluate": (evaluate, "measure models on test images"),
     "analyze": (analyze, "measure what continuous convolution promises"),
+    "export": (export, "write a model as an ONNX file"),
     "train": (train, "train a model: key=value, as Hydra takes them"),
 }
+
+
+@contextmanager
+def _needing(packages: Collection[str], purpose: str, extra: str) -> Iterator[None]:
+    """Name the extra that brings a package which an import does not find."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in packages:
+            raise
+        raise RuntimeError(
+            f"{purpose} needs the package {error.name}, which is not installed: "
+            f"run pip install 'ccsr[{extra}]'"
+        ) from error
 
 
 def _usage() -> str:
@@ -258,6 +276,29 @@ def _add_folder_options(parser: argparse.ArgumentParser) -> None:
         "--report", type=Path, metavar="FILE.jsonl",
         help="write what came of each picture, one JSON object a line",
     )  # fmt: skip
+
+
+def _export_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "ccsr export",
+        description="Write a model as an ONNX file, for pictures of any size.",
+        epilog="Example: ccsr export --scale 2.5 -o light_2.5x.onnx",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    scale = parser.add_mutually_exclusive_group(required=True)
+    scale.add_argument(
+        "--scale", type=arguments.scale, metavar="S|WxH", help="factor of the file: 2.5, or 2x1.5"
+    )
+    scale.add_argument(
+        "--dynamic-scale", action="store_true",
+        help="a second input instead, (vertical, horizontal), from 1.5 on",
+    )  # fmt: skip
+    add("-o", "--output", required=True, type=Path, metavar="FILE.onnx")
+    add("--model", default="light", metavar="NAME|FILE", help="see ccsr models; default: light")
+    add("--exists", default="error", choices=("error", "overwrite"), help="default: error")
+    add("--debug", action="store_true", help="show tracebacks")
+    return parser
 
 
 def _check_one_size(args: argparse.Namespace, error: Callable[[str], Never]) -> None:
