@@ -45,6 +45,14 @@ class Stack(nn.Module):
             x = pointwise(layer(x, target))
         return x
 
+    def largest(self, grid: ProjectedGrid, via: Sequence[ProjectedGrid]) -> int:
+        """Number of values in the largest result of a CC layer, per image."""
+        grids = (*via, grid)
+        return max(
+            each.rows.size * each.columns.size * layer.weight.shape[1]
+            for layer, each in zip(self.layers, grids, strict=True)
+        )
+
     def window(
         self, via: Sequence[ProjectedGrid], rows: Axis, columns: Axis
     ) -> tuple[list[ProjectedGrid], tuple[int, int], tuple[int, int]]:
