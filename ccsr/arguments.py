@@ -1,6 +1,7 @@
 """Values on the command line, as argparse takes them: `type=arguments.scale`."""
 
 import math
+import re
 from argparse import ArgumentTypeError
 
 
@@ -36,3 +37,13 @@ def whole(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
     return int(text)
+
+
+def memory(text: str) -> int:
+    """Bytes of `500MB`, `2GB` or `1.5GiB`."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([MG])(i?)B", text.strip(), re.IGNORECASE)
+    power = {"M": 2, "G": 3}[match[2].upper()] if match else 0
+    amount = float(match[1]) * (1024 if match[3] else 1000) ** power if match else 0
+    if amount < 1:
+        raise ArgumentTypeError(f"expected an amount such as 500MB or 2GB, got {text!r}")
+    return int(amount)

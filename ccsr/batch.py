@@ -7,9 +7,9 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from ccsr import image
+from ccsr import image, stream
 from ccsr.arguments import scale_text
 from ccsr.progress import Progress
 from ccsr.resample import Size, output_size
@@ -127,16 +127,22 @@ def _enlarge(
     source = image.read(job.source)
     size = target.size(source.size[::-1])
     image.check_output(job.output, size, source.mode)
+    job.output.parent.mkdir(parents=True, exist_ok=True)
+    wanted: dict[str, Any] = {"scale": target.scale} if target.scale else {"size": size}
     try:
-        if target.scale:
-            result = upscaler(source, scale=target.scale, progress=progress)
-        else:
-            result = upscaler(source, size=size, progress=progress)
+        values = image.to_levels(source)
+        if stream.worthwhile(upscaler, values, size, job.output):
+            profile = source.info.get("icc_profile")
+            del source  # `values` is a copy, and may be large
+            stream.enlarge(
+                upscaler, values, job.output, **wanted, profile=profile, progress=progress
+            )
+            return size
+        result = upscaler(source, **wanted, progress=progress)
     except (RuntimeError, MemoryError) as error:
         raise RuntimeError(
             f"cannot enlarge {job.source}: {str(error) or 'out of memory'}"
         ) from error
-    job.output.parent.mkdir(parents=True, exist_ok=True)
     image.write(result, job.output)
     return size
 

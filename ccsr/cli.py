@@ -62,7 +62,12 @@ def upscale(argv: Sequence[str]) -> int:
             print("nothing to do: all outputs exist", file=sys.stderr)
         return 0
     upscaler = Upscaler.load(
-        args.model, device=args.device, precision=args.precision, tile=args.tile
+        args.model,
+        device=args.device,
+        precision=args.precision,
+        tile=args.tile,
+        memory=args.memory,
+        warn=lambda text: print(f"ccsr: warning: {text}", file=sys.stderr),
     )
     failures = batch.run(jobs, target, upscaler, quiet=args.quiet, debug=args.debug)
     return 1 if failures else 0
@@ -169,6 +174,11 @@ def _upscale_parser() -> argparse.ArgumentParser:
     add(
         "--tile", type=_tile, default="auto", metavar="auto|off|N", help="side of pieces, in pixels"
     )
+    add(
+        "--memory", type=arguments.memory, metavar="AMOUNT",
+        help="2GB, 500MB: what pieces may take, and a .tif that takes more is written in strips; "
+        "default: a quarter of what is free",
+    )  # fmt: skip
     add(
         "--exists", default="error", choices=("error", "skip", "overwrite"),
         help="what to do about outputs that exist; default: error",

@@ -7,16 +7,18 @@ RGBA with 8 bits per channel; a colour profile travels in ``image.info["icc_prof
 import io
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from ccsr.files import replacing
 
 Size = tuple[int, int]
+Levels: TypeAlias = NDArray[Any]  # (h, w, C) uint8 or uint16: grey, grey + alpha, RGB, RGBA
 
 _FORMATS = {
     ".png": "PNG",
@@ -147,9 +149,32 @@ def to_tensor(image: Image.Image) -> Tensor:
     """Float32 (C, H, W) in [0, 1] of an image of mode L, LA, RGB or RGBA (C = 1 to 4)."""
     if image.mode not in _CHANNELS.values():
         raise ValueError(f"expected mode L, LA, RGB or RGBA, got {image.mode}: see upright()")
-    pixels = torch.from_numpy(np.array(image))
-    channels = pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1)
-    return to_float(channels)
+    return from_array(to_levels(image))
+
+
+def to_levels(image: Image.Image) -> Levels:
+    """Levels (h, w, C), uint8, of an image of mode L, LA, RGB or RGBA."""
+    pixels = np.asarray(image)
+    return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+def from_levels(values: Levels) -> Image.Image:
+    """Picture of levels (h, w, C), uint8: mode L, LA, RGB or RGBA."""
+    return Image.fromarray(values[..., 0] if values.shape[2] == 1 else values)
+
+
+def from_array(values: Levels) -> Tensor:
+    """Levels (h, w, C) of 8 or 16 bit as float32 (C, h, w) in [0, 1]."""
+    channels_first = np.ascontiguousarray(values.transpose(2, 0, 1), np.float32)
+    return torch.from_numpy(channels_first).div_(np.iinfo(values.dtype).max)
+
+
+def to_array(x: Tensor, like: Levels) -> Levels:
+    """Floats (C, H, W) as levels (H, W, C), of as many bits as those of `like`: to nearest."""
+    if like.dtype == np.uint8:
+        return to_uint8(x).permute(1, 2, 0).cpu().numpy()
+    rounded = x.mul(65535).add_(0.5).clamp_(0, 65535).to(torch.int32)
+    return rounded.permute(1, 2, 0).cpu().numpy().astype(like.dtype)
 
 
 def to_float(levels: Tensor) -> Tensor:
@@ -166,9 +191,7 @@ def to_image(x: Tensor) -> Image.Image:
     """Picture of a float tensor (C, H, W), nominally in [0, 1]; C = 1 to 4: L, LA, RGB, RGBA."""
     if x.ndim != 3 or x.shape[0] not in _CHANNELS:
         raise ValueError(f"expected a tensor (C, H, W) with C of 1 to 4, got {tuple(x.shape)}")
-    pixels = to_uint8(x.detach()).permute(1, 2, 0).contiguous().cpu().numpy()
-    height, width, channels = pixels.shape
-    return Image.frombytes(_CHANNELS[channels], (width, height), pixels.tobytes())
+    return from_levels(to_uint8(x.detach()).permute(1, 2, 0).cpu().numpy())
 
 
 def _refuse_animation(image: Image.Image) -> None:

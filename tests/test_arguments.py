@@ -27,8 +27,18 @@ def test_sizes_are_width_by_height():
         (arguments.size, "1920", "expected WIDTHxHEIGHT such as 1920x1080, got '1920'"),
         (arguments.size, "0x5", "expected a whole number of at least 1, got '0'"),
         (arguments.whole, "2.5", "got '2.5'"),
+        (arguments.memory, "2", "expected an amount such as 500MB or 2GB, got '2'"),
+        (arguments.memory, "0GB", "got '0GB'"),
     ],
 )
 def test_other_words_are_refused(parse, text, message):
     with pytest.raises(ArgumentTypeError, match=message):
         parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("500MB", 500_000_000), ("2gb", 2_000_000_000), ("1.5 GiB", 3 << 29), ("64MiB", 64 << 20)],
+)
+def test_amounts_of_memory(text, expected):
+    assert arguments.memory(text) == expected
