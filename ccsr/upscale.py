@@ -24,7 +24,7 @@ Tile = int | Literal["auto", "off"]
 Progress = Callable[[float], None]
 Piece = TypeVar("Piece")
 
-LARGEST_WORKING_MEMORY = 512 << 20  # larger pieces are no faster
+LARGEST_WORKING_MEMORY = 384 << 20  # larger pieces are no faster
 FEATURES = 6  # of the encoder's width that are in memory at once
 OUTPUT_PIXEL_BYTES = 96
 SMALLEST_MEMORY = 32 << 20
