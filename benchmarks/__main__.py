@@ -46,7 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _processor() -> str:
     info = Path("/proc/cpuinfo")
-    match = re.search(r"^model name\s*: (.+)$", info.read_text(), re.M) if info.exists() else None
+    text = info.read_text() if info.exists() else ""
+    match = re.search(r"^model name\s*: (.+)$", text, re.MULTILINE)
     kind = torch.backends.cpu.get_cpu_capability()
     return f"{match[1] if match else platform.processor()} ({kind}, {os.cpu_count()} cores)"
 

@@ -12,16 +12,15 @@ from ccsr.resample import ProjectedGrid
 
 aten = torch.ops.aten
 PRODUCTS = {aten.convolution.default, aten.mm.default, aten.bmm.default, aten.addmm.default}
+StandIns = dict[tuple[Any, ...], Tensor]
 Call = tuple[Callable[..., Tensor], tuple[Any, ...]]
 
 
 class _Recorder(TorchDispatchMode):
     """Notes every product with stand-ins for its arguments: one tensor per shape and layout."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.calls: list[Call] = []
-        self._stand_ins: dict[tuple[Any, ...], Tensor] = {}
+    calls: list[Call]
+    stand_ins: StandIns
 
     def __torch_dispatch__(
         self,
@@ -39,19 +38,21 @@ class _Recorder(TorchDispatchMode):
             return value
         last = value.ndim == 4 and value.shape[1] > 1
         key = (*value.shape, last)
-        if key not in self._stand_ins:
+        if key not in self.stand_ins:
             layout = torch.channels_last if last else torch.contiguous_format
-            self._stand_ins[key] = torch.rand(value.shape).contiguous(memory_format=layout)
-        return self._stand_ins[key]
+            self.stand_ins[key] = torch.rand(value.shape).contiguous(memory_format=layout)
+        return self.stand_ins[key]
 
 
-def bound(model: CCSR, x: Tensor, grid: ProjectedGrid) -> Callable[[], None]:
-    """What repeats the products of `model(x, grid)` and nothing else."""
+def bound(model: CCSR, x: Tensor, grid: ProjectedGrid, stand_ins: StandIns) -> Callable[[], None]:
+    """What repeats the products of `model(x, grid)` and nothing else.
+
+    `stand_ins` are shared between calls, to save memory.
+    """
     recorder = _Recorder()
-    with torch.inference_mode():
-        with recorder:
-            model(x, grid)
-        recorder.calls[0][0](*recorder.calls[0][1])
+    recorder.calls, recorder.stand_ins = [], stand_ins
+    with torch.inference_mode(), recorder:
+        model(x, grid)
 
     def repeat() -> None:
         with torch.inference_mode():

@@ -55,7 +55,7 @@ class LIIF(nn.Module):
         table = F.unfold(features, 3, padding=1)[0].T.contiguous()  # (h * w, 9 * channels)
         rows, columns = (_axis(n, m) for n, m in zip(x.shape[2:], size, strict=True))
         index = torch.arange(size[0] * size[1])
-        parts = [self._query(table, rows, columns, part) for part in index.split(QUERIES)]
+        parts = [self._query(table, rows, columns, part) for part in torch.split(index, QUERIES)]
         return (torch.cat(parts).T.reshape(1, 3, *size) + 1) / 2
 
     def _query(self, table: Tensor, rows: "_Taps", columns: "_Taps", index: Tensor) -> Tensor:
@@ -70,7 +70,7 @@ class LIIF(nn.Module):
             near = table[row[y, i] * w + column[x, j]]
             values.append(self.imnet["layers"](torch.cat((near, offset, cell), 1)))
             areas.append(offset.prod(1).abs() + 1e-9)
-        areas = areas[::-1]  # each value weighs as much as the area on the other side
+        areas.reverse()  # each value weighs as much as the area on the other side
         weighed = sum(v * a[:, None] for v, a in zip(values, areas, strict=True))
         return torch.as_tensor(weighed) / torch.stack(areas).sum(0)[:, None]
 

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from benchmarks import cases, liif
-from benchmarks.bound import bound
+from benchmarks.bound import StandIns, bound
 from benchmarks.cases import CASES, FULL_HD, PART, SMALL, Case
 from benchmarks.parts import Parts
 from ccsr import Upscaler, image
@@ -27,12 +27,17 @@ def measure(rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         networks = {name: cases.upscaler(name) for name in ("light", "base")}
+        parts = {name: Parts(upscaler) for name, upscaler in networks.items()}
+        stand_ins: StandIns = {}
         measures: dict[tuple[str, str], Measure] = {}
         for case in CASES:
             source = _picture(folder, case.source)
             measures[case.name, "lanczos"] = _lanczos(source, case.target)
             for name in case.models:
-                measures[case.name, name] = _network(networks[name], source, case)
+                products = _products(networks[name], case, stand_ins)
+                measures[case.name, name] = _network(
+                    networks[name], parts[name], products, source, case.target
+                )
         network, official = liif.load()
         part = (SMALL[0] // PART, SMALL[1] // PART), (FULL_HD[0] // PART, FULL_HD[1] // PART)
         measures["part", "liif"] = _liif(network, _picture(folder, part[0]), part[1])
@@ -91,14 +96,17 @@ def _lanczos(source: Path, target: Size) -> Measure:
     return lambda: _file_to_file(source, enlarge)
 
 
-def _network(upscaler: Upscaler, source: Path, case: Case) -> Measure:
-    parts = Parts(upscaler)
+def _products(upscaler: Upscaler, case: Case, stand_ins: StandIns) -> Callable[[], None]:
     x = torch.rand(1, 3, *case.source).contiguous(memory_format=torch.channels_last)
-    products = bound(upscaler.model, x, choose_grid(case.source, size=case.target))
+    return bound(upscaler.model, x, choose_grid(case.source, size=case.target), stand_ins)
 
+
+def _network(
+    upscaler: Upscaler, parts: Parts, products: Callable[[], None], source: Path, target: Size
+) -> Measure:
     def run() -> Seconds:
         parts.reset()
-        seconds = _file_to_file(source, lambda picture: upscaler(picture, size=case.target))
+        seconds = _file_to_file(source, lambda picture: upscaler(picture, size=target))
         seconds |= parts.seconds()
         started = time.perf_counter()
         products()
