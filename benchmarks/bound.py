@@ -19,8 +19,10 @@ Call = tuple[Callable[..., Tensor], tuple[Any, ...]]
 class _Recorder(TorchDispatchMode):
     """Notes every product with stand-ins for its arguments: one tensor per shape and layout."""
 
-    calls: list[Call]
-    stand_ins: StandIns
+    def __init__(self, calls: list[Call], stand_ins: StandIns) -> None:
+        TorchDispatchMode.__init__(self)
+        self.calls = calls
+        self.stand_ins = stand_ins
 
     def __torch_dispatch__(
         self,
@@ -49,9 +51,8 @@ def bound(model: CCSR, x: Tensor, grid: ProjectedGrid, stand_ins: StandIns) -> C
 
     `stand_ins` are shared between calls, to save memory.
     """
-    recorder = _Recorder()
-    recorder.calls, recorder.stand_ins = [], stand_ins
-    with torch.inference_mode(), recorder:
+    recorder = _Recorder([], stand_ins)
+    with torch.no_grad(), recorder:  # inference mode would show convolutions by other names
         model(x, grid)
 
     def repeat() -> None:
