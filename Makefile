@@ -11,7 +11,7 @@ DEV := $(VENV)/.installed-dev
 PHOTO := data/samples/chelsea.png
 SCALE := 2.37
 
-.PHONY: demo test fuzz check lint types format train wheel clean
+.PHONY: demo test fuzz check lint types format train bench wheel clean
 
 # Enlarge a bundled photo and show it beside bicubic.
 demo: $(RUN)
@@ -47,6 +47,11 @@ format: $(DEV)
 # make train ARGS="model=base trainer.max_steps=20000"
 train: $(DEV)
 	$(BIN)/ccsr train $(ARGS)
+
+# Speed against Lanczos, LIIF and the bound, a few minutes; the results are in benchmarks/RESULTS.md.
+# make bench ARGS="memory --gigapixel", make bench ARGS=training
+bench: $(DEV)
+	$(BIN)/python -m benchmarks $(ARGS)
 
 # Build, then use the wheel as a stranger would: a new environment, an empty folder.
 # WHEEL_SHARES_VENV=1 lets that environment see the packages of .venv, to save the downloads.

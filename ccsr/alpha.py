@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ccsr.resample import ProjectedGrid
+from ccsr.resample import Axis, ProjectedGrid, Size
 
 
 def bleed(colour: Tensor, alpha: Tensor) -> Tensor:
@@ -53,12 +53,33 @@ def confine(enlarged: Tensor, alpha: Tensor, grid: ProjectedGrid) -> Tensor:
     """
     highest, lowest = alpha, -alpha
     for dim, axis in ((1, grid.rows), (2, grid.columns)):
-        radius = math.ceil(2 / axis.stretch)  # the reach of a cubic
-        nearest = axis.positions().round().long().clamp(0, alpha.shape[dim] - 1)
+        nearest = _nearest(axis, alpha.shape[dim])
         highest, lowest = (
-            _running_max(x, dim, radius).index_select(dim, nearest) for x in (highest, lowest)
+            _running_max(x, dim, _radius(axis)).index_select(dim, nearest)
+            for x in (highest, lowest)
         )
     return enlarged.clamp(-lowest, highest)
+
+
+def surroundings(grid: ProjectedGrid, size: Size) -> tuple[slice, slice]:
+    """The rows and columns of an input of `size` (h, w) that :func:`confine` looks at."""
+    rows, columns = (
+        slice(
+            max(int(_nearest(axis, limit)[0]) - _radius(axis), 0),
+            min(int(_nearest(axis, limit)[-1]) + _radius(axis) + 1, limit),
+        )
+        for axis, limit in zip((grid.rows, grid.columns), size, strict=True)
+    )
+    return rows, columns
+
+
+def _nearest(axis: Axis, limit: int) -> Tensor:
+    """The nearest pixel of each position, halves up, so that a shift of the input changes none."""
+    return (axis.positions() + 0.5).floor().long().clamp(0, limit - 1)
+
+
+def _radius(axis: Axis) -> int:
+    return math.ceil(2 / axis.stretch)  # the reach of a cubic
 
 
 def _running_max(x: Tensor, dim: int, radius: int) -> Tensor:

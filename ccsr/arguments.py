@@ -1,6 +1,7 @@
 """Values on the command line, as argparse takes them: `type=arguments.scale`."""
 
 import math
+import re
 from argparse import ArgumentTypeError
 
 
@@ -56,3 +57,13 @@ def colour(text: str) -> tuple[int, int, int]:
             f"expected a colour such as white or '#f0f0f0', got {text!r}"
         ) from error
     return rgb[0], rgb[1], rgb[2]
+
+
+def memory(text: str) -> int:
+    """Bytes of `500MB`, `2GB` or `1.5GiB`."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([MG])(i?)B", text.strip(), re.IGNORECASE)
+    power = {"M": 2, "G": 3}[match[2].upper()] if match else 0
+    amount = float(match[1]) * (1024 if match[3] else 1000) ** power if match else 0
+    if amount < 1:
+        raise ArgumentTypeError(f"expected an amount such as 500MB or 2GB, got {text!r}")
+    return int(amount)

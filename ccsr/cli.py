@@ -79,7 +79,9 @@ def upscale(argv: Sequence[str]) -> int:
         device=args.device,
         precision=args.precision,
         tile=args.tile,
+        memory=args.memory,
         ensemble=args.ensemble,
+        warn=lambda text: print(f"ccsr: warning: {text}", file=sys.stderr),
     )
     failures = outcomes.enlarge(
         plan, target, upscaler, report, files, quiet=args.quiet, debug=args.debug
@@ -225,6 +227,11 @@ def _upscale_parser() -> argparse.ArgumentParser:
     add(
         "--ensemble", default="", metavar="WHAT",
         help="average over flips (8 times the work), scales:N, or both: scales:3,flips",
+    )  # fmt: skip
+    add(
+        "--memory", type=arguments.memory, metavar="AMOUNT",
+        help="2GB, 500MB: what pieces may take, and a .tif that takes more is written in strips; "
+        "default: a quarter of what is free",
     )  # fmt: skip
     add("--quiet", action="store_true", help="print errors only")
     add("--debug", action="store_true", help="show tracebacks")

@@ -6,17 +6,17 @@ import time
 import traceback
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from types import FrameType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ccsr import image
+from ccsr import image, stream
 from ccsr.files import sweep
 from ccsr.outputs import Job
 from ccsr.resample import Size
@@ -126,8 +126,12 @@ class _Writing:
 
     def fail(self, job: Job, error: Exception) -> None:
         """Report a failure in its turn."""
+        self.report(_failure(job, error))
+
+    def report(self, outcome: Outcome) -> None:
+        """Report what needs no writing, in its turn."""
         future: Future[Outcome] = Future()
-        future.set_result(_failure(job, error))
+        future.set_result(outcome)
         self._waiting.append((future, 0))
 
     def wait(self, count: int, pixels: int = WAITING_PIXELS) -> None:
@@ -183,16 +187,34 @@ def _do(
         started = time.monotonic()
         size = target.size(source.size)
         image.check(job.output, source, size, writing.files)
-        result = upscaler(
-            source,
-            scale=target.scale,
-            size=None if target.scale else size,
-            progress=lambda share: watch(job, share),
-        )
+        wanted: dict[str, Any] = {"scale": target.scale} if target.scale else {"size": size}
+        wanted["progress"] = lambda share: watch(job, share)
+        result: image.Picture | None = None
+        if stream.worthwhile(upscaler, source, size, job.output):
+            _stream(job, source, upscaler, writing.files, wanted)
+        else:
+            result = upscaler(source, **wanted)
     except Exception as error:
         writing.fail(job, error)
+        return
+    seconds += time.monotonic() - started
+    if result is None:
+        writing.report(Outcome(job, size, seconds, f"{size[1]}x{size[0]}, in strips"))
     else:
-        writing.add(job, result, seconds + time.monotonic() - started)
+        writing.add(job, result, seconds)
+
+
+def _stream(
+    job: Job,
+    source: image.Picture,
+    upscaler: Upscaler,
+    files: image.Output,
+    wanted: Mapping[str, Any],
+) -> None:
+    values = source.frames[0]
+    metadata = source.metadata.under(files.metadata).fitting(values.shape[2])
+    _make_folder(job.output)
+    stream.enlarge(upscaler, values, job.output, metadata=metadata, **wanted)
 
 
 def _write(job: Job, result: image.Picture, files: image.Output, seconds: float) -> Outcome:

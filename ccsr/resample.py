@@ -280,5 +280,5 @@ def _resize_rows(x: Tensor, axis: Axis, kernel: Kernel) -> Tensor:
     weight = weight.to(x)
     y = x.new_zeros(*x.shape[:-2], axis.size, x.shape[-1])
     for tap in range(index.shape[1]):
-        y = y.addcmul(x.index_select(-2, index[:, tap]), weight[:, tap, None])
+        y.addcmul_(x.index_select(-2, index[:, tap]), weight[:, tap, None])
     return y

@@ -5,8 +5,6 @@ from itertools import pairwise
 
 import torch
 
-from ccsr.resample import Size
-
 Window = tuple[slice, slice]
 
 SMALLEST_TILE = 16
@@ -14,24 +12,26 @@ _OUT_OF_MEMORY = ("out of memory", "allocate memory", "create a memory", "not en
 
 
 def for_each_window(
-    size: Size,
+    region: Window,
     tile: int,
     compute: Callable[[slice, slice], None],
-    progress: Callable[[float], None],
-) -> None:
-    """Call `compute(rows, columns)` on windows that together cover an output of `size`.
+    count: Callable[[int], None],
+) -> int:
+    """Call `compute(rows, columns)` on windows that together cover `region`.
 
     Args:
-        size: (H, W).
+        region: rows and columns.
         tile: longest side of a window; halved, down to `SMALLEST_TILE`, when memory runs out.
         compute: may be called again for a part of a window whose call ran out of memory.
-        progress: called with the share that is done, up to 1.
+        count: called after each window with its number of pixels.
+
+    Returns:
+        The longest side that the memory sufficed for.
 
     Raises:
         RuntimeError: if the memory does not suffice for the smallest windows.
     """
-    done = 0
-    pending: list[Window] = [(slice(0, size[0]), slice(0, size[1]))]
+    pending = [region]
     while pending:
         rows, columns = pending.pop()
         longest = max(_length(rows), _length(columns))
@@ -51,8 +51,8 @@ def for_each_window(
             tile = max(SMALLEST_TILE, longest // 2)
             pending.append((rows, columns))
             continue
-        done += _length(rows) * _length(columns)
-        progress(done / (size[0] * size[1]))
+        count(_length(rows) * _length(columns))
+    return tile
 
 
 def _split(rows: slice, columns: slice, tile: int) -> list[Window]:

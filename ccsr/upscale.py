@@ -1,35 +1,36 @@
-"""The one path from a picture to its enlargement: device, precision, tiles, alpha, rounding."""
+"""The one path from a picture to its enlargement: device, precision, pieces that fit."""
 
 import math
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from PIL import Image
 from torch import Tensor
 
 from ccsr import checkpoint
-from ccsr.alpha import bleed, confine
+from ccsr.choice import choose_grid
 from ccsr.device import choose_device, free_memory, has_native_bfloat16
 from ccsr.ensemble import Ensemble
-from ccsr.image import Levels, Picture, from_array, to_array
+from ccsr.image import Levels, Picture
 from ccsr.model import CCSR
-from ccsr.resample import ProjectedGrid, Scale, Size, output_size
+from ccsr.resample import ProjectedGrid, Scale, Size
+from ccsr.source import FloatSource, LevelSource, Source, check_room
 from ccsr.tiles import SMALLEST_TILE, for_each_window
 
 Precision = Literal["auto", "fp32", "bf16"]
 Tile = int | Literal["auto", "off"]
 Progress = Callable[[float], None]
 AnyPicture = TypeVar("AnyPicture", Image.Image, Picture)
+Piece = TypeVar("Piece")
 
-LARGEST_AUTO_TILE = 1024
-INPUT_PIXEL_BYTES = 16_384  # working memory, generous for the widest preset, float32
-OUTPUT_PIXEL_BYTES = 1_024
-RESULT_VALUE_BYTES = 12  # the float result, and again while it is rounded
-RESULT_PIXEL_BYTES = 8  # of each of several frames, and again while they are written
-GREY = (0.299, 0.587, 0.114)  # BT.601, sums to 1
+LARGEST_WORKING_MEMORY = 384 << 20  # larger pieces are no faster
+FEATURES = 6  # of the encoder's width that are in memory at once
+OUTPUT_PIXEL_BYTES = 96
+SMALLEST_MEMORY = 32 << 20
 
 
 class Upscaler:
@@ -40,12 +41,15 @@ class Upscaler:
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         precision: `bf16` or `fp32`; `auto` takes bfloat16 where the processor has it natively.
         tile: side of the pieces, in output pixels, in which large results are computed;
-            `auto` follows the free memory, `off` starts with the whole. The result is the
-            same; a piece that does not fit into memory is always cut further.
+            `auto` follows `memory`, `off` starts with the whole. The result is the same; a
+            piece that does not fit into memory is always cut further.
+        memory: bytes that may be taken; None is a quarter of what is free.
         ensemble: what to average over, as in :meth:`ccsr.ensemble.Ensemble.parse`.
+        warn: called with what the user should know of, such as a piece that was computed again.
 
     Raises:
-        ValueError: for an unknown or unavailable device, precision, tile or ensemble.
+        ValueError: for an unknown or unavailable device, precision, tile or ensemble, or little
+            memory.
     """
 
     def __init__(
@@ -55,17 +59,23 @@ class Upscaler:
         device: str = "auto",
         precision: str = "auto",
         tile: Tile = "auto",
+        memory: int | None = None,
         ensemble: str = "",
+        warn: Callable[[str], None] = warnings.warn,
     ) -> None:
         if precision not in ("auto", "fp32", "bf16"):
             raise ValueError(f"precision must be auto, fp32 or bf16, got {precision!r}")
         if tile not in ("auto", "off") and (isinstance(tile, str) or tile < SMALLEST_TILE):
             raise ValueError(f"tile must be auto, off or at least {SMALLEST_TILE}, got {tile!r}")
+        if memory is not None and memory < SMALLEST_MEMORY:
+            raise ValueError(f"memory must be at least {SMALLEST_MEMORY >> 20} MiB, got {memory} B")
         self.device = choose_device(device)
         native = precision == "auto" and has_native_bfloat16(self.device)
         self.dtype = torch.bfloat16 if precision == "bf16" or native else torch.float32
         self.tile = tile
         self.ensemble = Ensemble.parse(ensemble)
+        self.warn = warn
+        self._memory = memory
         self.model = model.eval().to(self.device)
         self.model.to(memory_format=torch.channels_last)
 
@@ -77,16 +87,28 @@ class Upscaler:
         device: str = "auto",
         precision: str = "auto",
         tile: Tile = "auto",
+        memory: int | None = None,
         ensemble: str = "",
+        warn: Callable[[str], None] = warnings.warn,
     ) -> "Upscaler":
         """Load a shipped model by its name, or a `.safetensors` file of `ccsr train`.
+
+        The rest is as for the class itself.
 
         Raises:
             ValueError: for an unknown name, an unsound file, or as the class itself.
             OSError: if the file cannot be read.
         """
         model, _ = checkpoint.load(checkpoint.resolve(name_or_path))
-        return cls(model, device=device, precision=precision, tile=tile, ensemble=ensemble)
+        return cls(
+            model,
+            device=device,
+            precision=precision,
+            tile=tile,
+            memory=memory,
+            ensemble=ensemble,
+            warn=warn,
+        )
 
     def __call__(
         self,
@@ -119,21 +141,52 @@ class Upscaler:
             choose_grid((frame.shape[0], frame.shape[1]), scale, its_size)
             for frame, its_size in zip(image.frames, sizes, strict=True)
         ]
-        count = len(grids)
-        if count > 1:
-            what = f"a result of {count} times {grids[0].size[1]}x{grids[0].size[0]} pixels"
-            _refuse_too_much(what, sum(math.prod(grid.size) for grid in grids) * RESULT_PIXEL_BYTES)
+        sources = [LevelSource(frame) for frame in image.frames]
+        check_room(list(zip(sources, grids, strict=True)))
         frames: list[Levels] = []
-        for values, grid in zip(image.frames, grids, strict=True):
-            frames.append(self._levels(values, grid, _part(progress, len(frames), count)))
+        for source, grid in zip(sources, grids, strict=True):
+            frames.append(self._whole(source, grid, _part(progress, len(frames), len(grids))))
         return replace(image, frames=tuple(frames))
 
-    def _levels(self, values: Levels, grid: ProjectedGrid, progress: Progress | None) -> Levels:
-        """Pixels (h, w, C) as files hold them: (H, W, C) of the same type."""
-        x = from_array(values)  # (C, h, w)
-        if x.shape[0] in (1, 3):
-            return to_array(self.tensor(x, grid=grid, progress=progress), like=values)
-        return to_array(self._with_alpha(x[:-1], x[-1:], grid, progress), like=values)
+    def levels(
+        self,
+        values: Levels,
+        *,
+        scale: Scale | None = None,
+        size: Size | None = None,
+        progress: Progress | None = None,
+    ) -> Levels:
+        """Enlarge pixels as files hold them.
+
+        Args:
+            values: (h, w, C), uint8 or uint16: grey, grey + alpha, RGB, RGBA for C = 1 to 4.
+            scale: see `__call__`.
+            size: (H, W) instead of `scale`.
+            progress: called with the share that is done, up to 1.
+
+        Returns:
+            (H, W, C) of the same type.
+
+        Raises:
+            RuntimeError: see `tensor`.
+        """
+        grid = choose_grid((values.shape[0], values.shape[1]), scale, size)
+        source = LevelSource(values)
+        check_room([(source, grid)])
+        return self._whole(source, grid, progress)
+
+    def strips(
+        self,
+        values: Levels,
+        height: int,
+        *,
+        scale: Scale | None = None,
+        size: Size | None = None,
+        progress: Progress | None = None,
+    ) -> Iterator[Levels]:
+        """What `levels` gives, from top to bottom in strips of `height` rows, the last shorter."""
+        grid = choose_grid((values.shape[0], values.shape[1]), scale, size)
+        return self._strips(LevelSource(values), grid, height, progress)
 
     def tensor(
         self,
@@ -168,108 +221,86 @@ class Upscaler:
         if not bool(x.isfinite().all()):
             raise ValueError("expected finite values in [0, 1], got NaN or infinity")
         grid = choose_grid((x.shape[-2], x.shape[-1]), scale, size, grid)
-        batch = x.detach().float().reshape(-1, *x.shape[-3:])  # (N, C, h, w)
-        result = self._run(batch, grid, progress or (lambda share: None))
+        source = FloatSource(x.detach().float().reshape(-1, *x.shape[-3:]))  # (N, C, h, w)
+        check_room([(source, grid)])
+        result = self._whole(source, grid, progress)
         return result.reshape(*x.shape[:-2], *grid.size)
 
-    def _with_alpha(
-        self, colour: Tensor, alpha: Tensor, grid: ProjectedGrid, progress: Progress | None
-    ) -> Tensor:
-        """Colour (1 or 3, h, w) and alpha (1, h, w), enlarged as one batch: (C + 1, H, W)."""
-        colour = bleed(colour, alpha)
-        if float(alpha.min()) == float(alpha.max()):
-            enlarged = self.tensor(colour, grid=grid, progress=progress)
-            return torch.cat((enlarged, alpha[:, :1, :1].expand(1, *grid.size)))
-        both = torch.stack((colour, alpha.expand_as(colour)))
-        enlarged, enlarged_alpha = self.tensor(both, grid=grid, progress=progress)
-        return torch.cat((enlarged, confine(_to_grey(enlarged_alpha), alpha, grid)))
+    @property
+    def memory(self) -> int:
+        """Bytes that may be taken."""
+        if self._memory is not None:
+            return self._memory
+        free = free_memory(self.device)
+        return (4 << 30 if free is None else free) // 4
 
-    def _run(self, x: Tensor, grid: ProjectedGrid, progress: Progress) -> Tensor:
-        """(N, C, h, w) -> (N, C, H, W), window by window."""
-        result = self._allocate((*x.shape[:2], *grid.size))
-        size = x.shape[2], x.shape[3]
-        routes = self.ensemble.routes(size, self.model.route(size, grid))
+    def _whole(
+        self, source: Source[Piece], grid: ProjectedGrid, progress: Progress | None
+    ) -> Piece:
+        return next(self._strips(source, grid, grid.rows.size, progress))
 
-        def compute(rows: slice, columns: slice) -> None:
-            parts = [self._window(x, grid, via, rows, columns) for via in routes]
-            result[..., rows, columns] = torch.stack(parts).mean(0)
+    def _strips(
+        self, source: Source[Piece], grid: ProjectedGrid, height: int, progress: Progress | None
+    ) -> Iterator[Piece]:
+        routes = self.ensemble.routes(source.size, self.model.route(source.size, grid))
+        tile = self._tile_size(source, grid)
+        done = 0
 
-        for_each_window(grid.size, self._tile_size(x, grid), compute, progress)
-        return result
+        def count(pixels: int) -> None:
+            nonlocal done
+            done += pixels
+            if progress:
+                progress(done / math.prod(grid.size))
+
+        for top in range(0, grid.rows.size, height):
+            rows = slice(top, min(top + height, grid.rows.size))
+            strip = source.empty((rows.stop - top, grid.columns.size))
+
+            def compute(rows: slice, columns: slice, strip: Piece = strip, top: int = top) -> None:
+                parts = [self._window(source, grid, via, rows, columns) for via in routes]
+                y = torch.stack(parts).mean(0) if len(parts) > 1 else parts[0]
+                place = slice(rows.start - top, rows.stop - top)
+                source.store(strip, place, columns, y, grid.window(rows, columns))
+
+            tile = for_each_window((rows, slice(0, grid.columns.size)), tile, compute, count)
+            yield strip
 
     def _window(
         self,
-        x: Tensor,
+        source: Source[Any],
         grid: ProjectedGrid,
         via: tuple[ProjectedGrid, ...],
         rows: slice,
         columns: slice,
     ) -> Tensor:
-        """One window of the output, (N, C, rows, columns), clamped, from the input it needs."""
-        crop = self.model.crop((x.shape[2], x.shape[3]), grid, via, rows, columns)
-        part = x[..., crop.rows, crop.columns].expand(-1, 3, -1, -1)
+        """One window of the output, (N, 3, rows, columns), finite, from the input it needs."""
+        crop = self.model.crop(source.size, grid, via, rows, columns)
+        part = source.read(crop.rows, crop.columns)
         part = part.to(self.device).contiguous(memory_format=torch.channels_last)
+        place = f"rows {rows.start} to {rows.stop}, columns {columns.start} to {columns.stop}"
         for dtype in dict.fromkeys((self.dtype, torch.float32)):
             mixed = dtype != torch.float32
             with torch.inference_mode(), torch.autocast(self.device.type, dtype, enabled=mixed):
                 y = self.ensemble.run(self.model, part, crop.grid, crop.via).float()
             if bool(y.isfinite().all()):
-                return (_to_grey(y) if x.shape[1] == 1 else y).clamp(0, 1).cpu()
+                return y.cpu()
+            if mixed:
+                self.warn(f"not finite in bfloat16, computed again in float32: {place}")
         raise RuntimeError(
-            f"the network gives values that are not finite in rows {rows.start} to {rows.stop}, "
-            f"columns {columns.start} to {columns.stop}: its weights are damaged, use another model"
+            f"the network gives values that are not finite in {place}: its weights are damaged, "
+            "use another model"
         )
 
-    def _allocate(self, shape: tuple[int, ...]) -> Tensor:
-        what = f"a result of {shape[-1]}x{shape[-2]} pixels"
-        _refuse_too_much(what, math.prod(shape) * RESULT_VALUE_BYTES)
-        return torch.empty(shape)
-
-    def _tile_size(self, x: Tensor, grid: ProjectedGrid) -> int:
+    def _tile_size(self, source: Source[Any], grid: ProjectedGrid) -> int:
         """Side of a window in output pixels."""
         if isinstance(self.tile, int):
             return self.tile
         if self.tile == "off":
             return max(grid.size)
-        free = free_memory(self.device)
-        budget = (4 << 30 if free is None else free) / 4
-        per_pixel = OUTPUT_PIXEL_BYTES + INPUT_PIXEL_BYTES / math.prod(grid.scale)
-        side = math.isqrt(int(budget / (x.shape[0] * per_pixel)))
-        return min(max(side, SMALLEST_TILE), LARGEST_AUTO_TILE)
-
-
-def choose_grid(
-    input_size: Size,
-    scale: Scale | None = None,
-    size: Size | None = None,
-    grid: ProjectedGrid | None = None,
-) -> ProjectedGrid:
-    """The grid of a `scale` (anchor `centred`) or of a `size` (anchor `ratio`), or `grid` itself.
-
-    Raises:
-        ValueError: if not exactly one of them is given, or it is not positive.
-    """
-    match scale, size, grid:
-        case None, None, ProjectedGrid():
-            return grid
-        case None, tuple(), None:
-            return ProjectedGrid.project(input_size, size)
-        case float() | int() | tuple(), None, None:
-            target = output_size(input_size, scale)
-            return ProjectedGrid.project(input_size, target, scale, "centred")
-    raise ValueError(
-        "expected exactly one of scale (a number or a vertical and a horizontal one), size (H, W) "
-        f"and grid, got scale={scale}, size={size}, grid={grid}"
-    )
-
-
-def _refuse_too_much(what: str, needed: int) -> None:
-    free = free_memory(torch.device("cpu"))
-    if free is not None and needed > free:
-        raise RuntimeError(
-            f"{what} needs {needed / 2**30:.1f} GiB of memory, {free / 2**30:.1f} GiB are free: "
-            "ask for a smaller size"
-        )
+        budget = self.memory if self._memory else min(self.memory, LARGEST_WORKING_MEMORY)
+        features = FEATURES * self.model.encoder.channels * 4 / math.prod(grid.scale)
+        side = math.isqrt(int(budget / (source.images * (OUTPUT_PIXEL_BYTES + features))))
+        return max(side, SMALLEST_TILE)
 
 
 def _part(progress: Progress | None, number: int, count: int) -> Progress | None:
@@ -277,9 +308,3 @@ def _part(progress: Progress | None, number: int, count: int) -> Progress | None
     if progress is None or count == 1:
         return progress
     return lambda share: progress((number + share) / count)
-
-
-def _to_grey(rgb: Tensor) -> Tensor:
-    """(..., 3, H, W) -> (..., 1, H, W); grey keeps its value."""
-    weights = torch.tensor(GREY, device=rgb.device)[:, None, None]
-    return (rgb * weights).sum(-3, keepdim=True)

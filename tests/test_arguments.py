@@ -38,8 +38,18 @@ def test_sizes_are_width_by_height():
         (arguments.percent, "101", "from 1 to 100, got '101'"),
         (arguments.percent, "best", "from 1 to 100, got 'best'"),
         (arguments.colour, "skyish", "expected a colour such as white or '#f0f0f0', got 'skyish'"),
+        (arguments.memory, "2", "expected an amount such as 500MB or 2GB, got '2'"),
+        (arguments.memory, "0GB", "got '0GB'"),
     ],
 )
 def test_other_words_are_refused(parse, text, message):
     with pytest.raises(ArgumentTypeError, match=message):
         parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("500MB", 500_000_000), ("2gb", 2_000_000_000), ("1.5 GiB", 3 << 29), ("64MiB", 64 << 20)],
+)
+def test_amounts_of_memory(text, expected):
+    assert arguments.memory(text) == expected

@@ -10,8 +10,9 @@ import onnxruntime
 import pytest
 import yaml
 from PIL import Image
+from PIL.TiffTags import TAGS_V2
 
-from ccsr import __version__, checkpoint, cli, image
+from ccsr import __version__, checkpoint, cli, image, stream
 from ccsr.cli import main
 from ccsr.model import build
 from ccsr.resources import resource_dir
@@ -174,6 +175,22 @@ def test_an_ensemble_is_that_of_python(photo: Path, model: str) -> None:
     assert image.read(photo.parent / "photo_2x.png").tobytes() == expected.tobytes()
 
 
+def test_a_large_tiff_is_streamed(
+    photo: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = photo.with_suffix(".tif")
+    options = ["--scale", "2.37", "--precision", "fp32", "-o", str(output)]
+    assert upscale(photo, model, *options) == 0
+    (whole,) = image.read(output).frames
+    monkeypatch.setattr(stream, "worthwhile", lambda *args: True)
+    options += ["--exists", "overwrite", "--memory", "100MB"]
+    assert upscale(photo, model, *options) == 0
+    assert np.array_equal(image.read(output).frames[0], whole)
+    with Image.open(output) as written:
+        assert "TileWidth" in {TAGS_V2[key].name for key in written.tag_v2}
+    assert "photo.tif (47x24) in" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -186,6 +203,7 @@ def test_an_ensemble_is_that_of_python(photo: Path, model: str) -> None:
         (["--size", "100x0"], "expected a whole number of at least 1, got '0'"),
         (["--width", "2.5"], "expected a whole number"),
         (["--scale", "2", "--tile", "x"], "expected a whole number"),
+        (["--scale", "2", "--memory", "x"], "expected an amount such as 500MB or 2GB, got 'x'"),
         (["--scale", "2", "--exists", "maybe"], "invalid choice: 'maybe'"),
     ],
 )

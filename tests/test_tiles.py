@@ -1,28 +1,40 @@
 import pytest
 import torch
 
-from ccsr.tiles import SMALLEST_TILE, for_each_window
+from ccsr.tiles import SMALLEST_TILE, Window, for_each_window
 
 
-def ignore(share: float) -> None:
+def ignore(pixels: int) -> None:
     pass
 
 
+def whole(height: int, width: int) -> Window:
+    return slice(0, height), slice(0, width)
+
+
 @pytest.mark.parametrize(("size", "tile"), [((1, 1), 16), ((50, 70), 16), ((33, 16), 32)])
-def test_windows_cover_every_pixel_once_and_progress_ends_at_one(
-    size: tuple[int, int], tile: int
-) -> None:
+def test_windows_cover_every_pixel_once_and_are_counted(size: tuple[int, int], tile: int) -> None:
     hits = torch.zeros(size)
-    shares: list[float] = []
+    counts: list[int] = []
 
     def compute(rows: slice, columns: slice) -> None:
         hits[rows, columns] += 1
         assert max(hits[rows, columns].shape) <= tile
 
-    for_each_window(size, tile, compute, shares.append)
+    assert for_each_window(whole(*size), tile, compute, counts.append) == tile
     assert (hits == 1).all()
-    assert shares == sorted(shares)
-    assert shares[-1] == 1
+    assert sum(counts) == hits.numel()
+
+
+def test_a_region_is_all_that_is_covered() -> None:
+    hits = torch.zeros(40, 50)
+
+    def compute(rows: slice, columns: slice) -> None:
+        hits[rows, columns] += 1
+
+    for_each_window((slice(7, 29), slice(3, 50)), 16, compute, ignore)
+    assert (hits[7:29, 3:] == 1).all()
+    assert hits.sum() == 22 * 47
 
 
 @pytest.mark.parametrize(
@@ -45,7 +57,7 @@ def test_pieces_get_smaller_until_they_fit(error: Exception) -> None:
             raise error
         hits[rows, columns] += 1
 
-    for_each_window((100, 60), 100, compute, ignore)
+    assert for_each_window(whole(100, 60), 100, compute, ignore) == 25
     assert (hits == 1).all()
     assert calls < 20
 
@@ -55,7 +67,7 @@ def test_memory_that_never_suffices_is_an_error() -> None:
         raise MemoryError
 
     with pytest.raises(RuntimeError, match=r"out of memory even in pieces of \d+ pixels: close"):
-        for_each_window((100, 100), SMALLEST_TILE, compute, ignore)
+        for_each_window(whole(100, 100), SMALLEST_TILE, compute, ignore)
 
 
 def test_other_errors_pass() -> None:
@@ -63,4 +75,4 @@ def test_other_errors_pass() -> None:
         raise RuntimeError("a shape is wrong")
 
     with pytest.raises(RuntimeError, match="a shape is wrong"):
-        for_each_window((9, 9), 16, compute, ignore)
+        for_each_window(whole(9, 9), 16, compute, ignore)

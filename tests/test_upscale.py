@@ -53,6 +53,16 @@ def photo(mode: str, width: int = 31, height: int = 22) -> Image.Image:
     return picture
 
 
+def levels(channels: int, bits: int) -> np.ndarray:
+    """Smooth colours; alpha with a hole, an edge and an opaque part."""
+    rows, columns = np.mgrid[0:21, 0:30] / 30
+    planes = [rows, columns, rows * columns][: channels - (channels in (2, 4))]
+    if channels in (2, 4):
+        planes.append((columns * 3 - 1).clip(0, 1))
+    kind = np.uint8 if bits == 8 else np.uint16
+    return (np.stack(planes, 2) * np.iinfo(kind).max).astype(kind)
+
+
 def pixels(picture: Image.Image) -> np.ndarray:
     return np.asarray(picture).astype(int)
 
@@ -113,10 +123,41 @@ def test_auto_tiles_follow_the_memory(monkeypatch: pytest.MonkeyPatch, upscaler:
     upscaler.tensor(torch.rand(3, 30, 30), scale=2, progress=shares.append)
     assert shares == [1]
     shares.clear()
-    monkeypatch.setattr(upscale, "free_memory", lambda device: 16 << 20)
+    monkeypatch.setattr(upscale, "free_memory", lambda device: 1 << 20)
     upscaler.tensor(torch.rand(3, 30, 30), scale=2, progress=shares.append)
     assert len(shares) > 1
     assert shares[-1] == 1
+
+
+def test_auto_tiles_follow_the_memory_that_may_be_taken() -> None:
+    x = torch.rand(3, 500, 500)
+    expected = Upscaler(tiny(), precision="fp32").tensor(x, scale=2)
+    shares: list[float] = []
+    small = Upscaler(tiny(), precision="fp32", memory=32 << 20)
+    got = small.tensor(x, scale=2, progress=shares.append)
+    assert len(shares) > 1
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    assert torch.allclose(got, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_strips_together_are_the_whole(upscaler: Upscaler, channels: int, bits: int) -> None:
+    values = levels(channels, bits)
+    whole = upscaler.levels(values, scale=2.37)
+    assert whole.shape == (50, 71, channels)
+    assert whole.dtype == values.dtype
+    tiled = Upscaler(upscaler.model, precision="fp32", tile=16)
+    strips = list(tiled.strips(values, 17, scale=2.37))
+    assert [len(strip) for strip in strips] == [17, 17, 16]
+    difference = np.concatenate(strips).astype(int) - whole
+    assert np.abs(difference).max() <= 1
+
+
+def test_sixteen_bits_are_not_reduced_to_eight(bicubic: Upscaler) -> None:
+    values = np.full((9, 9, 3), 0x1234, np.uint16)
+    assert (bicubic.levels(values, scale=1.5) == 0x1234).all()
 
 
 def test_a_result_beyond_the_memory_is_refused_at_once(
@@ -140,7 +181,14 @@ def test_a_non_finite_tile_is_computed_again_in_float32(
     mixed = Upscaler(upscaler.model, precision="bf16")
     poison = poisoned(mixed.model, lambda: torch.is_autocast_enabled("cpu"))
     monkeypatch.setattr(mixed.model, "forward", poison)
-    assert torch.equal(mixed.tensor(x, scale=2), expected)
+    with pytest.warns(UserWarning, match="computed again in float32: rows 0 to 18, columns 0 to"):
+        assert torch.equal(mixed.tensor(x, scale=2), expected)
+    said: list[str] = []
+    mixed.warn = said.append
+    mixed.tensor(x, scale=2)
+    assert said == [
+        "not finite in bfloat16, computed again in float32: rows 0 to 18, columns 0 to 18"
+    ]
 
 
 def test_what_stays_non_finite_is_an_error_that_names_the_place(
@@ -267,6 +315,7 @@ def test_load_by_path(tmp_path: Path, upscaler: Upscaler) -> None:
         ({"device": "gpu"}, "device must be"),
         ({"tile": 8}, "tile must be auto, off or at least 16, got 8"),
         ({"tile": "big"}, "tile must be .* got 'big'"),
+        ({"memory": 1 << 20}, "memory must be at least 32 MiB, got 1048576 B"),
     ],
 )
 def test_unknown_options(options: dict[str, Any], message: str) -> None:

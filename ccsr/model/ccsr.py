@@ -1,8 +1,10 @@
 """The network: encoder -> CC stack -> decoder, added to a bicubic enlargement of the input."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from ccsr.model.decoder import DECODERS
@@ -12,6 +14,7 @@ from ccsr.model.stack import STACKS, Stack, reach
 from ccsr.resample import Axis, ProjectedGrid, Size, resize
 
 BASE_KERNEL_SIZE = 4  # of the bicubic base
+STRIP_VALUES = 1 << 22  # of a CC layer's result: what follows it finds them in cache
 
 
 class Crop(NamedTuple):
@@ -68,9 +71,13 @@ class CCSR(nn.Module):
         """
         via = self.route((x.shape[2], x.shape[3]), grid) if via is None else via
         features = self.encoder(x - 0.5)  # (N, C, h, w)
-        features = self.stack(features, grid, via)  # (N, C', H, W)
-        residual: Tensor = self.decoder(features)  # (N, 3, H, W)
-        return resize(x, grid) + residual
+        if torch.is_grad_enabled():
+            return resize(x, grid) + self._residual(features, grid, via)
+        strips = [
+            resize(x, strip) + self._residual(*self._cut(features, strip, via))
+            for strip in self._strips(len(x), grid, via)
+        ]
+        return torch.cat(strips, 2)
 
     def route(self, size: Size, grid: ProjectedGrid) -> tuple[ProjectedGrid, ...]:
         """The intermediate grids that an input of `size` (h, w) takes to `grid` by default."""
@@ -99,6 +106,32 @@ class CCSR(nn.Module):
             window.shifted(top, left),
             tuple(each.shifted(top, left) for each in inner),
         )
+
+    def _residual(
+        self, features: Tensor, grid: ProjectedGrid, via: Sequence[ProjectedGrid]
+    ) -> Tensor:
+        """(N, C, h, w) -> (N, 3, H, W)."""
+        features = self.stack(features, grid, via)  # (N, C', H, W)
+        residual: Tensor = self.decoder(features)
+        return residual
+
+    def _strips(
+        self, batch: int, grid: ProjectedGrid, via: Sequence[ProjectedGrid]
+    ) -> list[ProjectedGrid]:
+        """Rows of `grid` in pieces whose features stay in cache."""
+        values = batch * self.stack.largest(grid, via)
+        count = min(-(-values // STRIP_VALUES), grid.rows.size)
+        ends = [grid.rows.size * i // count for i in range(count + 1)]
+        return [grid.window(slice(a, b), slice(None)) for a, b in pairwise(ends)]
+
+    def _cut(
+        self, features: Tensor, strip: ProjectedGrid, via: Sequence[ProjectedGrid]
+    ) -> tuple[Tensor, ProjectedGrid, list[ProjectedGrid]]:
+        """The rows of the features that a strip of the output reads, and the grids over them."""
+        inner, (start, stop), _ = self.stack.window(via, strip.rows, strip.columns)
+        top, bottom = max(start, 0), min(stop, features.shape[2])
+        rows = features[:, :, top:bottom]
+        return rows, strip.shifted(top, 0), [each.shifted(top, 0) for each in inner]
 
     def _input_range(self, axis: Axis, features: tuple[int, int], limit: int) -> tuple[int, int]:
         """Input pixels under `features` (start, stop) of the encoder and under the base."""

@@ -33,6 +33,7 @@ class Stack(nn.Module):
         self.layers = nn.ModuleList(layers)
         self.between = nn.ModuleList([*between, nn.Identity()])
         self.kernel_sizes = [layer.kernel_size for layer in layers]
+        self.widths = [layer.weight.shape[1] for layer in layers]
 
     def route(self, size: Size, grid: ProjectedGrid) -> tuple[ProjectedGrid, ...]:
         """Grids between the input of `size` (h, w) and the target `grid`, one per inner layer."""
@@ -44,6 +45,14 @@ class Stack(nn.Module):
         for layer, pointwise, target in zip(self.layers, self.between, local, strict=True):
             x = pointwise(layer(x, target))
         return x
+
+    def largest(self, grid: ProjectedGrid, via: Sequence[ProjectedGrid]) -> int:
+        """Number of values in the largest result of a CC layer, per image."""
+        grids = (*via, grid)
+        return max(
+            each.rows.size * each.columns.size * width
+            for width, each in zip(self.widths, grids, strict=True)
+        )
 
     def window(
         self, via: Sequence[ProjectedGrid], rows: Axis, columns: Axis

@@ -1,12 +1,14 @@
 """The whole network: presets, exact windows, and what a name may construct."""
 
+import math
+from itertools import product
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
 
-from ccsr.model import build
+from ccsr.model import build, ccsr
 from ccsr.resample import ProjectedGrid, output_size, resize
 
 PRESETS = Path(__file__).parents[2] / "conf" / "model"
@@ -84,6 +86,50 @@ def test_a_crop_gives_the_window_of_the_whole(stack, scale, anchor):
             crop = model.crop(size, grid, via, rows, columns)
             part = model(x[..., crop.rows, crop.columns], crop.grid, crop.via)
             torch.testing.assert_close(part, whole[..., rows, columns], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("stack", STACKS)
+@pytest.mark.parametrize("plan", ["reference", "phases", "basis"])
+@pytest.mark.parametrize("scale", [1.5, 2.0, (0.5, 3.0), 2.37, (math.pi, 0.73)])
+@pytest.mark.parametrize("tile", [5, 16, 33])
+def test_windows_of_every_size_together_give_the_whole(stack, plan, scale, tile):
+    if plan == "phases" and scale in (2.37, (math.pi, 0.73)):
+        pytest.skip("these scales have no short period")
+    decoder = TINY["decoder"] if stack["name"] != "friendly" else {"name": "identity"}
+    model = randomised(TINY | {"stack": stack, "decoder": decoder})
+    if plan != "phases" or stack["name"] != "gradual":  # its inner scales are roots
+        for layer in model.stack.layers:
+            layer.plan = plan
+    size = (14, 19)
+    grid = grid_for(size, scale)
+    via = model.route(size, grid)
+    x = torch.rand(1, 3, *size)
+    with torch.no_grad():
+        whole = model(x, grid, via)
+        tiled = torch.full_like(whole, math.nan)
+        for top, left in product(*(range(0, n, tile) for n in grid.size)):
+            rows, columns = (
+                slice(a, min(a + tile, n)) for a, n in zip((top, left), grid.size, strict=True)
+            )
+            crop = model.crop(size, grid, via, rows, columns)
+            part = model(x[..., crop.rows, crop.columns], crop.grid, crop.via)
+            tiled[..., rows, columns] = part
+    torch.testing.assert_close(tiled, whole, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("stack", STACKS)
+@pytest.mark.parametrize("scale", [1.0, 2.0, 2.37, (0.5, 3.0), (4.0, 0.73)])
+def test_strips_change_nothing(stack, scale, monkeypatch):
+    decoder = TINY["decoder"] if stack["name"] != "friendly" else {"name": "identity"}
+    model = randomised(TINY | {"stack": stack, "decoder": decoder})
+    grid = grid_for((15, 12), scale)
+    x = torch.rand(2, 3, 15, 12)
+    with torch.no_grad():
+        whole = model(x, grid)
+        monkeypatch.setattr(ccsr, "STRIP_VALUES", 300)
+        strips = model(x, grid)
+    torch.testing.assert_close(strips, whole, rtol=0, atol=1e-5)
+    torch.testing.assert_close(model(x, grid), whole, rtol=0, atol=1e-5)  # with gradients, whole
 
 
 def test_a_crop_reads_no_more_than_it_needs():
