@@ -118,7 +118,7 @@ def _network(
 
 
 def _liif(network: liif.LIIF, source: Path, target: Size) -> Measure:
-    def enlarge(picture: Image.Image) -> Image.Image:
+    def enlarge(picture: image.Picture) -> Image.Image:
         with torch.inference_mode():
             y = network(image.to_tensor(picture)[None], target)[0]
         return image.to_image(y.clone())

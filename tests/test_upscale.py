@@ -10,7 +10,7 @@ import yaml
 from PIL import Image
 from torch import Tensor
 
-from ccsr import Upscaler, checkpoint, upscale
+from ccsr import Upscaler, checkpoint, source, upscale
 from ccsr.image import Metadata, Picture, to_image, to_tensor
 from ccsr.model import CCSR, build
 from ccsr.resample import ProjectedGrid, output_size, resize
@@ -163,7 +163,7 @@ def test_sixteen_bits_are_not_reduced_to_eight(bicubic: Upscaler) -> None:
 def test_a_result_beyond_the_memory_is_refused_at_once(
     monkeypatch: pytest.MonkeyPatch, upscaler: Upscaler
 ) -> None:
-    monkeypatch.setattr(upscale, "free_memory", lambda device: 1 << 20)
+    monkeypatch.setattr(source, "free_memory", lambda device: 1 << 20)
     with pytest.raises(RuntimeError, match=r"a result of 4000x3000 pixels needs .* GiB .* smaller"):
         upscaler.tensor(torch.rand(3, 30, 40), scale=100)
 
@@ -337,8 +337,8 @@ def test_all_frames_of_a_picture_are_enlarged(upscaler: Upscaler) -> None:
 def test_frames_beyond_the_memory_are_refused_before_the_first(
     upscaler: Upscaler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upscale, "free_memory", lambda device: 8 * 10 * 400 - 1)
-    monkeypatch.setattr(Upscaler, "tensor", None)
+    monkeypatch.setattr(source, "free_memory", lambda device: 3 * 10 * 400 - 1)
+    monkeypatch.setattr(Upscaler, "_window", None)
     frames = (np.zeros((10, 10, 1), np.uint8),) * 10
     with pytest.raises(RuntimeError, match=r"a result of 10 times 20x20 pixels needs .* smaller"):
         upscaler(Picture(frames, durations=(50,) * 10), scale=2)
