@@ -18,8 +18,9 @@ from torch import Tensor
 from ccsr.analysis import layers
 from ccsr.analysis.findings import Findings, Options, Table, photo
 from ccsr.analysis.layers import Resizer
+from ccsr.analysis.registration import registered_drift
 from ccsr.metrics import luma
-from ccsr.resample import Axis, ProjectedGrid, resize
+from ccsr.resample import ProjectedGrid, resize
 
 DEPTH = 6
 SIZES = {"down": (1024, 1023, 1025), "up": (32, 33), "down and up": (512, 511, 513)}
@@ -145,24 +146,6 @@ def impulses(size: int, phases: int) -> tuple[Tensor, Tensor, Tensor]:
     x = torch.zeros(count, 1, FLAT_ROWS, size)
     x[torch.arange(count), :, :, columns] = 1
     return x, columns.double(), weights
-
-
-def registered_drift(y: Tensor, reference: Tensor) -> float:
-    """Horizontal shift of `y` against `reference`, both (1, 1, n, n), in pixels.
-
-    Lucas and Kanade's: least squares of the difference on the gradient, iterated, without borders.
-    """
-    n = y.shape[-1]
-    inside = slice(n // 8, n - n // 8)
-    shift = torch.zeros(2, dtype=torch.float64)
-    for _ in range(20):
-        axes = [Axis(n, 1.0, -float(each)) for each in shift]
-        moved = resize(reference.double(), ProjectedGrid(*axes))
-        slopes = [torch.gradient(moved, dim=dim)[0][..., inside, inside] for dim in (2, 3)]
-        design = torch.stack([slope.flatten() for slope in slopes], 1)
-        difference = (moved - y)[..., inside, inside].flatten()
-        shift = shift + torch.linalg.lstsq(design, difference).solution
-    return float(shift[1])
 
 
 def measure(direction: str, name: str, stack: Stack, size: int, photo_size: int) -> list[Drift]:

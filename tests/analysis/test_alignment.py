@@ -6,7 +6,6 @@ import torch
 from ccsr.analysis import alignment, layers
 from ccsr.analysis.alignment import blob, impulses, measured_drift, predicted_drift
 from ccsr.analysis.findings import Options
-from ccsr.resample import Axis, ProjectedGrid, resize
 
 
 @pytest.mark.parametrize(
@@ -72,13 +71,6 @@ def test_impulses_lie_around_the_middle_and_drift_as_predicted(size: int) -> Non
         seen = measured_drift(layer.run(x), size, columns, weights)
         expected = predicted_drift([layer], size, (size - 1) / 2)
         assert math.isclose(seen, expected, abs_tol=1e-5), layer.name
-
-
-@pytest.mark.parametrize(("down", "right"), [(0.0, 0.0), (0.4, -1.3), (-2.0, 3.5)])
-def test_registration_finds_a_known_shift(down: float, right: float) -> None:
-    x = alignment._picture(64).double()
-    moved = resize(x, ProjectedGrid(Axis(64, 1.0, -down), Axis(64, 1.0, -right)))
-    assert math.isclose(alignment.registered_drift(moved, x), right, abs_tol=0.02)
 
 
 def test_continuous_layers_do_not_move_the_image(monkeypatch: pytest.MonkeyPatch) -> None:

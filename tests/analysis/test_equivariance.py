@@ -66,7 +66,7 @@ def test_the_table_and_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert there == ["x2 CC layer (random), read there", *["0"] * 8, "-", "-", "-"]
     assert moved[0] == "x2 CC layer (random), output moved"
     assert len(findings.records) == 8 + 3 + 8 + 8
-    findings.pictures["equivariance.webp"](tmp_path / "equivariance.png")
+    findings.pictures["equivariance.webp"](tmp_path / "equivariance.webp")
     assert (tmp_path / "equivariance.webp").stat().st_size > 10_000
 
 
