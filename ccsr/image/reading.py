@@ -56,9 +56,8 @@ def probe(path: str | Path) -> Header:
     with _sentences(path):
         image = _open(path)
         if image is None:
-            size, frames = tiff.rare_size(path)
-            _check_pixels(size[0] * size[1] * frames)
-            return Header(size, frames)
+            sizes = _rare_sizes(path)
+            return Header(sizes[0], len(sizes))
         with image:
             numbers = _numbers(image)
             image.seek(numbers[0])
@@ -82,10 +81,9 @@ def read(path: str | Path) -> Picture:
     with _sentences(path):
         image = _open(path)
         if image is None:
-            size, frames = tiff.rare_size(path)
-            _check_pixels(size[0] * size[1] * frames)
-            pages = [tiff.read_rare(path, number) for number in range(frames)]
-            return Picture(tuple(turned(*page) for page in pages))
+            pages = [tiff.read_rare(path, number) for number in range(len(_rare_sizes(path)))]
+            frames = tuple(turned(*page) for page in pages)
+            return Picture(frames, tiff.rare_metadata(path).fitting(frames[0].shape[2]))
         with image:
             numbers = _numbers(image)
             if image.format == "TIFF":
@@ -119,6 +117,12 @@ def _page_numbers(image: Image.Image) -> list[int]:
     if not numbers:
         raise OSError("it holds reduced copies of a picture only")
     return numbers
+
+
+def _rare_sizes(path: Path) -> list[Size]:
+    sizes = tiff.rare_sizes(path)
+    _check_pixels(sum(height * width for height, width in sizes))
+    return sizes
 
 
 def _check_pixels(pixels: int) -> None:

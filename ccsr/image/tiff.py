@@ -90,17 +90,26 @@ def scaled(values: Levels, image: Image.Image) -> Levels:
     return values
 
 
-def rare_size(path: Path) -> tuple[Size, int]:
-    """(h, w), upright, of the first page of a TIFF that Pillow cannot read, and its pages.
+def rare_sizes(path: Path) -> list[Size]:
+    """(h, w), upright, of the pages of a TIFF that Pillow cannot read.
 
     Raises:
         ValueError: for a kind that `read_rare` cannot read either.
     """
+    sizes = []
     with tifffile.TiffFile(path) as file:
-        page = _rare_page(file, 0)
-        size = page.imagelength, page.imagewidth
-        turned_over = int(page.tags.valueof("Orientation", 1)) >= 5
-        return size[::-1] if turned_over else size, len(file.pages)
+        for number in range(len(file.pages)):
+            page = _rare_page(file, number)
+            turned_over = int(page.tags.valueof("Orientation", 1)) >= 5
+            size = page.imagelength, page.imagewidth
+            sizes.append(size[::-1] if turned_over else size)
+    return sizes
+
+
+def rare_metadata(path: Path) -> Metadata:
+    """Of its first page, the colour profile."""
+    with tifffile.TiffFile(path) as file:
+        return Metadata(file.pages.first.iccprofile)
 
 
 def read_rare(path: Path, number: int = 0) -> tuple[Levels, int]:

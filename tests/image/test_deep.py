@@ -8,7 +8,7 @@ import tifffile
 from PIL import Image, TiffImagePlugin
 
 from ccsr import image
-from ccsr.image import Picture
+from ccsr.image import Metadata, Picture
 
 SIZE = (37, 53)
 
@@ -76,6 +76,21 @@ def test_grey_with_alpha_in_tiff(tmp_path: Path) -> None:
     )
     assert np.array_equal(read(tmp_path / "a.tif"), values)
     assert image.probe(tmp_path / "a.tif").size == SIZE
+
+
+def test_pages_and_profile_of_grey_with_alpha(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grey = bytes(16) + b"GRAY" + bytes(108)
+    pages = (noise(2), noise(2, (3, 90)))
+    image.write(Picture(pages, Metadata(grey)), tmp_path / "a.tif")
+    got = image.read(tmp_path / "a.tif")
+    assert all(map(np.array_equal, got.frames, pages))
+    assert got.metadata.profile == grey
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 37 * 53 + 3 * 90 - 1)
+    for reader in (image.read, image.probe):
+        with pytest.raises(OSError, match="million pixels"):
+            reader(tmp_path / "a.tif")
 
 
 def test_premultiplied_alpha_is_divided_out(tmp_path: Path) -> None:
