@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from ccsr.image import deep, metadata, tiff
 from ccsr.image.modes import Levels, levels, turned
@@ -89,6 +90,9 @@ def read(path: str | Path) -> Picture:
         with image:
             numbers = _numbers(image)
             if image.format == "TIFF":
+                image.filename = (
+                    ""  # Pillow 13 scrambles a file that it maps and turns by 90 degrees
+                )
                 return _pages(image, path, numbers)
             return _animation(image, numbers) if len(numbers) > 1 else _still(image, path)
 

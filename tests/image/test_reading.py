@@ -65,6 +65,19 @@ def test_orientation_is_applied_and_not_written_again(
         assert 0x0112 not in again.getexif()
 
 
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_of_tiff(tmp_path: Path, orientation: int, compression: str | None) -> None:
+    stored = Image.fromarray(np.arange(6, dtype=np.uint8).reshape(2, 3))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored.save(tmp_path / "a.tif", exif=exif, compression=compression)
+    stored.save(tmp_path / "a.png", exif=exif)
+    read = image.read(tmp_path / "a.tif")
+    assert np.array_equal(read.frames[0], image.read(tmp_path / "a.png").frames[0])
+    assert image.probe(tmp_path / "a.tif").size == read.size
+
+
 def test_damaged_exif_turns_nothing(tmp_path: Path) -> None:
     noise("RGB").save(tmp_path / "a.jpg", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\x01")
     assert only(tmp_path / "a.jpg").shape == (4, 5, 3)
