@@ -89,10 +89,8 @@ def read(path: str | Path) -> Picture:
             return Picture(tuple(turned(*page) for page in pages))
         with image:
             numbers = _numbers(image)
-            if image.format == "TIFF":
-                image.filename = (
-                    ""  # Pillow 13 scrambles a file that it maps and turns by 90 degrees
-                )
+            if isinstance(image, TiffImageFile):
+                image.filename = ""  # else Pillow 13 maps it, and scrambles what is to be turned
                 return _pages(image, path, numbers)
             return _animation(image, numbers) if len(numbers) > 1 else _still(image, path)
 
