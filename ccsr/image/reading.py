@@ -86,6 +86,8 @@ def read(path: str | Path) -> Picture:
             size, frames = tiff.rare_size(path)
             _check_pixels(size[0] * size[1] * frames)
             pages = [tiff.read_rare(path, number) for number in range(frames)]
+            if any(values.size == 0 for values, _ in pages):
+                raise OSError("it holds no pixels")
             return Picture(tuple(turned(*page) for page in pages))
         with image:
             numbers = _numbers(image)

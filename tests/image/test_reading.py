@@ -316,3 +316,14 @@ def test_heic_with_that_package(tmp_path: Path) -> None:
     heif.from_pillow(picture).save(tmp_path / "a.heic", quality=95)
     assert image.probe(tmp_path / "a.heic").size == (48, 64)
     assert np.abs(only(tmp_path / "a.heic").astype(int) - [200, 100, 50]).max() <= 4
+
+
+def test_a_tiff_without_pixels_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What tifffile makes of some damaged headers."""
+    (tmp_path / "a.tif").write_bytes(b"II*\0" + bytes(20))
+    monkeypatch.setattr("ccsr.image.tiff.rare_size", lambda path: ((4, 4), 1))
+    monkeypatch.setattr(
+        "ccsr.image.tiff.read_rare", lambda path, number: (np.empty(0, np.uint16), 1)
+    )
+    with pytest.raises(OSError, match=r"cannot read .*a\.tif: it holds no pixels"):
+        image.read(tmp_path / "a.tif")
