@@ -321,7 +321,7 @@ def test_heic_with_that_package(tmp_path: Path) -> None:
 def test_a_tiff_without_pixels_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What tifffile makes of some damaged headers."""
     (tmp_path / "a.tif").write_bytes(b"II*\0" + bytes(20))
-    monkeypatch.setattr("ccsr.image.tiff.rare_size", lambda path: ((4, 4), 1))
+    monkeypatch.setattr("ccsr.image.tiff.rare_sizes", lambda path: [(4, 4)])
     monkeypatch.setattr(
         "ccsr.image.tiff.read_rare", lambda path, number: (np.empty(0, np.uint16), 1)
     )
