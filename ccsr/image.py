@@ -165,8 +165,8 @@ def from_levels(values: Levels) -> Image.Image:
 
 def from_array(values: Levels) -> Tensor:
     """Levels (h, w, C) of 8 or 16 bit as float32 (C, h, w) in [0, 1]."""
-    channels_first = np.ascontiguousarray(values.transpose(2, 0, 1), np.float32)
-    return torch.from_numpy(channels_first).div_(np.iinfo(values.dtype).max)
+    channels = np.ascontiguousarray(values.transpose(2, 0, 1), np.float32)
+    return torch.from_numpy(channels).div_(np.iinfo(values.dtype).max)
 
 
 def to_array(x: Tensor, like: Levels) -> Levels:

@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -17,7 +18,7 @@ from ccsr.image import Levels, from_levels, to_levels, upright
 from ccsr.model import CCSR
 from ccsr.resample import ProjectedGrid, Scale, Size
 from ccsr.source import FloatSource, LevelSource, Source, check_room
-from ccsr.tiles import SMALLEST_TILE, for_each_window
+from ccsr.tiles import SMALLEST_TILE, strips
 
 Precision = Literal["auto", "fp32", "bf16"]
 Tile = int | Literal["auto", "off"]
@@ -143,8 +144,8 @@ class Upscaler:
         Raises:
             RuntimeError: see `tensor`.
         """
-        grid = choose_grid((values.shape[0], values.shape[1]), scale, size)
-        return self._whole(LevelSource(values), grid, progress)
+        source = LevelSource(values)
+        return self._whole(source, choose_grid(source.size, scale, size), progress)
 
     def strips(
         self,
@@ -156,8 +157,8 @@ class Upscaler:
         progress: Progress | None = None,
     ) -> Iterator[Levels]:
         """What `levels` gives, from top to bottom in strips of `height` rows, the last shorter."""
-        grid = choose_grid((values.shape[0], values.shape[1]), scale, size)
-        return self._strips(LevelSource(values), grid, height, progress)
+        source = LevelSource(values)
+        return self._strips(source, choose_grid(source.size, scale, size), height, progress)
 
     def tensor(
         self,
@@ -199,10 +200,7 @@ class Upscaler:
     @property
     def memory(self) -> int:
         """Bytes that may be taken."""
-        if self._memory is not None:
-            return self._memory
-        free = free_memory(self.device)
-        return (4 << 30 if free is None else free) // 4
+        return self._memory or (free_memory(self.device) or 4 << 30) // 4
 
     def _whole(
         self, source: Source[Piece], grid: ProjectedGrid, progress: Progress | None
@@ -214,26 +212,8 @@ class Upscaler:
         self, source: Source[Piece], grid: ProjectedGrid, height: int, progress: Progress | None
     ) -> Iterator[Piece]:
         via = self.model.route(source.size, grid)
-        tile = self._tile_size(source, grid)
-        done = 0
-
-        def count(pixels: int) -> None:
-            nonlocal done
-            done += pixels
-            if progress:
-                progress(done / math.prod(grid.size))
-
-        for top in range(0, grid.rows.size, height):
-            rows = slice(top, min(top + height, grid.rows.size))
-            strip = source.empty((rows.stop - top, grid.columns.size))
-
-            def compute(rows: slice, columns: slice, strip: Piece = strip, top: int = top) -> None:
-                y = self._window(source, grid, via, rows, columns)
-                place = slice(rows.start - top, rows.stop - top)
-                source.store(strip, place, columns, y, grid.window(rows, columns))
-
-            tile = for_each_window((rows, slice(0, grid.columns.size)), tile, compute, count)
-            yield strip
+        compute = partial(self._window, source, grid, via)
+        return strips(source, grid, self._tile_size(source, grid), height, compute, progress)
 
     def _window(
         self,
