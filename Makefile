@@ -11,7 +11,7 @@ DEV := $(VENV)/.installed-dev
 PHOTO := data/samples/chelsea.png
 SCALE := 2.37
 
-.PHONY: demo test check lint types format train bench wheel clean
+.PHONY: demo test fuzz check lint types format train bench wheel clean
 
 # Enlarge a bundled photo and show it beside bicubic.
 demo: $(RUN)
@@ -24,6 +24,11 @@ demo: $(RUN)
 
 test: $(DEV)
 	$(BIN)/python -m pytest $(ARGS)
+
+# The long forms of tests/test_faults.py: damaged files of every format, and runs that are killed.
+fuzz: $(DEV)
+	$(BIN)/python tests/fuzz.py --files 10000
+	OMP_NUM_THREADS=1 $(BIN)/python tests/kill.py --trials 200
 
 # What CI runs.
 check: test lint types

@@ -30,15 +30,12 @@ def main(source: str, output: str, height: str, width: str, memory: str = "") ->
     size = (int(height), int(width))
     upscaler = Upscaler.load("light", precision="fp32", memory=int(memory) if memory else None)
     picture = image.read(source)
-    values = image.to_levels(picture)
-    streamed = stream.worthwhile(upscaler, values, size, Path(output))
+    streamed = stream.worthwhile(upscaler, picture, size, Path(output))
     started = time.perf_counter()
     if streamed:
-        del picture
-        stream.enlarge(upscaler, values, Path(output), size=size)
+        stream.enlarge(upscaler, picture.frames[0], Path(output), size=size)
         seconds = time.perf_counter() - started
     else:
-        del values
         result = upscaler(picture, size=size)
         seconds = time.perf_counter() - started
         image.write(result, output)

@@ -74,7 +74,9 @@ def _picture(folder: Path, size: Size) -> Path:
     return path
 
 
-def _file_to_file(source: Path, enlarge: Callable[[Image.Image], Image.Image]) -> Seconds:
+def _file_to_file(
+    source: Path, enlarge: Callable[[image.Picture], image.Picture | Image.Image]
+) -> Seconds:
     """Seconds to decode, enlarge and encode, and in all."""
     output = source.with_name("output.png")
     times = [time.perf_counter()]
@@ -90,8 +92,8 @@ def _file_to_file(source: Path, enlarge: Callable[[Image.Image], Image.Image]) -
 
 
 def _lanczos(source: Path, target: Size) -> Measure:
-    def enlarge(picture: Image.Image) -> Image.Image:
-        return picture.resize(target[::-1], Image.Resampling.LANCZOS)
+    def enlarge(picture: image.Picture) -> Image.Image:
+        return picture.to_pil().resize(target[::-1], Image.Resampling.LANCZOS)
 
     return lambda: _file_to_file(source, enlarge)
 
@@ -116,7 +118,7 @@ def _network(
 
 
 def _liif(network: liif.LIIF, source: Path, target: Size) -> Measure:
-    def enlarge(picture: Image.Image) -> Image.Image:
+    def enlarge(picture: image.Picture) -> Image.Image:
         with torch.inference_mode():
             y = network(image.to_tensor(picture)[None], target)[0]
         return image.to_image(y.clone())

@@ -39,6 +39,26 @@ def whole(text: str) -> int:
     return int(text)
 
 
+def percent(text: str) -> int:
+    """A whole number from 1 to 100."""
+    if not text.isdecimal() or not 1 <= int(text) <= 100:
+        raise ArgumentTypeError(f"expected a whole number from 1 to 100, got {text!r}")
+    return int(text)
+
+
+def colour(text: str) -> tuple[int, int, int]:
+    """Red, green and blue of 8 bits, of a name or `#rrggbb`."""
+    from PIL import ImageColor
+
+    try:
+        rgb = ImageColor.getrgb(text)
+    except ValueError as error:
+        raise ArgumentTypeError(
+            f"expected a colour such as white or '#f0f0f0', got {text!r}"
+        ) from error
+    return rgb[0], rgb[1], rgb[2]
+
+
 def memory(text: str) -> int:
     """Bytes of `500MB`, `2GB` or `1.5GiB`."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([MG])(i?)B", text.strip(), re.IGNORECASE)

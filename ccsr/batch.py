@@ -1,150 +1,113 @@
-"""`ccsr upscale` over files: what is written where, decided before any work; then the work."""
+"""`ccsr upscale` over files and folders: what is read and written, decided before any work."""
 
-import math
 import os
 import re
-import unicodedata
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal
 
-from ccsr import image, stream
-from ccsr.arguments import scale_text
-from ccsr.progress import Progress
-from ccsr.resample import Size, output_size
-from ccsr.upscale import Upscaler
+from ccsr import image
+from ccsr.outputs import Job, check, identity
+from ccsr.target import Target, unlabelled
 
 Exists = Literal["error", "skip", "overwrite"]
 
 
-@dataclass(frozen=True)
-class Target:
-    """The wanted size: a scale, or a height, a width or both.
+@dataclass
+class Plan:
+    """What a run is going to do.
 
     Attributes:
-        scale: (vertical, horizontal).
-        height: in pixels; with `width` None the aspect ratio is kept.
-        width: likewise.
+        jobs: in the order in which they are done.
+        skipped: those whose outputs exist.
+        made: pictures left out, since they are enlargements of others beside them.
+        unlisted: folders that cannot be read, each with a sentence that says why.
     """
 
-    scale: tuple[float, float] | None = None
-    height: int | None = None
-    width: int | None = None
+    jobs: list[Job] = field(default_factory=list)
+    skipped: list[Job] = field(default_factory=list)
+    made: list[Path] = field(default_factory=list)
+    unlisted: dict[Path, str] = field(default_factory=dict)
 
     @property
-    def label(self) -> str:
-        """What is appended to file names; width before height: 2.37x, 2x1.5x, 1920x1080, 1920w."""
-        if self.scale:
-            return f"{scale_text(self.scale)}x"
-        if self.width and self.height:
-            return f"{self.width}x{self.height}"
-        return f"{self.width}w" if self.width else f"{self.height}h"
-
-    def size(self, source: Size) -> Size:
-        """(H, W) for a picture of size (h, w): nearest, halves up, at least 1."""
-        if self.scale:
-            return output_size(source, self.scale)
-        height = self.height or math.floor(source[0] * (self.width or 1) / source[1] + 0.5)
-        width = self.width or math.floor(source[1] * (self.height or 1) / source[0] + 0.5)
-        return max(1, height), max(1, width)
-
-
-class Job(NamedTuple):
-    """One picture to enlarge."""
-
-    source: Path
-    output: Path
+    def notes(self) -> list[str]:
+        """What a person should know before the work begins."""
+        notes = []
+        if self.made:
+            notes.append(
+                f"left out {len(self.made)} of the pictures, which are enlargements of others: "
+                f"{self.made[0]}{', ...' if len(self.made) > 1 else ''}"
+            )
+        if self.skipped and self.jobs:
+            notes.append(f"skipping {len(self.skipped)} pictures whose outputs exist")
+        elif self.skipped:
+            notes.append("nothing to do: all outputs exist")
+        return notes
 
 
 def plan(
-    inputs: Sequence[Path], output: str | None, target: Target, exists: Exists = "error"
-) -> list[Job]:
+    inputs: Sequence[Path],
+    output: str | None,
+    target: Target,
+    exists: Exists = "error",
+    files: image.Output = image.DEFAULT,
+    *,
+    recursive: bool = False,
+) -> Plan:
     """Decide what is read and written, and refuse what cannot go well.
 
+    Folders are read in natural order. What is hidden (`.name`), what lies below the output
+    folder, and what an earlier run wrote beside its inputs is not taken.
+
     Args:
-        inputs: files, and folders whose images are taken in natural order, without subfolders.
+        inputs: files, and folders of images.
         output: a file, a folder (one that exists, ends in a separator, or several inputs need),
             or None: beside each input.
-        target: names the outputs: `NAME_2.37x.png`.
+        target: names the outputs: `NAME_2.37x.png`, or another suffix of `files`.
         exists: what to do about outputs that exist; `skip` leaves them out.
+        files: how they are written.
+        recursive: take subfolders too, and make the same ones in the output folder.
 
     Raises:
         ValueError: if a folder holds no image, two inputs have one output, an output is an
-            input, exists already (`error`), or has a suffix that nobody can write.
+            input, exists already (`error`), has a suffix or a name that cannot be written, or
+            lies where nothing can be written.
     """
     single = len(inputs) == 1 and not inputs[0].is_dir()
     folder = _output_folder(output, single)
-
-    def output_of(source: Path) -> Path:
-        if output is not None and folder is None:
-            return Path(output)
-        return (folder or source.parent) / f"{source.stem}_{target.label}.png"
-
-    sources: list[Path] = []
+    result = Plan()
+    jobs: dict[Path, Job] = {}
     for given in inputs:
-        sources += _images_in(given, output_of) if given.is_dir() else [given]
-    jobs = [Job(source, output_of(source)) for source in dict.fromkeys(sources)]
-    for job in jobs:
-        image.check_output(job.output)
-    _refuse_collisions(jobs)
-    present = [job for job in jobs if os.path.lexists(job.output)]
+        if not given.is_dir():
+            written = Path(output) if output is not None and folder is None else None
+            written = written or (folder or given.parent) / _name(given, target, files)
+            jobs.setdefault(given, Job(given, written))
+            continue
+        for source in _images_in(given, folder, recursive, result):
+            beside = source.parent if folder is None else folder / source.parent.relative_to(given)
+            jobs.setdefault(source, Job(source, beside / _name(source, target, files)))
+    check(jobs.values(), files)
+    present = [job for job in jobs.values() if os.path.lexists(job.output)]
     if present and exists == "error":
         raise ValueError(
             f"{present[0].output} exists already ({len(present)} of {len(jobs)} outputs do): "
             "use --exists skip or --exists overwrite"
         )
-    return [job for job in jobs if exists != "skip" or job not in present]
+    result.skipped = present if exists == "skip" else []
+    left_out = set(result.skipped)
+    result.jobs = [job for job in jobs.values() if job not in left_out]
+    return result
 
 
-def run(
-    jobs: Sequence[Job], target: Target, upscaler: Upscaler, *, quiet: bool, debug: bool
-) -> int:
-    """Do all jobs; one that fails is named on standard error and the others are done.
-
-    Returns:
-        The number of jobs that failed.
-    """
-    progress = Progress(len(jobs), quiet)
-    failures = 0
-    for job in jobs:
-        progress.start(job.source)
-        try:
-            height, width = _enlarge(job, target, upscaler, progress.update)
-        except (OSError, ValueError, RuntimeError, MemoryError) as error:
-            failures += 1
-            progress.fail(error, debug)
-        else:
-            progress.done(f"{job.output} ({width}x{height})")
-    if failures and len(jobs) > 1:
-        progress.error(f"{failures} of {len(jobs)} pictures failed")
-    return failures
+def natural(name: str) -> list[tuple[int, int, str]]:
+    """Sort key that puts `2.png` before `10.png`."""
+    parts = re.findall(r"\d+|\D+", name.casefold())
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
 
 
-def _enlarge(
-    job: Job, target: Target, upscaler: Upscaler, progress: Callable[[float], None]
-) -> Size:
-    source = image.read(job.source)
-    size = target.size(source.size[::-1])
-    image.check_output(job.output, size, source.mode)
-    job.output.parent.mkdir(parents=True, exist_ok=True)
-    wanted: dict[str, Any] = {"scale": target.scale} if target.scale else {"size": size}
-    try:
-        values = image.to_levels(source)
-        if stream.worthwhile(upscaler, values, size, job.output):
-            profile = source.info.get("icc_profile")
-            del source  # `values` is a copy, and may be large
-            stream.enlarge(
-                upscaler, values, job.output, **wanted, profile=profile, progress=progress
-            )
-            return size
-        result = upscaler(source, **wanted, progress=progress)
-    except (RuntimeError, MemoryError) as error:
-        raise RuntimeError(
-            f"cannot enlarge {job.source}: {str(error) or 'out of memory'}"
-        ) from error
-    image.write(result, job.output)
-    return size
+def _name(source: Path, target: Target, files: image.Output) -> str:
+    return f"{source.stem}_{target.label}{image.suffix_for(files.format, source.suffix)}"
 
 
 def _output_folder(output: str | None, single: bool) -> Path | None:
@@ -169,54 +132,41 @@ def _output_folder(output: str | None, single: bool) -> Path | None:
     return path
 
 
-def _images_in(folder: Path, output_of: Callable[[Path], Path]) -> list[Path]:
-    """Images of a folder in natural order, without what an earlier run made of the others."""
-    files = [
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in image.READABLE
-        and not path.name.startswith(".")
-        and not path.is_dir()
-    ]
-    made = {output_of(path) for path in files}
-    files = [path for path in files if path not in made]
-    if not files:
+def _images_in(folder: Path, output: Path | None, recursive: bool, result: Plan) -> list[Path]:
+    """Images of a folder, or of its whole tree; notes in `result` what is left out."""
+    own = identity(output) if output else None
+    beside = output is None or identity(folder) == own
+    found: list[Path] = []
+
+    def note(error: OSError) -> None:
+        unlisted = Path(error.filename)
+        result.unlisted[unlisted] = f"cannot read the folder {unlisted}: {error.strerror}"
+
+    for path, folders, names in os.walk(folder, onerror=note):
+        images = [Path(path, name) for name in sorted(names, key=natural) if _is_image(name)]
+        found += _without_made(images, result) if beside else images
+        visible = [name for name in folders if not name.startswith(".")] if recursive else []
+        folders[:] = sorted(
+            (name for name in visible if identity(Path(path, name)) != own), key=natural
+        )
+    if folder in result.unlisted:
+        raise ValueError(result.unlisted[folder])
+    if not found:
+        hint = "" if recursive else ", or --recursive for those in its subfolders"
         raise ValueError(
             f"no images in the folder {folder}: expected files that end in "
-            f"{' '.join(sorted(image.READABLE))}"
+            f"{' '.join(sorted(image.READABLE))}{hint}"
         )
-    return sorted(files, key=lambda path: natural(path.name))
+    return found
 
 
-def natural(name: str) -> list[tuple[int, int, str]]:
-    """Sort key that puts `2.png` before `10.png`."""
-    parts = re.findall(r"\d+|\D+", name.casefold())
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
+def _is_image(name: str) -> bool:
+    return Path(name).suffix.lower() in image.READABLE and not name.startswith(".")
 
 
-def _refuse_collisions(jobs: Iterable[Job]) -> None:
-    """Two outputs of one name (also where only the case differs), or an output that is an input."""
-    inputs = {_identity(job.source): job.source for job in jobs}
-    seen: dict[str, Path] = {}
-    for job in jobs:
-        overwritten = inputs.get(_identity(job.output))
-        if overwritten is not None:
-            raise ValueError(
-                f"{job.output} is an input and would be overwritten: choose another output by -o"
-            )
-        name = unicodedata.normalize("NFC", str(job.output.resolve())).casefold()
-        if name in seen:
-            raise ValueError(
-                f"{seen[name]} and {job.source} would both be written to {job.output}: "
-                "rename one or enlarge them apart"
-            )
-        seen[name] = job.source
-
-
-def _identity(path: Path) -> tuple[int, int] | Path:
-    """The same for all paths to one file."""
-    try:
-        status = path.stat()
-    except OSError:
-        return path.absolute()
-    return status.st_dev, status.st_ino
+def _without_made(images: list[Path], result: Plan) -> list[Path]:
+    """Without what is named as the enlargement, by any target, of another one in the folder."""
+    stems = {path.stem for path in images}
+    made = [path for path in images if unlabelled(path.stem) in stems]
+    result.made += made
+    return [path for path in images if path not in set(made)]

@@ -6,14 +6,17 @@ end in one line and exit code 1 (2 for usage); `--debug` shows the traceback.
 
 import argparse
 import json
+import os
 import runpy
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Never
 
 from ccsr import __version__, arguments
 from ccsr.names import near
+from ccsr.progress import printable
 
 TRAINING_PACKAGES = {"hydra", "omegaconf", "pytorch_lightning", "torchvision", "rich", "wandb"}
 EXAMPLE = "ccsr upscale photo.jpg --scale 2.37"
@@ -35,13 +38,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     command, _ = COMMANDS[name]
     try:
         return command(rest)
-    except KeyboardInterrupt:
-        print("\nccsr: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print(f"\nccsr: interrupted{f': {error}' if str(error) else ''}", file=sys.stderr)
         return 130
     except (ValueError, OSError, RuntimeError) as error:
         if "--debug" in rest:
             raise
-        print(f"ccsr: error: {error}", file=sys.stderr)
+        lines = "\n".join(printable(line) for line in str(error).split("\n"))
+        print(f"ccsr: error: {lines}", file=sys.stderr)
         return 1
 
 
@@ -50,26 +54,38 @@ def upscale(argv: Sequence[str]) -> int:
     parser = _upscale_parser()
     args = parser.parse_args(argv)
     _check_one_size(args, parser.error)
+    if args.dry_run and args.report:
+        parser.error("--dry-run writes nothing: leave out --report")
 
-    from ccsr import batch
+    from ccsr import batch, image, outcomes
+    from ccsr.target import Target
     from ccsr.upscale import Upscaler
 
     height, width = args.size or (args.height, args.width)
-    target = batch.Target(args.scale, height, width)
-    jobs = batch.plan(args.inputs, args.output, target, args.exists)
-    if not jobs:
-        if not args.quiet:
-            print("nothing to do: all outputs exist", file=sys.stderr)
-        return 0
+    target = Target(args.scale, height, width)
+    files = image.Output(args.format, args.quality, args.lossless, args.background, args.metadata)
+    image.limit_pixels(args.max_pixels)
+    plan = batch.plan(
+        args.inputs, args.output, target, args.exists, files, recursive=args.recursive
+    )
+    if not args.quiet:
+        for line in plan.notes:
+            print(printable(line), file=sys.stderr)
+    if args.dry_run:
+        return 1 if outcomes.preview(plan, target, files) else 0
+    report = outcomes.Report(args.report, plan)
     upscaler = Upscaler.load(
         args.model,
         device=args.device,
         precision=args.precision,
         tile=args.tile,
         memory=args.memory,
+        ensemble=args.ensemble,
         warn=lambda text: print(f"ccsr: warning: {text}", file=sys.stderr),
     )
-    failures = batch.run(jobs, target, upscaler, quiet=args.quiet, debug=args.debug)
+    failures = outcomes.enlarge(
+        plan, target, upscaler, report, files, quiet=args.quiet, debug=args.debug
+    )
     return 1 if failures else 0
 
 
@@ -110,21 +126,39 @@ def evaluate(argv: Sequence[str]) -> int:
     return evaluate.main(argv)
 
 
+def analyze(argv: Sequence[str]) -> int:
+    """`ccsr analyze NAME`."""
+    from ccsr.analysis import command
+
+    with _needing(TRAINING_PACKAGES, "training", "train"):
+        return command.main(argv)
+
+
 def train(argv: Sequence[str]) -> int:
     """`ccsr train key=value ...`, as `python -m ccsr.train`: DDP can launch that again."""
     kept = sys.argv
     sys.argv = ["ccsr train", *argv]
     try:
-        runpy.run_module("ccsr.train", run_name="__main__", alter_sys=True)
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in TRAINING_PACKAGES:
-            raise
-        raise RuntimeError(
-            f"training needs the package {error.name}, which is not installed: "
-            "run pip install 'ccsr[train]'"
-        ) from error
+        with _needing(TRAINING_PACKAGES, "training", "train"):
+            runpy.run_module("ccsr.train", run_name="__main__", alter_sys=True)
     finally:
         sys.argv = kept
+    return 0
+
+
+def export(argv: Sequence[str]) -> int:
+    """`ccsr export --scale S -o FILE.onnx [options]`."""
+    args = _export_parser().parse_args(argv)
+    if args.exists == "error" and os.path.lexists(args.output):
+        raise ValueError(f"{args.output} exists already: use --exists overwrite")
+    with _needing({"onnx"}, "export", "export"):
+        from ccsr.export import save
+    from ccsr.checkpoint import load, resolve
+
+    path = resolve(args.model)
+    model, summary = load(path)
+    save(args.output, model, args.scale, name=path.stem, summary=summary)
+    print(f"{args.output}: input image, output enlarged, {args.output.stat().st_size / 1e6:.1f} MB")
     return 0
 
 
@@ -132,8 +166,24 @@ COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
     "upscale": (upscale, "enlarge pictures by any factor"),
     "models": (models, "list the models that come with ccsr"),
     "evaluate": (evaluate, "measure models on test images"),
+    "analyze": (analyze, "measure what continuous convolution promises"),
+    "export": (export, "write a model as an ONNX file"),
     "train": (train, "train a model: key=value, as Hydra takes them"),
 }
+
+
+@contextmanager
+def _needing(packages: Collection[str], purpose: str, extra: str) -> Iterator[None]:
+    """Name the extra that brings a package which an import does not find."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in packages:
+            raise
+        raise RuntimeError(
+            f"{purpose} needs the package {error.name}, which is not installed: "
+            f"run pip install 'ccsr[{extra}]'"
+        ) from error
 
 
 def _usage() -> str:
@@ -175,15 +225,85 @@ def _upscale_parser() -> argparse.ArgumentParser:
         "--tile", type=_tile, default="auto", metavar="auto|off|N", help="side of pieces, in pixels"
     )
     add(
+        "--ensemble", default="", metavar="WHAT",
+        help="average over flips (8 times the work), scales:N, or both: scales:3,flips",
+    )  # fmt: skip
+    add(
         "--memory", type=arguments.memory, metavar="AMOUNT",
         help="2GB, 500MB: what pieces may take, and a .tif that takes more is written in strips; "
         "default: a quarter of what is free",
     )  # fmt: skip
-    add(
-        "--exists", default="error", choices=("error", "skip", "overwrite"),
-        help="what to do about outputs that exist; default: error",
-    )  # fmt: skip
     add("--quiet", action="store_true", help="print errors only")
+    add("--debug", action="store_true", help="show tracebacks")
+    _add_file_options(parser)
+    _add_folder_options(parser)
+    return parser
+
+
+def _add_file_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("files").add_argument
+    add(
+        "--format", default="png", choices=("same", "png", "jpg", "webp", "tiff", "avif"),
+        help="of outputs without a name of their own; same: as the input; default: png",
+    )  # fmt: skip
+    add(
+        "--quality", type=arguments.percent, metavar="1-100",
+        help="of jpg (default 95), webp (95) and avif (90)",
+    )  # fmt: skip
+    add("--lossless", action="store_true", help="for webp; png and tiff always are")
+    add(
+        "--background", type=arguments.colour, metavar="COLOUR",
+        help="behind transparency where the format has none: white, '#f0f0f0'",
+    )  # fmt: skip
+    add(
+        "--metadata", default="keep", choices=("keep", "no-gps", "strip"),
+        help="EXIF, XMP, DPI; strip leaves the colour profile; default: keep",
+    )  # fmt: skip
+    add(
+        "--max-pixels", type=arguments.whole, default=200_000_000, metavar="N",
+        help="of an input with all its frames; more is refused; default: 200 million",
+    )  # fmt: skip
+
+
+def _add_folder_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("folders and many files").add_argument
+    add(
+        "--recursive",
+        action="store_true",
+        help="take subfolders too, and keep their tree in the output folder",
+    )
+    add(
+        "--exists",
+        default="error",
+        choices=("error", "skip", "overwrite"),
+        help="what to do about outputs that exist; skip goes on with a stopped run; default: error",
+    )
+    add("--dry-run", action="store_true", help="print the outputs and their sizes, write nothing")
+    add(
+        "--report", type=Path, metavar="FILE.jsonl",
+        help="write what came of each picture, one JSON object a line",
+    )  # fmt: skip
+
+
+def _export_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "ccsr export",
+        description="Write a model as an ONNX file, for pictures of any size.",
+        epilog="Example: ccsr export --scale 2.5 -o light_2.5x.onnx",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    scale = parser.add_mutually_exclusive_group(required=True)
+    scale.add_argument(
+        "--scale", type=arguments.scale, metavar="S|WxH", help="factor of the file: 2.5, or 2x1.5"
+    )
+    scale.add_argument(
+        "--dynamic-scale", action="store_true",
+        help="a second input instead, (vertical, horizontal), from 1.5 on",
+    )  # fmt: skip
+    add("-o", "--output", required=True, type=Path, metavar="FILE.onnx")
+    add("--model", default="light", metavar="NAME|FILE", help="see ccsr models; default: light")
+    add("--exists", default="error", choices=("error", "overwrite"), help="default: error")
     add("--debug", action="store_true", help="show tracebacks")
     return parser
 

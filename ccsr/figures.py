@@ -99,7 +99,7 @@ def draw_curve(path: Path, rows: Sequence[Mean], protocol: str) -> None:
         axes.set_xticks(list(places.values()), labels, fontsize=7)
         axes.grid(alpha=0.3)
         axes.legend()
-    _save(figure, path)
+    save(figure, path)
 
 
 def _places(scales: Sequence[Pair]) -> dict[Pair, float]:
@@ -142,9 +142,10 @@ def draw_crops(path: Path, crops: Sequence[Crops], scale: Pair, most: int = 2) -
             axes.set_title(caption, fontsize=8)
             if j == 0:
                 axes.set_ylabel(f"{one.title}\n{one.gain:+.2f} dB", fontsize=8)
-    _save(figure, path)
+    save(figure, path)
 
 
-def _save(figure: "Figure", path: Path) -> None:
+def save(figure: "Figure", path: Path, dpi: int = 150) -> None:
+    """Write `figure` in the format of the suffix (.png, .webp), whole or not at all."""
     with replacing(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=150)
+        figure.savefig(temporary, format=path.suffix[1:], dpi=dpi)

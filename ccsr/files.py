@@ -2,9 +2,13 @@
 
 import os
 import secrets
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+_PREFIX, _SUFFIX = ".ccsr-", ".part"
+ABANDONED = 3600  # seconds without a change
 
 
 @contextmanager
@@ -15,7 +19,7 @@ def replacing(path: Path) -> Iterator[Path]:
     old file or the new one. The temporary name is short: `path` may use all the bytes a file
     name can have.
     """
-    temporary = path.with_name(f".ccsr-{secrets.token_hex(6)}.part")
+    temporary = path.with_name(f"{_PREFIX}{secrets.token_hex(6)}{_SUFFIX}")
     try:
         yield temporary
         with temporary.open("rb+") as stream:
@@ -23,3 +27,11 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove the temporary files that processes left in `folder` when they were killed."""
+    with suppress(OSError):  # no such folder; or it cannot be tidied, which hurts nobody
+        for path in folder.glob(f"{_PREFIX}*{_SUFFIX}"):
+            if time.time() - path.stat().st_mtime > ABANDONED:
+                path.unlink()

@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from ccsr.arguments import scale_text
 from ccsr.data import Batch
+from ccsr.optimizer import Muon, split
 from ccsr.resample import ProjectedGrid
 from ccsr.validation import Item, as_float, quantised, score
 
@@ -26,10 +27,10 @@ class SRModule(LightningModule):
     Args:
         model: called as `model(x, grid)`, see :class:`ccsr.model.CCSR`.
         loss: ``l1``, or ``charbonnier``: sqrt(error^2 + 1e-6), smooth at zero.
-        learning_rate: of AdamW at the end of the warm-up; falls to zero as a cosine.
+        learning_rate: at the end of the warm-up; falls to zero as a cosine.
         warmup: steps of linear warm-up, at most a tenth of all.
-        weight_decay: of AdamW.
-        betas: of AdamW.
+        momentum: of :class:`ccsr.optimizer.Muon`, which moves the filters.
+        betas: of Adam, which moves the rest.
 
     Raises:
         ValueError: for an unknown loss.
@@ -41,7 +42,7 @@ class SRModule(LightningModule):
         loss: Loss = "l1",
         learning_rate: float = 5e-4,
         warmup: int = 500,
-        weight_decay: float = 0.0,
+        momentum: float = 0.95,
         betas: tuple[float, float] = (0.9, 0.99),
     ) -> None:
         super().__init__()
@@ -51,7 +52,7 @@ class SRModule(LightningModule):
         self.save_hyperparameters(ignore=["model"])
         self.model = model.to(memory_format=torch.channels_last)
         self.loss, self.learning_rate, self.warmup = loss, learning_rate, warmup
-        self.weight_decay, self.betas = weight_decay, betas
+        self.momentum, self.betas = momentum, betas
         self.last_loss = math.nan
         self.last_validation: dict[str, float] = {}
         self.validated_at = -1
@@ -106,14 +107,8 @@ class SRModule(LightningModule):
         self.log("train/gradient_norm", norm)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """AdamW; linear warm-up, then a cosine that ends at zero at `trainer.max_steps`."""
-        optimizer = torch.optim.AdamW(
-            self.parameters(),
-            lr=self.learning_rate,
-            betas=self.betas,
-            weight_decay=self.weight_decay,
-            foreach=True,
-        )
+        """Muon; linear warm-up, then a cosine that ends at zero at `trainer.max_steps`."""
+        optimizer = Muon(*split(self.model), self.learning_rate, self.momentum, self.betas)
         steps = self.trainer.max_steps
         warmup = min(self.warmup, steps // 10)
         schedule = LambdaLR(optimizer, lambda step: rate_factor(step, warmup, steps))

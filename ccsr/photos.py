@@ -87,7 +87,7 @@ class Photos:
         used = 0
         with ThreadPoolExecutor(torch.get_num_threads()) as threads:
             for path, photo in zip(files, threads.map(_try_read, files), strict=True):
-                if isinstance(photo, OSError):
+                if isinstance(photo, Exception):
                     log.warning("skipped a broken image: %s: %s", path, photo)
                     continue
                 fits = used + photo.numel() <= len(self.pool)
@@ -113,8 +113,8 @@ class Photos:
         return self.pool[start : start + 3 * h * w].view(3, h, w)
 
 
-def _try_read(path: Path) -> Tensor | OSError:
+def _try_read(path: Path) -> Tensor | Exception:
     try:
         return read_rgb(path)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         return error

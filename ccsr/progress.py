@@ -3,7 +3,7 @@
 import shutil
 import sys
 import time
-import traceback
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -17,49 +17,64 @@ class Progress:
 
     def __init__(self, total: int, quiet: bool = False) -> None:
         self._total = total
-        self._number = 0
-        self._name = ""
-        self._started = 0.0
+        self._begun = 0
+        self._finished = 0
+        self._since = 0.0
         self._quiet = quiet
         self._terminal = not quiet and sys.stderr.isatty()
 
-    def start(self, source: Path) -> None:
-        """Begin with a file."""
-        self._number += 1
-        self._started = time.monotonic()
-        self._name = f"[{self._number}/{self._total}] {source}"
-        self._rewrite("...")
+    def update(self, source: Path, share: float) -> None:
+        """Show the share of a file that is done, and the time that the rest takes.
 
-    def update(self, share: float) -> None:
-        """Show the share of the file that is done, above 0, and the time that the rest takes."""
-        left = self._elapsed * (1 - share) / share
-        self._rewrite(f"{100 * share:.0f} %, {left:.0f} s left")
+        Begins with the next file when the share is 0.
+        """
+        if share == 0:
+            self._begun += 1
+            self._since = time.monotonic()
+            self._rewrite(source, "...")
+            return
+        left = (time.monotonic() - self._since) * (1 - share) / share
+        self._rewrite(source, f"{100 * share:.0f} %, {left:.0f} s left")
 
-    def done(self, result: str) -> None:
-        """The file is done, and this came of it."""
-        if not self._quiet:
-            self._print(f"{self._name} -> {result} in {self._elapsed:.1f} s")
+    def done(self, source: Path, result: str) -> None:
+        """A file is finished, and this came of it."""
+        self._finished += 1
+        self.note(f"[{self._finished}/{self._total}] {source} -> {result}")
 
-    def fail(self, error: BaseException, debug: bool) -> None:
-        """The file could not be done; `debug` shows where in the code."""
-        if debug:
-            traceback.print_exception(error)
-        self.error(str(error))
+    def fail(self, message: str, trace: str = "") -> None:
+        """A file could not be done; `trace` shows where in the code."""
+        self._finished += 1
+        if trace:
+            print(trace, end="", file=sys.stderr)
+        self.error(message)
 
     def error(self, message: str) -> None:
         """Say what went wrong, quiet or not."""
         self._print(f"ccsr: error: {message}")
 
-    @property
-    def _elapsed(self) -> float:
-        return time.monotonic() - self._started
+    def list(self, lines: Sequence[str]) -> None:
+        """Lines that belong to an error."""
+        for line in lines:
+            self._print(f"  {line}")
 
-    def _rewrite(self, text: str) -> None:
+    def note(self, message: str) -> None:
+        """Say something, unless quiet."""
+        if not self._quiet:
+            self._print(message)
+
+    def _rewrite(self, source: Path, text: str) -> None:
         if self._terminal:
             room = shutil.get_terminal_size().columns - len(text) - 2
-            line = f"\r\x1b[K{self._name[: max(0, room)]} {text}"
-            print(line, end="", file=sys.stderr, flush=True)
+            name = printable(f"[{self._begun}/{self._total}] {source}")
+            print(f"\r\x1b[K{name[: max(0, room)]} {text}", end="", file=sys.stderr, flush=True)
 
     def _print(self, line: str) -> None:
         clear = "\r\x1b[K" if self._terminal else ""
-        print(clear + line, file=sys.stderr)
+        print(clear + printable(line), file=sys.stderr)
+
+
+def printable(text: str) -> str:
+    r"""With escapes such as `\x1b` for what a file's name must not do to a terminal."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )

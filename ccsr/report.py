@@ -1,7 +1,7 @@
 """The results as a table for people: plain text, aligned, the best of each row marked."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -90,10 +90,12 @@ def _block(rows: Sequence[Mean], metric: Metric, bold: bool) -> str:
             difference = "" if base is None or model == BICUBIC else _difference(value, base)
             cells.append(f"{value:.{metric.digits}f}{mark}{difference}")
         lines.append([spell(scale), *cells])
-    return "\n".join([metric.title, *_aligned(lines, best if bold else set())])
+    return "\n".join([metric.title, *aligned(lines, best if bold else set())])
 
 
-def _aligned(lines: Sequence[Sequence[str]], bold: set[tuple[int, int]]) -> Iterable[str]:
+def aligned(
+    lines: Sequence[Sequence[str]], bold: Set[tuple[int, int]] = frozenset()
+) -> Iterable[str]:
     """First column to the left, others to the right; `bold` are (line, column)."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for number, line in enumerate(lines):

@@ -6,6 +6,7 @@ of 8 or 16 bit will do.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ccsr.alpha import bleed, confine, surroundings
+from ccsr.device import free_memory
 from ccsr.image import Levels, from_array, to_array
 from ccsr.resample import ProjectedGrid, Size
 
@@ -129,16 +131,19 @@ def to_grey(rgb: Tensor) -> Tensor:
     return (rgb * weights).sum(-3, keepdim=True)
 
 
-def check_room(source: Source[Any], size: Size, free: int | None) -> None:
-    """Make sure, before any work, that a result of `size` (H, W) fits into `free` bytes.
+def check_room(results: Sequence[tuple[Source[Any], ProjectedGrid]]) -> None:
+    """Make sure, before any work, that all results, each of a source at a grid, fit into memory.
 
     Raises:
-        RuntimeError: if it does not.
+        RuntimeError: if they do not.
     """
-    needed = math.prod(size) * source.pixel_bytes
+    needed = sum(math.prod(grid.size) * source.pixel_bytes for source, grid in results)
+    free = free_memory(torch.device("cpu"))
     if free is not None and needed > free:
+        times = f"{len(results)} times " if len(results) > 1 else ""
+        height, width = results[0][1].size
         raise RuntimeError(
-            f"a result of {size[1]}x{size[0]} pixels needs {needed / 2**30:.1f} GiB of memory, "
-            f"{free / 2**30:.1f} GiB are free: ask for a smaller size, or for a .tif file, "
-            "which is written in strips"
+            f"a result of {times}{width}x{height} pixels needs {needed / 2**30:.1f} GiB of "
+            f"memory, {free / 2**30:.1f} GiB are free: ask for a smaller size, or for a .tif "
+            "file, which is written in strips"
         )

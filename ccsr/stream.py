@@ -2,25 +2,30 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import tifffile
+from PIL import Image
 
 from ccsr.choice import choose_grid
 from ccsr.files import replacing
-from ccsr.image import Levels
+from ccsr.image import Levels, Metadata, Picture
 from ccsr.resample import Scale, Size
 from ccsr.upscale import Upscaler
 
 SUFFIXES = (".tif", ".tiff")
 TILE = 256  # side of the file's tiles
 STRIP = 4 * TILE  # rows that are computed at once
+NOTHING = Metadata()
+_XMP, _TEXT, _BYTE = 700, 2, 1  # a tag, and types of tags
 LARGEST_CLASSIC = 1 << 31  # bytes; beyond this not every reader takes a TIFF that is not BigTIFF
 
 
-def worthwhile(upscaler: Upscaler, values: Levels, size: Size, path: Path) -> bool:
-    """Whether an enlargement of `values` to `size` (H, W) should be streamed to `path`."""
+def worthwhile(upscaler: Upscaler, picture: Picture, size: Size, path: Path) -> bool:
+    """Whether an enlargement of `picture` to `size` (H, W) should be streamed to `path`."""
+    values = picture.frames[0]
     needed = size[0] * size[1] * values.shape[2] * values.itemsize
-    return path.suffix.lower() in SUFFIXES and needed > upscaler.memory
+    return path.suffix.lower() in SUFFIXES and not picture.several and needed > upscaler.memory
 
 
 def enlarge(
@@ -30,7 +35,7 @@ def enlarge(
     *,
     scale: Scale | None = None,
     size: Size | None = None,
-    profile: bytes | None = None,
+    metadata: Metadata = NOTHING,
     progress: Callable[[float], None] | None = None,
 ) -> None:
     """Write what `upscaler.levels` gives to a TIFF file, whole or not at all, never holding it.
@@ -41,7 +46,7 @@ def enlarge(
         path: of the file.
         scale: as in `Upscaler.levels`.
         size: likewise.
-        profile: a colour profile (ICC).
+        metadata: written into the file; of the EXIF only texts such as date, camera and author.
         progress: called with the share that is done, up to 1.
 
     Raises:
@@ -64,7 +69,10 @@ def enlarge(
                 photometric="rgb" if channels > 2 else "minisblack",
                 planarconfig="contig",
                 extrasamples=["unassalpha"] if channels in (2, 4) else None,
-                iccprofile=profile,
+                iccprofile=metadata.profile,
+                resolution=metadata.dpi,
+                resolutionunit="inch" if metadata.dpi else None,
+                extratags=_tags(metadata),
                 metadata=None,
             )
     except OSError as error:
@@ -78,3 +86,16 @@ def _tiles(strips: Iterable[Levels]) -> Iterator[Levels]:
             for left in range(0, strip.shape[1], TILE):
                 tile = strip[top : top + TILE, left : left + TILE]
                 yield tile if tile.shape[2] > 1 else tile[..., 0]
+
+
+def _tags(metadata: Metadata) -> list[tuple[Any, ...]]:
+    exif = Image.Exif()
+    if metadata.exif:
+        exif.load(metadata.exif)
+    texts = [(tag, text) for tag, text in exif.items() if isinstance(text, str)]
+    tags: list[tuple[Any, ...]] = [
+        (tag, _TEXT, 0, text.encode("ascii", "replace"), True) for tag, text in texts
+    ]
+    if metadata.xmp:
+        tags.append((_XMP, _BYTE, len(metadata.xmp), metadata.xmp, True))
+    return tags

@@ -33,6 +33,7 @@ from ccsr.data import PhotoData
 from ccsr.device import choose_device, has_native_bfloat16
 from ccsr.files import replacing
 from ccsr.loggers import build_loggers, log_to
+from ccsr.model import CCSR
 from ccsr.module import SRModule
 from ccsr.overrides import explain, made, plain, quoted, resumed
 from ccsr.resources import resource_dir
@@ -80,7 +81,10 @@ def _train(config: dict[str, Any], folder: Path, step: int) -> dict[str, float]:
     if step:
         log.info("going on at step %d of %d", step, config["trainer"]["max_steps"])
     seed_everything(config["seed"], verbose=False)
-    module: SRModule = made(config["module"], model=made(config["model"]))
+    network = made(config["model"])
+    if config["init"] is not None and not step:
+        start_from(network, config["init"])
+    module: SRModule = made(config["module"], model=network)
     trainer = build_trainer(config, folder, step)
     data: PhotoData = made(config["data"])
     parameters = sum(p.numel() for p in module.parameters())
@@ -93,6 +97,22 @@ def _train(config: dict[str, Any], folder: Path, step: int) -> dict[str, float]:
             raise KeyboardInterrupt from stop
         raise
     return finish(trainer, module, data, config)
+
+
+def start_from(network: CCSR, name: str) -> None:
+    """Give `network` the weights of the model `name` (or file).
+
+    Raises:
+        ValueError: if there is no such model, or its weights have other shapes.
+    """
+    path = checkpoint.resolve(name)
+    try:
+        network.load_state_dict(checkpoint.load(path)[0].state_dict())
+    except RuntimeError as error:
+        raise ValueError(
+            f"init={name}: its weights do not fit the network that model=... describes: train "
+            f"the same architecture, or without init ({str(error).splitlines()[-1].strip()})"
+        ) from error
 
 
 def finish(
@@ -117,6 +137,7 @@ def facts(config: Mapping[str, Any]) -> dict[str, Any]:
         "data": [Path(root).name for root in roots],
         **{key: data[key] for key in keys},
         "seed": config["seed"],
+        "init": config["init"] and Path(config["init"]).stem,
         "max_steps": config["trainer"]["max_steps"],
         "module": {k: v for k, v in config["module"].items() if k != "_target_"},
     }

@@ -3,7 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable, Iterator
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -14,7 +14,8 @@ from torch import Tensor
 from ccsr import checkpoint
 from ccsr.choice import choose_grid
 from ccsr.device import choose_device, free_memory, has_native_bfloat16
-from ccsr.image import Levels, from_levels, to_levels, upright
+from ccsr.ensemble import Ensemble
+from ccsr.image import Levels, Picture
 from ccsr.model import CCSR
 from ccsr.resample import ProjectedGrid, Scale, Size
 from ccsr.source import FloatSource, LevelSource, Source, check_room
@@ -23,6 +24,7 @@ from ccsr.tiles import SMALLEST_TILE, strips
 Precision = Literal["auto", "fp32", "bf16"]
 Tile = int | Literal["auto", "off"]
 Progress = Callable[[float], None]
+AnyPicture = TypeVar("AnyPicture", Image.Image, Picture)
 Piece = TypeVar("Piece")
 
 LARGEST_WORKING_MEMORY = 384 << 20  # larger pieces are no faster
@@ -42,10 +44,12 @@ class Upscaler:
             `auto` follows `memory`, `off` starts with the whole. The result is the same; a
             piece that does not fit into memory is always cut further.
         memory: bytes that may be taken; None is a quarter of what is free.
+        ensemble: what to average over, as in :meth:`ccsr.ensemble.Ensemble.parse`.
         warn: called with what the user should know of, such as a piece that was computed again.
 
     Raises:
-        ValueError: for an unknown or unavailable device, precision or tile, or little memory.
+        ValueError: for an unknown or unavailable device, precision, tile or ensemble, or little
+            memory.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class Upscaler:
         precision: str = "auto",
         tile: Tile = "auto",
         memory: int | None = None,
+        ensemble: str = "",
         warn: Callable[[str], None] = warnings.warn,
     ) -> None:
         if precision not in ("auto", "fp32", "bf16"):
@@ -68,6 +73,7 @@ class Upscaler:
         native = precision == "auto" and has_native_bfloat16(self.device)
         self.dtype = torch.bfloat16 if precision == "bf16" or native else torch.float32
         self.tile = tile
+        self.ensemble = Ensemble.parse(ensemble)
         self.warn = warn
         self._memory = memory
         self.model = model.eval().to(self.device)
@@ -82,6 +88,7 @@ class Upscaler:
         precision: str = "auto",
         tile: Tile = "auto",
         memory: int | None = None,
+        ensemble: str = "",
         warn: Callable[[str], None] = warnings.warn,
     ) -> "Upscaler":
         """Load a shipped model by its name, or a `.safetensors` file of `ccsr train`.
@@ -93,34 +100,53 @@ class Upscaler:
             OSError: if the file cannot be read.
         """
         model, _ = checkpoint.load(checkpoint.resolve(name_or_path))
-        return cls(model, device=device, precision=precision, tile=tile, memory=memory, warn=warn)
+        return cls(
+            model,
+            device=device,
+            precision=precision,
+            tile=tile,
+            memory=memory,
+            ensemble=ensemble,
+            warn=warn,
+        )
 
     def __call__(
         self,
-        image: Image.Image,
+        image: AnyPicture,
         *,
         scale: Scale | None = None,
         size: Size | None = None,
         progress: Progress | None = None,
-    ) -> Image.Image:
+    ) -> AnyPicture:
         """Enlarge a picture.
 
         Args:
-            image: of any 8-bit mode; an EXIF orientation is applied.
+            image: of Pillow, in any mode with 8 bits, or 16-bit grey, turned as its EXIF says;
+                or of `ccsr.image.read`, with up to 16 bits and all its frames.
             scale: output over input, or (vertical, horizontal); the size is rounded to the
                 nearest, halves up, at least 1, and the image stays centred.
-            size: (H, W) instead of `scale`.
+            size: (H, W) instead of `scale`; other pages of another size grow by the same factors.
             progress: called with the share that is done, up to 1.
 
         Returns:
-            A picture of mode L, LA, RGB or RGBA: grey stays grey, transparency is kept, and so
-            is the colour profile in `info`.
+            Of the same type. Grey stays grey, transparency is kept, and so is what a `Picture`
+            says about itself; a picture of Pillow has mode L, LA, RGB, RGBA or, for 16-bit grey,
+            I;16, and its colour profile in `info`.
         """
-        source = upright(image)
-        values = self.levels(to_levels(source), scale=scale, size=size, progress=progress)
-        result = from_levels(values)
-        result.info.update(source.info)
-        return result
+        if isinstance(image, Image.Image):
+            enlarged = self(Picture.of(image), scale=scale, size=size, progress=progress)
+            return enlarged.to_pil()
+        sizes = image.sizes(size) if isinstance(size, tuple) else (size,) * len(image.frames)
+        grids = [
+            choose_grid((frame.shape[0], frame.shape[1]), scale, its_size)
+            for frame, its_size in zip(image.frames, sizes, strict=True)
+        ]
+        sources = [LevelSource(frame) for frame in image.frames]
+        check_room(list(zip(sources, grids, strict=True)))
+        frames: list[Levels] = []
+        for source, grid in zip(sources, grids, strict=True):
+            frames.append(self._whole(source, grid, _part(progress, len(frames), len(grids))))
+        return replace(image, frames=tuple(frames))
 
     def levels(
         self,
@@ -144,8 +170,10 @@ class Upscaler:
         Raises:
             RuntimeError: see `tensor`.
         """
+        grid = choose_grid((values.shape[0], values.shape[1]), scale, size)
         source = LevelSource(values)
-        return self._whole(source, choose_grid(source.size, scale, size), progress)
+        check_room([(source, grid)])
+        return self._whole(source, grid, progress)
 
     def strips(
         self,
@@ -157,8 +185,8 @@ class Upscaler:
         progress: Progress | None = None,
     ) -> Iterator[Levels]:
         """What `levels` gives, from top to bottom in strips of `height` rows, the last shorter."""
-        source = LevelSource(values)
-        return self._strips(source, choose_grid(source.size, scale, size), height, progress)
+        grid = choose_grid((values.shape[0], values.shape[1]), scale, size)
+        return self._strips(LevelSource(values), grid, height, progress)
 
     def tensor(
         self,
@@ -194,25 +222,32 @@ class Upscaler:
             raise ValueError("expected finite values in [0, 1], got NaN or infinity")
         grid = choose_grid((x.shape[-2], x.shape[-1]), scale, size, grid)
         source = FloatSource(x.detach().float().reshape(-1, *x.shape[-3:]))  # (N, C, h, w)
+        check_room([(source, grid)])
         result = self._whole(source, grid, progress)
         return result.reshape(*x.shape[:-2], *grid.size)
 
     @property
     def memory(self) -> int:
         """Bytes that may be taken."""
-        return self._memory or (free_memory(self.device) or 4 << 30) // 4
+        if self._memory is not None:
+            return self._memory
+        free = free_memory(self.device)
+        return (4 << 30 if free is None else free) // 4
 
     def _whole(
         self, source: Source[Piece], grid: ProjectedGrid, progress: Progress | None
     ) -> Piece:
-        check_room(source, grid.size, free_memory(torch.device("cpu")))
         return next(self._strips(source, grid, grid.rows.size, progress))
 
     def _strips(
         self, source: Source[Piece], grid: ProjectedGrid, height: int, progress: Progress | None
     ) -> Iterator[Piece]:
-        via = self.model.route(source.size, grid)
-        compute = partial(self._window, source, grid, via)
+        routes = self.ensemble.routes(source.size, self.model.route(source.size, grid))
+
+        def compute(rows: slice, columns: slice) -> Tensor:
+            parts = [self._window(source, grid, via, rows, columns) for via in routes]
+            return torch.stack(parts).mean(0) if len(parts) > 1 else parts[0]
+
         return strips(source, grid, self._tile_size(source, grid), height, compute, progress)
 
     def _window(
@@ -231,7 +266,7 @@ class Upscaler:
         for dtype in dict.fromkeys((self.dtype, torch.float32)):
             mixed = dtype != torch.float32
             with torch.inference_mode(), torch.autocast(self.device.type, dtype, enabled=mixed):
-                y: Tensor = self.model(part, crop.grid, crop.via).float()
+                y = self.ensemble.run(self.model, part, crop.grid, crop.via).float()
             if bool(y.isfinite().all()):
                 return y.cpu()
             if mixed:
@@ -251,3 +286,10 @@ class Upscaler:
         features = FEATURES * self.model.encoder.channels * 4 / math.prod(grid.scale)
         side = math.isqrt(int(budget / (source.images * (OUTPUT_PIXEL_BYTES + features))))
         return max(side, SMALLEST_TILE)
+
+
+def _part(progress: Progress | None, number: int, count: int) -> Progress | None:
+    """Progress of one of several frames, as a share of them all."""
+    if progress is None or count == 1:
+        return progress
+    return lambda share: progress((number + share) / count)

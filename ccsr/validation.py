@@ -70,7 +70,7 @@ class ValidationSet(Dataset[Item]):
         for path in (files[i] for i in chosen):
             try:
                 photo = pil_to_tensor(image.read(path).convert("RGB"))
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 log.warning("skipped a broken image: %s: %s", path, error)
                 continue
             self.items += [_item(photo, scale, crop) for scale in self.scales]

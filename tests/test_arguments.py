@@ -13,6 +13,13 @@ def test_scales_are_width_by_height(text, pair):
     assert arguments.scale_text(pair) == text
 
 
+def test_colours_and_qualities():
+    assert arguments.colour("white") == (255, 255, 255)
+    assert arguments.colour("#10203040") == (16, 32, 48)
+    assert arguments.percent("1") == 1
+    assert arguments.percent("100") == 100
+
+
 def test_sizes_are_width_by_height():
     assert arguments.size("1920x1080") == (1080, 1920)
 
@@ -27,6 +34,10 @@ def test_sizes_are_width_by_height():
         (arguments.size, "1920", "expected WIDTHxHEIGHT such as 1920x1080, got '1920'"),
         (arguments.size, "0x5", "expected a whole number of at least 1, got '0'"),
         (arguments.whole, "2.5", "got '2.5'"),
+        (arguments.percent, "0", "expected a whole number from 1 to 100, got '0'"),
+        (arguments.percent, "101", "from 1 to 100, got '101'"),
+        (arguments.percent, "best", "from 1 to 100, got 'best'"),
+        (arguments.colour, "skyish", "expected a colour such as white or '#f0f0f0', got 'skyish'"),
         (arguments.memory, "2", "expected an amount such as 500MB or 2GB, got '2'"),
         (arguments.memory, "0GB", "got '0GB'"),
     ],

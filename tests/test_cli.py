@@ -5,12 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import onnxruntime
 import pytest
 import yaml
 from PIL import Image
 from PIL.TiffTags import TAGS_V2
 
-from ccsr import __version__, checkpoint, image, stream
+from ccsr import __version__, checkpoint, cli, image, stream
 from ccsr.cli import main
 from ccsr.model import build
 from ccsr.resources import resource_dir
@@ -40,6 +42,59 @@ def upscale(photo: Path, model: str, *options: str) -> int:
 def size_of(path: Path) -> tuple[int, int]:
     with Image.open(path) as picture:
         return picture.size
+
+
+def test_file_options(photo: Path, model: str) -> None:
+    with Image.open(photo) as opened:
+        opened.save(photo, dpi=(300, 300))
+    options = ("--scale", "2", "--quiet", "--exists", "overwrite", "--format")
+    assert upscale(photo, model, *options, "jpg", "--quality", "30") == 0
+    small = photo.with_name("photo_2x.jpg").stat().st_size
+    assert image.read(photo.with_name("photo_2x.jpg")).metadata.dpi == (300, 300)
+    assert upscale(photo, model, *options, "same", "--metadata", "strip") == 0
+    assert photo.with_name("photo_2x.jpg").stat().st_size > small
+    assert image.read(photo.with_name("photo_2x.jpg")).metadata.dpi is None
+    assert upscale(photo, model, *options, "webp", "--lossless") == 0
+    assert b"VP8L" in photo.with_name("photo_2x.webp").read_bytes()
+
+
+def test_a_background_for_transparency(
+    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("RGBA", (8, 6)).save(tmp_path / "a.png")
+    options = ("--scale", "2", "-o", str(tmp_path / "a.jpg"))
+    assert upscale(tmp_path / "a.png", model, *options) == 1
+    assert "put a colour behind it by --background" in capsys.readouterr().err
+    assert upscale(tmp_path / "a.png", model, *options, "--background", "#ff0000") == 0
+    assert np.abs(image.read(tmp_path / "a.jpg").frames[0] - np.float32([255, 0, 0])).max() < 4
+
+
+def test_the_largest_input(
+    photo: Path, model: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+    assert upscale(photo, model, "--scale", "2", "--max-pixels", "199") == 1
+    assert "photo.jpg: it has more than 0.000199 million pixels" in capsys.readouterr().err
+    assert upscale(photo, model, "--scale", "2", "--max-pixels", "200") == 0
+
+
+def test_what_became_of_the_file_is_said(
+    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("CMYK", (8, 6)).save(tmp_path / "ink.jpg")
+    frames = tuple(np.full((6, 8, 3), level, np.uint8) for level in (0, 99))
+    image.write(image.Picture(frames, durations=(50, 50)), tmp_path / "a.gif")
+    assert main(["upscale", str(tmp_path), "--scale", "2", "--model", model]) == 0
+    said = capsys.readouterr().err
+    assert "a_2x.png (16x12, 2 frames)" in said
+    assert "ink_2x.png (16x12, CMYK converted to RGB)" in said
+
+
+def test_the_choices_are_those_of_the_formats() -> None:
+    for word in (*image.CHOICES, "keep", "no-gps", "strip"):
+        option = "--format" if word in image.CHOICES else "--metadata"
+        args = cli._upscale_parser().parse_args(["a.png", "--scale", "2", option, word])
+        assert word in (args.format, args.metadata)
 
 
 @pytest.mark.parametrize("argument", ["--help", "--version", "help"])
@@ -78,7 +133,8 @@ def test_no_command_and_unknown_commands(capsys: pytest.CaptureFixture[str]) -> 
     assert main(["upscael"]) == 2
     assert "unknown command 'upscael': did you mean 'upscale'?" in capsys.readouterr().err
     assert main(["xyz"]) == 2
-    assert "expected one of evaluate, models, train, upscale" in capsys.readouterr().err
+    expected = "expected one of analyze, evaluate, export, models, train, upscale"
+    assert expected in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -107,7 +163,16 @@ def test_sizes_and_names(
 def test_the_result_is_that_of_python(photo: Path, model: str) -> None:
     assert upscale(photo, model, "--scale", "2x1.5", "--precision", "fp32") == 0
     expected = Upscaler.load(model, precision="fp32")(image.read(photo), scale=(1.5, 2.0))
-    assert image.read(photo.parent / "photo_2x1.5x.png").tobytes() == expected.tobytes()
+    (written,) = image.read(photo.parent / "photo_2x1.5x.png").frames
+    assert np.array_equal(written, expected.frames[0])
+
+
+def test_an_ensemble_is_that_of_python(photo: Path, model: str) -> None:
+    options = ("--scale", "2", "--precision", "fp32", "--ensemble", "scales:2,flips")
+    assert upscale(photo, model, *options) == 0
+    upscaler = Upscaler.load(model, precision="fp32", ensemble="flips,scales:2")
+    expected = upscaler(image.read(photo), scale=2.0)
+    assert image.read(photo.parent / "photo_2x.png").tobytes() == expected.tobytes()
 
 
 def test_a_large_tiff_is_streamed(
@@ -116,11 +181,11 @@ def test_a_large_tiff_is_streamed(
     output = photo.with_suffix(".tif")
     options = ["--scale", "2.37", "--precision", "fp32", "-o", str(output)]
     assert upscale(photo, model, *options) == 0
-    whole = image.read(output).tobytes()
+    (whole,) = image.read(output).frames
     monkeypatch.setattr(stream, "worthwhile", lambda *args: True)
     options += ["--exists", "overwrite", "--memory", "100MB"]
     assert upscale(photo, model, *options) == 0
-    assert image.read(output).tobytes() == whole
+    assert np.array_equal(image.read(output).frames[0], whole)
     with Image.open(output) as written:
         assert "TileWidth" in {TAGS_V2[key].name for key in written.tag_v2}
     assert "photo.tif (47x24) in" in capsys.readouterr().err
@@ -159,6 +224,7 @@ def test_usage_errors(
         (["--model", "/none.safetensors"], "ccsr: error: no model file at /none.safetensors"),
         (["--device", "gpu"], "ccsr: error: device must be"),
         (["--tile", "3"], "ccsr: error: tile must be auto, off or at least 16, got 3"),
+        (["--ensemble", "flip"], "ccsr: error: ensemble must be scales, scales:N, flips or both"),
     ],
 )
 def test_errors_are_one_line(
@@ -211,7 +277,8 @@ def test_a_bad_file_is_named_and_the_others_are_done(
     assert f"cannot read {folder / 'a.png'}: not an image" in lines[0]
     assert f"cannot read {folder / 'b.png'}: No such file" in lines[1]
     assert re.fullmatch(r"\[3/4\] .*photo\.jpg -> .*\(40x20\) in [\d.]+ s", lines[2])
-    assert lines[4] == "ccsr: error: 2 of 4 pictures failed"
+    assert lines[4] == "ccsr: error: 2 of 4 pictures failed:"
+    assert lines[5:] == [f"  {line.removeprefix('ccsr: error: ')}" for line in lines[:2]]
     assert sorted(p.name for p in out.iterdir()) == ["photo_2x.png", "z_2x.png"]
 
 
@@ -256,8 +323,91 @@ def test_an_interrupt_leaves_nothing_and_exits_130(
 
     monkeypatch.setattr("os.fsync", interrupt)
     assert upscale(photo, model, "--scale", "2", "--quiet") == 130
-    assert "ccsr: interrupted" in capsys.readouterr().err
+    expected = (
+        f"ccsr: interrupted: 0 of 1 pictures are finished, 1 remain, from {photo} on: "
+        "the same command with --exists skip goes on"
+    )
+    assert expected in capsys.readouterr().err
     assert list(photo.parent.iterdir()) == [photo]
+
+
+@pytest.fixture
+def tree(photo: Path) -> Path:
+    """Two pictures, one of them in a subfolder, and one that is broken."""
+    folder = photo.parent
+    (folder / "sub").mkdir()
+    Image.new("L", (3, 4)).save(folder / "sub" / "z.png")
+    (folder / "sub" / "bad.png").write_bytes(b"")
+    return folder
+
+
+def test_a_tree_with_a_report_and_then_again(
+    tree: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = tree / "report.jsonl"
+    options = ["--scale", "2", "-o", f"{tree / 'out'}/", "--recursive", "--report", str(report)]
+    assert upscale(tree, model, *options) == 1
+    out = tree / "out"
+    assert {p.relative_to(out).as_posix() for p in out.rglob("*.*")} == {
+        "photo_2x.png",
+        "sub/z_2x.png",
+    }
+    statuses = [json.loads(line)["status"] for line in report.read_text().splitlines()]
+    assert statuses == ["done", "failed", "done"]
+    capsys.readouterr()
+    assert upscale(tree, model, *options, "--exists", "skip") == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "skipping 2 pictures whose outputs exist"
+    assert re.match(r"ccsr: error: cannot read .*bad\.png: the file is empty", lines[1])
+    statuses = [json.loads(line)["status"] for line in report.read_text().splitlines()]
+    assert statuses == ["skipped", "skipped", "failed"]
+    (tree / "sub" / "bad.png").unlink()
+    assert upscale(tree, model, *options, "--exists", "skip") == 0
+    assert capsys.readouterr().err == "nothing to do: all outputs exist\n"
+
+
+def test_a_dry_run(tree: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--scale", "2", "-o", f"{tree / 'out'}/", "--recursive", "--dry-run"]
+    before = sorted(tree.rglob("*"))
+    assert upscale(tree, "no such model", *options) == 1
+    shown, errors = capsys.readouterr()
+    assert shown == (
+        f"{tree}/photo.jpg -> {tree}/out/photo_2x.png (40x20)\n"
+        f"{tree}/sub/z.png -> {tree}/out/sub/z_2x.png (6x8)\n"
+    )
+    assert errors.startswith(f"ccsr: error: cannot read {tree}/sub/bad.png")
+    assert sorted(tree.rglob("*")) == before
+    (tree / "sub" / "bad.png").unlink()
+    assert upscale(tree, "no such model", *options) == 0
+
+
+def test_a_report_must_not_be_a_picture(
+    tree: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = tree / "photo.jpg"
+    before = photo.read_bytes()
+    assert upscale(tree, model, "--scale", "2", "--report", str(photo)) == 1
+    assert "expected a report that ends in .jsonl" in capsys.readouterr().err
+    assert photo.read_bytes() == before
+
+
+def test_a_dry_run_has_no_report(
+    tree: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        upscale(tree, model, "--scale", "2", "--dry-run", "--report", "r.jsonl")
+    assert "--dry-run writes nothing: leave out --report" in capsys.readouterr().err
+
+
+def test_errors_show_hostile_names_as_text(
+    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "a\x1b[2J"
+    folder.mkdir()
+    assert upscale(folder, model, "--scale", "2") == 1
+    assert r"no images in the folder" in (error := capsys.readouterr().err)
+    assert r"a\x1b[2J" in error
+    assert "\x1b" not in error
 
 
 @pytest.fixture
@@ -314,6 +464,67 @@ def test_train_without_its_packages_names_the_extra(package: str) -> None:
     assert done.returncode == 1
     expected = f"training needs the package {package}, which is not installed: run pip install"
     assert done.stderr.startswith(f"ccsr: error: {expected}")
+
+
+def test_analyze_without_the_packages_of_training_names_the_extra(tmp_path: Path) -> None:
+    code = (
+        "import sys\nsys.modules['hydra'] = None\n"
+        "from ccsr.cli import main\n"
+        f"sys.exit(main(['analyze', 'gradual', '--data', '.', '--out', {str(tmp_path)!r}]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "training needs the package hydra, which is not installed" in done.stderr
+
+
+def export(model: str, output: Path, *options: str) -> int:
+    return main(["export", "--model", model, "-o", str(output), *options])
+
+
+def test_export(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "new" / "a.onnx"
+    assert export(model, output, "--scale", "4x1.5") == 0
+    assert capsys.readouterr().out.startswith(f"{output}: input image, output enlarged, ")
+    told = onnxruntime.InferenceSession(output).get_modelmeta().custom_metadata_map
+    assert (told["model"], told["scale"], told["licence"]) == ("tiny", "4x1.5", "MIT")
+    before = output.read_bytes()
+    assert export(model, output, "--dynamic-scale") == 1
+    assert f"{output} exists already: use --exists overwrite" in capsys.readouterr().err
+    assert output.read_bytes() == before
+    assert export(model, output, "--dynamic-scale", "--exists", "overwrite") == 0
+    assert len(onnxruntime.InferenceSession(output).get_inputs()) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "one of the arguments --scale --dynamic-scale is required"),
+        (["--scale", "2", "--dynamic-scale"], "not allowed with argument --scale"),
+        (["--scale", "0"], "expected a positive factor"),
+    ],
+)
+def test_usage_errors_of_export(
+    tmp_path: Path, model: str, options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        export(model, tmp_path / "a.onnx", *options)
+    assert caught.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_export_without_its_package_names_the_extra(tmp_path: Path) -> None:
+    code = (
+        "import sys\nsys.modules['onnx'] = None\n"
+        "from ccsr.cli import main\nsys.exit(main(['export', '--scale', '2', '-o', 'a.onnx']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert done.returncode == 1
+    expected = (
+        "export needs the package onnx, which is not installed: run pip install 'ccsr[export]'"
+    )
+    assert done.stderr.strip() == f"ccsr: error: {expected}"
 
 
 def test_evaluate_gets_its_arguments(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,6 +62,6 @@ def test_hyperparameters_are_plain():
         "loss": "l1",
         "learning_rate": 5e-4,
         "warmup": 500,
-        "weight_decay": 0.0,
+        "momentum": 0.95,
         "betas": (0.9, 0.99),
     }

@@ -77,8 +77,8 @@ def test_versions_with_known_holes_are_refused(requirement, floor, refused):
     assert not [version for version in refused if version in requirement.specifier]
 
 
-def test_upscaling_needs_four_packages():
-    assert set(UPSCALING) == {"torch", "pillow", "safetensors", "numpy"}
+def test_upscaling_needs_five_packages():
+    assert set(UPSCALING) == {"torch", "pillow", "safetensors", "numpy", "tifffile"}
 
 
 def test_upscaling_works_without_the_training_packages():

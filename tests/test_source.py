@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from ccsr import source
 from ccsr.resample import ProjectedGrid
 from ccsr.source import FloatSource, LevelSource, check_room, to_grey
 
@@ -20,9 +21,9 @@ def test_levels_that_nothing_changes_come_back(
     channels: int, kind: type[np.unsignedinteger]
 ) -> None:
     values = picture(channels, kind)
-    source = LevelSource(values)
-    result = source.empty((4, 5))
-    source.store(result, *ALL, source.read(*ALL), GRID)
+    levels = LevelSource(values)
+    result = levels.empty((4, 5))
+    levels.store(result, *ALL, levels.read(*ALL), GRID)
     assert result.dtype == kind
     assert np.array_equal(result, values)
 
@@ -38,10 +39,10 @@ def test_only_alpha_that_varies_is_a_second_image() -> None:
     values = picture(4)
     assert LevelSource(values).images == 2
     values[..., 3] = 77
-    source = LevelSource(values)
-    assert source.images == 1
-    result = source.empty((4, 5))
-    source.store(result, *ALL, source.read(*ALL), GRID)
+    levels = LevelSource(values)
+    assert levels.images == 1
+    result = levels.empty((4, 5))
+    levels.store(result, *ALL, levels.read(*ALL), GRID)
     assert np.array_equal(result, values)
 
 
@@ -55,17 +56,20 @@ def test_colours_under_holes_do_not_matter() -> None:
 
 def test_grey_floats_stay_grey() -> None:
     x = torch.rand(2, 1, 4, 5)
-    source = FloatSource(x)
-    assert source.read(*ALL).shape == (2, 3, 4, 5)
-    result = source.empty((4, 5))
-    source.store(result, *ALL, source.read(*ALL), GRID)
+    levels = FloatSource(x)
+    assert levels.read(*ALL).shape == (2, 3, 4, 5)
+    result = levels.empty((4, 5))
+    levels.store(result, *ALL, levels.read(*ALL), GRID)
     assert torch.allclose(result, x)
-    assert torch.allclose(to_grey(source.read(*ALL)), x)
+    assert torch.allclose(to_grey(levels.read(*ALL)), x)
 
 
-def test_a_result_that_does_not_fit() -> None:
-    source = LevelSource(picture(3))
-    check_room(source, (100, 100), None)
-    check_room(source, (100, 100), 100 * 100 * source.pixel_bytes)
+def test_a_result_that_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = LevelSource(picture(3)), ProjectedGrid.project((4, 5), (100, 200))
+    monkeypatch.setattr(source, "free_memory", lambda device: None)
+    check_room([wanted])
+    monkeypatch.setattr(source, "free_memory", lambda device: 20_000 * wanted[0].pixel_bytes)
+    check_room([wanted])
+    monkeypatch.setattr(source, "free_memory", lambda device: 1000)
     with pytest.raises(RuntimeError, match=r"a result of 200x100 pixels needs .* or for a \.tif"):
-        check_room(source, (100, 200), 1000)
+        check_room([wanted])

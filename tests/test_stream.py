@@ -7,7 +7,8 @@ import tifffile
 import torch
 from PIL import Image
 
-from ccsr import Upscaler, stream
+from ccsr import Upscaler, image, stream
+from ccsr.image import Metadata, Picture
 from ccsr.model import build
 from ccsr.resources import resource_dir
 
@@ -27,8 +28,8 @@ def upscaler() -> Upscaler:
 
 
 def photo(channels: int, kind: type[np.unsignedinteger]) -> np.ndarray:
-    with Image.open(resource_dir("samples") / "chelsea.png") as image:
-        picture = image.convert({1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[channels]).resize((131, 93))
+    with Image.open(resource_dir("samples") / "chelsea.png") as opened:
+        picture = opened.convert({1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[channels]).resize((131, 93))
     values = np.asarray(picture).reshape(93, 131, channels).astype(kind)
     if channels in (2, 4):
         values[:30, :40, -1] = 0
@@ -56,14 +57,14 @@ def test_the_file_holds_what_the_whole_would_be(
     assert np.abs(written.astype(int) - expected).max() <= 1
     assert shares[-1] == 1
     if kind is np.uint8:
-        with Image.open(tmp_path / "a.tif") as image:
-            assert np.array_equal(np.asarray(image).reshape(expected.shape), written)
+        with Image.open(tmp_path / "a.tif") as opened:
+            assert np.array_equal(np.asarray(opened).reshape(expected.shape), written)
 
 
 def test_it_is_tiled_compressed_and_keeps_the_profile(tmp_path: Path, upscaler: Upscaler) -> None:
     profile = bytes(16) + b"RGB " + bytes(108)
     values = photo(3, np.uint8)
-    stream.enlarge(upscaler, values, tmp_path / "a.tiff", scale=4.5, profile=profile)
+    stream.enlarge(upscaler, values, tmp_path / "a.tiff", scale=4.5, metadata=Metadata(profile))
     with tifffile.TiffFile(tmp_path / "a.tiff") as file:
         page = file.pages.first
         assert (page.tilelength, page.tilewidth) == (256, 256)
@@ -96,8 +97,23 @@ def test_nothing_is_left_of_a_file_that_fails(
 
 
 def test_only_large_tiffs_are_streamed(upscaler: Upscaler) -> None:
-    values = photo(3, np.uint8)
-    assert stream.worthwhile(upscaler, values, (4000, 4000), Path("a.TIF"))
-    assert not stream.worthwhile(upscaler, values, (4000, 4000), Path("a.png"))
-    assert not stream.worthwhile(upscaler, values, (3000, 3000), Path("a.tif"))
-    assert stream.worthwhile(upscaler, photo(3, np.uint16), (3000, 3000), Path("a.tif"))
+    picture = Picture((photo(3, np.uint8),))
+    deep, several = Picture((photo(3, np.uint16),)), Picture(picture.frames * 2)
+    assert stream.worthwhile(upscaler, picture, (4000, 4000), Path("a.TIF"))
+    assert not stream.worthwhile(upscaler, picture, (4000, 4000), Path("a.png"))
+    assert not stream.worthwhile(upscaler, picture, (3000, 3000), Path("a.tif"))
+    assert stream.worthwhile(upscaler, deep, (3000, 3000), Path("a.tif"))
+    assert not stream.worthwhile(upscaler, several, (4000, 4000), Path("a.tif"))
+
+
+def test_descriptions_are_kept(tmp_path: Path, upscaler: Upscaler) -> None:
+    exif = Image.Exif()
+    exif[306] = "2026:01:02 03:04:05"
+    xmp = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>"
+    described = Metadata(exif=exif.tobytes(), xmp=xmp, dpi=(300, 300))
+    stream.enlarge(upscaler, photo(3, np.uint8), tmp_path / "a.tif", scale=1.5, metadata=described)
+    written = image.read(tmp_path / "a.tif").metadata
+    assert (written.dpi, written.xmp) == ((300, 300), xmp)
+    kept = Image.Exif()
+    kept.load(written.exif)
+    assert kept[306] == "2026:01:02 03:04:05"

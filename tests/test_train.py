@@ -84,7 +84,9 @@ def assert_same_run(folder, other):
             assert torch.equal(value, two[part][name]), name
     moments = (each["optimizer_states"][0]["state"] for each in (one, two))
     for first, second in zip(*(m.values() for m in moments), strict=True):
-        assert all(torch.equal(first[name], second[name]) for name in first)
+        assert all(
+            torch.equal(torch.as_tensor(first[k]), torch.as_tensor(second[k])) for k in first
+        )
     for table in ("train.csv", "val.csv"):
         assert (folder / table).read_text() == (other / table).read_text()
     weights = (checkpoint.load(f / "model.safetensors")[0].state_dict() for f in (folder, other))
@@ -273,6 +275,22 @@ def test_a_gradient_that_is_not_finite_never_reaches_the_weights(configure, tmp_
 def test_a_run_does_not_overwrite_another(finished, configure):
     with pytest.raises(ValueError, match="already holds a run: choose another, or resume="):
         train(configure(), finished[0])
+
+
+def test_a_run_starts_from_the_weights_of_init(finished, configure, tmp_path):
+    path = finished[0] / "model.safetensors"
+    train(configure(f"init={path}", "trainer.max_steps=1", "module.learning_rate=0"), tmp_path)
+    result, summary = checkpoint.load(tmp_path / "model.safetensors")
+    expected = checkpoint.load(path)[0].state_dict()
+    for name, value in result.state_dict().items():
+        assert torch.equal(value, expected[name])
+    assert summary["init"] == "model"
+
+
+def test_weights_of_another_shape_are_refused(finished, configure, tmp_path):
+    start = f"init={finished[0] / 'model.safetensors'}"
+    with pytest.raises(ValueError, match=r"init=.* do not fit .* train the same architecture"):
+        train(configure(start, "model.encoder.channels=4"), tmp_path)
 
 
 def test_steps_must_be_a_positive_integer(configure, tmp_path):

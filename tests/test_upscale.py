@@ -10,8 +10,8 @@ import yaml
 from PIL import Image
 from torch import Tensor
 
-from ccsr import Upscaler, checkpoint, upscale
-from ccsr.image import to_image, to_tensor
+from ccsr import Upscaler, checkpoint, source, upscale
+from ccsr.image import Metadata, Picture, to_image, to_tensor
 from ccsr.model import CCSR, build
 from ccsr.resample import ProjectedGrid, output_size, resize
 from ccsr.resources import resource_dir
@@ -163,7 +163,7 @@ def test_sixteen_bits_are_not_reduced_to_eight(bicubic: Upscaler) -> None:
 def test_a_result_beyond_the_memory_is_refused_at_once(
     monkeypatch: pytest.MonkeyPatch, upscaler: Upscaler
 ) -> None:
-    monkeypatch.setattr(upscale, "free_memory", lambda device: 1 << 20)
+    monkeypatch.setattr(source, "free_memory", lambda device: 1 << 20)
     with pytest.raises(RuntimeError, match=r"a result of 4000x3000 pixels needs .* GiB .* smaller"):
         upscaler.tensor(torch.rand(3, 30, 40), scale=100)
 
@@ -321,6 +321,36 @@ def test_load_by_path(tmp_path: Path, upscaler: Upscaler) -> None:
 def test_unknown_options(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Upscaler(tiny(), **options)
+
+
+def test_all_frames_of_a_picture_are_enlarged(upscaler: Upscaler) -> None:
+    pages = tuple(np.asarray(photo("RGB", *size)) for size in ((8, 6), (4, 9)))
+    shares: list[float] = []
+    got = upscaler(Picture(pages), size=(12, 24), progress=shares.append)
+    assert [page.shape for page in got.frames] == [(12, 24, 3), (18, 12, 3)]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    alone = upscaler(Picture(pages[:1]), size=(12, 24))
+    assert np.array_equal(got.frames[0], alone.frames[0])
+
+
+def test_frames_beyond_the_memory_are_refused_before_the_first(
+    upscaler: Upscaler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "free_memory", lambda device: 3 * 10 * 400 - 1)
+    monkeypatch.setattr(Upscaler, "_window", None)
+    frames = (np.zeros((10, 10, 1), np.uint8),) * 10
+    with pytest.raises(RuntimeError, match=r"a result of 10 times 20x20 pixels needs .* smaller"):
+        upscaler(Picture(frames, durations=(50,) * 10), scale=2)
+
+
+def test_what_a_picture_says_about_itself_is_kept(upscaler: Upscaler) -> None:
+    described = Metadata(xmp=b"<x/>", dpi=(72, 72))
+    picture = Picture((np.zeros((3, 4, 3), np.uint16),), described, notes=("read so",))
+    got = upscaler(picture, scale=2)
+    assert got.metadata == described
+    assert got.notes == ("read so",)
+    assert got.frames[0].dtype == np.uint16
 
 
 def test_wrong_sizes_and_scales(upscaler: Upscaler) -> None:

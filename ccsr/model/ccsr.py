@@ -13,7 +13,7 @@ from ccsr.model.registry import construct
 from ccsr.model.stack import STACKS, Stack, reach
 from ccsr.resample import Axis, ProjectedGrid, Size, resize
 
-_BASE_KERNEL_SIZE = 4  # of the bicubic base
+BASE_KERNEL_SIZE = 4  # of the bicubic base
 STRIP_VALUES = 1 << 22  # of a CC layer's result: what follows it finds them in cache
 
 
@@ -135,7 +135,7 @@ class CCSR(nn.Module):
 
     def _input_range(self, axis: Axis, features: tuple[int, int], limit: int) -> tuple[int, int]:
         """Input pixels under `features` (start, stop) of the encoder and under the base."""
-        start, stop = reach(axis, _BASE_KERNEL_SIZE)
+        start, stop = reach(axis, BASE_KERNEL_SIZE)
         start = min(start, features[0] - self.encoder.radius)
         stop = max(stop, features[1] + self.encoder.radius)
         return max(start, 0), min(stop, limit)

@@ -47,15 +47,10 @@ def phases(layer: "CCLayer", x: Tensor, grid: ProjectedGrid) -> Tensor:
     Raises:
         ValueError: if the scale is no fraction with a numerator up to `PERIOD_LIMIT`.
     """
-    (row_index, dy), (column_index, dx) = (layer.taps(_one_period(a)) for a in _axes(grid))
-    row_place, column_place = _placement(row_index, dy.dtype), _placement(column_index, dx.dtype)
-    functions = layer.functions(dy, dx, grid)  # (p_h, p_w, taps_y, taps_x, B)
-    functions = torch.einsum("yxijb,yiu,xjv->yxuvb", functions, row_place, column_place)
-    kernel = layer.filters(functions).permute(0, 1, 4, 5, 2, 3)  # (p_h, p_w, C_out, C_in, U_h, U_w)
-    p_h, p_w, channels = kernel.shape[:3]
-    (_, q_h), (_, q_w) = (_period(a) for a in _axes(grid))
+    (p_h, q_h), (p_w, q_w) = (_period(a) for a in _axes(grid))
+    kernel, top, left = phase_kernels(layer, ProjectedGrid(*map(_one_period, _axes(grid))))
+    channels = kernel.shape[2]
     m_h, m_w = -(-grid.rows.size // p_h), -(-grid.columns.size // p_w)  # periods in the output
-    top, left = int(row_index.min()), int(column_index.min())
     x = _frame(
         x,
         (top, top + (m_h - 1) * q_h + kernel.shape[4]),
@@ -66,6 +61,20 @@ def phases(layer: "CCLayer", x: Tensor, grid: ProjectedGrid) -> Tensor:
     y = y.reshape(-1, m_h, m_w, p_h, p_w, channels).transpose(2, 3)
     y = y.reshape(-1, m_h * p_h, m_w * p_w, channels)  # interleaved
     return y[:, : grid.rows.size, : grid.columns.size].permute(0, 3, 1, 2)
+
+
+def phase_kernels(layer: "CCLayer", period: ProjectedGrid) -> tuple[Tensor, int, int]:
+    """The filters of one period of the output, each where its taps lie in the union of all.
+
+    Returns:
+        (p_h, p_w, C_out, C_in, U_h, U_w), and the input row and column where the union begins.
+    """
+    (row_index, dy), (column_index, dx) = (layer.taps(axis) for axis in _axes(period))
+    row_place, column_place = _placement(row_index, dy.dtype), _placement(column_index, dx.dtype)
+    functions = layer.functions(dy, dx, period)  # (p_h, p_w, taps_y, taps_x, B)
+    functions = torch.einsum("yxijb,yiu,xjv->yxuvb", functions, row_place, column_place)
+    kernel = layer.filters(functions).permute(0, 1, 4, 5, 2, 3)
+    return kernel, int(row_index.min()), int(column_index.min())
 
 
 def basis(layer: "CCLayer", x: Tensor, grid: ProjectedGrid) -> Tensor:
@@ -84,7 +93,7 @@ def _basis_separable(layer: "CCLayer", x: Tensor, grid: ProjectedGrid) -> Tensor
     """
     row_index, dy = layer.taps(grid.rows)
     bands, column_base = _blocks(layer, grid.columns)  # (l, BLOCK, U, R, B)
-    bands, mix = _span(bands)  # (l, BLOCK, U, m), (m, R, B)
+    bands, mix = span(bands)  # (l, BLOCK, U, m), (m, R, B)
     column_index = _block_index(column_base, bands.shape[2], x.shape[3])
     vertical = torch.einsum("htrb,mrb->htmb", layer.factors(dy, grid.rows, 0), mix)
     row_index = row_index.clamp(0, x.shape[2] - 1)
@@ -104,7 +113,7 @@ def _basis_separable(layer: "CCLayer", x: Tensor, grid: ProjectedGrid) -> Tensor
     return torch.cat(parts, 1)[:, :, : grid.columns.size].permute(0, 3, 1, 2)
 
 
-def _span(functions: Tensor) -> tuple[Tensor, Tensor]:
+def span(functions: Tensor) -> tuple[Tensor, Tensor]:
     """Fewer functions that span the same, to float rounding.
 
     Sines of bounded frequency over a few pixels are nearly dependent: a quarter of them do. Only
@@ -176,7 +185,7 @@ def _basis_cost(layer: "CCLayer", x: Tensor, grid: ProjectedGrid) -> float:
     b, channels_out, channels_in = layer.weight.shape
     taps = [layer.kernel_size / axis.stretch for axis in _axes(grid)]
     if isinstance(layer.field, SeparableField):
-        functions = 2 * b if torch.is_grad_enabled() else b / 2  # before and after _span
+        functions = 2 * b if torch.is_grad_enabled() else b / 2  # before and after span
         per_row = w * taps[0] * channels_in
         per_row += grid.columns.size * (taps[1] + BLOCK / grid.columns.scale)
         return n * grid.rows.size * per_row * functions * channels_out

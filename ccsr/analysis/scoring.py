@@ -1,0 +1,36 @@
+"""PSNR and time of an upscaler on one photo, by a protocol that allows any scale."""
+
+import time
+
+from torch import Tensor
+
+from ccsr import image
+from ccsr.protocols import by_name
+from ccsr.resample import ProjectedGrid
+from ccsr.upscale import Upscaler
+
+PROTOCOL = "liif-y"
+
+
+def score(upscaler: Upscaler, hr: Tensor, scale: float) -> tuple[float, float]:
+    """PSNR in dB and seconds.
+
+    Args:
+        upscaler: to measure.
+        hr: the truth, uint8 (3, H, W); its reduction is made here.
+        scale: output over input.
+    """
+    protocol, pair = by_name(PROTOCOL), (scale, scale)
+    size, (height, width) = protocol.crop((hr.shape[1], hr.shape[2]), pair)
+    hr = hr[:, :height, :width]
+    lr = image.to_float(protocol.reduce(hr, size, pair))
+    start = time.perf_counter()
+    sr = upscaler.tensor(lr, grid=ProjectedGrid.project(size, (height, width)))
+    seconds = time.perf_counter() - start
+    return protocol.psnr(protocol.finish(sr), image.to_float(hr), pair), seconds
+
+
+def middle(picture: Tensor, side: int) -> Tensor:
+    """At most `side` pixels a side from the middle of (C, H, W)."""
+    rows, columns = (max(0, (n - side) // 2) for n in picture.shape[1:])
+    return picture[:, rows : rows + side, columns : columns + side]

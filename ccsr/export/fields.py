@@ -1,0 +1,119 @@
+"""Separable kernel fields, evaluated in an ONNX graph at offsets that depend on the image's size.
+
+A field is written as `W(dy, dx) = sum_f vertical_f(dy) sum_m mix[f, m] horizontal_m(dx)` with
+matrices mix[f, m] (C_out x C_in), the same for all positions.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ccsr.export.graph import Graph, Value
+from ccsr.export.grids import Taps, double
+from ccsr.model.cc_layer import CCLayer
+from ccsr.model.kernels import CubicField, FourierField, taper
+from ccsr.model.plans import span
+
+SAMPLES = 128  # per pixel, to find the functions that span a field
+
+
+class Factors(NamedTuple):
+    """A field at the taps of two axes.
+
+    Attributes:
+        vertical: (H, taps_y, F).
+        horizontal: (W, taps_x, M).
+        mix: (F, M, C_out, C_in).
+    """
+
+    vertical: Value
+    horizontal: Value
+    mix: Tensor
+
+
+def factors(graph: Graph, layer: CCLayer, rows: Taps, columns: Taps) -> Factors:
+    """Add the evaluation of a layer's field.
+
+    Raises:
+        ValueError: if the field is not separable.
+    """
+    match layer.field:
+        case FourierField():
+            return _fourier(graph, layer, layer.field, rows, columns)
+        case CubicField():
+            vertical, horizontal = (_cubic(graph, axis.offset) for axis in (rows, columns))
+            return Factors(vertical, horizontal, layer.weight[:, None])
+    raise ValueError(
+        f"cannot export a field of type {type(layer.field).__name__} at this scale: expected a "
+        "'fourier' field, or one scale with few positions between pixels, such as 2"
+    )
+
+
+def _fourier(
+    graph: Graph, layer: CCLayer, field: FourierField, rows: Taps, columns: Taps
+) -> Factors:
+    frequency, phase = field.frequency.detach(), field.phase.detach()
+    angle = graph("Add", _angle(graph, rows.offset, frequency[0]), phase)
+    waves = graph("Concat", graph("Sin", angle), graph("Cos", angle), axis=2)
+    damping = graph("Mul", _damping(graph, field, 0, rows), _damping(graph, field, 1, columns))
+    edge = _taper(graph, rows.offset, field.kernel_size)
+    vertical = graph("Mul", graph("Mul", waves, edge), damping)
+
+    with torch.no_grad():
+        _, back = span(_cosines_and_sines(field))  # (M, 2, B)
+    angle = _angle(graph, columns.offset, frequency[1])
+    waves = graph("Concat", graph("Cos", angle), graph("Sin", angle), axis=2)
+    waves = graph("Mul", waves, _taper(graph, columns.offset, field.kernel_size))
+    horizontal = graph("MatMul", waves, back.flatten(1).mT.contiguous())
+    mix = torch.einsum("mrb,boc->rbmoc", back, layer.weight.detach()).flatten(0, 1)
+    return Factors(vertical, horizontal, mix)
+
+
+def _cosines_and_sines(field: FourierField) -> Tensor:
+    """The horizontal factors all over the support, without damping: (samples, 2, B)."""
+    half = field.kernel_size / 2
+    offset = torch.linspace(-half, half, SAMPLES * field.kernel_size + 1)[:, None, None]
+    angle = offset * field.frequency[1]
+    waves = torch.cat((angle.cos(), angle.sin()), 1)
+    return waves * taper(offset, field.kernel_size)
+
+
+def _angle(graph: Graph, offset: Value, frequency: Tensor) -> Value:
+    """(size, taps) -> (size, taps, B)."""
+    return graph("Mul", graph("Unsqueeze", offset, [2]), frequency)
+
+
+def _damping(graph: Graph, field: FourierField, axis: int, taps: Taps) -> Value:
+    """What the footprint of an output pixel takes from each wave, twice: (2 B,)."""
+    strength = -field.log_damping.detach().exp() * field.frequency[axis].detach().square()
+    footprint = graph("Max", graph("Mul", taps.scale, taps.scale), double(1.0))
+    damping = graph("Exp", graph("Div", strength.repeat(2), graph.float(footprint)))
+    return graph("Mul", damping, graph.float(graph("Min", taps.scale, double(1.0))))
+
+
+def _taper(graph: Graph, offset: Value, kernel_size: int) -> Value:
+    """:func:`ccsr.model.kernels.taper`: (size, taps) -> (size, taps, 1)."""
+    beyond = graph("Sub", graph("Abs", offset), kernel_size / 2 - 0.5)
+    wave = graph("Cos", graph("Mul", graph("Clip", beyond, 0.0, 0.5), math.pi))
+    return graph("Unsqueeze", graph("Mul", wave, wave), [2])
+
+
+def _cubic(graph: Graph, offset: Value) -> Value:
+    """:class:`ccsr.model.kernels.CubicField`: (size, taps) -> (size, taps, 1)."""
+
+    def polynomial(x: Value, *coefficients: float) -> Value:
+        first, *rest = coefficients
+        value = graph("Mul", x, first)
+        for coefficient in rest[:-1]:
+            value = graph("Mul", graph("Add", value, coefficient), x)
+        return graph("Add", value, rest[-1])
+
+    x = graph("Abs", offset)
+    inner = polynomial(x, 1.5, -2.5, 0.0, 1.0)
+    outer = polynomial(x, -0.5, 2.5, -4.0, 2.0)
+    outer = graph("Where", graph("Less", x, 2.0), outer, 0.0)
+    weight = graph("Where", graph("LessOrEqual", x, 1.0), inner, outer)
+    total = graph("ReduceSum", weight, [1], keepdims=1)
+    return graph("Unsqueeze", graph("Div", weight, total), [2])

@@ -1,0 +1,203 @@
+"""CC layers as ONNX operators: by phases where a scale has few of them, by gathering otherwise."""
+
+import math
+from fractions import Fraction
+from itertools import product
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ccsr.export.fields import factors
+from ccsr.export.graph import Graph, Value
+from ccsr.export.grids import LARGEST_DENOMINATOR, Line, taps
+from ccsr.model.cc_layer import CCLayer
+from ccsr.model.kernels import SeparableField
+from ccsr.model.plans import PERIOD_LIMIT, phase_kernels
+from ccsr.resample import Axis, ProjectedGrid, output_size
+
+Lines = tuple[Line, Line]
+
+LARGEST_BANK = 1 << 20  # weights of all filters of one layer, at most
+LARGEST_INSEPARABLE_BANK = 1 << 25  # where gathering is not possible
+SMALLEST_BY_PHASES = 0.5  # below, a result of one pixel may be off the regular positions
+
+
+class Period(NamedTuple):
+    """One axis of a layer whose positions repeat.
+
+    Attributes:
+        axes: positions of one period, for each remainder of the image's size: the size of the
+            result is rounded, which shifts a centred grid in q ways at a scale p/q.
+        step: pixels of the inner grid from one period to the next.
+    """
+
+    axes: list[Axis]
+    step: int
+
+    @classmethod
+    def find(cls, inner: Line, outer: Line) -> "Period | None":
+        """The period of the positions of `outer` on `inner`, if it is short."""
+        scales = inner.least, outer.least
+        exact = [Fraction(scale) for scale in scales]
+        step = exact[0] / exact[1]
+        remainders = math.lcm(*(each.denominator for each in exact))
+        if (
+            not (inner.baked and outer.baked)
+            or min(scales) < SMALLEST_BY_PHASES
+            or remainders > LARGEST_DENOMINATOR
+            or step.denominator > PERIOD_LIMIT
+        ):
+            return None
+        axes = []
+        for pixels in range(remainders, 2 * remainders):
+            first, last = (
+                Axis.project(pixels, output_size((pixels, 1), scale)[0], scale, "centred")
+                for scale in scales
+            )
+            within = last.within(first)
+            axes.append(Axis(step.denominator, within.scale, within.origin))
+        return cls(axes, step.numerator)
+
+    def weights(self, kernel_size: int) -> float:
+        """Weights along this axis of all filters between two channels, roughly."""
+        axis = self.axes[0]
+        union = kernel_size / axis.stretch + self.step - self.step / axis.size
+        return len(self.axes) * axis.size * union
+
+
+class Bank(NamedTuple):
+    """Filters of all phases, for all remainders of the image's size.
+
+    Attributes:
+        kernels: (R_h, R_w, p_h, p_w, C_out, C_in, U_h, U_w).
+        start: row and column of the inner grid where the first period's filters begin, at most 0.
+    """
+
+    kernels: Tensor
+    start: tuple[int, int]
+
+    @classmethod
+    def of(cls, layer: CCLayer, rows: Period, columns: Period) -> "Bank":
+        """Evaluate the field of `layer` at all positions."""
+        with torch.no_grad():
+            found = [
+                phase_kernels(layer, ProjectedGrid(*axes))
+                for axes in product(rows.axes, columns.axes)
+            ]
+        top, left = min(0, *(y for _, y, _ in found)), min(0, *(x for _, _, x in found))
+        bottom = max(y + kernel.shape[-2] for kernel, y, _ in found)
+        right = max(x + kernel.shape[-1] for kernel, _, x in found)
+        kernels = torch.stack(
+            [
+                F.pad(k, (x - left, right - x - k.shape[-1], y - top, bottom - y - k.shape[-2]))
+                for k, y, x in found
+            ]
+        )
+        remainders = len(rows.axes), len(columns.axes)
+        return cls(kernels.view(*remainders, *kernels.shape[1:]), (top, left))
+
+
+def add_cc_layer(graph: Graph, layer: CCLayer, x: Value, inner: Lines, outer: Lines) -> Value:
+    """Read features `x`, (N, C_in, h, w) on the grid `inner`, at the positions of `outer`.
+
+    Raises:
+        ValueError: if the scale has many phases and the layer's field is not separable.
+    """
+    rows, columns = (Period.find(a, b) for a, b in zip(inner, outer, strict=True))
+    if rows and columns:
+        per_pair = rows.weights(layer.kernel_size) * columns.weights(layer.kernel_size)
+        separable = isinstance(layer.field, SeparableField)
+        limit = LARGEST_BANK if separable else LARGEST_INSEPARABLE_BANK
+        if per_pair * math.prod(layer.weight.shape[1:]) <= limit:
+            return _by_phases(graph, layer, (rows, columns), x, outer)
+    return _by_gathering(graph, layer, x, inner, outer)
+
+
+def _by_phases(
+    graph: Graph, layer: CCLayer, periods: tuple[Period, Period], x: Value, outer: Lines
+) -> Value:
+    """A convolution over the replicated border, then depth to space, then the exact size."""
+    bank = Bank.of(layer, *periods)
+    r_h, r_w, p_h, p_w, channels, _, *union = bank.kernels.shape
+    before, after = _border(bank, periods)
+    if any(before + after):
+        x = graph("Pad", x, [0, 0, *before, 0, 0, *after], mode="edge")
+    weight = bank.kernels.permute(0, 1, 4, 2, 3, 5, 6, 7).flatten(2, 4).flatten(0, 1)
+    kernel = graph.constant(weight[0])
+    if len(weight) > 1:
+        row, column = (
+            graph("Mod", line.pixels, r) for line, r in zip(outer, (r_h, r_w), strict=True)
+        )
+        kernel = graph("Gather", weight, graph("Add", graph("Mul", row, r_w), column))
+    bias = [] if layer.bias is None else [layer.bias.repeat_interleave(p_h * p_w)]
+    strides = [period.step for period in periods]
+    x = graph("Conv", x, kernel, *bias, strides=strides, kernel_shape=union)
+    x = _depth_to_space(graph, x, channels, p_h, p_w)
+    kept = [a + b + 1 == width for a, b, width in zip(before, after, union, strict=True)]
+    if len(weight) == 1 and strides == [1, 1] and all(kept):
+        return x
+    ends = graph.shape(*(line.size for line in outer))
+    return graph("Slice", x, [0, 0], ends, [2, 3])
+
+
+def _border(bank: Bank, periods: tuple[Period, Period]) -> tuple[list[int], list[int]]:
+    """Pixels to replicate above and to the left, and below and to the right, of the inner grid."""
+    before, after = [], []
+    for start, width, period in zip(bank.start, bank.kernels.shape[-2:], periods, strict=True):
+        # the last position is as far from the end as the first from the start
+        origin = min(axis.origin for axis in period.axes)
+        before.append(-start)
+        after.append(max(0, math.floor(start + width - 1 - 2 * origin + 1e-9)))
+    return before, after
+
+
+def _depth_to_space(graph: Graph, x: Value, channels: int, p_h: int, p_w: int) -> Value:
+    """(N, channels * p_h * p_w, h, w) -> (N, channels, h * p_h, w * p_w)."""
+    if p_h == p_w == 1:
+        return x
+    if p_h == p_w:
+        return graph("DepthToSpace", x, blocksize=p_h, mode="CRD")
+    h, w = (graph.size(x, dimension) for dimension in (2, 3))
+    x = graph("Reshape", x, graph.shape(-1, channels, p_h, p_w, h, w))
+    x = graph("Transpose", x, perm=[0, 1, 4, 2, 5, 3])
+    h, w = graph("Mul", h, p_h), graph("Mul", w, p_w)
+    return graph("Reshape", x, graph.shape(-1, channels, h, w))
+
+
+def _by_gathering(graph: Graph, layer: CCLayer, x: Value, inner: Lines, outer: Lines) -> Value:
+    """The neighbours of each position times filters made on the spot: rows first, then columns.
+
+    As `basis` in :mod:`ccsr.model.plans`.
+    """
+    rows, columns = (
+        taps(graph, a, b, layer.kernel_size) for a, b in zip(inner, outer, strict=True)
+    )
+    vertical, horizontal, mix = factors(graph, layer, rows, columns)
+    functions, m, c_out, c_in = mix.shape
+    batch, width = graph.size(x, 0), graph.size(x, 3)
+
+    x = graph("Transpose", x, perm=[2, 0, 3, 1])  # (h, N, w, C_in)
+    x = graph("Reshape", x, [0, -1, c_in])
+    matrices = graph("MatMul", vertical, mix.permute(0, 3, 1, 2).reshape(functions, -1))
+    parts = []
+    for tap in range(rows.number):
+        matrix = graph("Gather", matrices, tap, axis=1)
+        matrix = graph("Reshape", matrix, [-1, c_in, m * c_out])
+        lines = graph("Gather", x, graph("Gather", rows.pixel, tap, axis=1))
+        parts.append(graph("MatMul", lines, matrix))  # (H, N * w, m * C_out)
+    x = graph("Sum", *parts)
+
+    x = graph("Reshape", x, graph.shape(-1, batch, width, m, c_out))
+    x = graph("Transpose", x, perm=[2, 3, 1, 4, 0])  # (w, m, N, C_out, H)
+    x = graph("Reshape", x, [0, 0, -1])
+    parts = []
+    for tap in range(columns.number):
+        weights = graph("Gather", horizontal, [tap], axis=1)  # (W, 1, m)
+        lines = graph("Gather", x, graph("Gather", columns.pixel, tap, axis=1))
+        parts.append(graph("MatMul", weights, lines))  # (W, 1, N * C_out * H)
+    x = graph("Sum", *parts)
+    x = graph("Reshape", x, graph.shape(-1, batch, c_out, outer[0].size))
+    x = graph("Transpose", x, perm=[1, 2, 3, 0])
+    return x if layer.bias is None else graph("Add", x, layer.bias[:, None, None])

@@ -1,0 +1,150 @@
+"""A network as an ONNX file: for one scale, or with the scale as an input."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import onnx
+from onnx import TensorProto, helper
+from torch import nn
+
+from ccsr import __version__
+from ccsr.arguments import scale_text
+from ccsr.checkpoint import JSON
+from ccsr.export.graph import Graph, Value
+from ccsr.export.grids import Line, double
+from ccsr.export.layers import Lines, add_cc_layer
+from ccsr.export.pointwise import add_module
+from ccsr.files import replacing
+from ccsr.model import CCSR, CCLayer
+from ccsr.model.ccsr import BASE_KERNEL_SIZE
+from ccsr.model.kernels import CubicField
+from ccsr.resample import ProjectedGrid, Scale, Size, as_pair, output_size
+
+SUFFIX = ".onnx"
+LEAST_INPUT = 1.5  # smallest scale as an input: networks treat smaller ones in another way
+_SIZE: Size = (64, 64)  # any: how a route divides a scale does not depend on the size
+_LARGE = 64.0  # a scale that stands for all large ones
+
+
+def save(
+    path: str | Path,
+    model: CCSR,
+    scale: Scale | None,
+    *,
+    name: str = "",
+    summary: Mapping[str, JSON] | None = None,
+) -> None:
+    """Write what :func:`to_onnx` makes to `path`, whole or not at all, with metadata.
+
+    Args:
+        path: must end in `.onnx`.
+        model: on any device.
+        scale: baked in; None makes it an input.
+        name: of the model.
+        summary: of its checkpoint: licence, training, data sources.
+
+    Raises:
+        ValueError: for another suffix, or as :func:`to_onnx`.
+        OSError: if the file system refuses.
+    """
+    path = Path(path)
+    if path.suffix.lower() != SUFFIX:
+        raise ValueError(f"expected a file name that ends in {SUFFIX}, got {path}")
+    summary = summary or {}
+    exported = to_onnx(model, scale)
+    told = {
+        "ccsr": __version__,
+        "model": name,
+        "scale": "input" if scale is None else scale_text(as_pair(scale)),
+        "licence": str(summary.get("licence", "unknown")),
+        "summary": json.dumps(dict(summary), ensure_ascii=False),
+        "layout": "NCHW, RGB",
+        "range": "0 to 1",
+    }
+    helper.set_model_props(exported, told)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary:
+            temporary.write_bytes(exported.SerializeToString())
+    except OSError as error:
+        raise OSError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def to_onnx(model: CCSR, scale: Scale | None) -> onnx.ModelProto:
+    """The network as an ONNX graph that gives what `Upscaler.tensor(x, scale=...)` gives.
+
+    Its input is `image`, float32 (n, 3, h, w), RGB in [0, 1], of any size; its output is
+    `enlarged`, float32 (n, 3, H, W), clamped to [0, 1], with H = floor(h scale + 0.5), at least 1.
+
+    Args:
+        model: on any device.
+        scale: output over input, or (vertical, horizontal). None adds the input `scale`, float64
+            (2,), vertical and horizontal; values below 1.5 are taken as 1.5.
+
+    Raises:
+        ValueError: if the network has a part that cannot be exported at this scale.
+    """
+    graph = Graph()
+    image = Value("image")
+    rows, columns = (Line.image(graph, graph.size(image, dimension)) for dimension in (2, 3))
+    inputs = [_tensor("image", TensorProto.FLOAT, "n", 3, "height", "width")]
+    if scale is None:
+        inputs.append(_tensor("scale", TensorProto.DOUBLE, 2))
+        given = graph("Max", Value("scale"), double(LEAST_INPUT))
+        vertical, horizontal = (graph("Gather", given, axis) for axis in (0, 1))
+        route = _fixed_route(model)
+        target = (
+            rows.project(graph, LEAST_INPUT, vertical),
+            columns.project(graph, LEAST_INPUT, horizontal),
+        )
+    else:
+        pair = as_pair(scale)
+        route = _route(model, pair)
+        target = rows.project(graph, pair[0]), columns.project(graph, pair[1])
+    via = [(rows.project(graph, v), columns.project(graph, h)) for v, h in route]
+    result = _add_network(graph, model, image, [(rows, columns), *via, target])
+    output = _tensor("enlarged", TensorProto.FLOAT, "n", 3, "enlarged_height", "enlarged_width")
+    return graph.model(inputs, result, output)
+
+
+def _tensor(name: str, kind: int, *shape: int | str) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, kind, shape)
+
+
+def _route(model: CCSR, scale: tuple[float, float]) -> list[tuple[float, float]]:
+    """Scales of the intermediate grids; all are centred."""
+    grid = ProjectedGrid.project(_SIZE, output_size(_SIZE, scale), scale, "centred")
+    return [via.scale for via in model.route(_SIZE, grid)]
+
+
+def _fixed_route(model: CCSR) -> list[tuple[float, float]]:
+    """The intermediate grids if they are the same for all scales that an input may have."""
+    route = _route(model, (LEAST_INPUT, LEAST_INPUT))
+    if route != _route(model, (_LARGE, _LARGE)):
+        raise ValueError(
+            f"cannot keep the scale of a {type(model.stack).__name__.lower()!r} stack an input: "
+            f"its inner grids are not the same from {LEAST_INPUT} on, export it for one scale"
+        )
+    return route
+
+
+def _add_network(graph: Graph, model: CCSR, image: Value, grids: list[Lines]) -> Value:
+    """As `CCSR.forward`, clamped."""
+    x = add_module(graph, model.encoder, graph("Sub", image, 0.5))
+    for number, layer in enumerate(model.stack.layers):
+        assert isinstance(layer, CCLayer)
+        x = add_cc_layer(graph, layer, x, grids[number], grids[number + 1])
+        x = add_module(graph, model.stack.between[number], x)
+    residual = add_module(graph, model.decoder, x)
+    base = _add_bicubic(graph, image, grids[0], grids[-1])
+    return graph("Clip", graph("Add", base, residual), 0.0, 1.0)
+
+
+def _add_bicubic(graph: Graph, image: Value, inner: Lines, outer: Lines) -> Value:
+    """Bicubic as a CC layer on single colour planes."""
+    layer = CCLayer(1, 1, BASE_KERNEL_SIZE, CubicField, bias=False)
+    nn.init.ones_(layer.weight)
+    planes = graph("Reshape", image, [-1, 1, 0, 0])
+    planes = add_cc_layer(graph, layer, planes, inner, outer)
+    return graph("Reshape", planes, [-1, 3, 0, 0])

@@ -1,0 +1,40 @@
+"""Picture files: one way in, one way out, and to tensors and back.
+
+`read` gives a `Picture`: upright levels of 8 or 16 bit, all frames, and what the file says about
+itself. `write` takes it (or a picture of Pillow) back; `check_output` and `check` refuse, before
+any work, what `write` could not do.
+"""
+
+from ccsr.image.formats import CHOICES, DEFAULT, READABLE, Output, check, check_output, suffix_for
+from ccsr.image.metadata import Metadata, Policy
+from ccsr.image.modes import Levels
+from ccsr.image.picture import Picture, Size
+from ccsr.image.reading import Header, limit_pixels, probe, read
+from ccsr.image.tensors import from_array, to_array, to_float, to_image, to_tensor, to_uint8
+from ccsr.image.writing import write
+
+__all__ = [
+    "CHOICES",
+    "DEFAULT",
+    "READABLE",
+    "Header",
+    "Levels",
+    "Metadata",
+    "Output",
+    "Picture",
+    "Policy",
+    "Size",
+    "check",
+    "check_output",
+    "from_array",
+    "limit_pixels",
+    "probe",
+    "read",
+    "suffix_for",
+    "to_array",
+    "to_float",
+    "to_image",
+    "to_tensor",
+    "to_uint8",
+    "write",
+]

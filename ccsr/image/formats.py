@@ -1,0 +1,185 @@
+"""What each file format can hold, and the check that comes before any work."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from ccsr.image.metadata import POLICIES, Policy
+from ccsr.image.picture import Picture, Several, Size
+
+Choice = Literal["same", "png", "jpg", "webp", "tiff", "avif"]
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format that can be written.
+
+    Attributes:
+        pillow: its name in Pillow.
+        suffixes: in lower case; the first is given to new files.
+        longest: side in pixels.
+        alpha: whether it holds transparency.
+        depth: bits per channel.
+        several: what more than one frame can be in it.
+        profiles: the kinds of pixels whose colour profile it holds, by channels.
+        options: of Pillow's writer.
+        lossless: likewise, to keep every level; None if it cannot.
+        tunable: whether it takes a quality.
+    """
+
+    pillow: str
+    suffixes: tuple[str, ...]
+    longest: int = 2**31 - 1
+    alpha: bool = True
+    depth: int = 8
+    several: Several = ""
+    profiles: frozenset[int] = frozenset({1, 2, 3, 4})
+    options: dict[str, Any] = field(default_factory=dict)
+    lossless: dict[str, Any] | None = field(default_factory=dict)
+    tunable: bool = False
+
+
+_COLOUR = frozenset({3, 4})  # grey is stored as colour
+FORMATS = {
+    "png": Format("PNG", (".png", ".apng"), depth=16, several="animation"),
+    "jpg": Format(
+        "JPEG", (".jpg", ".jpeg"), longest=65_500, alpha=False, lossless=None, tunable=True,
+        options={"quality": 95, "subsampling": 0},
+    ),
+    "webp": Format(
+        "WEBP", (".webp",), longest=16_383, several="animation", tunable=True, profiles=_COLOUR,
+        options={"quality": 95}, lossless={"lossless": True, "exact": True, "quality": 80},
+    ),
+    "tiff": Format("TIFF", (".tif", ".tiff"), depth=16, several="pages"),
+    "avif": Format(
+        "AVIF", (".avif",), longest=65_535, several="animation", lossless=None, tunable=True,
+        profiles=_COLOUR,
+        options={"quality": 90, "subsampling": "4:4:4"},
+    ),
+    "gif": Format(
+        "GIF", (".gif",), longest=65_535, several="animation", lossless=None, profiles=frozenset()
+    ),
+    "bmp": Format("BMP", (".bmp",), alpha=False, profiles=frozenset()),
+}  # fmt: skip
+CHOICES: tuple[Choice, ...] = get_args(Choice)
+_BY_SUFFIX = {suffix: name for name, known in FORMATS.items() for suffix in known.suffixes}
+_SAME_AS = {".jfif": ".jpg", ".jpe": ".jpg"}
+_ONLY_READ = {
+    ".heic", ".heif", ".jp2", ".j2k", ".pbm", ".pgm", ".pnm", ".ppm", ".tga", *_SAME_AS,
+}  # fmt: skip
+READABLE = frozenset({*_BY_SUFFIX, *_ONLY_READ})
+
+
+@dataclass(frozen=True)
+class Output:
+    """How pictures are written.
+
+    Attributes:
+        format: of files whose name is not given; `same` as the input's, or PNG if that is only
+            read.
+        quality: 1 to 100, of formats that lose something; None for the format's own.
+        lossless: lose nothing.
+        background: 8-bit RGB behind transparency in formats without it; None to refuse that.
+        metadata: what is written of the input's descriptions: all of them, all but the place, or
+            nothing but the colour profile.
+    """
+
+    format: Choice = "png"
+    quality: int | None = None
+    lossless: bool = False
+    background: tuple[int, int, int] | None = None
+    metadata: Policy = "keep"
+
+    def __post_init__(self) -> None:
+        if self.format not in CHOICES:
+            raise ValueError(f"format must be one of {' '.join(CHOICES)}, got {self.format!r}")
+        if self.quality is not None and not 1 <= self.quality <= 100:
+            raise ValueError(f"quality must be from 1 to 100, got {self.quality}")
+        if self.metadata not in POLICIES:
+            raise ValueError(f"metadata must be {', '.join(POLICIES)}, got {self.metadata!r}")
+
+
+DEFAULT = Output()
+
+
+def suffix_for(choice: Choice, source: str) -> str:
+    """Suffix of a new file of the format `choice`, made from one with the suffix `source`."""
+    if choice != "same":
+        return FORMATS[choice].suffixes[0]
+    source = _SAME_AS.get(source.lower(), source.lower())
+    return source if source in _BY_SUFFIX else ".png"
+
+
+def check_output(path: str | Path, output: Output = DEFAULT) -> Format:
+    """Make sure, before any file is read, that there can be such a file.
+
+    Args:
+        path: its suffix selects the format.
+        output: how it will be written.
+
+    Returns:
+        The format.
+
+    Raises:
+        ValueError: if no format has that suffix, or the format has no such quality.
+    """
+    path = Path(path)
+    name = _BY_SUFFIX.get(path.suffix.lower())
+    if name is None:
+        raise ValueError(
+            f"cannot write {path}: no known format has the suffix {path.suffix!r}, "
+            f"use one of {' '.join(_BY_SUFFIX)}"
+        )
+    known = FORMATS[name]
+    if output.lossless and known.lossless is None and output.format != "same":
+        raise ValueError(
+            f"cannot write {path}: {known.pillow} always loses something: use .png, .webp or "
+            ".tif, or leave out --lossless"
+        )
+    if output.quality is not None and not known.tunable and output.format != "same":
+        raise ValueError(
+            f"cannot write {path}: {known.pillow} has no quality to choose: use .jpg, .webp or "
+            ".avif, or leave out --quality"
+        )
+    return known
+
+
+def check(
+    path: str | Path, picture: Picture, size: Size | None = None, output: Output = DEFAULT
+) -> Format:
+    """Make sure, before any work, that a picture can be written to `path`.
+
+    Args:
+        path: its suffix selects the format.
+        picture: what will be enlarged; an alpha channel that hides nothing is no transparency.
+        size: (H, W) that its first frame is going to have; None for the size that it has.
+        output: how it will be written.
+
+    Returns:
+        The format.
+
+    Raises:
+        ValueError: as `check_output`, or if the format cannot hold the size, alpha or frames.
+    """
+    known = check_output(path, output)
+    for height, width in picture.sizes(size or picture.size):
+        if max(height, width) > known.longest:
+            raise ValueError(
+                f"cannot write {path}: {known.pillow} holds at most {known.longest} pixels a "
+                f"side, got {width}x{height}: use .png or .tif"
+            )
+    if picture.several and known.several != picture.several:
+        what, use = _SEVERAL[picture.several]
+        raise ValueError(
+            f"cannot write {path}: {known.pillow} does not hold the {len(picture.frames)} {what} "
+            f"of the picture: use {use}"
+        )
+    if picture.has_alpha and not known.alpha and output.background is None:
+        raise ValueError(
+            f"cannot write {path}: {known.pillow} has no transparency and the picture has: use "
+            ".png, .webp or .tif, or put a colour behind it by --background"
+        )
+    return known
+
+
+_SEVERAL = {"animation": ("frames", ".png, .webp or .gif"), "pages": ("pages", ".tif")}

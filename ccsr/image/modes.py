@@ -1,0 +1,121 @@
+"""From each of Pillow's modes to levels: grey or colour, with or without alpha, 8 or 16 bit."""
+
+import io
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms
+
+Levels: TypeAlias = NDArray[np.unsignedinteger[Any]]  # uint8 or uint16
+
+_OPAQUE_MODES = {"1": "L", "L": "L"} | dict.fromkeys(("RGB", "RGBX", "YCbCr", "HSV", "LAB"), "RGB")
+_ALPHA_MODES = {"LA": "LA", "La": "LA"} | dict.fromkeys(("RGBA", "RGBa", "PA"), "RGBA")
+_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+
+
+def levels(image: Image.Image) -> Levels:
+    """Pixels (h, w, C) as they are stored, not turned: C = 1 to 4 for L, LA, RGB, RGBA.
+
+    Palettes and colour keys become alpha, CMYK goes through its own profile to sRGB where it has
+    one. 16-bit grey, 32-bit integers of that range and floats in [0, 1] give uint16, all else
+    uint8. `image` itself is not changed.
+
+    Raises:
+        ValueError: for 32-bit values outside those ranges.
+    """
+    if image.mode.startswith("I;16"):
+        return _keyed(np.asarray(image).astype(np.uint16), image.info.get("transparency"))
+    if image.mode in ("I", "F"):
+        return _from_32bit(np.asarray(image), image.mode, image.info.get("transparency"))
+    converted = _to_8bit_mode(image)
+    values = np.asarray(converted)
+    return values[..., None] if values.ndim == 2 else values
+
+
+def from_levels(values: Levels) -> Image.Image:
+    """Picture of mode L, LA, RGB, RGBA or, for 16-bit grey, I;16; other 16-bit kinds are rounded.
+
+    Pillow has no mode for 16-bit colour.
+    """
+    height, width, channels = values.shape
+    if values.dtype == np.uint16 and channels == 1:
+        return Image.frombytes("I;16", (width, height), values.astype("<u2").tobytes())
+    return Image.frombytes(_MODES[channels], (width, height), reduced(values).tobytes())
+
+
+def reduced(values: Levels) -> NDArray[np.uint8]:
+    """8-bit levels: of 16-bit ones to nearest, so that 65535 becomes 255."""
+    if values.dtype == np.uint8:
+        return values.astype(np.uint8, copy=False)
+    return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def to_srgb(image: Image.Image, profile: bytes) -> Image.Image | None:
+    """An 8-bit picture in sRGB, mode RGB; None if its profile is damaged or does not fit."""
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        target = ImageCms.createProfile("sRGB")
+        return ImageCms.profileToProfile(image, source, target, outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError):
+        return None
+
+
+def turned(values: Levels, orientation: int) -> Levels:
+    """Upright pixels of those stored with an EXIF orientation from 1 to 8."""
+    if orientation >= 5:
+        values = values.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        values = values[::-1]
+    if orientation in (2, 3, 6, 7):
+        values = values[:, ::-1]
+    return np.ascontiguousarray(values)
+
+
+def _to_8bit_mode(image: Image.Image) -> Image.Image:
+    """The same in mode L, LA, RGB or RGBA."""
+    mode = image.mode
+    alpha = "A" if "transparency" in image.info else ""
+    if mode == "CMYK":
+        return _from_cmyk(image)
+    if mode == "P":
+        grey = "icc_profile" not in image.info and _is_grey(image)
+        return image.convert(("L" if grey else "RGB") + alpha)
+    if mode in _OPAQUE_MODES:
+        return image.convert(_OPAQUE_MODES[mode] + alpha)
+    if mode in _ALPHA_MODES:
+        return image.convert(_ALPHA_MODES[mode])
+    raise ValueError(f"Pillow's mode {mode} is not known here: convert it to RGB first")
+
+
+def _is_grey(image: Image.Image) -> bool:
+    """Whether the palette's colours that occur are shades of grey."""
+    palette = np.array(image.getpalette() or [0, 0, 0], np.uint8).reshape(-1, 3)
+    used = np.unique(np.asarray(image))
+    shades = palette[used[used < len(palette)]]
+    return bool((shades == shades[:, :1]).all())
+
+
+def _keyed(values: NDArray[np.uint16], key: object) -> Levels:
+    """(h, w) to (h, w, 1), or with an alpha that is 0 where `values` are `key`."""
+    if not isinstance(key, int):
+        return values[..., None]
+    return np.stack((values, np.where(values == key, 0, 65535).astype(np.uint16)), axis=-1)
+
+
+def _from_32bit(values: NDArray[np.generic], mode: str, key: object) -> Levels:
+    lowest, highest = float(values.min()), float(values.max())
+    if mode == "I" and lowest >= 0 and highest <= 65535:
+        return _keyed(values.astype(np.uint16), key)
+    if mode == "F" and lowest >= 0 and highest <= 1:
+        return (values.astype(np.float64) * 65535 + 0.5).astype(np.uint16)[..., None]
+    expected = "whole numbers from 0 to 65535" if mode == "I" else "values from 0 to 1"
+    raise ValueError(
+        f"expected 8 or 16 bits per channel or {expected}, got values from {lowest:g} to "
+        f"{highest:g}: scale them first"
+    )
+
+
+def _from_cmyk(image: Image.Image) -> Image.Image:
+    profile = image.info.get("icc_profile")
+    return (to_srgb(image, profile) if profile else None) or image.convert("RGB")

@@ -1,0 +1,114 @@
+"""A decoded picture between its file and the network: levels, not yet floats."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from ccsr.image import metadata as descriptions
+from ccsr.image.metadata import Metadata
+from ccsr.image.modes import Levels, from_levels, levels, reduced, turned
+
+Size = tuple[int, int]
+Several = Literal["", "animation", "pages"]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture, the frames of an animation, or the pages of a document.
+
+    Attributes:
+        frames: (h, w, C), uint8 or uint16: grey, grey + alpha, RGB, RGBA for C = 1 to 4. The
+            frames of an animation have one shape; pages may differ.
+        metadata: what the file says about them.
+        durations: milliseconds that each frame of an animation is shown; empty for the others.
+        loop: how often an animation repeats; 0 for ever, None once.
+        notes: what a person should know about how it was read.
+    """
+
+    frames: tuple[Levels, ...]
+    metadata: Metadata = field(default_factory=Metadata)
+    durations: tuple[float, ...] = ()
+    loop: int | None = None
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """`640x480, 12 frames, CMYK converted to RGB`."""
+        height, width = self.size
+        count = {"animation": f"{len(self.frames)} frames", "pages": f"{len(self.frames)} pages"}
+        several = (count[self.several],) if self.several else ()
+        return ", ".join((f"{width}x{height}", *several, *self.notes))
+
+    @classmethod
+    def of(cls, image: Image.Image) -> "Picture":
+        """A picture of Pillow, upright; of what it says about itself, the colour profile.
+
+        Raises:
+            ValueError: see `ccsr.image.modes.levels`.
+        """
+        values = turned(levels(image), descriptions.orientation(image))
+        profile = None if image.mode == "CMYK" else image.info.get("icc_profile")
+        described = Metadata(profile if isinstance(profile, bytes) else None)
+        return cls((values,), described.fitting(values.shape[2]))
+
+    def to_pil(self) -> Image.Image:
+        """As a picture of Pillow, its profile in `info`: L, LA, RGB, RGBA with 8 bits, or I;16.
+
+        Raises:
+            ValueError: for several frames.
+        """
+        if len(self.frames) > 1:
+            raise ValueError(
+                f"expected a single picture, got {len(self.frames)} frames or pages: save them "
+                "as single files"
+            )
+        image = from_levels(self.frames[0])
+        if self.metadata.profile:
+            image.info["icc_profile"] = self.metadata.profile
+        return image
+
+    def convert(self, mode: str) -> Image.Image:
+        """As an 8-bit picture of Pillow of any mode, such as RGB.
+
+        Raises:
+            ValueError: for several frames.
+        """
+        return replace(self, frames=tuple(map(reduced, self.frames))).to_pil().convert(mode)
+
+    def map(self, change: Callable[[Levels], Levels]) -> "Picture":
+        """The same with changed frames."""
+        return replace(self, frames=tuple(map(change, self.frames)))
+
+    @property
+    def several(self) -> Several:
+        """What its frames are, if there is more than one."""
+        if len(self.frames) == 1:
+            return ""
+        return "animation" if self.durations else "pages"
+
+    @property
+    def size(self) -> Size:
+        """(h, w) of the first frame."""
+        return self.frames[0].shape[0], self.frames[0].shape[1]
+
+    @property
+    def has_alpha(self) -> bool:
+        """Whether a pixel of any frame is less than opaque."""
+        return any(
+            frame.shape[2] in (2, 4) and bool((frame[..., -1] < np.iinfo(frame.dtype).max).any())
+            for frame in self.frames
+        )
+
+    def sizes(self, size: Size) -> tuple[Size, ...]:
+        """(H, W) of each frame if the first gets `size`: all grow by the same factors."""
+        (h, w), (height, width) = self.size, size
+
+        def grown(frame: Levels) -> Size:
+            if frame.shape[:2] == (h, w):
+                return size
+            vertical, horizontal = frame.shape[0] * height / h, frame.shape[1] * width / w
+            return max(1, int(vertical + 0.5)), max(1, int(horizontal + 0.5))
+
+        return tuple(map(grown, self.frames))

@@ -1,0 +1,249 @@
+"""Reading picture files: what they are is decided by their content, and checked before decoding."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from ccsr.image import deep, metadata, tiff
+from ccsr.image.modes import Levels, levels, turned
+from ccsr.image.picture import Picture, Size
+
+# None that runs another program (EPS) or only draws (WMF). TGA, with no word to know it by, last.
+_FORMATS = [
+    "PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "JPEG2000", "PPM",
+    "DIB", "ICO", "PCX", "SGI", "QOI", "PSD", "DDS", "TGA",
+]  # fmt: skip
+_ANIMATED = {"GIF", "WEBP", "PNG", "AVIF"}
+_HEIF_BRANDS = {b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"}
+_TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_SUBFILE_TYPE, _REDUCED = 254, 1  # the tag, and its bit for the small copy of a TIFF page
+_DEFAULT_DURATION = 100  # ms
+
+
+class Header(NamedTuple):
+    """What is known before decoding.
+
+    Attributes:
+        size: (h, w) of the first frame, upright.
+        frames: their number.
+    """
+
+    size: Size
+    frames: int
+
+
+def limit_pixels(count: int) -> None:
+    """Refuse, in this process, files of more pixels (of all frames together).
+
+    It is Pillow's own limit against decompression bombs that is set, about 89 million at first.
+    """
+    Image.MAX_IMAGE_PIXELS = count
+
+
+def probe(path: str | Path) -> Header:
+    """Look at the header only.
+
+    Raises:
+        OSError: see `read`.
+    """
+    path = Path(path)
+    with _sentences(path):
+        image = _open(path)
+        if image is None:
+            sizes = _rare_sizes(path)
+            return Header(sizes[0], len(sizes))
+        with image:
+            numbers = _numbers(image)
+            image.seek(numbers[0])
+            size = image.height, image.width
+            if image.format != "TIFF" and metadata.orientation(image) >= 5:  # Pillow turns TIFF
+                size = size[::-1]
+            return Header(size, len(numbers))
+
+
+def read(path: str | Path) -> Picture:
+    """Decode a file: upright levels of 8 or 16 bit, all frames, and what it says about itself.
+
+    Args:
+        path: of a file; its suffix does not matter.
+
+    Raises:
+        OSError: if there is no such file, or it is not a picture, damaged, or larger than
+            `limit_pixels` allows.
+    """
+    path = Path(path)
+    with _sentences(path):
+        image = _open(path)
+        if image is None:
+            pages = [tiff.read_rare(path, number) for number in range(len(_rare_sizes(path)))]
+            frames = tuple(turned(*page) for page in pages)
+            return Picture(frames, tiff.rare_metadata(path).fitting(frames[0].shape[2]))
+        with image:
+            numbers = _numbers(image)
+            if image.format == "TIFF":
+                return _pages(image, path, numbers)
+            return _animation(image, numbers) if len(numbers) > 1 else _still(image, path)
+
+
+def _numbers(image: Image.Image) -> list[int]:
+    """Of the frames or pages, once they are known to be within the limit of pixels."""
+    pixels = image.width * image.height
+    _check_pixels(pixels)  # first: their number may take a look at the whole file
+    if image.format == "TIFF":
+        return _page_numbers(image)
+    frames = int(getattr(image, "n_frames", 1)) if image.format in _ANIMATED else 1
+    first = int(frames > 1 and bool(image.info.get("default_image")))
+    _check_pixels(pixels * (frames - first))
+    return list(range(first, frames))
+
+
+def _page_numbers(image: Image.Image) -> list[int]:
+    """Of the pages that are no reduced copies of others."""
+    numbers = []
+    pixels = 0
+    for number in range(int(getattr(image, "n_frames", 1))):
+        image.seek(number)
+        if int(getattr(image, "tag_v2", {}).get(_SUBFILE_TYPE, 0)) & _REDUCED:
+            continue
+        pixels += image.width * image.height
+        _check_pixels(pixels)
+        numbers.append(number)
+    if not numbers:
+        raise OSError("it holds reduced copies of a picture only")
+    return numbers
+
+
+def _rare_sizes(path: Path) -> list[Size]:
+    sizes = tiff.rare_sizes(path)
+    _check_pixels(sum(height * width for height, width in sizes))
+    return sizes
+
+
+def _check_pixels(pixels: int) -> None:
+    if Image.MAX_IMAGE_PIXELS and pixels > Image.MAX_IMAGE_PIXELS:
+        raise Image.DecompressionBombError
+
+
+def _still(image: Image.Image, path: Path) -> Picture:
+    converted = image.mode == "CMYK"
+    values = _frame(image, path)
+    described = metadata.collect(image)
+    if not converted:
+        return Picture((values,), described.fitting(values.shape[2]))
+    # to sRGB, which needs no profile
+    return Picture((values,), replace(described, profile=None), notes=("CMYK converted to RGB",))
+
+
+def _frame(image: Image.Image, path: Path) -> Levels:
+    """Upright levels of the frame that `image` is at."""
+    if deep.is_deep(image):
+        values = deep.read(image, path)
+    else:
+        image.load()
+        values = levels(image)
+    if image.format == "TIFF":
+        values = tiff.scaled(values, image)
+    return turned(values, metadata.orientation(image))
+
+
+def _animation(image: Image.Image, numbers: list[int]) -> Picture:
+    frames: list[Levels] = []
+    durations: list[float] = []
+    for number in numbers:
+        image.seek(number)
+        image.load()
+        frames.append(turned(levels(image), metadata.orientation(image)))
+        durations.append(float(image.info.get("duration", _DEFAULT_DURATION)))
+    described = metadata.collect(image)
+    same = _same_kind(frames, by_content=image.format == "GIF")
+    # Pillow does not say it of AVIF, which browsers repeat
+    loop = 0 if image.format == "AVIF" else image.info.get("loop")
+    return Picture(
+        same,
+        described.fitting(same[0].shape[2]),
+        tuple(durations),
+        loop if isinstance(loop, int) else None,
+    )
+
+
+def _pages(image: Image.Image, path: Path, numbers: list[int]) -> Picture:
+    pages: list[Picture] = []
+    for number in numbers:
+        image.seek(number)
+        pages.append(_still(image, path))
+    return replace(pages[0], frames=tuple(page.frames[0] for page in pages))
+
+
+def _same_kind(frames: list[Levels], by_content: bool) -> tuple[Levels, ...]:
+    """Frames with the same channels: alpha and colour as soon as one of them needs it."""
+    alpha = any(frame.shape[2] in (2, 4) for frame in frames)
+    if by_content:
+        colour = any((f[..., :1] != f[..., 1:3]).any() for f in frames if f.shape[2] > 2)
+    else:
+        colour = any(frame.shape[2] > 2 for frame in frames)
+    return tuple(_with_channels(frame, colour, alpha) for frame in frames)
+
+
+def _with_channels(values: Levels, colour: bool, alpha: bool) -> Levels:
+    has_alpha = values.shape[2] in (2, 4)
+    hues = values[..., :-1] if has_alpha else values
+    hues = hues.repeat(3, axis=2) if colour and hues.shape[2] == 1 else hues
+    hues = hues if colour else hues[..., :1]
+    if not alpha:
+        return np.ascontiguousarray(hues)
+    opaque = np.full_like(values[..., :1], np.iinfo(values.dtype).max)
+    return np.concatenate((hues, values[..., -1:] if has_alpha else opaque), axis=2)
+
+
+@contextmanager
+def _sentences(path: Path) -> Iterator[None]:
+    """Whatever goes wrong with a file becomes an OSError that names it."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of damaged metadata; the pixels are what counts
+            yield
+    except Image.DecompressionBombError as error:
+        limit = (Image.MAX_IMAGE_PIXELS or 0) / 1e6
+        raise OSError(
+            f"cannot read {path}: it has more than {limit:.4g} million pixels, which may be a "
+            "decompression bomb: reduce or cut it first, or raise --max-pixels"
+        ) from error
+    except UnidentifiedImageError as error:
+        raise OSError(f"cannot read {path}: not an image of a known kind, or damaged") from error
+    except Exception as error:  # decoders meet hostile bytes with anything: struct, zlib, Index...
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise OSError(f"cannot read {path}: {reason or type(error).__name__}") from error
+
+
+def _open(path: Path) -> Image.Image | None:
+    """The opened file; None for a TIFF that Pillow does not know."""
+    try:
+        return Image.open(path, formats=_FORMATS)
+    except UnidentifiedImageError:
+        with path.open("rb") as file:
+            start = file.read(12)
+        if not start:
+            raise OSError("the file is empty") from None
+        if start[4:8] == b"ftyp" and start[8:] in _HEIF_BRANDS:
+            return _open_heif(path)
+        if start[:4] in _TIFF_STARTS:
+            return None
+        raise
+
+
+def _open_heif(path: Path) -> Image.Image:
+    try:
+        import pillow_heif
+    except ImportError as error:
+        raise OSError(
+            "HEIC pictures need the package pillow-heif, which is not installed: "
+            "run pip install 'ccsr[heif]'"
+        ) from error
+    pillow_heif.register_heif_opener()
+    return Image.open(path, formats=["HEIF"])

@@ -1,0 +1,57 @@
+"""From levels to floats in [0, 1] and back: what knows 255 and 65535."""
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ccsr.image.modes import Levels, from_levels
+from ccsr.image.picture import Picture
+
+
+def to_tensor(image: Image.Image | Picture) -> Tensor:
+    """Float32 (C, H, W) in [0, 1] of a single picture of mode L, LA, RGB or RGBA (C = 1 to 4).
+
+    Raises:
+        ValueError: for another mode, or several frames.
+    """
+    if isinstance(image, Picture):
+        if len(image.frames) == 1:
+            return from_array(image.frames[0])
+        image = image.to_pil()  # says what is wrong
+    if image.mode not in ("L", "LA", "RGB", "RGBA"):
+        raise ValueError(f"expected mode L, LA, RGB or RGBA, got {image.mode}: see Picture.of")
+    pixels = np.array(image)
+    return from_array(pixels[..., None] if pixels.ndim == 2 else pixels)
+
+
+def from_array(values: Levels) -> Tensor:
+    """Levels (h, w, C) of 8 or 16 bit as float32 (C, h, w) in [0, 1]."""
+    highest = np.iinfo(values.dtype).max
+    channels_first = np.ascontiguousarray(values.transpose(2, 0, 1), np.float32)
+    return torch.from_numpy(channels_first) / highest
+
+
+def to_array(x: Tensor, like: Levels) -> Levels:
+    """Floats (C, H, W) as levels (H, W, C), of as many bits as those of `like`: to nearest."""
+    if like.dtype == np.uint8:
+        return to_uint8(x).permute(1, 2, 0).contiguous().cpu().numpy()
+    rounded = x.mul(65535).add_(0.5).clamp_(0, 65535).to(torch.int32)
+    return rounded.permute(1, 2, 0).cpu().numpy().astype(np.uint16)
+
+
+def to_float(levels: Tensor) -> Tensor:
+    """8-bit levels (uint8) as float32 in [0, 1], of the same shape."""
+    return levels.float() / 255
+
+
+def to_uint8(x: Tensor) -> Tensor:
+    """Floats in [0, 1] to uint8 of the same shape: nearest, halves up, clamped."""
+    return x.mul(255).add_(0.5).clamp_(0, 255).to(torch.uint8)
+
+
+def to_image(x: Tensor) -> Image.Image:
+    """Picture of a float tensor (C, H, W), nominally in [0, 1]; C = 1 to 4: L, LA, RGB, RGBA."""
+    if x.ndim != 3 or x.shape[0] not in (1, 2, 3, 4):
+        raise ValueError(f"expected a tensor (C, H, W) with C of 1 to 4, got {tuple(x.shape)}")
+    return from_levels(to_uint8(x.detach()).permute(1, 2, 0).contiguous().cpu().numpy())

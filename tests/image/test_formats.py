@@ -1,0 +1,108 @@
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ccsr import image
+from ccsr.image import Output, Picture
+
+
+def picture(channels: int = 3, size: tuple[int, int] = (2, 2), alpha: int = 0) -> Picture:
+    values = np.zeros((*size, channels), np.uint8)
+    values[..., -1] = alpha
+    return Picture((values,))
+
+
+PAGES = Picture(picture().frames * 2)
+ANIMATION = Picture(picture().frames * 2, durations=(50, 50))
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "given", "message"),
+    [
+        ("out.xyz", None, picture(), r"no known format has the suffix '\.xyz', use one of \.png"),
+        ("out", None, picture(), "suffix ''"),
+        ("out.jpg", None, picture(4), r"JPEG has no transparency .* use \.png.* or .*--background"),
+        ("out.bmp", None, picture(2), "BMP has no transparency"),
+        ("out.jpg", (1, 65_501), picture(), "JPEG holds at most 65500 .* got 65501x1: use .png"),
+        ("out.webp", (16_384, 1), picture(), "WEBP holds at most 16383"),
+        ("out.gif", (65_536, 1), picture(), "GIF holds at most 65535"),
+        ("out.avif", (65_536, 1), picture(), "AVIF holds at most 65535"),
+        ("out.png", None, PAGES, r"PNG does not hold the 2 pages of the picture: use \.tif"),
+        ("out.tif", None, ANIMATION, "TIFF does not hold the 2 frames .* use .png, .webp or .gif"),
+        ("out.jpg", None, ANIMATION, "JPEG does not hold the 2 frames"),
+    ],
+)
+def test_what_a_format_cannot_hold_is_refused(
+    name: str, size: tuple[int, int] | None, given: Picture, message: str
+) -> None:
+    with pytest.raises(ValueError, match=f"cannot write out.*{message}"):
+        image.check(name, given, size)
+
+
+def test_what_it_can_is_not() -> None:
+    image.check("out.jpg", picture(), (65_500, 1))
+    image.check("out.webp", picture(), (16_383, 1))
+    image.check("out.jpg", picture(4, alpha=255))
+    image.check("out.jpg", picture(4), output=Output(background=(255, 255, 255)))
+    image.check("out.tif", PAGES)
+    for name in ("out.png", "out.webp", "out.gif", "out.avif"):
+        image.check(name, ANIMATION)
+
+
+def test_the_largest_page_counts() -> None:
+    pages = Picture((*picture().frames, *picture(size=(1, 4)).frames))
+    assert pages.sizes((4, 6)) == ((4, 6), (2, 12))
+    with pytest.raises(ValueError, match="does not hold the 2 pages"):
+        image.check("out.webp", pages, (16, 16))
+    with pytest.raises(ValueError, match="WEBP holds at most 16383 pixels a side, got 20000x5000"):
+        image.check("out.webp", pages, (10_000, 10_000))
+
+
+@pytest.mark.parametrize(
+    ("name", "output", "message"),
+    [
+        ("out.jpg", {"lossless": True}, "JPEG always loses something: .* leave out --lossless"),
+        ("out.avif", {"lossless": True}, "AVIF always loses something"),
+        ("out.gif", {"lossless": True}, "GIF always loses something"),
+        ("out.png", {"quality": 80}, "PNG has no quality to choose: .* leave out --quality"),
+        ("out.tif", {"quality": 80}, "TIFF has no quality to choose"),
+    ],
+)
+def test_wishes_that_a_format_does_not_know_are_refused(
+    name: str, output: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=f"cannot write {name}: {message}"):
+        image.check_output(name, Output(**output))
+    image.check_output(name, Output("same", **output))  # for those of a folder that know it
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"format": "bmp"}, "format must be one of same png jpg webp tiff avif, got 'bmp'"),
+        ({"quality": 0}, "quality must be from 1 to 100, got 0"),
+        ({"quality": 101}, "quality must be from 1 to 100, got 101"),
+        ({"metadata": "some"}, "metadata must be keep, no-gps, strip, got 'some'"),
+    ],
+)
+def test_unknown_options(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Output(**options)
+
+
+@pytest.mark.parametrize(
+    ("choice", "source", "expected"),
+    [
+        ("png", ".JPG", ".png"),
+        ("tiff", ".png", ".tif"),
+        ("same", ".JPEG", ".jpeg"),
+        ("same", ".jfif", ".jpg"),
+        ("same", ".gif", ".gif"),
+        ("same", ".heic", ".png"),
+        ("same", ".ppm", ".png"),
+        ("same", "", ".png"),
+    ],
+)
+def test_suffixes(choice: Any, source: str, expected: str) -> None:
+    assert image.suffix_for(choice, source) == expected

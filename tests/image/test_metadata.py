@@ -1,0 +1,166 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import ExifTags, Image, PngImagePlugin
+
+from ccsr import image
+from ccsr.image import Metadata, Output, Picture
+
+EXIF, GPS = ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo
+XMP = (
+    '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF><rdf:Description dc:title="Hill" '
+    'tiff:Orientation="6" tiff:ImageWidth="16" exif:PixelXDimension="16" '
+    'exif:GPSLatitude="48,51N"><exif:PixelYDimension>12</exif:PixelYDimension>'
+    "<exif:GPSLongitude>2,21E</exif:GPSLongitude>"
+    "<xmp:Thumbnails><rdf:Alt><xmpGImg:image>AAAA</xmpGImg:image></rdf:Alt></xmp:Thumbnails>"
+    "</rdf:Description></rdf:RDF></x:xmpmeta>"
+)
+SUFFIXES = (".jpg", ".png", ".webp", ".tif", ".avif")
+DEPTHS = [(suffix, 8) for suffix in SUFFIXES] + [(".png", 16), (".tif", 16)]
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """A JPEG that says all that a camera and an editor say."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make] = "Maker"
+    exif[ExifTags.Base.Orientation] = 1
+    exif[ExifTags.Base.XResolution] = exif[ExifTags.Base.YResolution] = 240.0
+    exif[ExifTags.Base.ResolutionUnit] = 2
+    exif[ExifTags.Base.ImageWidth] = 16
+    exif.get_ifd(EXIF).update(
+        {
+            ExifTags.Base.DateTimeOriginal: "2001:02:03 04:05:06",
+            ExifTags.Base.ExposureTime: 0.005,
+            ExifTags.Base.ExifImageWidth: 16,
+            ExifTags.Base.ExifImageHeight: 12,
+            ExifTags.Base.FocalPlaneXResolution: 5000.0,
+            ExifTags.Base.MakerNote: b"secret",
+        }
+    )
+    exif.get_ifd(GPS).update(
+        {ExifTags.GPS.GPSLatitudeRef: "N", ExifTags.GPS.GPSLatitude: (48.0,) * 3}
+    )
+    thumbnail = exif.get_ifd(ExifTags.IFD.IFD1)
+    thumbnail[ExifTags.Base.Compression] = 6
+    options = {"exif": exif, "xmp": XMP.encode(), "dpi": (240, 240)}
+    Image.new("RGB", (16, 12), "green").save(tmp_path / "photo.jpg", **options)
+    return tmp_path / "photo.jpg"
+
+
+def rewritten(photo: Path, suffix: str, output: Output | None = None, bits: int = 8) -> Any:
+    picture = image.read(photo)
+    if bits == 16:
+        picture = picture.map(lambda values: values.astype(np.uint16) * 257)
+    path = photo.with_name(f"out{suffix}")
+    image.write(picture, path, output or Output())
+    with Image.open(path) as opened:
+        opened.load()
+        return opened
+
+
+def xmp_of(opened: Any) -> bytes:
+    xmp = opened.info.get("xmp") or opened.info.get("XML:com.adobe.xmp") or b""
+    return xmp.encode() if isinstance(xmp, str) else xmp
+
+
+@pytest.mark.parametrize(("suffix", "bits"), DEPTHS)
+def test_what_stays_true_is_kept(photo: Path, suffix: str, bits: int) -> None:
+    opened = rewritten(photo, suffix, bits=bits)
+    exif = opened.getexif()
+    assert exif[ExifTags.Base.Make] == "Maker"
+    details = exif.get_ifd(EXIF)
+    assert details[ExifTags.Base.DateTimeOriginal] == "2001:02:03 04:05:06"
+    assert float(details[ExifTags.Base.ExposureTime]) == pytest.approx(0.005)
+    assert details[ExifTags.Base.MakerNote] == b"secret"
+    assert exif.get_ifd(GPS)[ExifTags.GPS.GPSLatitude] == (48, 48, 48)
+    assert b'dc:title="Hill"' in xmp_of(opened)
+    assert b'exif:GPSLatitude="48,51N"' in xmp_of(opened)
+    if suffix in (".jpg", ".png", ".tif"):
+        assert opened.info["dpi"] == pytest.approx((240, 240), abs=0.02)  # whole dots per metre
+
+
+@pytest.mark.parametrize(("suffix", "bits"), DEPTHS)
+def test_what_would_be_false_is_not(photo: Path, suffix: str, bits: int) -> None:
+    opened = rewritten(photo, suffix, bits=bits)
+    exif = opened.getexif()
+    assert exif.get(ExifTags.Base.Orientation, 1) == 1
+    assert exif.get(ExifTags.Base.ImageWidth, 16) == 16  # that of the TIFF itself
+    details = exif.get_ifd(EXIF)
+    for tag in ("ExifImageWidth", "ExifImageHeight", "FocalPlaneXResolution"):
+        assert ExifTags.Base[tag] not in details
+    assert not exif.get_ifd(ExifTags.IFD.IFD1)
+    for word in (b"Orientation", b"ImageWidth", b"Dimension", b"humbnail", b"AAAA"):
+        assert word not in xmp_of(opened)
+
+
+@pytest.mark.parametrize(("suffix", "bits"), DEPTHS)
+def test_no_gps_drops_the_place_only(photo: Path, suffix: str, bits: int) -> None:
+    opened = rewritten(photo, suffix, Output(metadata="no-gps"), bits)
+    exif = opened.getexif()
+    assert exif[ExifTags.Base.Make] == "Maker"
+    assert exif.get_ifd(EXIF)[ExifTags.Base.DateTimeOriginal] == "2001:02:03 04:05:06"
+    assert not exif.get_ifd(GPS)
+    assert ExifTags.Base.MakerNote not in exif.get_ifd(EXIF)
+    assert b'dc:title="Hill"' in xmp_of(opened)
+    content = photo.with_name(f"out{suffix}").read_bytes()
+    for word in (b"GPS", b"48,51N", b"2,21E", b"secret"):
+        assert word not in content
+
+
+@pytest.mark.parametrize(("suffix", "bits"), DEPTHS)
+def test_strip_leaves_nothing(photo: Path, suffix: str, bits: int) -> None:
+    opened = rewritten(photo, suffix, Output(metadata="strip"), bits)
+    assert not set(opened.getexif()) & {ExifTags.Base.Make, EXIF, GPS}
+    assert xmp_of(opened) == b""
+    assert opened.info.get("dpi", (1, 1)) == (1, 1)
+    for word in (b"Maker", b"2001", b"Hill"):
+        assert word not in photo.with_name(f"out{suffix}").read_bytes()
+
+
+def test_a_place_under_a_prefix_of_its_own_takes_the_rest_with_it() -> None:
+    described = Metadata(xmp=b'<a my:GPSLatitude="1" dc:title="Hill"/>')
+    assert described.under("keep").xmp == described.xmp
+    assert described.under("no-gps").xmp is None
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".png"])
+def test_no_dpi_is_invented(tmp_path: Path, suffix: str) -> None:
+    Image.new("L", (3, 2)).save(tmp_path / f"a{suffix}")
+    picture = image.read(tmp_path / f"a{suffix}")
+    assert picture.metadata.dpi is None
+    for name in ("b.png", "b.tif", "b.jpg"):
+        image.write(picture, tmp_path / name)
+        assert image.read(tmp_path / name).metadata.dpi is None
+
+
+def test_xmp_of_a_png(tmp_path: Path) -> None:
+    text = PngImagePlugin.PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", XMP)
+    Image.new("L", (3, 2)).save(tmp_path / "a.png", pnginfo=text)
+    assert b"Hill" in (image.read(tmp_path / "a.png").metadata.xmp or b"")
+
+
+def test_xmp_that_is_too_long_is_left_out(tmp_path: Path) -> None:
+    long = XMP.replace("Hill", "H" * 300_000).encode()
+    Image.new("L", (3, 2)).save(tmp_path / "a.webp", xmp=long)
+    assert image.read(tmp_path / "a.webp").metadata.xmp is None
+
+
+def test_damaged_metadata_do_not_cost_the_picture(tmp_path: Path) -> None:
+    for number, exif in enumerate((b"Exif\0\0II*\0\xff\xff\xff\x7f", b"Exif\0\0junk", b"x" * 99)):
+        path = tmp_path / f"{number}.jpg"
+        Image.new("RGB", (8, 8), "red").save(path, exif=exif)
+        picture = image.read(path)
+        assert picture.size == (8, 8)
+        image.write(picture, tmp_path / f"{number}.tif")
+
+
+def test_metadata_that_a_jpeg_cannot_hold_are_left_out(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.ImageDescription] = "x" * 70_000
+    described = Metadata(exif=exif.tobytes(), xmp=b"y" * 70_000)
+    image.write(Picture((np.zeros((8, 8, 3), np.uint8),), described), tmp_path / "a.jpg")
+    assert image.read(tmp_path / "a.jpg").metadata == Metadata()

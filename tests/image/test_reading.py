@@ -1,0 +1,305 @@
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, features
+
+from ccsr import image
+from ccsr.image import Picture
+
+T = Image.Transpose
+COLOURS = ("red", "green", "blue")
+
+
+def noise(mode: str, width: int = 5, height: int = 4) -> Image.Image:
+    channels = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4, "CMYK": 4}[mode]
+    values = np.random.default_rng(0).integers(0, 256, width * height * channels, np.uint8)
+    return Image.frombytes(mode, (width, height), values.tobytes())
+
+
+def only(path: Path) -> np.ndarray:
+    (frame,) = image.read(path).frames
+    return frame
+
+
+def exif(orientation: int) -> Image.Exif:
+    made = Image.Exif()
+    made[0x0112] = orientation
+    return made
+
+
+@pytest.mark.parametrize(
+    ("orientation", "stored_as"),
+    [
+        (1, None),
+        (2, T.FLIP_LEFT_RIGHT),
+        (3, T.ROTATE_180),
+        (4, T.FLIP_TOP_BOTTOM),
+        (5, T.TRANSPOSE),
+        (6, T.ROTATE_90),
+        (7, T.TRANSVERSE),
+        (8, T.ROTATE_270),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".webp", ".avif"])
+def test_orientation_is_applied_and_not_written_again(
+    tmp_path: Path, orientation: int, stored_as: Image.Transpose | None, suffix: str
+) -> None:
+    upright = Image.new("RGB", (16, 8))
+    upright.paste((250, 0, 0), (0, 0, 8, 4))
+    upright.paste((0, 0, 250), (0, 4, 8, 8))
+    stored = upright if stored_as is None else upright.transpose(stored_as)
+    path = tmp_path / f"turned{suffix}"
+    options = {".webp": {"lossless": True}, ".avif": {"subsampling": "4:4:4", "quality": 100}}
+    stored.save(path, exif=exif(orientation), **options.get(suffix, {}))
+    assert image.probe(path).size == (8, 16)
+    got = image.read(path)
+    assert np.abs(got.frames[0].astype(int) - np.asarray(upright)).max() <= 12  # AVIF
+    image.write(got, tmp_path / "again.png")
+    assert np.array_equal(only(tmp_path / "again.png"), got.frames[0])
+    with Image.open(tmp_path / "again.png") as again:
+        assert 0x0112 not in again.getexif()
+
+
+def test_damaged_exif_turns_nothing(tmp_path: Path) -> None:
+    noise("RGB").save(tmp_path / "a.jpg", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\x01")
+    assert only(tmp_path / "a.jpg").shape == (4, 5, 3)
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    checked = kind + content
+    return struct.pack(">I", len(content)) + checked + struct.pack(">I", zlib.crc32(checked))
+
+
+def test_exif_behind_the_pixels_of_a_png(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    noise("RGB").save(path)
+    content = path.read_bytes()
+    path.write_bytes(content[:-12] + chunk(b"eXIf", exif(6).tobytes()[6:]) + content[-12:])
+    assert only(path).shape == (5, 4, 3)
+
+
+@pytest.mark.parametrize("suffix", [".bmp", ".gif", ".jp2", ".pgm", ".tga", ".pcx", ".ico"])
+def test_formats_that_are_read(tmp_path: Path, suffix: str) -> None:
+    picture = noise("L", 32, 32)
+    picture.save(tmp_path / f"a{suffix}")
+    got = only(tmp_path / f"a{suffix}")
+    assert np.array_equal(got[..., 0], np.asarray(picture))
+
+
+@pytest.mark.parametrize("side", [16, 48, 256])
+def test_icons_are_not_taken_for_tga(tmp_path: Path, side: int) -> None:
+    picture = noise("RGBA", side, side)
+    picture.save(tmp_path / "a.ico", sizes=[(side, side)])
+    assert np.array_equal(only(tmp_path / "a.ico"), np.asarray(picture))
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_jpeg_2000_and_avif(tmp_path: Path, mode: str) -> None:
+    picture = Image.linear_gradient("L").convert(mode)
+    picture.save(tmp_path / "a.jp2")
+    assert np.array_equal(only(tmp_path / "a.jp2").squeeze(), np.asarray(picture))
+    assert features.check("avif")
+    picture.save(tmp_path / "a.avif", quality=95)
+    got = only(tmp_path / "a.avif").astype(int)
+    assert np.abs(got[..., 0] - np.asarray(picture.convert("L"))).max() <= 6
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".png", ".webp", ".avif"])
+def test_animations_have_all_frames_and_their_timing(tmp_path: Path, suffix: str) -> None:
+    frames = [Image.new("RGB", (16, 12), colour) for colour in COLOURS]
+    timing = {"duration": [100, 250, 40], "loop": 3}
+    path = tmp_path / f"a{suffix}"
+    frames[0].save(path, save_all=True, append_images=frames[1:], **timing)
+    assert image.probe(path) == ((12, 16), 3)
+    got = image.read(path)
+    assert got.several == "animation"
+    assert got.durations == (100, 250, 40)
+    assert got.loop == (0 if suffix == ".avif" else 3)
+    for values, frame in zip(got.frames, frames, strict=True):
+        assert np.abs(values.astype(int) - np.asarray(frame)).max() <= 12
+
+
+def test_frames_of_a_gif_that_change_a_part_only(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (16, 12), "white") for _ in range(3)]
+    frames[1].paste("red", (2, 2, 6, 6))
+    frames[2].paste("blue", (8, 8, 10, 10))
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], duration=50)
+    got = image.read(tmp_path / "a.gif")
+    for values, frame in zip(got.frames, frames, strict=True):
+        assert np.array_equal(values, np.asarray(frame))
+
+
+def test_frames_of_a_gif_that_leave_holes(tmp_path: Path) -> None:
+    frames = [Image.new("RGBA", (16, 12)) for _ in range(2)]
+    frames[0].paste("red", (0, 0, 8, 12))
+    frames[1].paste("blue", (8, 0, 16, 12))
+    image.write(Picture(tuple(map(np.asarray, frames)), durations=(50, 50)), tmp_path / "a.gif")
+    got = image.read(tmp_path / "a.gif")
+    for values, frame in zip(got.frames, frames, strict=True):
+        assert np.array_equal(values[..., 3], np.asarray(frame)[..., 3])
+
+
+def test_the_picture_for_viewers_without_animation_is_no_frame(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (4, 4), colour) for colour in COLOURS]
+    options = {"append_images": frames[1:], "default_image": True, "duration": 70}
+    frames[0].save(tmp_path / "a.png", save_all=True, **options)
+    got = image.read(tmp_path / "a.png")
+    assert [tuple(frame[0, 0]) for frame in got.frames] == [(0, 128, 0), (0, 0, 255)]
+    assert got.durations == (70, 70)
+
+
+def test_a_photo_with_previews_behind_it_is_one_picture(tmp_path: Path) -> None:
+    photo, preview = Image.new("RGB", (16, 8), "red"), Image.new("RGB", (4, 2))
+    photo.save(tmp_path / "phone.jpg", "MPO", save_all=True, append_images=[preview])
+    assert only(tmp_path / "phone.jpg").shape == (8, 16, 3)
+
+
+def test_pages_may_differ_in_size_and_kind(tmp_path: Path) -> None:
+    pages = [noise("RGB", 5, 4), noise("L", 7, 2), noise("RGBA", 3, 3)]
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
+    got = image.read(tmp_path / "a.tif")
+    assert got.several == "pages"
+    for values, page in zip(got.frames, pages, strict=True):
+        assert np.array_equal(values.squeeze(), np.asarray(page))
+
+
+def test_reduced_copies_in_a_tiff_are_no_pages(tmp_path: Path) -> None:
+    from PIL import TiffImagePlugin
+
+    reduced = TiffImagePlugin.ImageFileDirectory_v2()
+    reduced[254] = 1
+    copy = noise("L", 2, 2)
+    copy.encoderinfo = {"tiffinfo": reduced}
+    noise("L").save(tmp_path / "a.tif", save_all=True, append_images=[copy])
+    assert only(tmp_path / "a.tif").shape == (4, 5, 1)
+    assert image.probe(tmp_path / "a.tif") == ((4, 5), 1)
+    copy.save(tmp_path / "b.tif", tiffinfo=reduced)
+    with pytest.raises(OSError, match=r"b\.tif: it holds reduced copies of a picture only"):
+        image.read(tmp_path / "b.tif")
+
+
+def test_files_that_are_no_pictures_are_named(tmp_path: Path) -> None:
+    noise("RGB", 50, 50).save(tmp_path / "whole.png")
+    content = (tmp_path / "whole.png").read_bytes()
+    (tmp_path / "cut.png").write_bytes(content[: len(content) // 2])
+    (tmp_path / "empty.png").write_bytes(b"")
+    (tmp_path / "text.jpg").write_text("hello")
+    (tmp_path / "dangling.png").symlink_to(tmp_path / "nothing")
+    for name, reason in {
+        "cut.png": "truncated",
+        "empty.png": "the file is empty",
+        "text.jpg": "not an image of a known kind, or damaged",
+        "dangling.png": "No such file",
+        "missing.png": "No such file",
+        ".": "Is a directory|Permission denied",
+    }.items():
+        with pytest.raises(OSError, match=f"cannot read .*{reason}") as caught:
+            image.read(tmp_path / name)
+        assert str(tmp_path / name) in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".png", ".webp", ".tif"])
+def test_a_truncated_animation_is_not_silently_shorter(tmp_path: Path, suffix: str) -> None:
+    frames = tuple(np.asarray(noise("RGB", 40, 30).rotate(90 * i)) for i in range(4))
+    durations = () if suffix == ".tif" else (50.0,) * 4
+    path = tmp_path / f"a{suffix}"
+    image.write(Picture(frames, durations=durations), path)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * 2 // 3])
+    with pytest.raises(OSError, match=f"cannot read .*a{suffix}"):
+        image.read(path)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP", "TIFF"])
+def test_the_content_decides_not_the_suffix(tmp_path: Path, kind: str) -> None:
+    Image.new("RGB", (5, 4), "white").save(tmp_path / "a.bmp", kind)
+    assert only(tmp_path / "a.bmp").min() >= 250
+
+
+def test_other_programs_are_never_run(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
+    with pytest.raises(OSError, match="not an image of a known kind"):
+        image.read(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("limit", [10, 24])
+def test_too_many_pixels_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    noise("RGB", 5, 5).save(tmp_path / "bomb.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 0)
+    image.limit_pixels(limit)
+    for reader in (image.read, image.probe):
+        with pytest.raises(OSError, match=r"bomb\.png: it has more than .* raise --max-pixels"):
+            reader(tmp_path / "bomb.png")
+    image.limit_pixels(25)
+    assert only(tmp_path / "bomb.png").shape == (5, 5, 3)
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".tif"])
+def test_pixels_of_all_frames_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    frames = [Image.new("RGB", (4, 4), colour) for colour in COLOURS]
+    frames[0].save(tmp_path / f"a{suffix}", save_all=True, append_images=frames[1:])
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 47)
+    with pytest.raises(OSError, match=r"more than 4\.7e-05 million pixels"):
+        image.read(tmp_path / f"a{suffix}")
+
+
+def bombs() -> dict[str, bytes]:
+    """Small files whose headers promise 50,000 x 50,000 pixels (WebP: all that it can)."""
+    header = struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0)
+    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", bytes(99))
+    sides = struct.pack("<HH", 50_000, 50_000)
+    gif = b"GIF89a" + sides + bytes(3) + b"," + bytes(4) + sides + b"\0\x08\x01\x44\0;"
+    bmp = b"BM" + struct.pack("<IIIIiiHHIIiiII", 99, 0, 54, 40, 50_000, 50_000, 1, 24, *[0] * 6)
+    side = (16_382).to_bytes(3, "little")
+    vp8x = b"VP8X" + struct.pack("<I", 10) + bytes(4) + side + side
+    webp = b"RIFF" + struct.pack("<I", 4 + len(vp8x)) + b"WEBP" + vp8x
+    return {"png": png, "gif": gif, "bmp": bmp, "webp": webp, "ppm": b"P6 50000 50000 255\n" * 9}
+
+
+def test_bombs_take_neither_time_nor_memory(tmp_path: Path) -> None:
+    for kind, content in bombs().items():
+        (tmp_path / kind).write_bytes(content)
+    program = """
+import resource, sys, time
+from ccsr import image
+for path in sys.argv[1:]:
+    before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+    try:
+        image.read(path)
+    except OSError as error:
+        print(error)
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000, path  # KiB
+        assert time.monotonic() - started < 1, path
+"""
+    command = [sys.executable, "-c", program, *map(str, sorted(tmp_path.iterdir()))]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    refused = done.stdout.splitlines()
+    assert len(refused) == len(bombs())
+    for line in refused:
+        # behind the header of the WebP there is nothing, and that is seen first
+        assert "decompression bomb" in line or "webp: not an image" in line
+
+
+def test_heic_needs_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(99))
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(OSError, match=r"need the package pillow-heif, .* 'ccsr\[heif\]'"):
+        image.read(tmp_path / "a.heic")
+
+
+def test_heic_with_that_package(tmp_path: Path) -> None:
+    heif = pytest.importorskip("pillow_heif")
+    picture = Image.new("RGB", (64, 48), (200, 100, 50))
+    heif.from_pillow(picture).save(tmp_path / "a.heic", quality=95)
+    assert image.probe(tmp_path / "a.heic").size == (48, 64)
+    assert np.abs(only(tmp_path / "a.heic").astype(int) - [200, 100, 50]).max() <= 4

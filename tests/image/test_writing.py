@@ -1,0 +1,244 @@
+import errno
+import os
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image, ImageCms
+
+from ccsr import image
+from ccsr.image import Metadata, Output, Picture, tiff
+
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def noise(channels: int, size: tuple[int, int] = (4, 5)) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (*size, channels), np.uint8)
+
+
+def only(path: Path) -> np.ndarray:
+    (frame,) = image.read(path).frames
+    return frame
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".TIFF", ".webp"])
+def test_lossless_formats_give_back_what_was_written(
+    tmp_path: Path, channels: int, suffix: str
+) -> None:
+    values = noise(channels)
+    image.write(Picture((values,)), tmp_path / f"out{suffix}", Output(lossless=True))
+    got = only(tmp_path / f"out{suffix}")
+    if suffix == ".webp" and channels < 3:  # which stores grey as colour
+        values = np.concatenate((values[..., :1].repeat(3, 2), values[..., 1:]), 2)
+    assert np.array_equal(got, values)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".jpeg", ".webp", ".bmp", ".avif", ".gif"])
+def test_the_other_formats_keep_size_and_look(tmp_path: Path, suffix: str) -> None:
+    image.write(Image.new("RGB", (7, 3), (200, 100, 50)), tmp_path / f"out{suffix}")
+    got = only(tmp_path / f"out{suffix}")
+    assert got.shape == (3, 7, 3)
+    assert np.abs(got.astype(int) - [200, 100, 50]).max() <= 4
+
+
+def test_grey_stays_grey_in_jpeg(tmp_path: Path) -> None:
+    image.write(Picture((noise(1),)), tmp_path / "a.jpg")
+    assert only(tmp_path / "a.jpg").shape == (4, 5, 1)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".webp", ".avif"])
+def test_quality_counts(tmp_path: Path, suffix: str) -> None:
+    picture = Picture((noise(3, (64, 64)),))
+    for quality in (20, 98):
+        image.write(picture, tmp_path / f"{quality}{suffix}", Output(quality=quality))
+    sizes = [(tmp_path / f"{quality}{suffix}").stat().st_size for quality in (20, 98)]
+    assert 2 * sizes[0] < sizes[1]
+
+
+def test_a_background_goes_behind_transparency(tmp_path: Path) -> None:
+    values = np.array([[[10, 20, 30, 0], [10, 20, 30, 255], [0, 0, 0, 51]]], np.uint8)
+    red = Output(background=(255, 0, 0))
+    image.write(Picture((values,)), tmp_path / "a.bmp", red)
+    assert only(tmp_path / "a.bmp").tolist() == [[[255, 0, 0], [10, 20, 30], [204, 0, 0]]]
+    image.write(Picture((values[..., [0, 3]],)), tmp_path / "a.bmp", red)
+    assert only(tmp_path / "a.bmp")[0, :2].tolist() == [[255, 0, 0], [10, 10, 10]]
+    image.write(Picture((values[..., [0, 3]],)), tmp_path / "a.jpg", Output(background=(9, 9, 9)))
+    assert only(tmp_path / "a.jpg").shape == (1, 3, 1)
+    image.write(Picture((values,)), tmp_path / "a.png", red)
+    assert np.array_equal(only(tmp_path / "a.png"), values)
+
+
+def test_16_bits_are_rounded_where_there_are_8(tmp_path: Path) -> None:
+    values = np.full((8, 8, 4), 32896, np.uint16)
+    values[..., 3] = 65535
+    image.write(Picture((values,)), tmp_path / "a.jpg")
+    assert np.abs(only(tmp_path / "a.jpg").astype(int) - 128).max() <= 1
+
+
+def test_gif_pixels_are_there_or_not(tmp_path: Path) -> None:
+    values = np.array([[[9, 9, 9, 127], [9, 9, 9, 128], [9, 9, 9, 255]]], np.uint8)
+    image.write(Picture((values,)), tmp_path / "a.gif")
+    assert only(tmp_path / "a.gif")[..., -1].tolist() == [[0, 255, 255]]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif", ".avif"])
+def test_a_fitting_profile_is_kept(tmp_path: Path, suffix: str) -> None:
+    image.write(Picture((noise(3),), Metadata(SRGB)), tmp_path / f"out{suffix}")
+    assert image.read(tmp_path / f"out{suffix}").metadata.profile == SRGB
+
+
+def test_a_profile_of_another_kind_of_pixels_is_dropped(tmp_path: Path) -> None:
+    image.write(Picture((noise(1),), Metadata(SRGB)), tmp_path / "out.png")
+    assert image.read(tmp_path / "out.png").metadata.profile is None
+
+
+# sRGB whose red and green primaries have changed places
+SWAPPED = SRGB.replace(b"rXYZ", b"----").replace(b"gXYZ", b"rXYZ").replace(b"----", b"gXYZ")
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+@pytest.mark.parametrize("suffix", [".gif", ".bmp"])
+def test_colours_are_converted_where_no_profile_can_be(
+    tmp_path: Path, channels: int, suffix: str
+) -> None:
+    values = np.array([[[255, 0, 0, 255], [0, 255, 0, 255]]], np.uint8)[..., :channels]
+    image.write(Picture((values,), Metadata(SWAPPED)), tmp_path / f"out{suffix}")
+    assert only(tmp_path / f"out{suffix}")[..., :3].tolist() == [[[0, 255, 0], [255, 0, 0]]]
+
+
+def test_a_damaged_profile_converts_nothing(tmp_path: Path) -> None:
+    damaged = bytes(16) + b"RGB " + bytes(108)
+    values = np.array([[[255, 0, 0]]], np.uint8)
+    image.write(Picture((values,), Metadata(damaged)), tmp_path / "out.gif")
+    assert np.array_equal(only(tmp_path / "out.gif"), values)
+
+
+def test_a_grey_profile_is_applied_where_grey_becomes_colour(tmp_path: Path) -> None:
+    linear = grey_profile()
+    values = np.array([[[0], [55], [255]]], np.uint8)
+    picture = Picture((values,), Metadata(linear))
+    image.write(picture, tmp_path / "out.webp", Output(lossless=True))
+    encoded = 255 * (1.055 * (55 / 255) ** (1 / 2.4) - 0.055)
+    got = only(tmp_path / "out.webp")[..., 0].tolist()
+    assert got == [[0, pytest.approx(encoded, abs=1), 255]]
+
+
+def grey_profile() -> bytes:
+    """A grey profile whose curve is the identity: linear light."""
+    white = b"XYZ \0\0\0\0" + struct.pack(">iii", 63190, 65536, 54061)  # D50
+    curve = b"curv" + bytes(8)
+    names = b"desc\0\0\0\0\0\0\0\x02a\0" + bytes(80)
+    tags = [(b"wtpt", white), (b"kTRC", curve), (b"desc", names), (b"cprt", b"text" + bytes(8))]
+    table, content = struct.pack(">I", len(tags)), b""
+    start = 128 + 4 + 12 * len(tags)
+    for name, value in tags:
+        value += bytes(-len(value) % 4)
+        table += name + struct.pack(">II", start + len(content), len(value))
+        content += value
+    size = struct.pack(">I", 128 + len(table) + len(content))
+    head = size + b"lcms\x02\x40\0\0mntrGRAYXYZ " + bytes(12) + b"acsp"
+    head = head.ljust(68, b"\0") + struct.pack(">iii", 63190, 65536, 54061)
+    return head.ljust(128, b"\0") + table + content
+
+
+def test_a_tiff_of_64_bit_offsets(tmp_path: Path) -> None:
+    frames = (noise(3, (300, 2000)), noise(1))
+    assert not tiff.needs_big(frames)
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    exif.get_ifd(0x8769)[0x9003] = "2001:02:03 04:05:06"
+    tiff.write(tmp_path / "a.tif", frames, Metadata(exif=exif.tobytes()), big=True)
+    assert (tmp_path / "a.tif").read_bytes()[:4] == b"II+\0"
+    got = image.read(tmp_path / "a.tif")
+    assert all(map(np.array_equal, got.frames, frames))
+    with Image.open(tmp_path / "a.tif") as opened:
+        assert opened.getexif().get_ifd(0x8769)[0x9003] == "2001:02:03 04:05:06"
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        assert np.array_equal(file.pages[0].asarray(), frames[0])
+
+
+def test_large_pictures_get_64_bit_offsets() -> None:
+    large = np.broadcast_to(np.uint8(0), (40_000, 40_000, 3))
+    assert tiff.needs_big([large])
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".png", ".webp", ".avif"])
+@pytest.mark.parametrize("loop", [0, 4, None])
+def test_animations_keep_frames_and_timing(tmp_path: Path, suffix: str, loop: int | None) -> None:
+    frames = tuple(np.full((8, 8, 3), level, np.uint8) for level in (0, 90, 250))
+    path = tmp_path / f"a{suffix}"
+    image.write(Picture(frames, durations=(40, 300, 1000), loop=loop), path)
+    got = image.read(path)
+    assert got.durations == (40, 300, 1000)
+    if suffix != ".avif":
+        assert got.loop == ({None: 1}.get(loop, loop) if suffix != ".gif" else loop)
+    for values, frame in zip(got.frames, frames, strict=True):
+        assert np.abs(values.astype(int) - frame[..., : values.shape[2]]).max() <= 4
+
+
+def test_pages_keep_their_depth(tmp_path: Path) -> None:
+    pages = (noise(3), noise(1, (2, 3)).astype(np.uint16) * 257, noise(4, (7, 1)))
+    image.write(Picture(pages), tmp_path / "a.tif")
+    got = image.read(tmp_path / "a.tif")
+    for values, page in zip(got.frames, pages, strict=True):
+        assert values.dtype == page.dtype
+        assert np.array_equal(values, page)
+
+
+def test_a_picture_beyond_the_limit_of_pixels_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 4)
+    for suffix in (".png", ".jpg", ".tif", ".webp"):
+        image.write(Picture((noise(3),)), tmp_path / f"a{suffix}")
+
+
+def test_a_failed_write_leaves_the_old_file_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "out.png"
+    image.write(Picture((noise(1),)), path)
+    before = path.read_bytes()
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"cannot write .*out\.png: No space left"):
+        image.write(Picture((noise(3),)), path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_interrupted_write_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(descriptor: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        image.write(Picture((noise(3),)), tmp_path / "out.png")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_written_file_of_another_size_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def save(self: Image.Image, path: Path, file_format: str, **options: object) -> None:
+        path.write_bytes(wrong)
+
+    Image.new("RGB", (1, 1)).save(tmp_path / "wrong.png")
+    wrong = (tmp_path / "wrong.png").read_bytes()
+    monkeypatch.setattr(Image.Image, "save", save)
+    with pytest.raises(OSError, match=r"expected 5x4 pixels in the file, got 1x1"):
+        image.write(Picture((noise(3),)), tmp_path / "out.png")
+
+
+def test_names_may_be_as_long_as_the_file_system_allows(tmp_path: Path) -> None:
+    path = tmp_path / ("ü% #" * 50 + ".png")
+    image.write(Picture((noise(3),)), path)
+    assert image.read(path).size == (4, 5)
