@@ -59,8 +59,8 @@ def run(
 ) -> None:
     """Do all jobs; one that fails does not touch the others.
 
-    The memory does not depend on their number: at most `AHEAD` inputs and `WAITING` results, or
-    `WAITING_PIXELS`, are held besides the picture that is being enlarged.
+    The memory does not depend on their number: at most `AHEAD` inputs, and `WAITING` results of
+    `WAITING_PIXELS`, are held besides the picture in hand.
 
     Args:
         jobs: see `ccsr.batch.plan`.
@@ -169,8 +169,7 @@ def _check_regular(source: Path) -> None:
 def _read(job: Job) -> tuple[image.Picture, float]:
     started = time.monotonic()
     _check_regular(job.source)
-    picture = image.read(job.source)
-    return picture, time.monotonic() - started
+    return image.read(job.source), time.monotonic() - started
 
 
 def _do(
@@ -237,7 +236,7 @@ def _make_folder(output: Path) -> None:
 def _failure(job: Job, error: Exception) -> Outcome:
     """As text: an exception would keep the pictures of its frames alive."""
     text = str(error)
-    if not text.startswith("cannot "):  # then it names no file
+    if not text.startswith("cannot "):  # it names no file
         expected = isinstance(error, OSError | ValueError | RuntimeError) and text
         text = text if expected else f"{type(error).__name__} {text}".strip()
         text = f"cannot enlarge {job.source}: {text}"

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from ccsr.image import deep, metadata, tiff
 from ccsr.image.modes import Levels, levels, turned
@@ -82,11 +83,14 @@ def read(path: str | Path) -> Picture:
         image = _open(path)
         if image is None:
             pages = [tiff.read_rare(path, number) for number in range(len(_rare_sizes(path)))]
+            if any(values.size == 0 for values, _ in pages):
+                raise OSError("it holds no pixels")
             frames = tuple(turned(*page) for page in pages)
             return Picture(frames, tiff.rare_metadata(path).fitting(frames[0].shape[2]))
         with image:
             numbers = _numbers(image)
-            if image.format == "TIFF":
+            if isinstance(image, TiffImageFile):
+                image.filename = ""  # else Pillow 13 maps it, and scrambles what is to be turned
                 return _pages(image, path, numbers)
             return _animation(image, numbers) if len(numbers) > 1 else _still(image, path)
 

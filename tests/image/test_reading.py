@@ -65,6 +65,19 @@ def test_orientation_is_applied_and_not_written_again(
         assert 0x0112 not in again.getexif()
 
 
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_of_tiff(tmp_path: Path, orientation: int, compression: str | None) -> None:
+    stored = Image.fromarray(np.arange(6, dtype=np.uint8).reshape(2, 3))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored.save(tmp_path / "a.tif", exif=exif, compression=compression)
+    stored.save(tmp_path / "a.png", exif=exif)
+    read = image.read(tmp_path / "a.tif")
+    assert np.array_equal(read.frames[0], image.read(tmp_path / "a.png").frames[0])
+    assert image.probe(tmp_path / "a.tif").size == read.size
+
+
 def test_damaged_exif_turns_nothing(tmp_path: Path) -> None:
     noise("RGB").save(tmp_path / "a.jpg", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\x01")
     assert only(tmp_path / "a.jpg").shape == (4, 5, 3)
@@ -303,3 +316,14 @@ def test_heic_with_that_package(tmp_path: Path) -> None:
     heif.from_pillow(picture).save(tmp_path / "a.heic", quality=95)
     assert image.probe(tmp_path / "a.heic").size == (48, 64)
     assert np.abs(only(tmp_path / "a.heic").astype(int) - [200, 100, 50]).max() <= 4
+
+
+def test_a_tiff_without_pixels_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What tifffile makes of some damaged headers."""
+    (tmp_path / "a.tif").write_bytes(b"II*\0" + bytes(20))
+    monkeypatch.setattr("ccsr.image.tiff.rare_size", lambda path: ((4, 4), 1))
+    monkeypatch.setattr(
+        "ccsr.image.tiff.read_rare", lambda path, number: (np.empty(0, np.uint16), 1)
+    )
+    with pytest.raises(OSError, match=r"cannot read .*a\.tif: it holds no pixels"):
+        image.read(tmp_path / "a.tif")
