@@ -1,10 +1,16 @@
 """Computing a large output window by window, in pieces that fit into memory."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
+from typing import TypeVar
 
 import torch
+from torch import Tensor
 
+from ccsr.resample import ProjectedGrid
+from ccsr.source import Source
+
+Piece = TypeVar("Piece")
 Window = tuple[slice, slice]
 
 SMALLEST_TILE = 16
@@ -53,6 +59,46 @@ def for_each_window(
             continue
         count(_length(rows) * _length(columns))
     return tile
+
+
+def strips(
+    source: Source[Piece],
+    grid: ProjectedGrid,
+    tile: int,
+    height: int,
+    compute: Callable[[slice, slice], Tensor],
+    progress: Callable[[float], None] | None = None,
+) -> Iterator[Piece]:
+    """The result from top to bottom in strips of `height` rows, the last shorter.
+
+    Args:
+        source: stores what is computed.
+        grid: of the whole result.
+        tile: longest side of a window.
+        height: of a strip.
+        compute: gives a window of the result, (images, 3, rows, columns).
+        progress: called with the share that is done, up to 1.
+    """
+    total, done = grid.rows.size * grid.columns.size, 0
+
+    def count(pixels: int) -> None:
+        nonlocal done
+        done += pixels
+        if progress:
+            progress(done / total)
+
+    for top in range(0, grid.rows.size, height):
+        bottom = min(top + height, grid.rows.size)
+        strip = source.empty((bottom - top, grid.columns.size))
+
+        def store(rows: slice, columns: slice, strip: Piece = strip, top: int = top) -> None:
+            place = slice(rows.start - top, rows.stop - top)
+            y = compute(rows, columns)
+            source.store(strip, place, columns, y, grid.window(rows, columns))
+
+        region = (slice(top, bottom), slice(0, grid.columns.size))
+        tile = for_each_window(region, tile, store, count)
+        yield strip
 
 
 def _split(rows: slice, columns: slice, tile: int) -> list[Window]:

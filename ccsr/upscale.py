@@ -19,7 +19,7 @@ from ccsr.image import Levels, Picture
 from ccsr.model import CCSR
 from ccsr.resample import ProjectedGrid, Scale, Size
 from ccsr.source import FloatSource, LevelSource, Source, check_room
-from ccsr.tiles import SMALLEST_TILE, for_each_window
+from ccsr.tiles import SMALLEST_TILE, strips
 
 Precision = Literal["auto", "fp32", "bf16"]
 Tile = int | Literal["auto", "off"]
@@ -243,27 +243,12 @@ class Upscaler:
         self, source: Source[Piece], grid: ProjectedGrid, height: int, progress: Progress | None
     ) -> Iterator[Piece]:
         routes = self.ensemble.routes(source.size, self.model.route(source.size, grid))
-        tile = self._tile_size(source, grid)
-        done = 0
 
-        def count(pixels: int) -> None:
-            nonlocal done
-            done += pixels
-            if progress:
-                progress(done / math.prod(grid.size))
+        def compute(rows: slice, columns: slice) -> Tensor:
+            parts = [self._window(source, grid, via, rows, columns) for via in routes]
+            return torch.stack(parts).mean(0) if len(parts) > 1 else parts[0]
 
-        for top in range(0, grid.rows.size, height):
-            rows = slice(top, min(top + height, grid.rows.size))
-            strip = source.empty((rows.stop - top, grid.columns.size))
-
-            def compute(rows: slice, columns: slice, strip: Piece = strip, top: int = top) -> None:
-                parts = [self._window(source, grid, via, rows, columns) for via in routes]
-                y = torch.stack(parts).mean(0) if len(parts) > 1 else parts[0]
-                place = slice(rows.start - top, rows.stop - top)
-                source.store(strip, place, columns, y, grid.window(rows, columns))
-
-            tile = for_each_window((rows, slice(0, grid.columns.size)), tile, compute, count)
-            yield strip
+        return strips(source, grid, self._tile_size(source, grid), height, compute, progress)
 
     def _window(
         self,

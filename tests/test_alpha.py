@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from ccsr.alpha import bleed, confine
+from ccsr.alpha import bleed, confine, surroundings
 from ccsr.resample import ProjectedGrid
 
 
@@ -61,3 +61,19 @@ def test_confine_lets_an_interpolated_edge_through() -> None:
     edge = torch.linspace(0, 1, 24)[None, None]
     middle = slice(8, 16)
     assert torch.equal(confine(edge, alpha, grid)[..., middle], edge[..., middle])
+
+
+@pytest.mark.parametrize("scale", [0.3, 0.5, 1.0, 2.0, 2.37])
+def test_a_window_is_confined_like_the_whole(scale: float) -> None:
+    torch.manual_seed(0)
+    alpha = torch.rand(1, 21, 30)
+    grid = ProjectedGrid.project((21, 30), (round(21 * scale), round(30 * scale)))
+    enlarged = torch.randn(1, *grid.size)
+    rows, columns = slice(2, 5), slice(3, grid.columns.size)
+    window = grid.window(rows, columns)
+    near_rows, near_columns = surroundings(window, (21, 30))
+    near = alpha[:, near_rows, near_columns]
+    got = confine(
+        enlarged[:, rows, columns], near, window.shifted(near_rows.start, near_columns.start)
+    )
+    assert torch.equal(got, confine(enlarged, alpha, grid)[:, rows, columns])
