@@ -186,8 +186,11 @@ def _do(
         started = time.monotonic()
         size = target.size(source.size)
         image.check(job.output, source, size, writing.files)
-        wanted: dict[str, Any] = {"scale": target.scale} if target.scale else {"size": size}
-        wanted["progress"] = lambda share: watch(job, share)
+        wanted: dict[str, Any] = {
+            "scale": target.scale,
+            "size": None if target.scale else size,
+            "progress": lambda share: watch(job, share),
+        }
         result: image.Picture | None = None
         if stream.worthwhile(upscaler, source, size, job.output):
             _stream(job, source, upscaler, writing.files, wanted)

@@ -41,7 +41,10 @@ class Format:
 
 _COLOUR = frozenset({3, 4})  # grey is stored as colour
 FORMATS = {
-    "png": Format("PNG", (".png", ".apng"), depth=16, several="animation"),
+    "png": Format(
+        "PNG", (".png", ".apng"), depth=16, several="animation",
+        options={"compress_level": 4},  # 3 times faster than Pillow's 6 for 4 % more bytes
+    ),
     "jpg": Format(
         "JPEG", (".jpg", ".jpeg"), longest=65_500, alpha=False, lossless=None, tunable=True,
         options={"quality": 95, "subsampling": 0},
