@@ -258,7 +258,12 @@ class Upscaler:
         rows: slice,
         columns: slice,
     ) -> Tensor:
-        """One window of the output, (N, 3, rows, columns), finite, from the input it needs."""
+        """One window of the output, (N, 3, rows, columns), finite, from the input it needs.
+
+        On the input's own pixels that is the input: there is nothing between them to find out.
+        """
+        if grid == ProjectedGrid.project(source.size, source.size):
+            return source.read(rows, columns)
         crop = self.model.crop(source.size, grid, via, rows, columns)
         part = source.read(crop.rows, crop.columns)
         part = part.to(self.device).contiguous(memory_format=torch.channels_last)

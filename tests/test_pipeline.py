@@ -3,7 +3,7 @@ import os
 import signal
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -178,6 +178,15 @@ def test_what_is_held_is_bounded(
     assert not alive
 
 
+@pytest.fixture
+def usual_interrupt() -> Iterator[None]:
+    """Ctrl-C as in a terminal: in the background it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("usual_interrupt")
 def test_ctrl_c_finishes_what_is_begun_and_stops(tmp_path: Path) -> None:
     jobs = pictures(tmp_path, 9)
     outcomes: list[Outcome] = []
@@ -190,6 +199,7 @@ def test_ctrl_c_finishes_what_is_begun_and_stops(tmp_path: Path) -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+@pytest.mark.usefixtures("usual_interrupt")
 def test_a_second_ctrl_c_does_not_wait(tmp_path: Path) -> None:
     def twice(number: int) -> None:
         signal.raise_signal(signal.SIGINT)

@@ -1,6 +1,5 @@
 """The shipped models: what a person who never trains one relies on."""
 
-import math
 from pathlib import Path
 
 import pytest
@@ -8,7 +7,6 @@ import torch
 
 from ccsr import Upscaler, image
 from ccsr.checkpoint import shipped
-from ccsr.metrics import luma, psnr
 from ccsr.protocols import PROTOCOLS
 from ccsr.resample import ProjectedGrid, reduce_uint8, resize
 from ccsr.resources import resource_dir
@@ -17,6 +15,7 @@ BENCHMARK = PROTOCOLS["benchmark-y"]
 LIIF = PROTOCOLS["liif-y"]  # allows any scale
 MODELS = sorted(shipped())
 PHOTOS = ["astronaut.png", "coffee.png"]
+ALL_PHOTOS = [*PHOTOS, "chelsea.png", "rocket.jpg", "grass.png", "gravel.png"]
 
 pytestmark = pytest.mark.parametrize("name", MODELS)
 
@@ -66,7 +65,7 @@ def test_gain_on_set5(name, scale, least, benchmarks: Path):
 
 def test_scale_1_gives_the_picture_back(name):
     x = image.to_float(photo(PHOTOS[0], 96))
-    assert psnr(luma(Upscaler.load(name, precision="fp32").tensor(x, scale=1.0)), luma(x)) >= 50
+    assert torch.equal(Upscaler.load(name, precision="fp32").tensor(x, scale=1.0), x)
 
 
 def test_tiles_do_not_show(name):
@@ -79,14 +78,16 @@ def test_tiles_do_not_show(name):
         torch.testing.assert_close(tiled, whole, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("factor", [8, 10, 16])
-def test_no_grid_shows(name, factor):
+@pytest.mark.parametrize(("factor", "tolerance"), [(8, 0.1), (10, 0.1), (16, 0.25)])
+def test_no_grid_shows(name, factor, tolerance):
     """Second differences at cell borders are like those within the cells."""
-    x = image.to_float(photo(PHOTOS[1], 48))
-    y = Upscaler.load(name, precision="fp32").tensor(x, scale=float(factor))
-    for dim in (1, 2):
-        second = y.diff(dim=dim, n=2).abs().movedim(dim, 0).flatten(1).mean(1)
-        second = second[factor - 1 : -factor + 1]  # [i] is centred on output i + factor
-        phases = second[: len(second) // factor * factor].view(-1, factor).mean(0)
-        border = phases[[0, -1]].mean()
-        assert math.isclose(border, phases.median(), rel_tol=0.15), (dim, phases)
+    upscaler = Upscaler.load(name, precision="fp32")
+    sums = torch.zeros(2, factor)
+    for each in ALL_PHOTOS:
+        y = upscaler.tensor(image.to_float(photo(each, 96)), scale=float(factor))
+        for dim in (1, 2):
+            second = y.diff(dim=dim, n=2).abs().movedim(dim, 0).flatten(1).mean(1)
+            second = second[factor - 1 : -factor + 1]  # [i] is centred on output i + factor
+            sums[dim - 1] += second[: len(second) // factor * factor].view(-1, factor).mean(0)
+    borders, medians = sums[:, [0, -1]].mean(1), sums.median(1).values
+    assert torch.allclose(borders, medians, rtol=tolerance, atol=0), borders / medians

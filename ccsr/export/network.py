@@ -83,7 +83,7 @@ def to_onnx(model: CCSR, scale: Scale | None) -> onnx.ModelProto:
             (2,), vertical and horizontal; values below 1.5 are taken as 1.5.
 
     Raises:
-        ValueError: if the network has a part that cannot be exported at this scale.
+        ValueError: if the scale is 1, or the network has a part that cannot be exported at it.
     """
     graph = Graph()
     image = Value("image")
@@ -100,6 +100,8 @@ def to_onnx(model: CCSR, scale: Scale | None) -> onnx.ModelProto:
         )
     else:
         pair = as_pair(scale)
+        if pair == (1, 1):
+            raise ValueError("expected a scale to export a network for, got 1: that is the picture")
         route = _route(model, pair)
         target = rows.project(graph, pair[0]), columns.project(graph, pair[1])
     via = [(rows.project(graph, v), columns.project(graph, h)) for v, h in route]
