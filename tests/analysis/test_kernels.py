@@ -70,7 +70,7 @@ def test_a_layer_behind_a_friendly_grid_works_at_what_is_left_of_the_scale() -> 
     first, last = kernels.layers_of("light")
     assert first.own_scale(3.0) == (2, 2)
     assert last.own_scale(3.0) == (1.5, 1.5)
-    assert last.own_scale(1.25) == (1.25, 1.25)
+    assert last.own_scale(1.25) == (0.625, 0.625)
 
 
 def test_the_table_the_pictures_and_the_film(
