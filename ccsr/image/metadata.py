@@ -27,6 +27,7 @@ _STALE = {
     _BASE.FocalPlaneXResolution, _BASE.FocalPlaneYResolution, _BASE.FocalPlaneResolutionUnit,
     _BASE.RelatedImageWidth, _BASE.RelatedImageLength, ExifTags.IFD.Interop,
 }  # fmt: skip
+_SHAPE = '{"shape":'  # what tifffile writes as the description: the size of the smaller picture
 _LONGEST_SEGMENT = 65_000  # of a JPEG, with room for its own header
 _PROFILE_SPACE = {1: b"GRAY", 2: b"GRAY", 3: b"RGB ", 4: b"RGB "}
 
@@ -118,7 +119,8 @@ def _exif(image: Image.Image) -> bytes | None:
         source = image.getexif()
         kept = Image.Exif()
         for tag in _KEPT & set(source):
-            kept[tag] = source[tag]
+            if not str(source[tag]).startswith(_SHAPE):
+                kept[tag] = source[tag]
         details = {t: v for t, v in source.get_ifd(_EXIF).items() if t not in _STALE}
         return _as_bytes(kept, details, dict(source.get_ifd(_GPS)))
     return None

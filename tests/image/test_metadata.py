@@ -3,9 +3,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import ExifTags, Image, PngImagePlugin
 
-from ccsr import image
+from ccsr import Upscaler, image
 from ccsr.image import Metadata, Output, Picture
 
 EXIF, GPS = ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo
@@ -164,3 +165,13 @@ def test_metadata_that_a_jpeg_cannot_hold_are_left_out(tmp_path: Path) -> None:
     described = Metadata(exif=exif.tobytes(), xmp=b"y" * 70_000)
     image.write(Picture((np.zeros((8, 8, 3), np.uint8),), described), tmp_path / "a.jpg")
     assert image.read(tmp_path / "a.jpg").metadata == Metadata()
+
+
+def test_the_shape_that_tifffile_describes_is_not_kept(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((5, 4, 3), np.uint16), photometric="rgb")
+    with Image.open(tmp_path / "a.tif") as opened:
+        assert "shape" in opened.getexif()[270]
+    image.write(Upscaler.load("light")(image.read(tmp_path / "a.tif"), scale=2), tmp_path / "b.tif")
+    with Image.open(tmp_path / "b.tif") as opened:
+        assert 270 not in opened.getexif()
+    assert tifffile.imread(tmp_path / "b.tif").shape == (10, 8, 3)
