@@ -32,6 +32,7 @@ from ccsr.callbacks import (
 from ccsr.data import PhotoData
 from ccsr.device import choose_device, has_native_bfloat16
 from ccsr.files import replacing
+from ccsr.growth import grow
 from ccsr.loggers import build_loggers, log_to
 from ccsr.model import CCSR
 from ccsr.module import SRModule
@@ -100,18 +101,18 @@ def _train(config: dict[str, Any], folder: Path, step: int) -> dict[str, float]:
 
 
 def start_from(network: CCSR, name: str) -> None:
-    """Give `network` the weights of the model `name` (or file).
+    """Give `network` the function of the model `name` (or file), which may be a smaller one.
 
     Raises:
-        ValueError: if there is no such model, or its weights have other shapes.
+        ValueError: if there is no such model, or its weights have no place in the network.
     """
     path = checkpoint.resolve(name)
     try:
-        network.load_state_dict(checkpoint.load(path)[0].state_dict())
-    except RuntimeError as error:
+        grow(checkpoint.load(path)[0], network)
+    except ValueError as error:
         raise ValueError(
-            f"init={name}: its weights do not fit the network that model=... describes: train "
-            f"the same architecture, or without init ({str(error).splitlines()[-1].strip()})"
+            f"init={name}: its weights do not fit the network that model=... describes: give a "
+            f"network that is at least as large in every part, or train without init ({error})"
         ) from error
 
 

@@ -1,0 +1,75 @@
+"""Growing a trained network into a larger one that computes the same, to train on from there.
+
+Net2Net (Chen et al. 2016, arXiv 1511.05641) with zeros instead of copies: what was there does not
+read what is new, and new residual blocks start by adding nothing.
+"""
+
+from torch import Tensor, nn
+
+from ccsr.model import CCSR
+
+
+def grow(source: CCSR, target: CCSR) -> None:
+    """Give `target` the function of `source`, in place.
+
+    Args:
+        source: trained; of the same kinds of encoder, stack and decoder.
+        target: freshly initialised; at least as wide, as deep and with as many basis functions.
+            What is new keeps its initial weights where the old does not depend on it.
+
+    Raises:
+        ValueError: if a part of `source` has no place in `target`.
+    """
+    own = target.state_dict()
+    given = source.state_dict()
+    if _blocks(source) > _blocks(target):
+        raise ValueError(
+            f"{_blocks(source)} blocks, and the network to train has {_blocks(target)}"
+        )
+    blocks = spread(_blocks(source), _blocks(target))
+    for name, value in given.items():
+        place = _placed(name, blocks)
+        if place not in own or not _fits(value, own[place]):
+            expected = tuple(own[place].shape) if place in own else "no such weights"
+            raise ValueError(
+                f"{name}: {tuple(value.shape)}, and the network to train has {expected}"
+            )
+        _embed(value, own[place])
+    for index in set(range(_blocks(target))) - set(blocks):
+        for parameter in target.encoder.get_submodule(f"body.{index}.2").parameters():
+            nn.init.zeros_(parameter)
+
+
+def spread(count: int, places: int) -> list[int]:
+    """Where each of `count` blocks goes among `places`, evenly and in order: [0, 2, 4] in 6."""
+    return [i * places // count for i in range(count)]
+
+
+def _blocks(network: CCSR) -> int:
+    return len(getattr(network.encoder, "body", ()))
+
+
+def _placed(name: str, blocks: list[int]) -> str:
+    """The name in the larger network of the weights `name` of the smaller."""
+    prefix = "encoder.body."
+    if not name.startswith(prefix):
+        return name
+    index, rest = name.removeprefix(prefix).split(".", 1)
+    return f"{prefix}{blocks[int(index)]}.{rest}"
+
+
+def _fits(value: Tensor, place: Tensor) -> bool:
+    return value.ndim == place.ndim and all(
+        a <= b for a, b in zip(value.shape, place.shape, strict=True)
+    )
+
+
+def _embed(value: Tensor, place: Tensor) -> None:
+    """Write `value` to the corner of `place`; old outputs get zeros from whatever is new.
+
+    Filters are (C_out, C_in, K, K), or (B, C_out, C_in) in a CC layer.
+    """
+    if value.ndim > 2:
+        outputs = int(value.ndim == 3)
+        place.narrow(outputs, 0, value.shape[outputs]).zero_()
+    place[tuple(slice(n) for n in value.shape)] = value

@@ -1,0 +1,58 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import onnxruntime
+import pytest
+
+from ccsr.cli import main
+
+
+def export(model: str, output: Path, *options: str) -> int:
+    return main(["export", "--model", model, "-o", str(output), *options])
+
+
+def test_export(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "new" / "a.onnx"
+    assert export(model, output, "--scale", "4x1.5") == 0
+    assert capsys.readouterr().out.startswith(f"{output}: input image, output enlarged, ")
+    told = onnxruntime.InferenceSession(output).get_modelmeta().custom_metadata_map
+    assert (told["model"], told["scale"], told["licence"]) == ("tiny", "4x1.5", "MIT")
+    before = output.read_bytes()
+    assert export(model, output, "--dynamic-scale") == 1
+    assert f"{output} exists already: use --exists overwrite" in capsys.readouterr().err
+    assert output.read_bytes() == before
+    assert export(model, output, "--dynamic-scale", "--exists", "overwrite") == 0
+    assert len(onnxruntime.InferenceSession(output).get_inputs()) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "one of the arguments --scale --dynamic-scale is required"),
+        (["--scale", "2", "--dynamic-scale"], "not allowed with argument --scale"),
+        (["--scale", "0"], "expected a positive factor"),
+    ],
+)
+def test_usage_errors_of_export(
+    tmp_path: Path, model: str, options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        export(model, tmp_path / "a.onnx", *options)
+    assert caught.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_export_without_its_package_names_the_extra(tmp_path: Path) -> None:
+    code = (
+        "import sys\nsys.modules['onnx'] = None\n"
+        "from ccsr.cli import main\nsys.exit(main(['export', '--scale', '2', '-o', 'a.onnx']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert done.returncode == 1
+    expected = (
+        "export needs the package onnx, which is not installed: run pip install 'ccsr[export]'"
+    )
+    assert done.stderr.strip() == f"ccsr: error: {expected}"

@@ -1,0 +1,222 @@
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from PIL.TiffTags import TAGS_V2
+
+from ccsr import image, options, stream
+from ccsr.cli import main
+from ccsr.upscale import Upscaler
+
+
+def upscale(photo: Path, model: str, *options: str) -> int:
+    return main(["upscale", str(photo), "--model", model, *options])
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    with Image.open(path) as picture:
+        return picture.size
+
+
+def test_file_options(photo: Path, model: str) -> None:
+    with Image.open(photo) as opened:
+        opened.save(photo, dpi=(300, 300))
+    options = ("--scale", "2", "--quiet", "--exists", "overwrite", "--format")
+    assert upscale(photo, model, *options, "jpg", "--quality", "30") == 0
+    small = photo.with_name("photo_2x.jpg").stat().st_size
+    assert image.read(photo.with_name("photo_2x.jpg")).metadata.dpi == (300, 300)
+    assert upscale(photo, model, *options, "same", "--metadata", "strip") == 0
+    assert photo.with_name("photo_2x.jpg").stat().st_size > small
+    assert image.read(photo.with_name("photo_2x.jpg")).metadata.dpi is None
+    assert upscale(photo, model, *options, "webp", "--lossless") == 0
+    assert b"VP8L" in photo.with_name("photo_2x.webp").read_bytes()
+
+
+def test_a_background_for_transparency(
+    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("RGBA", (8, 6)).save(tmp_path / "a.png")
+    options = ("--scale", "2", "-o", str(tmp_path / "a.jpg"))
+    assert upscale(tmp_path / "a.png", model, *options) == 1
+    assert "put a colour behind it by --background" in capsys.readouterr().err
+    assert upscale(tmp_path / "a.png", model, *options, "--background", "#ff0000") == 0
+    assert np.abs(image.read(tmp_path / "a.jpg").frames[0] - np.float32([255, 0, 0])).max() < 4
+
+
+def test_the_largest_input(
+    photo: Path, model: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+    assert upscale(photo, model, "--scale", "2", "--max-pixels", "199") == 1
+    assert "photo.jpg: it has more than 0.000199 million pixels" in capsys.readouterr().err
+    assert upscale(photo, model, "--scale", "2", "--max-pixels", "200") == 0
+
+
+def test_what_became_of_the_file_is_said(
+    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("CMYK", (8, 6)).save(tmp_path / "ink.jpg")
+    frames = tuple(np.full((6, 8, 3), level, np.uint8) for level in (0, 99))
+    image.write(image.Picture(frames, durations=(50, 50)), tmp_path / "a.gif")
+    assert main(["upscale", str(tmp_path), "--scale", "2", "--model", model]) == 0
+    said = capsys.readouterr().err
+    assert "a_2x.png (16x12, 2 frames)" in said
+    assert "ink_2x.png (16x12, CMYK converted to RGB)" in said
+
+
+def test_the_choices_are_those_of_the_formats() -> None:
+    for word in (*image.CHOICES, "keep", "no-gps", "strip"):
+        option = "--format" if word in image.CHOICES else "--metadata"
+        args = options.upscale().parse_args(["a.png", "--scale", "2", option, word])
+        assert word in (args.format, args.metadata)
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "size"),
+    [
+        (["--scale", "2.37"], "photo_2.37x.png", (47, 24)),
+        (["--scale", "2x1.5"], "photo_2x1.5x.png", (40, 15)),
+        (["--scale", "0.5x2"], "photo_0.5x2x.png", (10, 20)),
+        (["--size", "31x17"], "photo_31x17.png", (31, 17)),
+        (["--width", "30"], "photo_30w.png", (30, 15)),
+        (["--height", "30"], "photo_30h.png", (60, 30)),
+        (["--width", "31", "--height", "17"], "photo_31x17.png", (31, 17)),
+        (["--scale", "2", "--tile", "16", "--precision", "bf16"], "photo_2x.png", (40, 20)),
+    ],
+)
+def test_sizes_and_names(
+    photo: Path, model: str, options: list[str], name: str, size: tuple[int, int]
+) -> None:
+    before = photo.read_bytes()
+    assert upscale(photo, model, *options, "--quiet") == 0
+    assert size_of(photo.parent / name) == size
+    assert photo.read_bytes() == before
+    assert sorted(p.name for p in photo.parent.iterdir()) == sorted(["photo.jpg", name])
+
+
+def test_the_result_is_that_of_python(photo: Path, model: str) -> None:
+    assert upscale(photo, model, "--scale", "2x1.5", "--precision", "fp32") == 0
+    expected = Upscaler.load(model, precision="fp32")(image.read(photo), scale=(1.5, 2.0))
+    (written,) = image.read(photo.parent / "photo_2x1.5x.png").frames
+    assert np.array_equal(written, expected.frames[0])
+
+
+def test_an_ensemble_is_that_of_python(photo: Path, model: str) -> None:
+    options = ("--scale", "2", "--precision", "fp32", "--ensemble", "scales:2,flips")
+    assert upscale(photo, model, *options) == 0
+    upscaler = Upscaler.load(model, precision="fp32", ensemble="flips,scales:2")
+    expected = upscaler(image.read(photo), scale=2.0)
+    (written,) = image.read(photo.parent / "photo_2x.png").frames
+    assert np.array_equal(written, expected.frames[0])
+
+
+def test_a_large_tiff_is_streamed(
+    photo: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = photo.with_suffix(".tif")
+    options = ["--scale", "2.37", "--precision", "fp32", "-o", str(output)]
+    assert upscale(photo, model, *options) == 0
+    (whole,) = image.read(output).frames
+    monkeypatch.setattr(stream, "worthwhile", lambda *args: True)
+    options += ["--exists", "overwrite", "--memory", "100MB"]
+    assert upscale(photo, model, *options) == 0
+    assert np.array_equal(image.read(output).frames[0], whole)
+    with Image.open(output) as written:
+        assert "TileWidth" in {TAGS_V2[key].name for key in written.tag_v2}
+    assert "photo.tif (47x24) in" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], r"give one of --scale, .* for example: ccsr upscale photo\.jpg --scale 2\.37"),
+        (["--scale", "2", "--width", "9"], "give one of"),
+        (["--scale", "-2"], "expected a positive factor such as 2.37.* got '-2'"),
+        (["--scale", "nan"], "got 'nan'"),
+        (["--scale", "1x2x3"], "got '1x2x3'"),
+        (["--size", "100"], "expected WIDTHxHEIGHT such as 1920x1080, got '100'"),
+        (["--size", "100x0"], "expected a whole number of at least 1, got '0'"),
+        (["--width", "2.5"], "expected a whole number"),
+        (["--scale", "2", "--tile", "x"], "expected a whole number"),
+        (["--scale", "2", "--memory", "x"], "expected an amount such as 500MB or 2GB, got 'x'"),
+        (["--scale", "2", "--exists", "maybe"], "invalid choice: 'maybe'"),
+    ],
+)
+def test_usage_errors(
+    photo: Path, model: str, options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        upscale(photo, model, *options)
+    assert caught.value.code == 2
+    assert re.search(message, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["-o", "out.xyz"], "ccsr: error: cannot write out.xyz: no known format"),
+        (["--model", "lihgt"], "ccsr: error: no model called 'lihgt'"),
+        (["--model", "/none.safetensors"], "ccsr: error: no model file at /none.safetensors"),
+        (["--device", "gpu"], "ccsr: error: device must be"),
+        (["--tile", "3"], "ccsr: error: tile must be auto, off or at least 16, got 3"),
+        (["--ensemble", "flip"], "ccsr: error: ensemble must be scales, scales:N, flips or both"),
+    ],
+)
+def test_errors_are_one_line(
+    photo: Path, model: str, options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert upscale(photo, model, "--scale", "2", *options) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_debug_shows_the_traceback(photo: Path, model: str) -> None:
+    with pytest.raises(ValueError, match="no known format"):
+        upscale(photo, model, "--scale", "2", "-o", "out.xyz", "--debug")
+
+
+def test_transparency_into_jpeg_is_refused(
+    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("RGBA", (4, 4)).save(tmp_path / "logo.png")
+    out = tmp_path / "logo.jpg"
+    assert upscale(tmp_path / "logo.png", model, "--scale", "2", "-o", str(out)) == 1
+    assert "JPEG has no transparency and the picture has: use .png" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_quiet_is_silent(photo: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert upscale(photo, model, "--scale", "2", "--quiet") == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_terminal_shows_a_line_that_is_rewritten(
+    photo: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "60")
+    assert upscale(photo, model, "--scale", "4", "--tile", "40") == 0
+    *updates, last = capsys.readouterr().err.split("\r\x1b[K")[1:]
+    assert re.search(r"50 %, \d+ s left$", updates[1])
+    assert all(len(update) < 60 for update in updates)
+    assert last.endswith("s\n")
+
+
+def test_an_interrupt_leaves_nothing_and_exits_130(
+    photo: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(descriptor: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.fsync", interrupt)
+    assert upscale(photo, model, "--scale", "2", "--quiet") == 130
+    expected = (
+        f"ccsr: interrupted: 0 of 1 pictures are finished, 1 remain, from {photo} on: "
+        "the same command with --exists skip goes on"
+    )
+    assert expected in capsys.readouterr().err
+    assert list(photo.parent.iterdir()) == [photo]

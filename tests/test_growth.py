@@ -1,0 +1,54 @@
+import pytest
+import torch
+from torch import nn
+
+from ccsr.growth import grow, spread
+from ccsr.model import CCSR, build
+from ccsr.resample import ProjectedGrid
+
+
+def network(channels: int, blocks: int, basis: int, encoder: str = "light") -> CCSR:
+    field = {"name": "fourier", "kernel_size": 3, "basis": basis}
+    stack = {"name": "friendly", "channels": channels, "field": field}
+    made = build(
+        {"name": encoder, "channels": channels, "blocks": blocks}, stack, {"name": "identity"}
+    )
+    for parameter in made.parameters():  # as after training: nothing is zero
+        nn.init.normal_(parameter, std=0.1)
+    return made
+
+
+@pytest.mark.parametrize("encoder", ["light", "edsr"])
+@pytest.mark.parametrize("larger", [(4, 2, 3), (6, 2, 3), (4, 5, 3), (4, 2, 7), (7, 5, 6)])
+def test_what_is_grown_computes_the_same(encoder: str, larger: tuple[int, int, int]) -> None:
+    torch.manual_seed(0)
+    source, target = network(4, 2, 3, encoder), network(*larger, encoder)
+    grow(source, target)
+    x = torch.rand(1, 3, 7, 9)
+    grid = ProjectedGrid.project((7, 9), (16, 20))
+    torch.testing.assert_close(target(x, grid), source(x, grid), rtol=0, atol=1e-5)
+
+
+def test_no_new_weight_stays_zero() -> None:
+    torch.manual_seed(0)
+    target = network(7, 5, 6)
+    grow(network(4, 2, 3), target)
+    optimizer = torch.optim.SGD(target.parameters(), lr=1e-3)
+    x, grid = torch.rand(1, 3, 7, 9), ProjectedGrid.project((7, 9), (16, 20))
+    for _ in range(3):  # the first moves what the later layers read, and so on
+        optimizer.zero_grad()
+        target(x, grid).square().mean().backward()
+        optimizer.step()
+    assert all(bool((parameter != 0).all()) for parameter in target.parameters())
+
+
+@pytest.mark.parametrize("smaller", [(3, 2, 3), (4, 1, 3), (4, 2, 2), (4, 0, 3)])
+def test_a_network_that_is_smaller_in_one_part_is_refused(smaller: tuple[int, int, int]) -> None:
+    with pytest.raises(ValueError, match=r"(blocks|\(.*\)), and the network to train has "):
+        grow(network(4, 2, 3), network(*smaller))
+
+
+def test_blocks_are_spread_evenly() -> None:
+    assert spread(3, 6) == [0, 2, 4]
+    assert spread(5, 7) == [0, 1, 2, 4, 5]
+    assert spread(2, 1) == [0, 0]
