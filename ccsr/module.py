@@ -14,12 +14,11 @@ from torch.optim.lr_scheduler import LambdaLR
 from ccsr.arguments import scale_text
 from ccsr.data import Batch
 from ccsr.optimizer import Muon, split
-from ccsr.resample import ProjectedGrid, resize
+from ccsr.resample import ProjectedGrid
 from ccsr.validation import Item, as_float, quantised, score
 
 Loss = Literal["l1", "charbonnier"]
 _CHARBONNIER_EPSILON = 1e-3
-_LEAST_ERROR = 0.005  # of bicubic, about what it leaves at a scale of 1.2; at 1 it leaves nothing
 
 
 class SRModule(LightningModule):
@@ -27,8 +26,7 @@ class SRModule(LightningModule):
 
     Args:
         model: called as `model(x, grid)`, see :class:`ccsr.model.CCSR`.
-        loss: ``l1``, or ``charbonnier``: sqrt(error^2 + 1e-6), smooth at zero; in proportion to
-            bicubic's mean absolute error on the same batch, or large scales would lead.
+        loss: ``l1``, or ``charbonnier``: sqrt(error^2 + 1e-6), smooth at zero.
         learning_rate: at the end of the warm-up; falls to zero as a cosine.
         warmup: steps of linear warm-up, at most a tenth of all.
         momentum: of :class:`ccsr.optimizer.Muon`, which moves the filters.
@@ -67,7 +65,7 @@ class SRModule(LightningModule):
         return sr.float()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Loss of one batch, 1 where the network is as good as bicubic.
+        """Loss of one batch.
 
         Raises:
             RuntimeError: if the loss is not finite.
@@ -79,8 +77,6 @@ class SRModule(LightningModule):
             loss = F.l1_loss(sr, hr)
         else:
             loss = (F.mse_loss(sr, hr, reduction="none") + _CHARBONNIER_EPSILON**2).sqrt().mean()
-        bicubic = F.l1_loss(resize(as_float(lr), grid), hr)
-        loss = loss / bicubic.clamp_min(_LEAST_ERROR)
         self.last_loss = float(loss.detach())
         self._check_finite("loss", self.last_loss)
         self.log("step", self.global_step + 1.0)  # for the loggers, instead of Lightning's count
