@@ -40,14 +40,20 @@ def test_forward_takes_uint8_and_float_alike():
 
 
 @pytest.mark.parametrize(
-    ("loss", "expected"), [("l1", 0.3), ("charbonnier", math.sqrt(0.3**2 + 1e-6))]
+    ("loss", "target", "expected"),
+    [
+        ("l1", 0.5, 0.2 / 0.3),
+        ("charbonnier", 0.5, math.sqrt(0.2**2 + 1e-6) / 0.3),
+        ("l1", 0.2, 0.1 / 0.005),  # where bicubic makes no error
+    ],
 )
-def test_losses(loss, expected, monkeypatch):
+def test_losses_are_relative_to_that_of_bicubic(loss, target, expected, monkeypatch):
     module = SRModule(Bicubic(), loss=loss)
+    nn.init.constant_(module.model.weight, 0.1)
     monkeypatch.setattr(module, "log", lambda *args: None)
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
     monkeypatch.setattr(SRModule, "trainer", type("T", (), {"optimizers": [optimizer]}))
-    lr, hr = torch.full((1, 3, 4, 4), 0.2), torch.full((1, 3, 8, 8), 0.5)
+    lr, hr = torch.full((1, 3, 4, 4), 0.2), torch.full((1, 3, 8, 8), target)
     assert module.training_step((lr, hr), 0).item() == pytest.approx(expected, rel=1e-5)
 
 
