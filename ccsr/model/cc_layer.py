@@ -71,7 +71,10 @@ class CCLayer(nn.Module):
         Returns:
             (N, out_channels, H, W) of the dtype of `x` (of autocast where it is on).
         """
-        y = PLANS[self.plan or cheapest_plan(self, x, grid)](self, x, grid)
+        return PLANS[self.plan or cheapest_plan(self, x, grid)](self, x, grid)
+
+    def biased(self, y: Tensor) -> Tensor:
+        """(N, out_channels, H, W) with the bias added."""
         return y if self.bias is None else y + self.bias.to(y.dtype)[:, None, None]
 
     def taps(self, axis: Axis) -> tuple[Tensor, Tensor]:
