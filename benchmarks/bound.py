@@ -11,7 +11,10 @@ from ccsr.model import CCSR
 from ccsr.resample import ProjectedGrid
 
 aten = torch.ops.aten
-PRODUCTS = {aten.convolution.default, aten.mm.default, aten.bmm.default, aten.addmm.default}
+PRODUCTS = {
+    aten.convolution.default, aten.mm.default, aten.addmm.default, aten.bmm.default,
+    aten.baddbmm.default,
+}  # fmt: skip
 StandIns = dict[tuple[Any, ...], Tensor]
 Call = tuple[Callable[..., Tensor], tuple[Any, ...]]
 

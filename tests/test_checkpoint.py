@@ -1,5 +1,7 @@
 import json
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -237,3 +239,12 @@ def test_shipped_models_load(name: str) -> None:
     model, summary = checkpoint.load(checkpoint.resolve(name))
     assert model.architecture
     assert summary
+
+
+def test_loading_does_not_wait_for_the_compiler_of_torch() -> None:
+    code = (
+        "import sys; from ccsr import checkpoint; "
+        "checkpoint.load(checkpoint.resolve('light')); "
+        "assert not {'torch._dynamo', 'sympy'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

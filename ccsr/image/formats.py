@@ -1,5 +1,6 @@
 """What each file format can hold, and the check that comes before any work."""
 
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -43,7 +44,7 @@ _COLOUR = frozenset({3, 4})  # grey is stored as colour
 FORMATS = {
     "png": Format(
         "PNG", (".png", ".apng"), depth=16, several="animation",
-        options={"compress_level": 4},  # 3 times faster than Pillow's 6 for 4 % more bytes
+        options={"compress_type": zlib.Z_RLE},  # of animations: see ccsr/image/png.py
     ),
     "jpg": Format(
         "JPEG", (".jpg", ".jpeg"), longest=65_500, alpha=False, lossless=None, tunable=True,

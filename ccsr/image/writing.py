@@ -49,7 +49,7 @@ def _save(picture: Picture, described: Metadata, path: Path, known: Format, outp
     if known.pillow == "TIFF":
         tiff.write(path, picture.frames, described, tiff.needs_big(picture.frames))
         return
-    if known.pillow == "PNG" and first.dtype == np.uint16 and not picture.several:
+    if known.pillow == "PNG" and not picture.several:
         png.write(path, first, described)
         return
     profile = described.profile

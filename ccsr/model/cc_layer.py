@@ -8,6 +8,7 @@ In four steps: projected grid -> neighbours -> weights -> apply. Three plans to 
 :mod:`ccsr.model.plans`.
 """
 
+import math
 from collections.abc import Callable
 from typing import get_args
 
@@ -55,7 +56,9 @@ class CCLayer(nn.Module):
         self.plan = plan
         # phi_b has a mean square near 1/2, so that W(d) starts with variance 1 / fan_in
         std = (0.5 * self.field.basis * kernel_size**2 * in_channels) ** -0.5
-        self.weight = nn.Parameter(torch.randn(self.field.basis, out_channels, in_channels) * std)
+        # uniform, as normal numbers on the meta device import torch's compiler: seconds
+        weight = torch.empty(self.field.basis, out_channels, in_channels)
+        self.weight = nn.Parameter(weight.uniform_(-math.sqrt(3) * std, math.sqrt(3) * std))
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
 
     def forward(self, x: Tensor, grid: ProjectedGrid) -> Tensor:
@@ -68,7 +71,10 @@ class CCLayer(nn.Module):
         Returns:
             (N, out_channels, H, W) of the dtype of `x` (of autocast where it is on).
         """
-        y = PLANS[self.plan or cheapest_plan(self, x, grid)](self, x, grid)
+        return PLANS[self.plan or cheapest_plan(self, x, grid)](self, x, grid)
+
+    def biased(self, y: Tensor) -> Tensor:
+        """(N, out_channels, H, W) with the bias added."""
         return y if self.bias is None else y + self.bias.to(y.dtype)[:, None, None]
 
     def taps(self, axis: Axis) -> tuple[Tensor, Tensor]:

@@ -35,7 +35,7 @@ def reference(layer: "CCLayer", x: Tensor, grid: ProjectedGrid) -> Tensor:
     filters = layer.filters(layer.functions(dy, dx, grid))  # (H, W, taps_y, taps_x, C_out, C_in)
     pixels = x[:, :, row_index.clamp(0, x.shape[2] - 1)]  # (N, C_in, H, taps_y, w)
     pixels = pixels[..., column_index.clamp(0, x.shape[3] - 1)]  # (N, C_in, H, taps_y, W, taps_x)
-    return torch.einsum("nchiwj,hwijoc->nohw", pixels, filters.to(x.dtype))
+    return layer.biased(torch.einsum("nchiwj,hwijoc->nohw", pixels, filters.to(x.dtype)))
 
 
 def phases(layer: "CCLayer", x: Tensor, grid: ProjectedGrid) -> Tensor:
@@ -57,7 +57,8 @@ def phases(layer: "CCLayer", x: Tensor, grid: ProjectedGrid) -> Tensor:
         (left, left + (m_w - 1) * q_w + kernel.shape[5]),
     )
     weight = kernel.flatten(0, 2).to(x.dtype).contiguous(memory_format=torch.channels_last)
-    y = F.conv2d(x, weight, stride=(q_h, q_w)).permute(0, 2, 3, 1)
+    bias = None if layer.bias is None else layer.bias.repeat(p_h * p_w).to(x.dtype)
+    y = F.conv2d(x, weight, bias, stride=(q_h, q_w)).permute(0, 2, 3, 1)
     y = y.reshape(-1, m_h, m_w, p_h, p_w, channels).transpose(2, 3)
     y = y.reshape(-1, m_h * p_h, m_w * p_w, channels)  # interleaved
     return y[:, : grid.rows.size, : grid.columns.size].permute(0, 3, 1, 2)
@@ -98,19 +99,25 @@ def _basis_separable(layer: "CCLayer", x: Tensor, grid: ProjectedGrid) -> Tensor
     vertical = torch.einsum("htrb,mrb->htmb", layer.factors(dy, grid.rows, 0), mix)
     row_index = row_index.clamp(0, x.shape[2] - 1)
     lines = x.permute(2, 0, 3, 1).flatten(1, 2)  # (h, N * w, C_in)
-    per_row = lines.shape[1] * max(x.shape[1], layer.weight.shape[1] * len(mix))
+    channels = layer.weight.shape[1]
+    places = column_index * channels + torch.arange(channels, device=x.device)[:, None, None]
+    bands = bands.flatten(2).mT.to(x.dtype)  # (l, U * m, BLOCK)
+    per_row = lines.shape[1] * max(x.shape[1], channels * len(mix))
     group = max(1, GROUP_ELEMENTS // per_row)
     parts = []
     for k in range(0, grid.rows.size, group):
         filters = layer.filters(vertical[k : k + group]).to(x.dtype)  # (g, taps, m, C_out, C_in)
         filters = filters.permute(1, 0, 4, 3, 2).flatten(3)  # (taps, g, C_in, C_out * m)
-        part = x.new_zeros(())
-        for index, matrix in zip(row_index[k : k + group].unbind(1), filters, strict=True):
-            part = part + lines[index] @ matrix  # (g, N * w, C_out * m)
-        part = part.view(len(part), x.shape[0], x.shape[3], -1, len(mix))[:, :, column_index]
-        part = torch.einsum("gnluom,lxum->nglxo", part, bands.to(x.dtype))
-        parts.append(part.flatten(2, 3))  # (N, g, W', C_out)
-    return torch.cat(parts, 1)[:, :, : grid.columns.size].permute(0, 3, 1, 2)
+        (first, *others) = zip(row_index[k : k + group].unbind(1), filters, strict=True)
+        part = lines.index_select(0, first[0]) @ first[1]  # (g, N * w, C_out * m)
+        for index, matrix in others:
+            part = torch.baddbmm(part, lines.index_select(0, index), matrix)
+        part = part.view(-1, x.shape[3] * channels, len(mix)).index_select(1, places.flatten())
+        part = part.view(-1, *bands.shape[:2]).transpose(0, 1) @ bands  # (l, g * N * C_out, BLOCK)
+        part = part.view(len(bands), -1, x.shape[0], channels, BLOCK)
+        parts.append(part.permute(2, 1, 0, 4, 3).flatten(2, 3))  # (N, g, W', C_out)
+    y = torch.cat(parts, 1)[:, :, : grid.columns.size].permute(0, 3, 1, 2)
+    return layer.biased(y)
 
 
 def span(functions: Tensor) -> tuple[Tensor, Tensor]:
@@ -154,7 +161,7 @@ def _basis_dense(layer: "CCLayer", x: Tensor, grid: ProjectedGrid) -> Tensor:
             pixels = x[..., index[:, i], :][..., column_index[:, j]]
             part = part + torch.einsum("hwb,nbohw->nohw", functions[:, :, i, j], pixels)
         parts.append(part)
-    return torch.cat(parts, -2)
+    return layer.biased(torch.cat(parts, -2))
 
 
 PLANS: dict[Plan, Callable[["CCLayer", Tensor, ProjectedGrid], Tensor]] = {

@@ -231,11 +231,11 @@ def test_a_written_file_of_another_size_is_an_error(
     def save(self: Image.Image, path: Path, file_format: str, **options: object) -> None:
         path.write_bytes(wrong)
 
-    Image.new("RGB", (1, 1)).save(tmp_path / "wrong.png")
-    wrong = (tmp_path / "wrong.png").read_bytes()
+    Image.new("RGB", (1, 1)).save(tmp_path / "wrong.bmp")
+    wrong = (tmp_path / "wrong.bmp").read_bytes()
     monkeypatch.setattr(Image.Image, "save", save)
     with pytest.raises(OSError, match=r"expected 5x4 pixels in the file, got 1x1"):
-        image.write(Picture((noise(3),)), tmp_path / "out.png")
+        image.write(Picture((noise(3),)), tmp_path / "out.bmp")
 
 
 def test_names_may_be_as_long_as_the_file_system_allows(tmp_path: Path) -> None:
