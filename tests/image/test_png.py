@@ -81,3 +81,10 @@ def test_photos_need_fewer_bytes_than_in_the_usual_way(tmp_path: Path) -> None:
     enlarged.save(tmp_path / "usual.png", compress_level=4)
     ours, usual = ((tmp_path / name).stat().st_size for name in ("ours.png", "usual.png"))
     assert ours < usual
+
+
+def test_graphics_that_repeat_stay_small(tmp_path: Path) -> None:
+    tile = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
+    values = np.tile(tile, (16, 16, 1))
+    png.write(tmp_path / "a.png", values, Metadata())
+    assert (tmp_path / "a.png").stat().st_size < values.nbytes / 10
