@@ -78,8 +78,8 @@ def test_tiles_do_not_show(name):
         torch.testing.assert_close(tiled, whole, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize(("factor", "tolerance"), [(8, 0.1), (10, 0.1), (16, 0.25)])
-def test_no_grid_shows(name, factor, tolerance):
+@pytest.mark.parametrize("factor", [8, 10, 16])
+def test_no_grid_shows(name, factor):
     """Second differences at cell borders are like those within the cells."""
     upscaler = Upscaler.load(name, precision="fp32")
     sums = torch.zeros(2, factor)
@@ -90,4 +90,4 @@ def test_no_grid_shows(name, factor, tolerance):
             second = second[factor - 1 : -factor + 1]  # [i] is centred on output i + factor
             sums[dim - 1] += second[: len(second) // factor * factor].view(-1, factor).mean(0)
     borders, medians = sums[:, [0, -1]].mean(1), sums.median(1).values
-    assert torch.allclose(borders, medians, rtol=tolerance, atol=0), borders / medians
+    assert torch.allclose(borders, medians, rtol=0.1, atol=0), borders / medians
