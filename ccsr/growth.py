@@ -53,8 +53,9 @@ def grow(source: CCSR, target: CCSR) -> None:
 
 
 def fit(layer: CCLayer, convolution: nn.Conv2d) -> None:
-    """Make `layer` the convolution, its filter interpolated linearly between pixels, as near as
-    least squares come; outputs that the convolution lacks stay as they are.
+    """Make `layer` the convolution, as near as least squares come.
+
+    Between pixels the filter is interpolated linearly. Outputs that the convolution lacks stay.
 
     Raises:
         ValueError: if the convolution is the larger one, or its kernel has another size.
