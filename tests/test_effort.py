@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -99,6 +100,14 @@ def test_pieces_give_the_whole_at_every_effort(
     pieces = Upscaler(elastic(), precision="fp32", tile=16, effort=effort)
     found, expected = (each.tensor(x, scale=scale) for each in (pieces, whole))
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+
+
+def test_strips_are_those_of_the_whole() -> None:
+    values = np.random.default_rng(0).integers(256, size=(33, 21, 3), dtype=np.uint8)
+    upscaler = Upscaler(elastic(), precision="fp32", effort=0.5)
+    strips = np.concatenate(list(upscaler.strips(values, 16, scale=1.7)))
+    difference = strips.astype(int) - upscaler.levels(values, scale=1.7)
+    assert abs(difference).max() <= 1
 
 
 def test_efforts_differ() -> None:
