@@ -127,11 +127,10 @@ def test_windows_of_every_size_together_give_the_whole(stack, plan, scale, tile)
 
 @pytest.mark.parametrize("stack", [GRADUAL, STACKS[2]])
 @pytest.mark.parametrize("effort", EFFORTS)
-@pytest.mark.parametrize("scale", [1.5, 2.37, (0.5, 3.0), (math.pi, 0.73)])
-@pytest.mark.parametrize("tile", [5, 33])
-def test_windows_are_exact_at_every_effort(stack, effort, scale, tile, monkeypatch):
+@pytest.mark.parametrize("scale", [1.5, (2.37, 1.0), (0.73, 3.0)])
+def test_windows_are_exact_at_every_effort(stack, effort, scale, monkeypatch):
     model = randomised(ELASTIC | {"stack": stack})
-    size = (23, 38)
+    size, tile = (23, 38), 17
     grid = grid_for(size, scale)
     via = model.route(size, grid, effort)
     x = torch.rand(1, 3, *size)
