@@ -10,14 +10,15 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import memory, report, speed, training
+from benchmarks import consistency, memory, report, speed, training
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one kind of benchmark."""
     words = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser("make bench ARGS=...", description=__doc__)
-    parser.add_argument("kind", nargs="?", default="speed", choices=("speed", "memory", "training"))
+    kinds = ("speed", "memory", "training", "consistency")
+    parser.add_argument("kind", nargs="?", default="speed", choices=kinds)
     parser.add_argument("--rounds", type=int, default=5, help="of the speed benchmark")
     parser.add_argument("--gigapixel", action="store_true", help="memory: a streamed one too")
     args = parser.parse_args(words)
@@ -37,8 +38,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             found |= speed.measure(args.rounds, say)
         case "memory":
             found |= memory.measure(args.gigapixel, say)
-        case _:
+        case "training":
             found |= training.measure(say)
+        case _:
+            found |= consistency.measure(say)
     report.save(args.kind, found)
     say(f"written to {report.FOLDER / 'RESULTS.md'}")
     return 0

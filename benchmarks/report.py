@@ -7,6 +7,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from ccsr.analysis.consistency import decibel
+
 FOLDER = Path(__file__).parent
 PARTS = ("decode", "base", "encoder", "stack", "decoder", "encode")
 FULL_HD = "x4, 480x270 to 1920x1080"
@@ -22,7 +24,13 @@ def save(kind: str, found: Found) -> None:
         "",
         "Written by `make bench`; see [README.md](README.md) for what is what.",
     ]
-    for name, section in (("speed", _speed), ("memory", _memory), ("training", _training)):
+    sections = {
+        "speed": _speed,
+        "memory": _memory,
+        "training": _training,
+        "consistency": _consistency,
+    }
+    for name, section in sections.items():
         path = FOLDER / f"{name}.json"
         if path.exists():
             text += ["", *section(json.loads(path.read_text()))]
@@ -122,6 +130,23 @@ def _training(found: Found) -> Iterator[str]:
     yield from ("", "| steps | resident memory, MB |", "|---:|---:|")
     for step, resident in found["resident"]:
         yield f"| {step} | {resident / 1e6:.0f} |"
+
+
+def _consistency(found: Found) -> Iterator[str]:
+    yield from ("## Consistency across scales", "", _where(found))
+    yield "PSNR in dB, as `ccsr analyze consistency` measures it: between the values at the same"
+    yield "positions at a scale and at three times it, and between the input and the result reduced"
+    yield from ("back to it; *same* is equal to float rounding.", "")
+    rows: dict[float, dict[str, Found]] = {}
+    for each in found["agreement"]:
+        rows.setdefault(each["scale"], {})[each["method"]] = each
+    names = list(next(iter(rows.values())))
+    heads = [f"{what}: {name}" for what in ("same positions", "back") for name in names]
+    yield "| scale | " + " | ".join(heads) + " |"
+    yield "|---:|" + "---:|" * len(heads)
+    for scale, row in rows.items():
+        values = [row[name][key] for key in ("same_positions", "back") for name in names]
+        yield f"| {scale:g} | " + " | ".join("" if v is None else decibel(v) for v in values) + " |"
 
 
 def _plot(found: Found) -> None:

@@ -7,37 +7,27 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, cast
+from typing import Any
 
 import hydra
 import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from lightning_fabric.plugins import TorchCheckpointIO
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pytorch_lightning import Callback, Trainer, seed_everything
+from pytorch_lightning import Trainer, seed_everything
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from ccsr import checkpoint
-from ccsr.callbacks import (
-    FINAL,
-    LAST,
-    Bar,
-    Checkpoints,
-    Lines,
-    average_of,
-    progress_of,
-)
+from ccsr.callbacks import FINAL, LAST, average_of, progress_of
 from ccsr.data import PhotoData
-from ccsr.device import choose_device, has_native_bfloat16
-from ccsr.files import replacing
 from ccsr.growth import grow
-from ccsr.loggers import build_loggers, log_to
+from ccsr.loggers import log_to
 from ccsr.model import CCSR
 from ccsr.module import SRModule
 from ccsr.overrides import explain, made, plain, quoted, resumed
 from ccsr.resources import resource_dir
+from ccsr.trainer import build_trainer
 
 CONFIG = "config.yaml"
 REFUSALS = (ValueError, OSError, RuntimeError, HydraException, OmegaConfBaseException)
@@ -86,7 +76,7 @@ def _train(config: dict[str, Any], folder: Path, step: int) -> dict[str, float]:
     if config["init"] is not None and not step:
         start_from(network, config["init"])
     module: SRModule = made(config["module"], model=network)
-    trainer = build_trainer(config, folder, step)
+    trainer = build_trainer(config, folder, step, facts(config))
     data: PhotoData = made(config["data"])
     parameters = sum(p.numel() for p in module.parameters())
     log.info("%d parameters, %s, run folder %s", parameters, trainer.precision, folder)
@@ -142,61 +132,6 @@ def facts(config: Mapping[str, Any]) -> dict[str, Any]:
         "max_steps": config["trainer"]["max_steps"],
         "module": {k: v for k, v in config["module"].items() if k != "_target_"},
     }
-
-
-class AtomicIO(TorchCheckpointIO):
-    """Lightning's checkpoint files, written beside their place and renamed.
-
-    Lightning itself moves them there from the system's temporary folder, which on another file
-    system is a copy that a kill can cut short.
-    """
-
-    def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
-    ) -> None:
-        """Write `checkpoint` to `path`, whole or not at all."""
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        with replacing(Path(path)) as temporary:
-            torch.save(checkpoint, temporary)
-
-
-def build_trainer(config: Mapping[str, Any], folder: Path, step: int) -> Trainer:
-    """The trainer of the configuration, with everything that this project adds to it."""
-    options = dict(config["trainer"])
-    callbacks: list[Callback] = [made(each) for each in config["callbacks"].values()]
-    for callback in callbacks:
-        if isinstance(callback, Checkpoints):
-            callback.facts = facts(config)
-    terminal = sys.stderr.isatty() and sys.stdout.isatty()
-    if terminal:
-        callbacks = [c for c in callbacks if not isinstance(c, Lines)] + [Bar()]
-    options["val_check_interval"] *= options["accumulate_grad_batches"]
-    return cast(
-        Trainer,
-        made(
-            options,
-            precision=resolve_precision(options["precision"], options["accelerator"]),
-            callbacks=callbacks,
-            logger=build_loggers(config["logger"], folder, step),
-            plugins=[AtomicIO()],
-            default_root_dir=str(folder),
-            max_epochs=-1,
-            check_val_every_n_epoch=None,
-            num_sanity_val_steps=0,
-            use_distributed_sampler=False,
-            enable_model_summary=False,
-            enable_progress_bar=terminal,
-            _convert_="all",
-        ),
-    )
-
-
-def resolve_precision(name: str, accelerator: str = "auto") -> str:
-    """Lightning's name of a precision; `auto` takes bfloat16 where the device computes in it."""
-    if name != "auto":
-        return name
-    device = choose_device("cpu" if accelerator == "cpu" else "auto")
-    return "bf16-mixed" if has_native_bfloat16(device) else "32-true"
 
 
 def step_of(last: Path) -> int:

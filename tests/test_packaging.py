@@ -158,7 +158,14 @@ def read(name):
     return (ROOT / name).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("document", ["README.md", "data/README.md", "checkpoints/README.md"])
+DOCUMENTS = sorted(
+    str(path.relative_to(ROOT))
+    for folder in ("", "benchmarks", "checkpoints", "data", "docs", "tests")
+    for path in (ROOT / folder).glob("*.md")
+)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_documents_link_to_files_that_exist(document):
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", read(document))
     folder = (ROOT / document).parent

@@ -18,7 +18,7 @@ from ccsr.module import SRModule
 from ccsr.overrides import resumed
 from ccsr.resample import ProjectedGrid
 from ccsr.resources import resource_dir
-from ccsr.train import resolve_precision, step_of, train
+from ccsr.train import step_of, train
 
 TINY = (
     "model=tiny",
@@ -314,11 +314,6 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
     (tmp_path / "last.ckpt").write_bytes(b"no checkpoint")
     with pytest.raises(ValueError, match=r"last\.ckpt is damaged"):
         step_of(tmp_path / "last.ckpt")
-
-
-def test_precision():
-    assert resolve_precision("bf16-mixed") == "bf16-mixed"
-    assert resolve_precision("auto", "cpu") in ("bf16-mixed", "32-true")
 
 
 def test_a_sweep_from_the_command_line(photos, tmp_path):

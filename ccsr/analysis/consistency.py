@@ -119,13 +119,14 @@ def _table(title: str, found: Sequence[Agreement], values: Sequence[float]) -> T
     methods = unique(one.method for one in found)
     cell = {(one.method, one.scale): v for one, v in zip(found, values, strict=True)}
     lines = [
-        [f"{scale:g}", *(_decibel(cell[method, scale]) for method in methods)]
+        [f"{scale:g}", *(decibel(cell[method, scale]) for method in methods)]
         for scale in unique(one.scale for one in found)
     ]
     return Table(title, [["scale", *methods], *lines])
 
 
-def _decibel(value: float) -> str:
+def decibel(value: float) -> str:
+    """PSNR for a table."""
     return "same" if value > EXACT else f"{value:.1f}"
 
 

