@@ -185,15 +185,22 @@ def test_at_full_effort_it_is_the_network_on_the_plain_grid():
 
 @pytest.mark.parametrize("effort", EFFORTS)
 @pytest.mark.parametrize("size", [(1, 1), (2, 5), (24, 36), (25, 37)])
-def test_the_inner_grid_is_centred_on_the_image(effort, size):
+def test_the_inner_grid_covers_the_image_in_the_same_phases(effort, size):
     model = build(**ELASTIC, stack=STACKS[2])
     inner, friendly = model.route(size, grid_for(size, 3.0), effort)
-    for axis, n in ((inner.rows, size[0]), (friendly.rows, size[0]), (inner.columns, size[1])):
-        assert axis.positions().mean().item() == pytest.approx((n - 1) / 2)
-    assert inner.rows.scale == pytest.approx(math.sqrt(effort))
-    assert abs(inner.rows.size - size[0] * math.sqrt(effort)) <= 0.5 or inner.rows.size == 1
+    side = math.sqrt(effort)
+    for axis, n in ((inner.rows, size[0]), (inner.columns, size[1])):
+        assert axis.scale == pytest.approx(side)
+        assert axis.positions()[0].item() == pytest.approx(0.5 / side - 0.5)
+        assert n * side <= axis.size + 1e-9
+        assert axis.size < n * side + 1
+        assert axis.period(6) is not None
     assert friendly.size == tuple(2 * n for n in inner.size)
-    assert inner.rows.period(6) is not None
+    for axis, outer in zip(
+        (friendly.rows, friendly.columns), (inner.rows, inner.columns), strict=True
+    ):
+        ends = axis.positions().view(-1, 2).mean(1)  # two pixels where the inner grid has one
+        torch.testing.assert_close(ends, outer.positions())
 
 
 def test_the_nearest_effort_is_taken():
