@@ -111,8 +111,8 @@ class Elastic(Encoder):
     The blocks cost as many multiplies as that grid has pixels, so its size is a dial. Its sides
     are one of a few fractions of the image's, :data:`SIDES`: their phases are few, which makes the
     CC layer one strided convolution, and training meets few shapes. The scale is exact and the
-    anchor ``topleft``, so that phases are few and the same whatever the size of the image: at
-    others, which training does not meet, the layer is worse by up to 2 dB.
+    anchor ``topleft``, so that phases are few and the same whatever the size of the image: a
+    training meets no others, and would leave the filters there untaught.
 
     Args:
         field: the CC layer's filters, `{name: ..., kernel_size: ..., **arguments}`.
