@@ -44,7 +44,7 @@ class Average(WeightAveraging):
         if self._average_model is None:
             raise RuntimeError("expected a fitted average: call Trainer.fit first")
         module = cast(SRModule, self._average_model.module)
-        return cast(CCSR, module.model)
+        return module.model
 
 
 class Checkpoints(Checkpoint):

@@ -78,6 +78,7 @@ def upscale(argv: Sequence[str]) -> int:
         tile=args.tile,
         memory=args.memory,
         ensemble=args.ensemble,
+        effort=args.effort,
         warn=lambda text: print(f"ccsr: warning: {text}", file=sys.stderr),
     )
     failures = outcomes.enlarge(

@@ -75,23 +75,25 @@ class Ensemble:
                 )
         return found
 
-    def routes(self, size: Size, via: Via) -> list[Via]:
+    def routes(self, size: Size, via: Via, fixed: int = 0) -> list[Via]:
         """The intermediate grids of each member, the given ones first.
 
         Args:
             size: (h, w) of the input.
             via: the network's own, laid over the input.
+            fixed: how many of them, the first ones, are the same for all members.
 
         Raises:
             ValueError: if several are wanted and the network has none to vary.
         """
+        own, via = via[:fixed], via[fixed:]
         if self.scales > 1 and not via:
             raise ValueError(
                 "this network has no intermediate grid, so there are no scales to average over: "
                 "use flips"
             )
         factors = [1 + FINER * number for number in range(self.scales)]
-        return [tuple(_resized(each, size, factor) for each in via) for factor in factors]
+        return [(*own, *(_resized(each, size, factor) for each in via)) for factor in factors]
 
     def run(self, network: Network, x: Tensor, grid: ProjectedGrid, via: Via) -> Tensor:
         """The network's result (N, 3, H, W), averaged over the flips if they are wanted.

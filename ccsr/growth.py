@@ -4,16 +4,24 @@ Net2Net (Chen et al. 2016, arXiv 1511.05641) with zeros instead of copies: what 
 read what is new, and new residual blocks start by adding nothing.
 """
 
+import torch
 from torch import Tensor, nn
 
-from ccsr.model import CCSR
+from ccsr.model import CCSR, CCLayer
+from ccsr.model.kernels import taper
+from ccsr.resample import Axis, ProjectedGrid
+
+HEAD = "encoder.head."
+_FIT = 13  # offsets per axis at which a CC layer is fitted to a convolution
+_RIDGE = 1e-3  # keeps weights of functions that are alike from cancelling each other
 
 
 def grow(source: CCSR, target: CCSR) -> None:
     """Give `target` the function of `source`, in place.
 
     Args:
-        source: trained; of the same kinds of encoder, stack and decoder.
+        source: trained; of the same kinds of encoder, stack and decoder. An elastic encoder may
+            grow from a light one: its CC layer then starts near the convolution there.
         target: freshly initialised; at least as wide, as deep and with as many basis functions.
             What is new keeps its initial weights where the old does not depend on it.
 
@@ -27,6 +35,10 @@ def grow(source: CCSR, target: CCSR) -> None:
             f"{_blocks(source)} blocks, and the network to train has {_blocks(target)}"
         )
     blocks = spread(_blocks(source), _blocks(target))
+    first, layer = getattr(source.encoder, "head", None), getattr(target.encoder, "head", None)
+    if isinstance(first, nn.Conv2d) and isinstance(layer, CCLayer):
+        fit(layer, first)
+        given = {name: value for name, value in given.items() if not name.startswith(HEAD)}
     for name, value in given.items():
         place = _placed(name, blocks)
         if place not in own or not _fits(value, own[place]):
@@ -38,6 +50,35 @@ def grow(source: CCSR, target: CCSR) -> None:
     for index in set(range(_blocks(target))) - set(blocks):
         for parameter in target.encoder.get_submodule(f"body.{index}.2").parameters():
             nn.init.zeros_(parameter)
+
+
+def fit(layer: CCLayer, convolution: nn.Conv2d) -> None:
+    """Make `layer` the convolution, as near as least squares come.
+
+    Between pixels the filter is interpolated linearly. Outputs that the convolution lacks stay.
+
+    Raises:
+        ValueError: if the convolution is the larger one, or its kernel has another size.
+    """
+    outputs, inputs, *kernel = convolution.weight.shape
+    size = layer.kernel_size
+    if outputs > layer.weight.shape[1] or inputs != layer.weight.shape[2] or kernel != [size] * 2:
+        raise ValueError(
+            f"{HEAD}weight: {tuple(convolution.weight.shape)}, and the network to train has a CC "
+            f"layer from {layer.weight.shape[2]} to {layer.weight.shape[1]} channels, width {size}"
+        )
+    offset = torch.linspace(-size / 2, size / 2, _FIT)
+    axis = Axis(_FIT, 1.0, 0.0)
+    with torch.no_grad():
+        functions = layer.functions(offset[:, None], offset[:, None], ProjectedGrid(axis, axis))
+        pixels = torch.arange(size) - (size - 1) / 2
+        tent = (1 - (offset[:, None] - pixels).abs()).clamp(min=0) * taper(offset, size)[:, None]
+        target = torch.einsum("oiyx,ay,bx->aboi", convolution.weight, tent, tent)
+        a, b = functions.flatten(0, 3), target.flatten(0, 1).flatten(1)
+        gram = a.T @ a + _RIDGE * len(a) * torch.eye(a.shape[1])
+        layer.weight[:, :outputs] = torch.linalg.solve(gram, a.T @ b).view(-1, outputs, inputs)
+        if layer.bias is not None and convolution.bias is not None:
+            layer.bias[:outputs] = convolution.bias
 
 
 def spread(count: int, places: int) -> list[int]:

@@ -2,8 +2,10 @@
 
 import math
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from pytorch_lightning import LightningModule
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
@@ -13,6 +15,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from ccsr.arguments import scale_text
 from ccsr.data import Batch
+from ccsr.model import CCSR
 from ccsr.optimizer import Muon, split
 from ccsr.resample import ProjectedGrid, resize
 from ccsr.validation import Item, as_float, quantised, score
@@ -26,7 +29,8 @@ class SRModule(LightningModule):
     """Trains a network on pairs of patches.
 
     Args:
-        model: called as `model(x, grid)`, see :class:`ccsr.model.CCSR`.
+        model: see :class:`ccsr.model.CCSR`. One that can work with different efforts gets one
+            at random in each step, as a pure function of the step.
         loss: ``l1``, or ``charbonnier``: sqrt(error^2 + 1e-6), smooth at zero; in proportion to
             bicubic's mean absolute error on the same batch, or large scales would lead.
         learning_rate: at the end of the warm-up; falls to zero as a cosine.
@@ -40,7 +44,7 @@ class SRModule(LightningModule):
 
     def __init__(
         self,
-        model: nn.Module,
+        model: CCSR,
         loss: Loss = "l1",
         learning_rate: float = 5e-4,
         warmup: int = 500,
@@ -60,10 +64,10 @@ class SRModule(LightningModule):
         self.validated_at = -1
         self._scores: defaultdict[str, list[float]] = defaultdict(list)
 
-    def forward(self, x: Tensor, grid: ProjectedGrid) -> Tensor:
+    def forward(self, x: Tensor, grid: ProjectedGrid, effort: float = 1.0) -> Tensor:
         """Read the image `x` (N, 3, h, w), uint8 or float in [0, 1], at `grid`; float32."""
         x = as_float(x).contiguous(memory_format=torch.channels_last)
-        sr: Tensor = self.model(x, grid)
+        sr: Tensor = self.model(x, grid, self.model.route((x.shape[2], x.shape[3]), grid, effort))
         return sr.float()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -74,7 +78,8 @@ class SRModule(LightningModule):
         """
         lr, hr = batch
         grid = ProjectedGrid.project((lr.shape[2], lr.shape[3]), (hr.shape[2], hr.shape[3]))
-        sr, hr = self(lr, grid), as_float(hr)
+        sr = self(lr, grid, draw_effort(self.model.efforts, self.global_step))
+        hr = as_float(hr)
         if self.loss == "l1":
             loss = F.l1_loss(sr, hr)
         else:
@@ -148,6 +153,11 @@ class SRModule(LightningModule):
         """Restore the last validation."""
         validation = checkpoint.get("validation", {"step": -1, "means": {}})
         self.validated_at, self.last_validation = validation["step"], validation["means"]
+
+
+def draw_effort(efforts: Sequence[float], step: int) -> float:
+    """One of `efforts`, all equally likely; the same whenever `step` is the same."""
+    return efforts[int(np.random.default_rng(step).integers(len(efforts)))]
 
 
 def rate_factor(step: int, warmup: int, steps: int) -> float:

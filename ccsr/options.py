@@ -46,6 +46,10 @@ def upscale() -> argparse.ArgumentParser:
         help="average over flips (8 times the work), scales:N, or both: scales:3,flips",
     )  # fmt: skip
     add(
+        "--effort", default="1", metavar="0.25..1|auto:SECONDS",
+        help="share of the work, for models that offer it; auto: what fits into a time a picture",
+    )  # fmt: skip
+    add(
         "--memory", type=arguments.memory, metavar="AMOUNT",
         help="2GB, 500MB: what pieces may take, and a .tif that takes more is written in strips; "
         "default: a quarter of what is free",

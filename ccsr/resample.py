@@ -112,6 +112,14 @@ class Axis:
             origin=(self.origin - inner.origin) * inner.scale - inner.first,
         )
 
+    def over(self, inner: "Axis") -> "Axis":
+        """The inverse of `within`: from index units of `inner` to the input of `inner`."""
+        return replace(
+            self,
+            scale=self.scale * inner.scale,
+            origin=inner.origin + (inner.first + self.origin) / inner.scale,
+        )
+
     def period(self, limit: int) -> tuple[int, int] | None:
         """(p, q) if every p outputs advance by q input pixels, exact to 1e-6 pixels; p <= limit."""
         step = Fraction(1 / self.scale).limit_denominator(limit)
@@ -177,6 +185,10 @@ class ProjectedGrid:
     def within(self, inner: "ProjectedGrid") -> "ProjectedGrid":
         """The same grid laid over the output of `inner`, another grid over the same input."""
         return ProjectedGrid(self.rows.within(inner.rows), self.columns.within(inner.columns))
+
+    def over(self, inner: "ProjectedGrid") -> "ProjectedGrid":
+        """The inverse of `within`: laid over the input of `inner`."""
+        return ProjectedGrid(self.rows.over(inner.rows), self.columns.over(inner.columns))
 
 
 class Neighbours(NamedTuple):

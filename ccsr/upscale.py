@@ -4,6 +4,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -14,6 +15,7 @@ from torch import Tensor
 from ccsr import checkpoint
 from ccsr.choice import choose_grid
 from ccsr.device import choose_device, free_memory, has_native_bfloat16
+from ccsr.effort import LEAST, Effort
 from ccsr.ensemble import Ensemble
 from ccsr.image import Levels, Picture
 from ccsr.model import CCSR
@@ -45,11 +47,13 @@ class Upscaler:
             piece that does not fit into memory is always cut further.
         memory: bytes that may be taken; None is a quarter of what is free.
         ensemble: what to average over, as in :meth:`ccsr.ensemble.Ensemble.parse`.
+        effort: share of the network's work, 0.25 to 1, or `auto:SECONDS`: the largest with which
+            a picture (of several in a file, each) is likely to take no longer.
         warn: called with what the user should know of, such as a piece that was computed again.
 
     Raises:
-        ValueError: for an unknown or unavailable device, precision, tile or ensemble, or little
-            memory.
+        ValueError: for an unknown or unavailable device, precision, tile or ensemble, little
+            memory, or an effort that the network has not.
     """
 
     def __init__(
@@ -61,6 +65,7 @@ class Upscaler:
         tile: Tile = "auto",
         memory: int | None = None,
         ensemble: str = "",
+        effort: float | str = 1.0,
         warn: Callable[[str], None] = warnings.warn,
     ) -> None:
         if precision not in ("auto", "fp32", "bf16"):
@@ -74,6 +79,8 @@ class Upscaler:
         self.dtype = torch.bfloat16 if precision == "bf16" or native else torch.float32
         self.tile = tile
         self.ensemble = Ensemble.parse(ensemble)
+        self.effort = Effort.parse(effort)
+        model.check_effort(LEAST if self.effort.seconds else self.effort.share)
         self.warn = warn
         self._memory = memory
         self.model = model.eval().to(self.device)
@@ -89,6 +96,7 @@ class Upscaler:
         tile: Tile = "auto",
         memory: int | None = None,
         ensemble: str = "",
+        effort: float | str = 1.0,
         warn: Callable[[str], None] = warnings.warn,
     ) -> "Upscaler":
         """Load a shipped model by its name, or a `.safetensors` file of `ccsr train`.
@@ -107,6 +115,7 @@ class Upscaler:
             tile=tile,
             memory=memory,
             ensemble=ensemble,
+            effort=effort,
             warn=warn,
         )
 
@@ -242,13 +251,22 @@ class Upscaler:
     def _strips(
         self, source: Source[Piece], grid: ProjectedGrid, height: int, progress: Progress | None
     ) -> Iterator[Piece]:
-        routes = self.ensemble.routes(source.size, self.model.route(source.size, grid))
+        computing = partial(self._computing, source, grid)
+        compute = computing(self.effort.choose(self.model.efforts, grid.size, computing, self.warn))
+        return strips(source, grid, self._tile_size(source, grid), height, compute, progress)
+
+    def _computing(
+        self, source: Source[Any], grid: ProjectedGrid, effort: float
+    ) -> Callable[[slice, slice], Tensor]:
+        """What gives windows of the output with that effort, averaged; see `_window`."""
+        via = self.model.route(source.size, grid, effort)
+        routes = self.ensemble.routes(source.size, via, self.model.encoder_grids)
 
         def compute(rows: slice, columns: slice) -> Tensor:
             parts = [self._window(source, grid, via, rows, columns) for via in routes]
             return torch.stack(parts).mean(0) if len(parts) > 1 else parts[0]
 
-        return strips(source, grid, self._tile_size(source, grid), height, compute, progress)
+        return compute
 
     def _window(
         self,

@@ -75,6 +75,13 @@ def test_it_agrees_where_it_reduces(scale):
     assert_agrees(to_onnx(model, scale), upscaler_of(model), scale)
 
 
+@pytest.mark.parametrize("scale", [1.5, 2.37, (4.0, 1.5), 0.5, None])
+def test_an_elastic_network_is_exported_at_full_effort(scale):
+    model = network({"name": "elastic", "channels": 6, "blocks": 1, "field": FOURIER})
+    given = None if scale else (2.37, 1.5)
+    assert_agrees(to_onnx(model, scale), upscaler_of(model), scale or given, given=given)
+
+
 def test_there_is_nothing_to_export_at_scale_1():
     with pytest.raises(ValueError, match="expected a scale to export a network for, got 1"):
         to_onnx(network(), 1)

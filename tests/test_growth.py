@@ -48,6 +48,29 @@ def test_a_network_that_is_smaller_in_one_part_is_refused(smaller: tuple[int, in
         grow(network(4, 2, 3), network(*smaller))
 
 
+def elastic(channels: int, kernel_size: int = 3) -> CCSR:
+    field = {"name": "fourier", "kernel_size": kernel_size, "basis": 24}
+    stack = {"name": "friendly", "channels": channels, "field": field | {"kernel_size": 3}}
+    encoder = {"name": "elastic", "channels": channels, "blocks": 2, "field": field}
+    return build(encoder, stack, {"name": "identity"})
+
+
+def test_an_elastic_encoder_starts_near_the_light_one() -> None:
+    torch.manual_seed(0)
+    source, target = network(4, 2, 3), elastic(6)
+    grow(source, target)
+    x = torch.rand(1, 3, 17, 19)
+    expected, found = (model.encoder(x)[:, :4, 5:-5, 5:-5] for model in (source, target))
+    assert (found - expected).std() < 0.15 * expected.std()
+    assert torch.equal(target.encoder.body[1][2].bias[:4], source.encoder.body[1][2].bias)
+
+
+@pytest.mark.parametrize("target", [elastic(3), elastic(4, kernel_size=5)])
+def test_an_elastic_encoder_that_cannot_take_the_convolution_is_refused(target: CCSR) -> None:
+    with pytest.raises(ValueError, match="and the network to train has a CC layer from 3 to"):
+        grow(network(4, 2, 3), target)
+
+
 def test_blocks_are_spread_evenly() -> None:
     assert spread(3, 6) == [0, 2, 4]
     assert spread(5, 7) == [0, 1, 2, 4, 5]

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from ccsr.module import SRModule, rate_factor
+from ccsr.model import build
+from ccsr.module import SRModule, draw_effort, rate_factor
 from ccsr.resample import ProjectedGrid, resize
 
 
@@ -17,7 +18,12 @@ class Bicubic(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(1))
 
-    def forward(self, x, grid):
+    efforts = (1.0,)
+
+    def route(self, size, grid, effort):
+        return ()
+
+    def forward(self, x, grid, via):
         return resize(x, grid) + self.weight
 
 
@@ -29,6 +35,29 @@ def test_the_rate_warms_up_and_ends_at_zero():
     assert rates[10:] == sorted(rates[10:], reverse=True)
     assert rates[55] == pytest.approx(0.5)
     assert rates[100] == 0
+
+
+def test_efforts_follow_from_the_step_and_all_occur():
+    efforts = (0.25, 0.5, 1.0)
+    drawn = [draw_effort(efforts, step) for step in range(300)]
+    assert drawn == [draw_effort(efforts, step) for step in range(300)]
+    assert all(70 < drawn.count(effort) < 130 for effort in efforts)
+    assert draw_effort((1.0,), 7) == 1
+
+
+def test_an_elastic_network_reads_at_the_effort_it_is_given():
+    field = {"name": "fourier", "kernel_size": 3, "basis": 3}
+    encoder = {"name": "elastic", "channels": 4, "blocks": 1, "field": field}
+    stack = {"name": "friendly", "channels": 4, "field": field}
+    module = SRModule(build(encoder, stack, {"name": "identity"}))
+    for parameter in module.parameters():
+        nn.init.normal_(parameter, std=0.2)
+    x, grid = torch.rand(1, 3, 12, 12), ProjectedGrid.project((12, 12), (24, 24))
+    model = module.model
+    for effort in model.efforts:
+        expected = model(x, grid, model.route((12, 12), grid, effort))
+        torch.testing.assert_close(module(x, grid, effort), expected)
+    assert not torch.equal(module(x, grid, 0.25), module(x, grid))
 
 
 def test_forward_takes_uint8_and_float_alike():

@@ -74,6 +74,16 @@ def test_window_and_shift_keep_positions(scale, anchor):
     assert window.size == (5, 8)
 
 
+def test_over_undoes_within():
+    grid = ProjectedGrid.project((20, 31), (37, 50)).window(slice(4, 30), slice(7, 9))
+    inner = ProjectedGrid.project((20, 31), (13, 21), (2 / 3, 0.7), "centred")
+    inner = inner.window(slice(2, 9), slice(3, 20))
+    back = grid.within(inner).over(inner)
+    for axis, expected in ((back.rows, grid.rows), (back.columns, grid.columns)):
+        assert (axis.size, axis.first) == (expected.size, expected.first)
+        torch.testing.assert_close(axis.positions(), expected.positions(), rtol=0, atol=1e-12)
+
+
 def test_within_is_the_same_place():
     inner = ProjectedGrid.project((10, 10), (17, 20), 1.7, "centred").window(
         slice(3, 15), slice(0, 20)

@@ -179,6 +179,18 @@ def test_a_killed_run_goes_on_exactly(finished, configure, tmp_path, monkeypatch
     assert_same_run(folder, finished[0])
 
 
+def test_an_elastic_network_sees_the_same_efforts_after_a_stop(configure, tmp_path, monkeypatch):
+    small = ("model=elastic", "model.encoder.channels=6", "model.encoder.blocks=1")
+    small += ("model.stack.channels=6", "callbacks.checkpoints.minutes=0")
+    train(configure(*small), tmp_path / "whole")
+    die(monkeypatch, "training_step", lambda module, batch_idx: module.global_step == 3)
+    with pytest.raises(RuntimeError, match="killed"):
+        train(configure(*small), tmp_path / "cut")
+    monkeypatch.undo()
+    train(resumed(tmp_path / "cut", []), tmp_path / "cut", resume=True)
+    assert_same_run(tmp_path / "cut", tmp_path / "whole")
+
+
 def test_a_run_killed_while_it_validates_goes_on_exactly(
     finished, configure, tmp_path, monkeypatch
 ):

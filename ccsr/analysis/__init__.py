@@ -2,7 +2,15 @@
 
 from collections.abc import Callable
 
-from ccsr.analysis import alignment, consistency, ensembles, equivariance, gradual, kernels
+from ccsr.analysis import (
+    alignment,
+    consistency,
+    effort,
+    ensembles,
+    equivariance,
+    gradual,
+    kernels,
+)
 from ccsr.analysis.findings import Findings, Options
 
 Analysis = Callable[[Options], Findings]
@@ -12,6 +20,7 @@ ANALYSES: dict[str, tuple[Analysis, str]] = {
     "equivariance": (equivariance.analyse, "what a layer does when its input moves"),
     "consistency": (consistency.analyse, "one image enlarged by many factors, compared"),
     "gradual": (gradual.analyse, "one CC layer against several of equal cost (trains them)"),
+    "effort": (effort.analyse, "time against quality of a network whose cost is a dial"),
     "ensembles": (ensembles.analyse, "what averages over grids and flips gain and cost"),
     "kernels": (kernels.analyse, "learned filters as continuous surfaces"),
 }

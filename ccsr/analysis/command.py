@@ -34,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     add(
         "--data", type=Path, metavar="PATH", help="an image (equivariance, "
-        "consistency), a folder to measure on (ensembles) or to train on (gradual); "
+        "consistency), a folder to measure on (ensembles, effort) or to train on (gradual); "
         "default: what comes with ccsr",
     )  # fmt: skip
     add("--limit", type=arguments.whole, metavar="N", help="only the first N images of --data")

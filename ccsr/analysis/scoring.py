@@ -1,18 +1,25 @@
 """PSNR and time of an upscaler on one photo, by a protocol that allows any scale."""
 
 import time
+from typing import Protocol
 
 from torch import Tensor
 
 from ccsr import image
 from ccsr.protocols import by_name
 from ccsr.resample import ProjectedGrid
-from ccsr.upscale import Upscaler
 
 PROTOCOL = "liif-y"
 
 
-def score(upscaler: Upscaler, hr: Tensor, scale: float) -> tuple[float, float]:
+class Enlarger(Protocol):
+    """What can be scored, such as an `Upscaler`."""
+
+    def tensor(self, x: Tensor, *, grid: ProjectedGrid) -> Tensor:
+        """Enlarge (C, h, w) in [0, 1], at `grid`, clamped."""
+
+
+def score(upscaler: Enlarger, hr: Tensor, scale: float) -> tuple[float, float]:
     """PSNR in dB and seconds.
 
     Args:

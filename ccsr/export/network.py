@@ -18,6 +18,7 @@ from ccsr.export.pointwise import add_module
 from ccsr.files import replacing
 from ccsr.model import CCSR, CCLayer
 from ccsr.model.ccsr import BASE_KERNEL_SIZE
+from ccsr.model.encoder import Elastic
 from ccsr.model.kernels import CubicField
 from ccsr.resample import ProjectedGrid, Scale, Size, as_pair, output_size
 
@@ -72,7 +73,7 @@ def save(
 
 
 def to_onnx(model: CCSR, scale: Scale | None) -> onnx.ModelProto:
-    """The network as an ONNX graph that gives what `Upscaler.tensor(x, scale=...)` gives.
+    """The network, at full effort, as an ONNX graph that gives what `Upscaler.tensor` gives.
 
     Its input is `image`, float32 (n, 3, h, w), RGB in [0, 1], of any size; its output is
     `enlarged`, float32 (n, 3, H, W), clamped to [0, 1], with H = floor(h scale + 0.5), at least 1.
@@ -133,11 +134,18 @@ def _fixed_route(model: CCSR) -> list[tuple[float, float]]:
 
 def _add_network(graph: Graph, model: CCSR, image: Value, grids: list[Lines]) -> Value:
     """As `CCSR.forward`, clamped."""
-    x = add_module(graph, model.encoder, graph("Sub", image, 0.5))
-    for number, layer in enumerate(model.stack.layers):
+    x = graph("Sub", image, 0.5)
+    inner, *outer = grids
+    if isinstance(model.encoder, Elastic):
+        x = add_cc_layer(graph, model.encoder.head, x, inner, outer[0])
+        x = add_module(graph, model.encoder.body, x)
+        inner, *outer = outer
+    else:
+        x = add_module(graph, model.encoder, x)
+    for layer, between, grid in zip(model.stack.layers, model.stack.between, outer, strict=True):
         assert isinstance(layer, CCLayer)
-        x = add_cc_layer(graph, layer, x, grids[number], grids[number + 1])
-        x = add_module(graph, model.stack.between[number], x)
+        x = add_module(graph, between, add_cc_layer(graph, layer, x, inner, grid))
+        inner = grid
     residual = add_module(graph, model.decoder, x)
     base = _add_bicubic(graph, image, grids[0], grids[-1])
     return graph("Clip", graph("Add", base, residual), 0.0, 1.0)

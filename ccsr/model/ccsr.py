@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ccsr.model.decoder import DECODERS
-from ccsr.model.encoder import ENCODERS, Encoder
+from ccsr.model.encoder import ENCODERS, Elastic, Encoder
 from ccsr.model.registry import construct
 from ccsr.model.stack import STACKS, Stack, reach
 from ccsr.resample import Axis, ProjectedGrid, Size, resize
@@ -64,24 +64,61 @@ class CCSR(nn.Module):
         Args:
             x: (N, 3, h, w), RGB in [0, 1].
             grid: laid over (h, w); (H, W) is its size.
-            via: intermediate grids of the stack, laid over (h, w); None takes :meth:`route`.
+            via: intermediate grids, laid over (h, w); None takes :meth:`route`.
 
         Returns:
             (N, 3, H, W), RGB, not clamped.
         """
         via = self.route((x.shape[2], x.shape[3]), grid) if via is None else via
-        features = self.encoder(x - 0.5)  # (N, C, h, w)
+        if isinstance(self.encoder, Elastic):
+            features = self.encoder.at(x - 0.5, via[0])
+        else:
+            features = self.encoder(x - 0.5)  # (N, C, h, w)
         if torch.is_grad_enabled():
-            return resize(x, grid) + self._residual(features, grid, via)
+            return resize(x, grid) + self._residual(features, *self._local(grid, via))
         strips = [
-            resize(x, strip) + self._residual(*self._cut(features, strip, via))
+            resize(x, strip) + self._residual(*self._cut(features, *self._local(strip, via)))
             for strip in self._strips(len(x), grid, via)
         ]
         return torch.cat(strips, 2)
 
-    def route(self, size: Size, grid: ProjectedGrid) -> tuple[ProjectedGrid, ...]:
-        """The intermediate grids that an input of `size` (h, w) takes to `grid` by default."""
-        return self.stack.route(size, grid)
+    @property
+    def efforts(self) -> tuple[float, ...]:
+        """The shares of the full work that the network can do, ascending."""
+        return self.encoder.efforts if isinstance(self.encoder, Elastic) else (1.0,)
+
+    @property
+    def encoder_grids(self) -> int:
+        """How many of the grids of a route, the first ones, are the encoder's."""
+        return int(isinstance(self.encoder, Elastic))
+
+    def route(
+        self, size: Size, grid: ProjectedGrid, effort: float = 1.0
+    ) -> tuple[ProjectedGrid, ...]:
+        """The intermediate grids that an input of `size` (h, w) takes to `grid` by default.
+
+        Args:
+            size: of the input.
+            grid: laid over it.
+            effort: share of the full work; the nearest of `efforts` is taken.
+
+        Raises:
+            ValueError: if `effort` is not 1 and the network has no choice.
+        """
+        self.check_effort(effort)
+        if not isinstance(self.encoder, Elastic):
+            return self.stack.route(size, grid)
+        inner = self.encoder.grid(size, effort)
+        rest = self.stack.route(inner.size, grid.within(inner))
+        return inner, *(each.over(inner) for each in rest)
+
+    def check_effort(self, effort: float) -> None:
+        """Raise ValueError as :meth:`route` does."""
+        if effort != 1 and len(self.efforts) == 1:
+            raise ValueError(
+                f"this network always works at full effort, got effort {effort:g}: "
+                "take one with an elastic encoder, as `ccsr train experiment=elastic` makes it"
+            )
 
     def crop(
         self,
@@ -97,9 +134,18 @@ class CCSR(nn.Module):
         exactly the window of its result on the whole.
         """
         window = grid.window(rows, columns)
-        inner, row_range, column_range = self.stack.window(via, window.rows, window.columns)
-        top, bottom = self._input_range(window.rows, row_range, size[0])
-        left, right = self._input_range(window.columns, column_range, size[1])
+        local, rest = self._local(window, via)
+        inner, rows_needed, columns_needed = self.stack.window(rest, local.rows, local.columns)
+        if isinstance(self.encoder, Elastic):
+            first, rows_needed, columns_needed = self.encoder.window(
+                via[0], rows_needed, columns_needed
+            )
+            inner = [first, *(each.over(via[0]) for each in inner)]
+        else:
+            rows_needed = _widened(rows_needed, self.encoder.radius)
+            columns_needed = _widened(columns_needed, self.encoder.radius)
+        top, bottom = _input_range(window.rows, rows_needed, size[0])
+        left, right = _input_range(window.columns, columns_needed, size[1])
         return Crop(
             slice(top, bottom),
             slice(left, right),
@@ -115,11 +161,20 @@ class CCSR(nn.Module):
         residual: Tensor = self.decoder(features)
         return residual
 
+    def _local(
+        self, grid: ProjectedGrid, via: Sequence[ProjectedGrid]
+    ) -> tuple[ProjectedGrid, Sequence[ProjectedGrid]]:
+        """The target and the stack's grids, laid over the encoder's features."""
+        if not isinstance(self.encoder, Elastic):
+            return grid, via
+        inner, *rest = via
+        return grid.within(inner), [each.within(inner) for each in rest]
+
     def _strips(
         self, batch: int, grid: ProjectedGrid, via: Sequence[ProjectedGrid]
     ) -> list[ProjectedGrid]:
         """Rows of `grid` in pieces whose features stay in cache."""
-        values = batch * self.stack.largest(grid, via)
+        values = batch * self.stack.largest(grid, via[self.encoder_grids :])
         count = min(-(-values // STRIP_VALUES), grid.rows.size)
         ends = [grid.rows.size * i // count for i in range(count + 1)]
         return [grid.window(slice(a, b), slice(None)) for a, b in pairwise(ends)]
@@ -133,12 +188,15 @@ class CCSR(nn.Module):
         rows = features[:, :, top:bottom]
         return rows, strip.shifted(top, 0), [each.shifted(top, 0) for each in inner]
 
-    def _input_range(self, axis: Axis, features: tuple[int, int], limit: int) -> tuple[int, int]:
-        """Input pixels under `features` (start, stop) of the encoder and under the base."""
-        start, stop = reach(axis, BASE_KERNEL_SIZE)
-        start = min(start, features[0] - self.encoder.radius)
-        stop = max(stop, features[1] + self.encoder.radius)
-        return max(start, 0), min(stop, limit)
+
+def _widened(part: tuple[int, int], by: int) -> tuple[int, int]:
+    return part[0] - by, part[1] + by
+
+
+def _input_range(axis: Axis, needed: tuple[int, int], limit: int) -> tuple[int, int]:
+    """Input pixels, start and stop, that are `needed` or that the base reads at `axis`."""
+    start, stop = reach(axis, BASE_KERNEL_SIZE)
+    return max(min(start, needed[0]), 0), min(max(stop, needed[1]), limit)
 
 
 def build(encoder: Mapping[str, Any], stack: Mapping[str, Any], decoder: Mapping[str, Any]) -> CCSR:

@@ -1,6 +1,15 @@
-"""Encoders: low-resolution image -> features on the same grid."""
+"""Encoders: low-resolution image -> features on the same grid, or on one that is chosen."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor, nn
+
+from ccsr.model.stack import build_layer, covering, reach
+from ccsr.resample import Axis, ProjectedGrid, Size
+
+SIDES = (1 / 2, 2 / 3, 3 / 4, 5 / 6, 1.0)  # of an elastic encoder's grid, in those of the image
 
 
 class Encoder(nn.Module):
@@ -72,17 +81,86 @@ class Light(Encoder):
         self.channels = channels
         self.radius = 2 * blocks + 1
         self.head = conv3x3(3, channels)
-        self.body = nn.ModuleList(
+        self.body = Residual(channels, blocks)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See :meth:`Encoder.forward`."""
+        features: Tensor = self.body(self.head(x))
+        return features
+
+
+class Residual(nn.ModuleList):
+    """Residual blocks of two convolutions each, one after the other."""
+
+    def __init__(self, channels: int, blocks: int) -> None:
+        super().__init__(
             nn.Sequential(conv3x3(channels, channels), nn.GELU(), conv3x3(channels, channels))
             for _ in range(blocks)
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """See :meth:`Encoder.forward`."""
-        features: Tensor = self.head(x)
-        for block in self.body:
-            features = features + block(features)
+        """(N, channels, h, w) -> the same shape."""
+        for block in self:
+            x = x + block(x)
+        return x
+
+
+class Elastic(Encoder):
+    """The blocks of :class:`Light` behind a CC layer that reads the image at any grid.
+
+    The blocks cost as many multiplies as that grid has pixels, so its size is a dial. Its sides
+    are one of a few fractions of the image's, :data:`SIDES`: their phases are few, which makes the
+    CC layer one strided convolution, and training meets few shapes. The scale is exact and the
+    anchor ``topleft``, so that phases are few and the same whatever the size of the image: a
+    training meets no others, and would leave the filters there untaught.
+
+    Args:
+        field: the CC layer's filters, `{name: ..., kernel_size: ..., **arguments}`.
+        channels: width.
+        blocks: residual blocks of two convolutions each.
+
+    Attributes:
+        efforts: the shares of the image's pixels that the grid can have, ascending.
+    """
+
+    efforts = tuple(side * side for side in SIDES)
+
+    def __init__(self, field: Mapping[str, Any], channels: int = 48, blocks: int = 5) -> None:
+        super().__init__()
+        self.channels = channels
+        self.radius = 2 * blocks
+        self.head = build_layer(3, channels, field)
+        self.body = Residual(channels, blocks)
+
+    def grid(self, size: Size, effort: float = 1.0) -> ProjectedGrid:
+        """The grid over an image of `size` (h, w) whose share of the pixels is nearest `effort`."""
+        side = min(SIDES, key=lambda side: abs(side * side - effort))
+        rows, columns = (math.ceil(n * side - 1e-9) for n in size)
+        return ProjectedGrid.project(size, (rows, columns), side, "topleft")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """At full effort; see :meth:`Encoder.forward`."""
+        return self.at(x, self.grid((x.shape[2], x.shape[3])))
+
+    def at(self, x: Tensor, grid: ProjectedGrid) -> Tensor:
+        """Image (N, 3, h, w), centred on 0 -> features (N, channels, *grid.size)."""
+        features: Tensor = self.body(self.head(x, grid))
         return features
 
+    def window(
+        self, grid: ProjectedGrid, rows: tuple[int, int], columns: tuple[int, int]
+    ) -> tuple[ProjectedGrid, tuple[int, int], tuple[int, int]]:
+        """What the features at `rows` and `columns` of `grid`, start and stop, need.
 
-ENCODERS: dict[str, type[Encoder]] = {"edsr": EDSR, "light": Light}
+        Returns:
+            The window of `grid`; the image's rows and columns, which may reach beyond it.
+        """
+        window = ProjectedGrid(self._around(grid.rows, rows), self._around(grid.columns, columns))
+        kernel_size = self.head.kernel_size
+        return window, reach(window.rows, kernel_size), reach(window.columns, kernel_size)
+
+    def _around(self, axis: Axis, part: tuple[int, int]) -> Axis:
+        return covering(axis, part[0] - self.radius, part[1] + self.radius)
+
+
+ENCODERS: dict[str, type[Encoder]] = {"edsr": EDSR, "light": Light, "elastic": Elastic}

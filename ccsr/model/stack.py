@@ -84,9 +84,13 @@ def reach(axis: Axis, kernel_size: int) -> tuple[int, int]:
 
 def _needed(axis: Axis, inner: Axis, kernel_size: int) -> Axis:
     """The window of `inner` that `axis` reads."""
-    start, stop = reach(axis.within(inner), kernel_size)
-    start = min(max(start, 0), inner.size - 1)
-    return inner.window(start, max(min(stop, inner.size), start + 1))
+    return covering(inner, *reach(axis.within(inner), kernel_size))
+
+
+def covering(axis: Axis, start: int, stop: int) -> Axis:
+    """The indices of `axis` from `start` to `stop`, which may lie outside: at least one."""
+    start = min(max(start, 0), axis.size - 1)
+    return axis.window(start, max(min(stop, axis.size), start + 1))
 
 
 class Gradual(Stack):

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from PIL.TiffTags import TAGS_V2
 
-from ccsr import image, options, stream
+from ccsr import checkpoint, image, options, stream
 from ccsr.cli import main
+from ccsr.model import build
 from ccsr.upscale import Upscaler
 
 
@@ -113,6 +115,20 @@ def test_an_ensemble_is_that_of_python(photo: Path, model: str) -> None:
     assert np.array_equal(written, expected.frames[0])
 
 
+def test_an_effort_is_that_of_python(photo: Path, tmp_path: Path) -> None:
+    field = {"name": "fourier", "kernel_size": 3, "basis": 4}
+    encoder = {"name": "elastic", "channels": 6, "blocks": 1, "field": field}
+    network = build(encoder, {"name": "friendly", "field": field}, {"name": "identity"})
+    for weight in network.parameters():
+        torch.nn.init.normal_(weight, std=0.1)
+    model = str(tmp_path / "elastic.safetensors")
+    checkpoint.save(model, network, {})
+    assert upscale(photo, model, "--scale", "2", "--precision", "fp32", "--effort", "0.25") == 0
+    expected = Upscaler.load(model, precision="fp32", effort=0.25)(image.read(photo), scale=2)
+    (written,) = image.read(photo.parent / "photo_2x.png").frames
+    assert np.array_equal(written, expected.frames[0])
+
+
 def test_a_large_tiff_is_streamed(
     photo: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -163,6 +179,9 @@ def test_usage_errors(
         (["--device", "gpu"], "ccsr: error: device must be"),
         (["--tile", "3"], "ccsr: error: tile must be auto, off or at least 16, got 3"),
         (["--ensemble", "flip"], "ccsr: error: ensemble must be scales, scales:N, flips or both"),
+        (["--effort", "2"], "ccsr: error: effort must be 0.25 to 1, or auto:SECONDS"),
+        (["--effort", "0.5"], "ccsr: error: this network always works at full effort"),
+        (["--effort", "auto:9"], "ccsr: error: this network always works at full effort"),
     ],
 )
 def test_errors_are_one_line(

@@ -26,6 +26,14 @@ STACKS = [
 ]
 
 
+ELASTIC = {
+    "encoder": {"name": "elastic", "channels": 8, "blocks": 1, "field": FIELD},
+    "decoder": {"name": "identity"},
+}
+GRADUAL = {"name": "gradual", "channels": 3, "layers": 3, "field": FIELD}
+EFFORTS = [0.25, 4 / 9, 9 / 16, 25 / 36, 1.0]
+
+
 def preset(name):
     config = yaml.safe_load((PRESETS / f"{name}.yaml").read_text())
     assert config.pop("_target_") == "ccsr.model.build"
@@ -115,6 +123,98 @@ def test_windows_of_every_size_together_give_the_whole(stack, plan, scale, tile)
             part = model(x[..., crop.rows, crop.columns], crop.grid, crop.via)
             tiled[..., rows, columns] = part
     torch.testing.assert_close(tiled, whole, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("stack", [GRADUAL, STACKS[2]])
+@pytest.mark.parametrize("effort", EFFORTS)
+@pytest.mark.parametrize("scale", [1.5, (2.37, 1.0), (0.73, 3.0)])
+def test_windows_are_exact_at_every_effort(stack, effort, scale, monkeypatch):
+    model = randomised(ELASTIC | {"stack": stack})
+    size, tile = (23, 38), 17
+    grid = grid_for(size, scale)
+    via = model.route(size, grid, effort)
+    x = torch.rand(1, 3, *size)
+    with torch.no_grad():
+        whole = model(x, grid, via)
+        tiled = torch.full_like(whole, math.nan)
+        for top, left in product(*(range(0, n, tile) for n in grid.size)):
+            rows, columns = (
+                slice(a, min(a + tile, n)) for a, n in zip((top, left), grid.size, strict=True)
+            )
+            crop = model.crop(size, grid, via, rows, columns)
+            part = model(x[..., crop.rows, crop.columns], crop.grid, crop.via)
+            tiled[..., rows, columns] = part
+        torch.testing.assert_close(tiled, whole, rtol=0, atol=1e-5)
+        monkeypatch.setattr(ccsr, "STRIP_VALUES", 300)
+        torch.testing.assert_close(model(x, grid, via), whole, rtol=0, atol=1e-5)
+    torch.testing.assert_close(model(x, grid, via), whole, rtol=0, atol=1e-5)  # with gradients
+
+
+def test_a_window_at_low_effort_does_not_read_the_whole_image():
+    model = randomised(ELASTIC | {"stack": STACKS[2]})
+    size = (200, 200)
+    grid = grid_for(size, 2.0)
+    via = model.route(size, grid, 0.25)
+    crop = model.crop(size, grid, via, slice(100, 104), slice(100, 104))
+    assert crop.rows.stop - crop.rows.start < 30
+    assert crop.via[0].rows.size < 15
+
+
+def test_at_full_effort_it_is_the_network_on_the_plain_grid():
+    stack = STACKS[2]
+    elastic = randomised(ELASTIC | {"stack": stack})
+    plain = build(TINY["encoder"], stack, ELASTIC["decoder"]).eval()
+    weights = elastic.state_dict()
+    plain.load_state_dict(
+        {name: value for name, value in weights.items() if ".head." not in name}, strict=False
+    )
+    head = elastic.encoder.head
+    offset = torch.arange(-1.0, 2.0)
+    kernel = head.filters(head.functions(offset[None], offset[None], grid_for((9, 9), 1.0)))
+    with torch.no_grad():
+        plain.encoder.head.weight.copy_(kernel[0, 0].permute(2, 3, 0, 1))
+        plain.encoder.head.bias.copy_(head.bias)
+        x = torch.rand(1, 3, 24, 31)
+        grid = grid_for((24, 31), 2.37)
+        inside = (..., slice(17, -17), slice(17, -17))  # the head's borders differ
+        torch.testing.assert_close(elastic(x, grid)[inside], plain(x, grid)[inside])
+        torch.testing.assert_close(
+            elastic.encoder(x)[..., 4:-4, 4:-4], plain.encoder(x)[..., 4:-4, 4:-4]
+        )
+
+
+@pytest.mark.parametrize("effort", EFFORTS)
+@pytest.mark.parametrize("size", [(1, 1), (2, 5), (24, 36), (25, 37)])
+def test_the_inner_grid_covers_the_image_in_the_same_phases(effort, size):
+    model = build(**ELASTIC, stack=STACKS[2])
+    inner, friendly = model.route(size, grid_for(size, 3.0), effort)
+    side = math.sqrt(effort)
+    for axis, n in ((inner.rows, size[0]), (inner.columns, size[1])):
+        assert axis.scale == pytest.approx(side)
+        assert axis.positions()[0].item() == pytest.approx(0.5 / side - 0.5)
+        assert n * side <= axis.size + 1e-9
+        assert axis.size < n * side + 1
+        assert axis.period(6) is not None
+    assert friendly.size == tuple(2 * n for n in inner.size)
+    for axis, outer in zip(
+        (friendly.rows, friendly.columns), (inner.rows, inner.columns), strict=True
+    ):
+        ends = axis.positions().view(-1, 2).mean(1)  # two pixels where the inner grid has one
+        torch.testing.assert_close(ends, outer.positions())
+
+
+def test_the_nearest_effort_is_taken():
+    model = build(**ELASTIC, stack=STACKS[2])
+    grid = grid_for((60, 60), 2.0)
+    sides = [model.route((60, 60), grid, e)[0].rows.size for e in (0.25, 0.3, 0.44, 0.5, 0.75, 1)]
+    assert sides == [30, 30, 40, 40, 50, 60]
+    assert model.efforts == pytest.approx(EFFORTS)
+
+
+def test_a_network_without_a_choice_refuses_less():
+    model = build(**TINY, stack=STACKS[0])
+    with pytest.raises(ValueError, match=r"always works at full effort, got effort 0\.5: take one"):
+        model.route((9, 9), grid_for((9, 9), 2.0), 0.5)
 
 
 @pytest.mark.parametrize("stack", STACKS)
