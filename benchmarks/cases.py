@@ -2,12 +2,8 @@
 
 from typing import NamedTuple
 
-import torch
-import yaml
 from PIL import Image
 
-from ccsr import Upscaler
-from ccsr.model import build
 from ccsr.resample import Size, output_size
 from ccsr.resources import resource_dir
 
@@ -46,16 +42,6 @@ CASES = [
     Case("337x225 to 1000x667", (225, 337), (667, 1000)),
     Case("480x270 to 1923x1081", SMALL, ODD, ("light", "base")),
 ]
-
-
-def upscaler(name: str) -> Upscaler:
-    """`light` as it is shipped; `base` with random weights, which take the same time."""
-    if name == "light":
-        return Upscaler.load("light", precision="fp32")
-    config = yaml.safe_load((resource_dir("conf") / "model" / f"{name}.yaml").read_text())
-    del config["_target_"]
-    torch.manual_seed(0)
-    return Upscaler(build(**config), precision="fp32")
 
 
 def photo(size: Size) -> Image.Image:

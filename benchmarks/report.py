@@ -27,6 +27,7 @@ def save(kind: str, found: Found) -> None:
     sections = {
         "speed": _speed,
         "memory": _memory,
+        "command": _command,
         "training": _training,
         "consistency": _consistency,
     }
@@ -122,6 +123,29 @@ def _memory(found: Found) -> Iterator[str]:
             checks.append(("a streamed gigapixel in 1.5 GB, all in all", gigabytes, 1.5, " GB"))
     for text, value, most, unit in checks:
         yield f"| {text} | {value:.2f}{unit} | {'yes' if value <= most else '**no**'} |"
+
+
+def _command(found: Found) -> Iterator[str]:
+    yield from (
+        "## The command",
+        "",
+        _where(found),
+        "",
+        "| | seconds | wanted | |",
+        "|---|---:|---|---|",
+    )
+    for text, key, most in (
+        ("`ccsr --help`", "help", 0.3),
+        ("`ccsr upscale` of one thumbnail", "one", 3.0),
+    ):
+        met = "yes" if found[key] <= most else "**no**"
+        yield f"| {text} | {found[key]:.2f} | at most {most:g} | {met} |"
+    ratio = (found["folder"] - found["one"]) / found["network"]
+    met = "yes" if ratio <= 2 else "**no**"
+    count = found["thumbnails"]
+    yield f"| {count} thumbnails in a folder | {found['folder']:.2f} | | |"
+    yield f"| the network alone on {count} | {found['network']:.2f} | | |"
+    yield f"| folder less one, over the network alone | {ratio:.2f} | at most 2 | {met} |"
 
 
 def _training(found: Found) -> Iterator[str]:

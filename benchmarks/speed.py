@@ -26,7 +26,7 @@ def measure(rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
     """Medians over the rounds, in seconds: per case and method, file to file and by part."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        networks = {name: cases.upscaler(name) for name in ("light", "base")}
+        networks = {name: Upscaler.load(name, precision="fp32") for name in ("light", "base")}
         parts = {name: Parts(upscaler) for name, upscaler in networks.items()}
         stand_ins: StandIns = {}
         measures: dict[tuple[str, str], Measure] = {}
