@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
 from ccsr.model import build, ccsr
 from ccsr.resample import ProjectedGrid, output_size, resize
@@ -35,7 +36,8 @@ EFFORTS = [0.25, 4 / 9, 9 / 16, 25 / 36, 1.0]
 
 
 def preset(name):
-    config = yaml.safe_load((PRESETS / f"{name}.yaml").read_text())
+    with initialize_config_dir(str(PRESETS.parent), version_base="1.3"):
+        config = OmegaConf.to_container(compose(f"model/{name}").model)
     assert config.pop("_target_") == "ccsr.model.build"
     return config
 
