@@ -2,6 +2,7 @@
 
 import builtins
 import errno
+import io
 import itertools
 import os
 import random
@@ -122,6 +123,7 @@ def refuse(patch: pytest.MonkeyPatch, folder: Path, aim: int, number: int) -> Ca
 
     for module, name in (
         (os, "fsync"), (os, "replace"), (os, "mkdir"), (os, "open"), (builtins, "open"),
+        (io, "open"),
     ):  # fmt: skip
         patch.setattr(module, name, refusing(getattr(module, name)))
     return lambda: next(calls)

@@ -266,7 +266,10 @@ def test_the_friendly_grid_is_a_multiple_per_axis():
     ("change", "message"),
     [
         ({"encoder": {"name": "edsrr"}}, "unknown encoder 'edsrr': did you mean 'edsr'"),
-        ({"encoder": {"channels": 8}}, "unknown encoder None: expected one of edsr, light"),
+        (
+            {"encoder": {"channels": 8}},
+            "unknown encoder None: expected one of edsr, elastic, light",
+        ),
         (
             {"encoder": {"name": "edsr", "block": 3}},
             "encoder 'edsr' has no argument 'block': did you mean 'blocks'",
