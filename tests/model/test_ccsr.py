@@ -56,6 +56,18 @@ def grid_for(size, scale, anchor="centred"):
     return ProjectedGrid.project(size, output_size(size, scale), scale, anchor)
 
 
+def in_windows(model, x, grid, via, tile):
+    """The result put together from windows of `tile` pixels a side."""
+    y = torch.full((len(x), 3, *grid.size), math.nan)
+    for top, left in product(*(range(0, n, tile) for n in grid.size)):
+        rows, columns = (
+            slice(a, min(a + tile, n)) for a, n in zip((top, left), grid.size, strict=True)
+        )
+        crop = model.crop((x.shape[2], x.shape[3]), grid, via, rows, columns)
+        y[..., rows, columns] = model(x[..., crop.rows, crop.columns], crop.grid, crop.via)
+    return y
+
+
 @pytest.mark.parametrize(("name", "most"), [("light", 250_000), ("base", 1_300_000)])
 def test_presets_keep_their_size(name, most):
     assert sum(p.numel() for p in build(**preset(name)).parameters()) <= most
@@ -116,14 +128,7 @@ def test_windows_of_every_size_together_give_the_whole(stack, plan, scale, tile)
     x = torch.rand(1, 3, *size)
     with torch.no_grad():
         whole = model(x, grid, via)
-        tiled = torch.full_like(whole, math.nan)
-        for top, left in product(*(range(0, n, tile) for n in grid.size)):
-            rows, columns = (
-                slice(a, min(a + tile, n)) for a, n in zip((top, left), grid.size, strict=True)
-            )
-            crop = model.crop(size, grid, via, rows, columns)
-            part = model(x[..., crop.rows, crop.columns], crop.grid, crop.via)
-            tiled[..., rows, columns] = part
+        tiled = in_windows(model, x, grid, via, tile)
     torch.testing.assert_close(tiled, whole, rtol=0, atol=1e-5)
 
 
@@ -138,14 +143,7 @@ def test_windows_are_exact_at_every_effort(stack, effort, scale, monkeypatch):
     x = torch.rand(1, 3, *size)
     with torch.no_grad():
         whole = model(x, grid, via)
-        tiled = torch.full_like(whole, math.nan)
-        for top, left in product(*(range(0, n, tile) for n in grid.size)):
-            rows, columns = (
-                slice(a, min(a + tile, n)) for a, n in zip((top, left), grid.size, strict=True)
-            )
-            crop = model.crop(size, grid, via, rows, columns)
-            part = model(x[..., crop.rows, crop.columns], crop.grid, crop.via)
-            tiled[..., rows, columns] = part
+        tiled = in_windows(model, x, grid, via, tile)
         torch.testing.assert_close(tiled, whole, rtol=0, atol=1e-5)
         monkeypatch.setattr(ccsr, "STRIP_VALUES", 300)
         torch.testing.assert_close(model(x, grid, via), whole, rtol=0, atol=1e-5)
