@@ -8,23 +8,11 @@ from typing import Any
 
 import pytest
 import torch
-import yaml
 from safetensors.torch import save_file
 
 from ccsr import checkpoint
-from ccsr.model import CCSR, build
 from ccsr.resample import ProjectedGrid
-from ccsr.resources import resource_dir
-
-
-def tiny() -> CCSR:
-    config = yaml.safe_load((resource_dir("conf") / "model" / "tiny.yaml").read_text())
-    del config["_target_"]
-    torch.manual_seed(0)
-    model = build(**config)
-    for weight in model.parameters():
-        torch.nn.init.normal_(weight, std=0.2)
-    return model
+from networks import tiny
 
 
 @pytest.fixture

@@ -1,13 +1,12 @@
 import numpy as np
 import pytest
 import torch
-import yaml
 
 from ccsr.effort import Effort, extrapolated, largest_within
 from ccsr.ensemble import SYMMETRIES
 from ccsr.model import CCSR, build
-from ccsr.resources import resource_dir
 from ccsr.upscale import Upscaler
+from networks import tiny
 
 EFFORTS = (0.25, 0.5, 1.0)
 FIELD = {"name": "fourier", "kernel_size": 3, "basis": 4}
@@ -21,12 +20,6 @@ def elastic() -> CCSR:
     for weight in model.parameters():
         torch.nn.init.normal_(weight, std=0.1)
     return model
-
-
-def plain() -> CCSR:
-    config = yaml.safe_load((resource_dir("conf") / "model" / "tiny.yaml").read_text())
-    del config["_target_"]
-    return build(**config)
 
 
 @pytest.mark.parametrize(
@@ -138,4 +131,4 @@ def test_an_ensemble_works_at_an_effort() -> None:
 @pytest.mark.parametrize("effort", [0.5, "auto:3"])
 def test_a_network_without_a_choice_is_refused_at_once(effort: float | str) -> None:
     with pytest.raises(ValueError, match="always works at full effort"):
-        Upscaler(plain(), effort=effort)
+        Upscaler(tiny(), effort=effort)

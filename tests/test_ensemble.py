@@ -2,26 +2,15 @@ from collections.abc import Sequence
 
 import pytest
 import torch
-import yaml
 from torch import Tensor
 
 from ccsr.ensemble import SYMMETRIES, Ensemble, flipped, moved
-from ccsr.model import CCSR, build
+from ccsr.model import build
 from ccsr.resample import Axis, ProjectedGrid, resize
-from ccsr.resources import resource_dir
 from ccsr.upscale import Upscaler
+from networks import tiny
 
 SCALES = [1.3, 2.0, 2.37, (1.5, 3.0), 0.6]
-
-
-def network() -> CCSR:
-    config = yaml.safe_load((resource_dir("conf") / "model" / "tiny.yaml").read_text())
-    del config["_target_"]
-    torch.manual_seed(0)
-    model = build(**config)
-    for weight in model.parameters():
-        torch.nn.init.normal_(weight, std=0.1)
-    return model
 
 
 @pytest.mark.parametrize(
@@ -58,8 +47,8 @@ def test_words_that_mean_nothing(text: str, message: str) -> None:
 @pytest.mark.parametrize("scale", SCALES)
 def test_an_ensemble_of_one_is_the_plain_result(scale: float | tuple[float, float]) -> None:
     x = torch.rand(3, 14, 11)
-    plain = Upscaler(network(), precision="fp32").tensor(x, scale=scale)
-    one = Upscaler(network(), precision="fp32", ensemble="scales:1").tensor(x, scale=scale)
+    plain = Upscaler(tiny(), precision="fp32").tensor(x, scale=scale)
+    one = Upscaler(tiny(), precision="fp32", ensemble="scales:1").tensor(x, scale=scale)
     assert torch.equal(one, plain)
 
 
@@ -88,7 +77,7 @@ def test_flips_of_a_symmetric_operator_change_nothing(scale: float | tuple[float
 
 
 def test_flips_are_the_mean_of_eight_enlargements_of_flipped_images() -> None:
-    model = network()
+    model = tiny()
     x = torch.rand(3, 14, 11)
     plain = Upscaler(model, precision="fp32")
     total = torch.zeros(3, 28, 33)
@@ -116,7 +105,7 @@ def test_the_scales_of_a_turned_image_swap() -> None:
 
 
 def test_scales_are_the_mean_over_finer_intermediate_grids() -> None:
-    model = network()
+    model = tiny()
     x = torch.rand(1, 3, 12, 8)
     grid = ProjectedGrid.project((12, 8), (36, 24))
     vias = [ProjectedGrid.project((12, 8), size) for size in ((24, 16), (30, 20), (36, 24))]
@@ -130,7 +119,7 @@ def test_scales_are_the_mean_over_finer_intermediate_grids() -> None:
 def test_tiles_do_not_show(ensemble: str) -> None:
     x = torch.rand(3, 30, 21)
     whole, tiled = (
-        Upscaler(network(), precision="fp32", tile=tile, ensemble=ensemble).tensor(x, scale=2.37)
+        Upscaler(tiny(), precision="fp32", tile=tile, ensemble=ensemble).tensor(x, scale=2.37)
         for tile in ("off", 20)
     )
     torch.testing.assert_close(tiled, whole, atol=1e-5, rtol=0)

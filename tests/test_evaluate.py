@@ -1,11 +1,9 @@
 """`ccsr evaluate` from end to end, and the published numbers of bicubic."""
 
 import json
-from pathlib import Path
 
 import pytest
 import torch
-import yaml
 from PIL import Image
 
 from ccsr import checkpoint, cli, figures, image
@@ -13,11 +11,11 @@ from ccsr.evaluate import main
 from ccsr.image import to_float
 from ccsr.measure import Plan, measure
 from ccsr.methods import Method, build
-from ccsr.model import build as build_model
 from ccsr.protocols import PROTOCOLS
 from ccsr.report import table
 from ccsr.results import means
 from ccsr.testsets import find
+from networks import tiny
 
 BENCHMARK = PROTOCOLS["benchmark-y"]
 
@@ -40,11 +38,8 @@ def folder(tmp_path):
 
 @pytest.fixture
 def network(tmp_path):
-    torch.manual_seed(0)
-    config = yaml.safe_load((Path(__file__).parents[1] / "conf/model/tiny.yaml").read_text())
-    del config["_target_"]
     path = tmp_path / "tiny.safetensors"
-    checkpoint.save(path, build_model(**config), {})
+    checkpoint.save(path, tiny(None), {})
     return str(path)
 
 

@@ -1,21 +1,19 @@
 """The contenders: bicubic, Lanczos, a network, and a network followed by Lanczos."""
 
 import hashlib
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-import yaml
 from PIL import Image
 
 from ccsr import checkpoint, image
 from ccsr.image import to_float
 from ccsr.methods import build
-from ccsr.model import build as build_model
 from ccsr.protocols import PROTOCOLS
 from ccsr.resample import ProjectedGrid, resize
 from ccsr.upscale import Upscaler
+from networks import tiny
 
 BENCHMARK, LIIF = PROTOCOLS["benchmark-y"], PROTOCOLS["liif-rgb"]
 
@@ -23,14 +21,8 @@ BENCHMARK, LIIF = PROTOCOLS["benchmark-y"], PROTOCOLS["liif-rgb"]
 @pytest.fixture(scope="module")
 def network(tmp_path_factory):
     """A tiny network with random weights in a file."""
-    torch.manual_seed(0)
-    config = yaml.safe_load((Path(__file__).parents[1] / "conf/model/tiny.yaml").read_text())
-    del config["_target_"]
-    model = build_model(**config)
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=0.1)
     path = tmp_path_factory.mktemp("models") / "tiny.safetensors"
-    checkpoint.save(path, model, {})
+    checkpoint.save(path, tiny(), {})
     return path
 
 

@@ -6,16 +6,14 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from ccsr import Upscaler, image
 from ccsr.image import Output, Picture
-from ccsr.model import build
 from ccsr.resample import output_size
-from ccsr.resources import resource_dir
+from networks import tiny
 
 SHALLOW = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 DEEP_COLOUR = ("LA16", "RGB16", "RGBA16")
@@ -30,9 +28,7 @@ FACTORS = st.sampled_from((0.4, 1.0, 1.3, 2.37, 3.0))
 @pytest.fixture(scope="module")
 def upscaler() -> Upscaler:
     """Of a network that has learned nothing: bicubic, exactly."""
-    config = yaml.safe_load((resource_dir("conf") / "model" / "tiny.yaml").read_text())
-    del config["_target_"]
-    return Upscaler(build(**config), precision="fp32")
+    return Upscaler(tiny(None), precision="fp32")
 
 
 def save(mode: str, size: tuple[int, int], seed: int, folder: Path) -> Path:

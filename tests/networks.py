@@ -1,0 +1,23 @@
+"""Small networks for the tests."""
+
+import torch
+import yaml
+
+from ccsr.model import CCSR, build
+from ccsr.resources import resource_dir
+
+
+def tiny(std: float | None = 0.1) -> CCSR:
+    """The smallest preset, always the same.
+
+    Args:
+        std: of its random weights; None leaves them as they start, and it is bicubic, exactly.
+    """
+    config = yaml.safe_load((resource_dir("conf") / "model" / "tiny.yaml").read_text())
+    del config["_target_"]
+    torch.manual_seed(0)
+    model = build(**config)
+    if std is not None:
+        for weight in model.parameters():
+            torch.nn.init.normal_(weight, std=std)
+    return model
