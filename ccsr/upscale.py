@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypedDict, TypeVar, Unpack
 
 import torch
 from PIL import Image
@@ -33,6 +33,18 @@ LARGEST_WORKING_MEMORY = 384 << 20  # larger pieces are no faster
 FEATURES = 6  # of the encoder's width that are in memory at once
 OUTPUT_PIXEL_BYTES = 96
 SMALLEST_MEMORY = 32 << 20
+
+
+class Options(TypedDict, total=False):
+    """Of an :class:`Upscaler`, which explains them."""
+
+    device: str
+    precision: str
+    tile: Tile
+    memory: int | None
+    ensemble: str
+    effort: float | str
+    warn: Callable[[str], None]
 
 
 class Upscaler:
@@ -87,37 +99,19 @@ class Upscaler:
         self.model.to(memory_format=torch.channels_last)
 
     @classmethod
-    def load(
-        cls,
-        name_or_path: str | Path = "light",
-        *,
-        device: str = "auto",
-        precision: str = "auto",
-        tile: Tile = "auto",
-        memory: int | None = None,
-        ensemble: str = "",
-        effort: float | str = 1.0,
-        warn: Callable[[str], None] = warnings.warn,
-    ) -> "Upscaler":
+    def load(cls, name_or_path: str | Path = "light", **options: Unpack[Options]) -> "Upscaler":
         """Load a shipped model by its name, or a `.safetensors` file of `ccsr train`.
 
-        The rest is as for the class itself.
+        Args:
+            name_or_path: of the model.
+            options: as for the class itself.
 
         Raises:
             ValueError: for an unknown name, an unsound file, or as the class itself.
             OSError: if the file cannot be read.
         """
         model, _ = checkpoint.load(checkpoint.resolve(name_or_path))
-        return cls(
-            model,
-            device=device,
-            precision=precision,
-            tile=tile,
-            memory=memory,
-            ensemble=ensemble,
-            effort=effort,
-            warn=warn,
-        )
+        return cls(model, **options)
 
     def __call__(
         self,
