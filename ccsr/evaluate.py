@@ -15,9 +15,10 @@ from ccsr import arguments, figures
 from ccsr.measure import Findings, Plan, measure
 from ccsr.methods import BICUBIC, build
 from ccsr.metrics import load_lpips
-from ccsr.protocols import PROTOCOLS, Pair, by_name
-from ccsr.report import table
+from ccsr.protocols import PROTOCOLS, by_name
+from ccsr.resample import Pair
 from ccsr.results import LeftOut, environment, means, write_csv, write_json
+from ccsr.table import table
 from ccsr.testsets import find_all
 
 LARGEST_SCALE = 100

@@ -14,10 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ccsr.files import replacing
-from ccsr.protocols import Pair
-from ccsr.report import spell, unique
-from ccsr.resample import Size
+from ccsr.resample import Pair, Size
 from ccsr.results import Mean
+from ccsr.table import spell, unique
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

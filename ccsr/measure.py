@@ -11,8 +11,8 @@ from ccsr import image
 from ccsr.arguments import scale_text
 from ccsr.figures import Crops, detailed_window, nearest
 from ccsr.methods import BICUBIC, Method
-from ccsr.protocols import Pair, Protocol
-from ccsr.resample import Size
+from ccsr.protocols import Protocol
+from ccsr.resample import Pair, Size
 from ccsr.results import LeftOut, Record, Scores
 from ccsr.testsets import TestSet, low_resolution
 

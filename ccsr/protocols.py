@@ -18,9 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from ccsr import image, metrics
-from ccsr.resample import ProjectedGrid, Size, reduce_uint8
-
-Pair = tuple[float, float]
+from ccsr.resample import Pair, ProjectedGrid, Size, reduce_uint8
 
 STEPS = (1, 2, 5, 10, 20)
 """Low-resolution sides are multiples of the first of these that makes `step * scale` whole."""

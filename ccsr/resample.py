@@ -19,11 +19,14 @@ from torch import Tensor
 
 Anchor = Literal["centred", "ratio", "topleft"]
 Kernel = Literal["cubic", "lanczos"]
-Scale = float | tuple[float, float]
+Pair = tuple[float, float]
+Scale = float | Pair
 Size = tuple[int, int]
 
+BLOCK = 64  # outputs per axis that share one dense matrix in `resize`
 
-def as_pair(scale: Scale) -> tuple[float, float]:
+
+def as_pair(scale: Scale) -> Pair:
     """Return `scale` as (vertical, horizontal).
 
     Raises:
@@ -286,11 +289,16 @@ def _round_uint8(x: Tensor) -> Tensor:
 
 
 def _resize_rows(x: Tensor, axis: Axis, kernel: Kernel) -> Tensor:
-    """Resample dimension -2, one tap at a time: memory stays at that of the result."""
+    """Resample dimension -2: a banded matrix, in blocks without most of its zeros."""
     index, weight = normalised_weights(axis, kernel)
-    index = index.clamp_(0, x.shape[-2] - 1).to(x.device)
-    weight = weight.to(x)
-    y = x.new_zeros(*x.shape[:-2], axis.size, x.shape[-1])
-    for tap in range(index.shape[1]):
-        y.addcmul_(x.index_select(-2, index[:, tap]), weight[:, tap, None])
+    index.clamp_(0, x.shape[-2] - 1)
+    y = x.new_empty(*x.shape[:-2], axis.size, x.shape[-1])
+    with torch.autocast(x.device.type, enabled=False):
+        for start in range(0, axis.size, BLOCK):
+            block = slice(start, start + BLOCK)
+            pixels, weights = index[block], weight[block]
+            first, last = int(pixels.min()), int(pixels.max())
+            band = weights.new_zeros(len(pixels), last - first + 1)
+            band.scatter_add_(1, pixels - first, weights)
+            y[..., block, :] = band.to(x) @ x[..., first : last + 1, :]
     return y

@@ -15,8 +15,7 @@ import torch
 
 from ccsr import __version__
 from ccsr.files import replacing
-from ccsr.protocols import Pair
-from ccsr.resample import Size
+from ccsr.resample import Pair, Size
 
 
 @dataclass(frozen=True)

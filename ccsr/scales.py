@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-Pair = tuple[float, float]
+from ccsr.resample import Pair
 
 
 class Scales:

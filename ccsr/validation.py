@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
-from torchvision.transforms.v2.functional import center_crop, pil_to_tensor
+from torchvision.transforms.v2.functional import center_crop
 
 from ccsr import image
 from ccsr.metrics import luma, psnr
-from ccsr.resample import ProjectedGrid, Scale, as_pair, output_size, reduce_uint8, resize
+from ccsr.photos import read_rgb
+from ccsr.resample import Pair, ProjectedGrid, Scale, as_pair, output_size, reduce_uint8, resize
 
-Pair = tuple[float, float]
 log = logging.getLogger(__name__)
 
 
@@ -54,7 +54,7 @@ class ValidationSet(Dataset[Item]):
         crop: side of the square in the middle of each image.
 
     Raises:
-        ValueError: if no file is readable, or an image is too small for a scale.
+        ValueError: if no file is readable, an image is too small for a scale, or that is 1.
     """
 
     def __init__(
@@ -66,10 +66,12 @@ class ValidationSet(Dataset[Item]):
     ) -> None:
         chosen = np.linspace(0, len(files) - 1, min(images, len(files))).round().astype(int)
         self.scales = [_as_scale(scale) for scale in scales]
+        if (1.0, 1.0) in self.scales:
+            raise ValueError("expected scales for validation other than 1, where bicubic is exact")
         self.items: list[Item] = []
         for path in (files[i] for i in chosen):
             try:
-                photo = pil_to_tensor(image.read(path).convert("RGB"))
+                photo = read_rgb(path)
             except (OSError, ValueError) as error:
                 log.warning("skipped a broken image: %s: %s", path, error)
                 continue

@@ -12,8 +12,8 @@ from ccsr.image import to_float
 from ccsr.measure import Plan, measure
 from ccsr.methods import Method, build
 from ccsr.protocols import PROTOCOLS
-from ccsr.report import table
 from ccsr.results import means
+from ccsr.table import table
 from ccsr.testsets import find
 from networks import tiny
 

@@ -49,6 +49,11 @@ def test_nothing_to_validate_with_is_an_error(tmp_path):
         ValidationSet([path], [2])
 
 
+def test_at_a_scale_of_1_there_is_nothing_to_validate(tmp_path):
+    with pytest.raises(ValueError, match="scales for validation other than 1, where bicubic is"):
+        ValidationSet([tmp_path / "a.png"], [2, 1])
+
+
 def test_quantised_and_back():
     x = torch.tensor([-0.2, 0.0, 0.5, 1.0, 1.3]).view(1, 1, 1, 5)
     assert as_float(quantised(x)).flatten().tolist() == pytest.approx([0, 0, 128 / 255, 1, 1])

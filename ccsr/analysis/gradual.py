@@ -21,9 +21,9 @@ from ccsr.analysis.scoring import PROTOCOL, middle, score
 from ccsr.figures import save
 from ccsr.model import CCLayer, build
 from ccsr.photos import find_images, read_rgb
-from ccsr.report import unique
 from ccsr.resample import ProjectedGrid, output_size
 from ccsr.resources import resource_dir
+from ccsr.table import unique
 from ccsr.upscale import Upscaler
 
 LAYERS = (1, 2, 3, 4)

@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 from ccsr.figures import Crops, detailed_window, draw_crops, draw_curve, nearest
-from ccsr.report import BOLD, RESET, spell, table
 from ccsr.results import Record, Scores, environment, means, write_csv, write_json
+from ccsr.table import BOLD, RESET, spell, table
 
 
 def scores(psnr, lpips=None):

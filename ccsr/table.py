@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from ccsr.methods import BICUBIC
-from ccsr.protocols import Pair
+from ccsr.resample import Pair
 from ccsr.results import Mean, Scores
 
 T = TypeVar("T")
