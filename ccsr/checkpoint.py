@@ -77,12 +77,9 @@ def save(
         "summary": json.dumps(dict(summary), ensure_ascii=False),
     }
     path = Path(path)
-    try:
-        with replacing(path) as temporary:
-            # safetensors' own writer makes files that only their owner may read
-            temporary.write_bytes(serialize(weights, metadata))
-    except OSError as error:
-        raise OSError(f"cannot write {path}: {error.strerror or error}") from error
+    with replacing(path) as temporary:
+        # safetensors' own writer makes files that only their owner may read
+        temporary.write_bytes(serialize(weights, metadata))
 
 
 def load(path: str | Path) -> tuple[CCSR, dict[str, Any]]:

@@ -70,7 +70,6 @@ def upscale(argv: Sequence[str]) -> int:
             print(printable(line), file=sys.stderr)
     if args.dry_run:
         return 1 if outcomes.preview(plan, target, files) else 0
-    report = outcomes.Report(args.report, plan)
     upscaler = Upscaler.load(
         args.model,
         device=args.device,
@@ -81,6 +80,7 @@ def upscale(argv: Sequence[str]) -> int:
         effort=args.effort,
         warn=lambda text: print(f"ccsr: warning: {text}", file=sys.stderr),
     )
+    report = outcomes.Report(args.report, plan)
     failures = outcomes.enlarge(
         plan, target, upscaler, report, files, quiet=args.quiet, debug=args.debug
     )

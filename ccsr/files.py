@@ -18,6 +18,9 @@ def replacing(path: Path) -> Iterator[Path]:
     The content is on the disk before the rename, so a crash or a full disk leaves either the
     old file or the new one. The temporary name is short: `path` may use all the bytes a file
     name can have.
+
+    Raises:
+        OSError: of the work on the temporary file too, as a sentence about `path`.
     """
     temporary = path.with_name(f"{_PREFIX}{secrets.token_hex(6)}{_SUFFIX}")
     try:
@@ -25,13 +28,34 @@ def replacing(path: Path) -> Iterator[Path]:
         with temporary.open("rb+") as stream:
             os.fsync(stream.fileno())
         temporary.replace(path)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def sweep(folder: Path) -> None:
-    """Remove the temporary files that processes left in `folder` when they were killed."""
+def make_folder(path: Path) -> None:
+    """Make the folder that the file `path` will lie in.
+
+    Raises:
+        OSError: as a sentence about `path`.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+
+
+def _cannot_write(path: Path, error: OSError) -> OSError:
+    return OSError(f"cannot write {path}: {error.strerror or error}")
+
+
+def sweep(folder: Path, abandoned: float = ABANDONED) -> None:
+    """Remove the temporary files that processes left in `folder` when they were killed.
+
+    Those that have not changed for `abandoned` seconds: others may be in use.
+    """
     with suppress(OSError):  # no such folder; or it cannot be tidied, which hurts nobody
         for path in folder.glob(f"{_PREFIX}*{_SUFFIX}"):
-            if time.time() - path.stat().st_mtime > ABANDONED:
+            if time.time() - path.stat().st_mtime >= abandoned:
                 path.unlink()

@@ -93,7 +93,7 @@ def _fixed(name: str, protocol: Protocol) -> Callable[[Tensor, Size], Tensor]:
 
 def _network(upscaler: Upscaler, factor: float | None) -> Callable[[Tensor, Size], Tensor]:
     def direct(lr: Tensor, size: Size) -> Tensor:
-        return upscaler.tensor(image.to_float(lr), grid=_grid(lr, size)).cpu()
+        return upscaler.tensor(image.to_float(lr), grid=_grid(lr, size))
 
     def then_lanczos(lr: Tensor, size: Size) -> Tensor:
         enlarged = direct(lr, output_size((lr.shape[-2], lr.shape[-1]), factor or 1.0))

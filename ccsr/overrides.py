@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import ConfigCompositionException, HydraException, InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
@@ -50,8 +51,9 @@ def resumed(folder: Path, arguments: Sequence[str]) -> DictConfig:
     cfg = OmegaConf.load(path)
     known = keys(cfg)
     OmegaConf.set_struct(cfg, True)
+    parser = OverridesParser.create()
     for argument in arguments:
-        key, equals, value = argument.partition("=")
+        key, equals, _ = argument.partition("=")
         if not equals:
             raise ValueError(f"expected key=value beside resume=..., got {argument!r}")
         if key not in known:
@@ -61,7 +63,9 @@ def resumed(folder: Path, arguments: Sequence[str]) -> DictConfig:
                 f"{key!r} cannot change when a run is resumed, it would be another run: start a "
                 "new one without resume"
             )
-        OmegaConf.update(cfg, key, OmegaConf.create(f"value: {value}").value)
+        if isinstance(OmegaConf.select(cfg, key), DictConfig):
+            raise ValueError(f"{key!r} cannot be replaced as a whole: give {key}.NAME=...")
+        OmegaConf.update(cfg, key, parser.parse_override(quoted(argument)).value())
     return cfg if isinstance(cfg, DictConfig) else DictConfig({})
 
 

@@ -1,6 +1,7 @@
 """Photos in folders: found, decoded once, kept within a memory budget."""
 
 import logging
+import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,7 +9,6 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from ccsr import image
@@ -34,14 +34,13 @@ def find_images(roots: Roots) -> list[Path]:
     for folder in folders:
         if not folder.exists():
             raise FileNotFoundError(
-                f"expected a folder of images, got {str(folder)!r}, which does not exist: "
-                "set data.root to a folder"
+                f"expected a folder of images, got {str(folder)!r}, which does not exist"
             )
         found = [folder] if folder.is_file() else folder.rglob("*")
         files.update(f for f in found if f.suffix.lower() in image.READABLE and f.is_file())
     if not files:
         names = ", ".join(repr(str(f)) for f in folders)
-        raise FileNotFoundError(f"expected image files in {names}, got none: check data.root")
+        raise FileNotFoundError(f"expected image files in {names}, got none")
     return sorted(files)
 
 
@@ -51,11 +50,10 @@ def read_rgb(path: Path) -> Tensor:
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
 
-def _header_area(path: Path) -> int:
+def _area(path: Path) -> int:
     try:
-        with Image.open(path) as opened:
-            return opened.width * opened.height
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return math.prod(image.probe(path).size)
+    except OSError:
         return 0
 
 
@@ -80,12 +78,12 @@ class Photos:
 
     def __init__(self, files: Sequence[Path], cache_mb: float = 1024) -> None:
         budget = int(cache_mb * 1e6)
-        self.pool = torch.empty(min(budget, 3 * sum(map(_header_area, files))), dtype=torch.uint8)
+        self.pool = torch.empty(min(budget, 3 * sum(map(_area, files))), dtype=torch.uint8)
         self.files: list[Path] = []
         self.sizes: list[Size] = []
         self.starts: list[int | None] = []
         used = 0
-        with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+        with image.steady_warnings(), ThreadPoolExecutor(torch.get_num_threads()) as threads:
             for path, photo in zip(files, threads.map(_try_read, files), strict=True):
                 if isinstance(photo, Exception):
                     log.warning("skipped a broken image: %s: %s", path, photo)

@@ -4,7 +4,6 @@ import signal
 import threading
 import time
 import traceback
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ccsr import image, stream
-from ccsr.files import sweep
+from ccsr.files import make_folder, sweep
 from ccsr.outputs import Job
 from ccsr.resample import Size
 from ccsr.target import Target
@@ -77,7 +76,7 @@ def run(
         sweep(folder)
     upcoming = iter(jobs)
     with (
-        _steady_warnings(),
+        image.steady_warnings(),
         _deferred_interrupt() as interrupted,
         ThreadPoolExecutor(1, "ccsr-read") as reader,
         ThreadPoolExecutor(WRITERS, "ccsr-write") as writers,
@@ -95,6 +94,7 @@ def run(
                 job, future = reading.popleft()
                 watch(job, 0)
                 _do(job, future, target, upscaler, writing, watch)
+                writing.wait(WAITING)
                 reading.extend((job, reader.submit(_read, job)) for job in islice(upcoming, 1))
         finally:
             for _, future in reading:
@@ -152,11 +152,12 @@ def preview(job: Job, target: Target, files: image.Output = image.DEFAULT) -> Si
         ValueError: if the output cannot be written.
     """
     _check_regular(job.source)
-    with _steady_warnings():
+    with image.steady_warnings():
         header = image.probe(job.source)
     size = target.size(header.size)
     # stands for the picture: takes no memory
-    blank = image.Picture((np.broadcast_to(np.uint8(0), (*header.size, 1)),))
+    blanks = (np.broadcast_to(np.uint8(0), (*header.size, 1)),) * header.frames
+    blank = image.Picture(blanks, durations=(1.0,) * header.frames if header.animated else ())
     image.check(job.output, blank, size, files)
     return size
 
@@ -215,25 +216,18 @@ def _stream(
 ) -> None:
     values = source.frames[0]
     metadata = source.metadata.under(files.metadata).fitting(values.shape[2])
-    _make_folder(job.output)
+    make_folder(job.output)
     stream.enlarge(upscaler, values, job.output, metadata=metadata, **wanted)
 
 
 def _write(job: Job, result: image.Picture, files: image.Output, seconds: float) -> Outcome:
     started = time.monotonic()
     try:
-        _make_folder(job.output)
+        make_folder(job.output)
         image.write(result, job.output, files)
     except Exception as error:
         return _failure(job, error)
     return Outcome(job, result.size, seconds + time.monotonic() - started, str(result))
-
-
-def _make_folder(output: Path) -> None:
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OSError(f"cannot write {output}: {error.strerror or error}") from error
 
 
 def _failure(job: Job, error: Exception) -> Outcome:
@@ -244,14 +238,6 @@ def _failure(job: Job, error: Exception) -> Outcome:
         text = text if expected else f"{type(error).__name__} {text}".strip()
         text = f"cannot enlarge {job.source}: {text}"
     return Outcome(job, None, 0, "", text, "".join(traceback.format_exception(error)))
-
-
-@contextmanager
-def _steady_warnings() -> Iterator[None]:
-    """Set the filters once: those that threads set for themselves undo each other's."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of damaged metadata; the pixels are what counts
-        yield
 
 
 @contextmanager

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import tifffile
+import torch
 from PIL import Image
 
 from ccsr.choice import choose_grid
+from ccsr.device import free_memory
 from ccsr.files import replacing
 from ccsr.image import Levels, Metadata, Picture
 from ccsr.resample import Scale, Size
@@ -23,9 +25,13 @@ LARGEST_CLASSIC = 1 << 31  # bytes; beyond this not every reader takes a TIFF th
 
 def worthwhile(upscaler: Upscaler, picture: Picture, size: Size, path: Path) -> bool:
     """Whether an enlargement of `picture` to `size` (H, W) should be streamed to `path`."""
+    if path.suffix.lower() not in SUFFIXES or picture.several:
+        return False
     values = picture.frames[0]
-    needed = size[0] * size[1] * values.shape[2] * values.itemsize
-    return path.suffix.lower() in SUFFIXES and not picture.several and needed > upscaler.memory
+    needed: int = size[0] * size[1] * values.shape[2] * values.itemsize
+    host = free_memory(torch.device("cpu"))  # holds the result, wherever it is computed
+    room = min(upscaler.memory, upscaler.memory if host is None else host // 4)
+    return needed > room
 
 
 def enlarge(
@@ -57,26 +63,23 @@ def enlarge(
     channels = values.shape[2]
     strips = upscaler.strips(values, STRIP, scale=scale, size=size, progress=progress)
     large = height * width * channels * values.itemsize > LARGEST_CLASSIC
-    try:
-        with replacing(path) as temporary, tifffile.TiffWriter(temporary, bigtiff=large) as file:
-            file.write(
-                _tiles(strips),
-                shape=(height, width, channels) if channels > 1 else (height, width),
-                dtype=values.dtype,
-                tile=(TILE, TILE),
-                compression="adobe_deflate",
-                predictor=True,
-                photometric="rgb" if channels > 2 else "minisblack",
-                planarconfig="contig",
-                extrasamples=["unassalpha"] if channels in (2, 4) else None,
-                iccprofile=metadata.profile,
-                resolution=metadata.dpi,
-                resolutionunit="inch" if metadata.dpi else None,
-                extratags=_tags(metadata),
-                metadata=None,
-            )
-    except OSError as error:
-        raise OSError(f"cannot write {path}: {error.strerror or error}") from error
+    with replacing(path) as temporary, tifffile.TiffWriter(temporary, bigtiff=large) as file:
+        file.write(
+            _tiles(strips),
+            shape=(height, width, channels) if channels > 1 else (height, width),
+            dtype=values.dtype,
+            tile=(TILE, TILE),
+            compression="adobe_deflate",
+            predictor=True,
+            photometric="rgb" if channels > 2 else "minisblack",
+            planarconfig="contig",
+            extrasamples=["unassalpha"] if channels in (2, 4) else None,
+            iccprofile=metadata.profile,
+            resolution=metadata.dpi,
+            resolutionunit="inch" if metadata.dpi else None,
+            extratags=_tags(metadata),
+            metadata=None,
+        )
 
 
 def _tiles(strips: Iterable[Levels]) -> Iterator[Levels]:

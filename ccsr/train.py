@@ -21,6 +21,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from ccsr import checkpoint
 from ccsr.callbacks import FINAL, LAST, average_of, progress_of
 from ccsr.data import PhotoData
+from ccsr.files import sweep
 from ccsr.growth import grow
 from ccsr.loggers import log_to
 from ccsr.model import CCSR
@@ -57,10 +58,8 @@ def train(cfg: DictConfig, folder: Path, resume: bool = False) -> dict[str, floa
     if not isinstance(steps, int) or steps < 1:
         raise ValueError(f"trainer.max_steps must be a positive integer, got {steps!r}")
     folder.mkdir(parents=True, exist_ok=True)
-    for part in folder.glob(".ccsr-*.part"):  # of a checkpoint that a kill cut short
-        part.unlink()
+    sweep(folder, abandoned=0)  # of a checkpoint that a kill cut short
     log_to(folder / "train.log")
-    (folder / CONFIG).write_text(OmegaConf.to_yaml(OmegaConf.create(config)), encoding="utf-8")
     try:
         return _train(config, folder, step_of(last))
     except REFUSALS as error:
@@ -78,6 +77,7 @@ def _train(config: dict[str, Any], folder: Path, step: int) -> dict[str, float]:
     module: SRModule = made(config["module"], model=network)
     trainer = build_trainer(config, folder, step, facts(config))
     data: PhotoData = made(config["data"])
+    (folder / CONFIG).write_text(OmegaConf.to_yaml(OmegaConf.create(config)), encoding="utf-8")
     parameters = sum(p.numel() for p in module.parameters())
     log.info("%d parameters, %s, run folder %s", parameters, trainer.precision, folder)
     ckpt_path = folder / LAST if step else None

@@ -117,6 +117,7 @@ def test_a_resumed_run_can_change_what_leaves_it_the_same(run):
     assert cfg.trainer.max_steps == 900
     assert list(cfg.data.root) == ["a", "b"]
     assert cfg.data.val.root == "my val"
+    assert resumed(run, ["data.root=/a #1: b"]).data.root == "/a #1: b"
 
 
 @pytest.mark.parametrize(
@@ -125,6 +126,8 @@ def test_a_resumed_run_can_change_what_leaves_it_the_same(run):
         ("model.encoder.blocks=9", "cannot change when a run is resumed"),
         ("data.patch=16", "cannot change"),
         ("trainer.max_stps=9", r"no key 'trainer\.max_stps'; did you mean 'trainer\.max_steps'"),
+        ("logger=wandb", r"'logger' cannot be replaced as a whole: give logger\.NAME="),
+        ("trainer=ddp", "'trainer' cannot be replaced as a whole"),
         ("--multirun", "expected key=value beside resume=..., got '--multirun'"),
     ],
 )

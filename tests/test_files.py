@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from ccsr import files
-from ccsr.files import replacing, sweep
+from ccsr.files import make_folder, replacing, sweep
 
 
 def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
@@ -24,6 +24,17 @@ def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
         fail()
     assert path.read_text() == "new"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_fails_is_told_of_the_file_itself(tmp_path: Path) -> None:
+    with (
+        pytest.raises(OSError, match=r"^cannot write .*/a\.txt: No space left$"),
+        replacing(tmp_path / "a.txt"),
+    ):
+        raise OSError(28, "No space left")
+    (tmp_path / "a.txt").write_text("")
+    with pytest.raises(OSError, match=r"^cannot write .*/a\.txt/b\.txt: "):
+        make_folder(tmp_path / "a.txt" / "b.txt")
 
 
 def test_sweeping_takes_only_what_was_abandoned(tmp_path: Path) -> None:

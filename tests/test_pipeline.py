@@ -267,4 +267,11 @@ def test_a_preview_is_what_a_run_does(tmp_path: Path) -> None:
     wide = Job(jobs[0].source, tmp_path / "a.jpg")
     with pytest.raises(ValueError, match="JPEG holds at most 65500 pixels a side"):
         preview(wide, Target(width=70_000))
+    frames = [Image.new("RGB", (3, 1), colour) for colour in ("red", "lime")]
+    frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:])
+    with pytest.raises(ValueError, match="JPEG does not hold the 2 frames"):
+        preview(Job(tmp_path / "moving.gif", tmp_path / "a.jpg"), TWICE)
+    frames[0].save(tmp_path / "pages.tif", save_all=True, append_images=frames[1:])
+    with pytest.raises(ValueError, match="PNG does not hold the 2 pages"):
+        preview(Job(tmp_path / "pages.tif", tmp_path / "a.png"), TWICE)
     assert not (tmp_path / "out").exists()

@@ -106,6 +106,15 @@ def test_only_large_tiffs_are_streamed(upscaler: Upscaler) -> None:
     assert not stream.worthwhile(upscaler, several, (4000, 4000), Path("a.tif"))
 
 
+def test_what_the_host_cannot_hold_is_streamed(
+    upscaler: Upscaler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = Picture((photo(3, np.uint8),))
+    monkeypatch.setattr(stream, "free_memory", lambda device: 4 * 3 * 1000 * 1000 - 1)
+    assert stream.worthwhile(upscaler, picture, (1000, 1000), Path("a.tif"))
+    assert not stream.worthwhile(upscaler, picture, (1000, 999), Path("a.tif"))
+
+
 def test_descriptions_are_kept(tmp_path: Path, upscaler: Upscaler) -> None:
     exif = Image.Exif()
     exif[306] = "2026:01:02 03:04:05"

@@ -9,7 +9,7 @@ from ccsr.image.formats import CHOICES, DEFAULT, READABLE, Output, check, check_
 from ccsr.image.metadata import Metadata, Policy
 from ccsr.image.modes import Levels
 from ccsr.image.picture import Picture, Size
-from ccsr.image.reading import Header, limit_pixels, probe, read
+from ccsr.image.reading import Header, limit_pixels, probe, read, steady_warnings
 from ccsr.image.tensors import from_array, to_array, to_float, to_image, to_tensor, to_uint8
 from ccsr.image.writing import write
 
@@ -30,6 +30,7 @@ __all__ = [
     "limit_pixels",
     "probe",
     "read",
+    "steady_warnings",
     "suffix_for",
     "to_array",
     "to_float",

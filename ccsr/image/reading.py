@@ -32,11 +32,13 @@ class Header(NamedTuple):
 
     Attributes:
         size: (h, w) of the first frame, upright.
-        frames: their number.
+        frames: their number; at least 1.
+        animated: whether they are the frames of an animation, not pages.
     """
 
     size: Size
     frames: int
+    animated: bool
 
 
 def limit_pixels(count: int) -> None:
@@ -58,14 +60,15 @@ def probe(path: str | Path) -> Header:
         image = _open(path)
         if image is None:
             sizes = _rare_sizes(path)
-            return Header(sizes[0], len(sizes))
+            return Header(sizes[0], len(sizes), animated=False)
         with image:
             numbers = _numbers(image)
             image.seek(numbers[0])
             size = image.height, image.width
             if image.format != "TIFF" and metadata.orientation(image) >= 5:  # Pillow turns TIFF
                 size = size[::-1]
-            return Header(size, len(numbers))
+            animated = len(numbers) > 1 and image.format != "TIFF"
+            return Header(size, len(numbers), animated)
 
 
 def read(path: str | Path) -> Picture:
@@ -92,7 +95,10 @@ def read(path: str | Path) -> Picture:
             if isinstance(image, TiffImageFile):
                 image.filename = ""  # else Pillow 13 maps it, and scrambles what is to be turned
                 return _pages(image, path, numbers)
-            return _animation(image, numbers) if len(numbers) > 1 else _still(image, path)
+            if len(numbers) > 1:
+                return _animation(image, numbers)
+            image.seek(numbers[0])
+            return _still(image, path)
 
 
 def _numbers(image: Image.Image) -> list[int]:
@@ -206,17 +212,27 @@ def _with_channels(values: Levels, colour: bool, alpha: bool) -> Levels:
 
 
 @contextmanager
+def steady_warnings() -> Iterator[None]:
+    """Ignore the warnings of decoders: of damaged metadata, and the pixels are what counts.
+
+    To be used around threads that read: filters that they set for themselves undo each other's.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
 def _sentences(path: Path) -> Iterator[None]:
     """Whatever goes wrong with a file becomes an OSError that names it."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of damaged metadata; the pixels are what counts
+        with steady_warnings():
             yield
     except Image.DecompressionBombError as error:
         limit = (Image.MAX_IMAGE_PIXELS or 0) / 1e6
         raise OSError(
             f"cannot read {path}: it has more than {limit:.4g} million pixels, which may be a "
-            "decompression bomb: reduce or cut it first, or raise --max-pixels"
+            "decompression bomb: reduce or cut it first (ccsr upscale can raise --max-pixels)"
         ) from error
     except UnidentifiedImageError as error:
         raise OSError(f"cannot read {path}: not an image of a known kind, or damaged") from error

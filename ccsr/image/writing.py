@@ -31,17 +31,14 @@ def write(picture: Picture | Image.Image, path: str | Path, output: Output = DEF
     if not known.alpha:
         picture = picture.map(lambda frame: _without_alpha(frame, output))
     described = picture.metadata.under(output.metadata).fitting(picture.frames[0].shape[2])
-    try:
-        with replacing(path) as temporary:
-            _save(picture, described, temporary, known, output)
-            written = _written_size(temporary, known)
-            if written not in (picture.size, None):
-                raise OSError(
-                    f"expected {picture.size[1]}x{picture.size[0]} pixels in the file, got "
-                    f"{written[1]}x{written[0]}"
-                )
-    except OSError as error:
-        raise OSError(f"cannot write {path}: {error.strerror or error}") from error
+    with replacing(path) as temporary:
+        _save(picture, described, temporary, known, output)
+        written = _written_size(temporary, known)
+        if written not in (picture.size, None):
+            raise OSError(
+                f"expected {picture.size[1]}x{picture.size[0]} pixels in the file, got "
+                f"{written[1]}x{written[0]}"
+            )
 
 
 def _save(picture: Picture, described: Metadata, path: Path, known: Format, output: Output) -> None:

@@ -128,7 +128,7 @@ def test_animations_have_all_frames_and_their_timing(tmp_path: Path, suffix: str
     timing = {"duration": [100, 250, 40], "loop": 3}
     path = tmp_path / f"a{suffix}"
     frames[0].save(path, save_all=True, append_images=frames[1:], **timing)
-    assert image.probe(path) == ((12, 16), 3)
+    assert image.probe(path) == ((12, 16), 3, True)
     got = image.read(path)
     assert got.several == "animation"
     assert got.durations == (100, 250, 40)
@@ -190,7 +190,7 @@ def test_reduced_copies_in_a_tiff_are_no_pages(tmp_path: Path) -> None:
     copy.encoderinfo = {"tiffinfo": reduced}
     noise("L").save(tmp_path / "a.tif", save_all=True, append_images=[copy])
     assert only(tmp_path / "a.tif").shape == (4, 5, 1)
-    assert image.probe(tmp_path / "a.tif") == ((4, 5), 1)
+    assert image.probe(tmp_path / "a.tif") == ((4, 5), 1, False)
     copy.save(tmp_path / "b.tif", tiffinfo=reduced)
     with pytest.raises(OSError, match=r"b\.tif: it holds reduced copies of a picture only"):
         image.read(tmp_path / "b.tif")
@@ -240,6 +240,13 @@ def test_other_programs_are_never_run(tmp_path: Path) -> None:
         image.read(tmp_path / "a.png")
 
 
+def test_a_hidden_default_image_is_not_shown(tmp_path: Path) -> None:
+    """Of an animated PNG with one frame besides: the frame is what viewers show."""
+    hidden, frame = Image.new("RGB", (2, 2), "red"), Image.new("RGB", (2, 2), "blue")
+    hidden.save(tmp_path / "a.png", save_all=True, append_images=[frame], default_image=True)
+    assert (only(tmp_path / "a.png") == [0, 0, 255]).all()
+
+
 @pytest.mark.parametrize("limit", [10, 24])
 def test_too_many_pixels_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int
@@ -248,7 +255,7 @@ def test_too_many_pixels_are_refused(
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 0)
     image.limit_pixels(limit)
     for reader in (image.read, image.probe):
-        with pytest.raises(OSError, match=r"bomb\.png: it has more than .* raise --max-pixels"):
+        with pytest.raises(OSError, match=r"bomb\.png: it has more than .* raise --max-pixels\)"):
             reader(tmp_path / "bomb.png")
     image.limit_pixels(25)
     assert only(tmp_path / "bomb.png").shape == (5, 5, 3)
