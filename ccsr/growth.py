@@ -13,6 +13,7 @@ from ccsr.resample import Axis, ProjectedGrid
 
 HEAD = "encoder.head."
 _FIT = 13  # offsets per axis at which a CC layer is fitted to a convolution
+_SAME = 1e-3  # of the values of an image: rounding is far below, another function far above
 _RIDGE = 1e-3  # keeps weights of functions that are alike from cancelling each other
 
 
@@ -26,7 +27,7 @@ def grow(source: CCSR, target: CCSR) -> None:
             What is new keeps its initial weights where the old does not depend on it.
 
     Raises:
-        ValueError: if a part of `source` has no place in `target`.
+        ValueError: if a part of `source` has no place in `target`, or is another function there.
     """
     own = target.state_dict()
     given = source.state_dict()
@@ -36,7 +37,9 @@ def grow(source: CCSR, target: CCSR) -> None:
         )
     blocks = spread(_blocks(source), _blocks(target))
     first, layer = getattr(source.encoder, "head", None), getattr(target.encoder, "head", None)
+    exact = True
     if isinstance(first, nn.Conv2d) and isinstance(layer, CCLayer):
+        exact = False
         fit(layer, first)
         given = {name: value for name, value in given.items() if not name.startswith(HEAD)}
     for name, value in given.items():
@@ -50,6 +53,8 @@ def grow(source: CCSR, target: CCSR) -> None:
     for index in set(range(_blocks(target))) - set(blocks):
         for parameter in target.encoder.get_submodule(f"body.{index}.2").parameters():
             nn.init.zeros_(parameter)
+    if exact:
+        _check_same(source, target)
 
 
 def fit(layer: CCLayer, convolution: nn.Conv2d) -> None:
@@ -79,6 +84,19 @@ def fit(layer: CCLayer, convolution: nn.Conv2d) -> None:
         layer.weight[:, :outputs] = torch.linalg.solve(gram, a.T @ b).view(-1, outputs, inputs)
         if layer.bias is not None and convolution.bias is not None:
             layer.bias[:outputs] = convolution.bias
+
+
+def _check_same(source: CCSR, target: CCSR) -> None:
+    """Raise ValueError unless both give the same for an image of noise."""
+    x = torch.rand(1, 3, 9, 9, generator=torch.Generator().manual_seed(0))
+    grid = ProjectedGrid.project((9, 9), (21, 22))
+    with torch.no_grad():
+        difference = float((source(x, grid) - target(x, grid)).abs().max())
+    if not difference < _SAME:
+        raise ValueError(
+            "all weights find a place, but the network to train computes something else with them: "
+            f"it differs by {difference:.2g}"
+        )
 
 
 def spread(count: int, places: int) -> list[int]:

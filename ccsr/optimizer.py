@@ -108,6 +108,11 @@ def split(model: nn.Module) -> tuple[list[Parameter], list[Parameter]]:
 
     A filter that reads the image or writes colours has three channels on one side.
     """
-    filters = [p for p in model.parameters() if p.ndim > 2 and min(p.shape[:2]) > 3]
+    filters = [p for p in model.parameters() if p.ndim > 2 and min(_channels(p)) > 3]
     chosen = set(filters)
     return filters, [p for p in model.parameters() if p not in chosen]
+
+
+def _channels(filters: Parameter) -> torch.Size:
+    """Outputs and inputs of (C_out, C_in, K, K), or of (B, C_out, C_in) in a CC layer."""
+    return filters.shape[1:] if filters.ndim == 3 else filters.shape[:2]

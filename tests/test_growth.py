@@ -48,6 +48,14 @@ def test_a_network_that_is_smaller_in_one_part_is_refused(smaller: tuple[int, in
         grow(network(4, 2, 3), network(*smaller))
 
 
+def test_the_same_weights_in_another_function_are_refused() -> None:
+    field = {"name": "fourier", "kernel_size": 3, "basis": 3}
+    finer = {"name": "friendly", "channels": 4, "field": field, "factor": 3}
+    target = build({"name": "light", "channels": 4, "blocks": 2}, finer, {"name": "identity"})
+    with pytest.raises(ValueError, match="computes something else with them: it differs by"):
+        grow(network(4, 2, 3), target)
+
+
 def elastic(channels: int, kernel_size: int = 3) -> CCSR:
     field = {"name": "fourier", "kernel_size": kernel_size, "basis": 24}
     stack = {"name": "friendly", "channels": channels, "field": field | {"kernel_size": 3}}

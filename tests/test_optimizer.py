@@ -73,9 +73,22 @@ def test_filters_between_features_are_told_from_the_rest():
         "encoder.body.0.0.weight",
         "encoder.body.0.2.weight",
         "stack.layers.0.weight",
-        "stack.between.0.1.weight",
     ]
     assert len(filters) + len(others) == len(names)
+
+
+def test_a_cc_layer_that_reads_the_image_is_no_filter_between_features():
+    field = {"name": "fourier", "kernel_size": 3, "basis": 8}
+    model = build(
+        {"name": "elastic", "channels": 8, "blocks": 1, "field": field},
+        {"name": "friendly", "channels": 8, "field": field},
+        {"name": "identity"},
+    )
+    filters, _ = split(model)
+    assert not {id(model.encoder.head.weight), id(model.stack.layers[1].weight)} & set(
+        map(id, filters)
+    )
+    assert any(p is model.stack.layers[0].weight for p in filters)
 
 
 def test_a_closure_is_called_with_gradients():

@@ -71,7 +71,11 @@ class CCLayer(nn.Module):
         Returns:
             (N, out_channels, H, W) of the dtype of `x` (of autocast where it is on).
         """
-        return PLANS[self.plan or cheapest_plan(self, x, grid)](self, x, grid)
+        device = x.device.type
+        if torch.is_autocast_enabled(device):
+            x = x.to(torch.get_autocast_dtype(device))
+        with torch.autocast(device, enabled=False):  # or filters would be made in it too
+            return PLANS[self.plan or cheapest_plan(self, x, grid)](self, x, grid)
 
     def biased(self, y: Tensor) -> Tensor:
         """(N, out_channels, H, W) with the bias added."""
@@ -84,20 +88,17 @@ class CCLayer(nn.Module):
 
     def functions(self, dy: Tensor, dx: Tensor, grid: ProjectedGrid) -> Tensor:
         """Basis functions on the product of two axes: (H, W, taps_y, taps_x, B)."""
-        with torch.autocast(dy.device.type, enabled=False):
-            values: Tensor = self.field(dy, dx, grid.scale)
+        values: Tensor = self.field(dy, dx, grid.scale)
         return values
 
     def factors(self, offset: Tensor, axis: Axis, number: int) -> Tensor:
         """Factors of a separable field along axis `number`: (size, taps, R, B)."""
         assert isinstance(self.field, SeparableField)
-        with torch.autocast(offset.device.type, enabled=False):
-            return self.field.factors(offset, axis.scale, number)
+        return self.field.factors(offset, axis.scale, number)
 
     def filters(self, functions: Tensor) -> Tensor:
         """W from the basis functions: (..., B) -> (..., C_out, C_in), at coordinate precision."""
-        with torch.autocast(functions.device.type, enabled=False):
-            return torch.einsum("...b,boc->...oc", functions, self.weight.to(functions.dtype))
+        return torch.einsum("...b,boc->...oc", functions, self.weight.to(functions.dtype))
 
     @property
     def _coordinate_dtype(self) -> torch.dtype:

@@ -42,10 +42,9 @@ class EDSR(Encoder):
     Args:
         channels: width.
         blocks: residual blocks of two convolutions each.
-        residual_scale: factor on each block's residual.
     """
 
-    def __init__(self, channels: int = 64, blocks: int = 16, residual_scale: float = 1.0) -> None:
+    def __init__(self, channels: int = 64, blocks: int = 16) -> None:
         super().__init__()
         self.channels = channels
         self.radius = 2 * blocks + 2
@@ -55,13 +54,12 @@ class EDSR(Encoder):
             for _ in range(blocks)
         )
         self.tail = conv3x3(channels, channels)
-        self.residual_scale = residual_scale
 
     def forward(self, x: Tensor) -> Tensor:
         """See :meth:`Encoder.forward`."""
         head = x = self.head(x)
         for block in self.body:
-            x = x + self.residual_scale * block(x)
+            x = x + block(x)
         features: Tensor = head + self.tail(x)
         return features
 

@@ -134,9 +134,9 @@ def span(functions: Tensor) -> tuple[Tensor, Tensor]:
     if torch.is_grad_enabled():
         vectors = torch.eye(values.shape[-1], dtype=values.dtype, device=values.device)
     else:
-        samples = values.flatten(0, -2).double()
+        samples = values.flatten(0, -2).cpu().double()  # which not every device has
         energy, vectors = torch.linalg.eigh(samples.mT @ samples)
-        vectors = vectors[:, energy >= energy[-1] * NEGLIGIBLE**2].to(values.dtype)
+        vectors = vectors[:, energy >= energy[-1] * NEGLIGIBLE**2].to(values)
     return values @ vectors, vectors.mT.reshape(-1, *shape)
 
 

@@ -333,3 +333,15 @@ def grid_ratio(field, kernel_size):
 def test_no_grid_shows_at_large_factors(kernel_size):
     assert grid_ratio(FourierField, kernel_size) == pytest.approx(1, abs=0.15)
     assert grid_ratio(Untapered, kernel_size) > 2
+
+
+@pytest.mark.parametrize("plan", ["reference", "phases", "basis"])
+def test_autocast_decides_the_type_of_pixels_not_of_filters(plan) -> None:
+    torch.manual_seed(0)
+    layer = CCLayer(3, 4, 3, plan=plan)
+    x, grid = torch.randn(1, 3, 6, 7), ProjectedGrid.project((6, 7), (12, 14))
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        y = layer(x, grid)
+    assert y.dtype == torch.bfloat16
+    with torch.no_grad():
+        assert torch.equal(y, layer(x.bfloat16(), grid))
