@@ -103,7 +103,7 @@ def test_the_shipped_model_agrees(scale):
 @pytest.mark.parametrize(
     "parts",
     [
-        {"encoder": {"name": "edsr", "channels": 6, "blocks": 2, "residual_scale": 0.5}},
+        {"encoder": {"name": "edsr", "channels": 6, "blocks": 2}},
         {
             "stack": {"name": "direct", "channels": 5, "field": FOURIER},
             "decoder": {"name": "pointwise", "hidden": 4, "layers": 3},

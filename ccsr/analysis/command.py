@@ -29,8 +29,8 @@ def parser() -> argparse.ArgumentParser:
     add("name", type=_name, metavar="NAME", help="see below")
     add("--out", type=Path, metavar="DIR", help="folder for NAME.json and pictures")
     add(
-        "--model", nargs="+", default=["light"], metavar="NAME|FILE", help="networks to analyse, "
-        "where the analysis looks at any; default: light",
+        "--model", nargs="+", default=[], metavar="NAME|FILE", help="networks to analyse, where "
+        "the analysis looks at any; default: light (effort: elastic and light)",
     )  # fmt: skip
     add(
         "--data", type=Path, metavar="PATH", help="an image (equivariance, "

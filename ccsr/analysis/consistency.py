@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 
 from ccsr import image
-from ccsr.analysis.findings import Findings, Options, Table, photo
+from ccsr.analysis.findings import MODELS, Findings, Options, Table, photo
 from ccsr.figures import save
 from ccsr.methods import BICUBIC, LANCZOS, Method, build
 from ccsr.metrics import psnr
 from ccsr.protocols import by_name
-from ccsr.report import unique
 from ccsr.resample import ProjectedGrid, reduce_uint8, resize
+from ccsr.table import unique
 
 SIDE = 128  # of the input, a photo of 512 pixels reduced
 MARGIN = 4  # input pixels at each border that are not compared
@@ -94,7 +94,7 @@ def measure(methods: Sequence[Method], lr: Tensor) -> list[Agreement]:
 def analyse(options: Options) -> Findings:
     """See the module."""
     names = [BICUBIC, LANCZOS]
-    for model in options.models:
+    for model in options.models or MODELS:
         names += [f"{model}@4+lanczos", model]
     methods = build(names, by_name("liif-rgb"), precision="fp32")
     with torch.inference_mode():

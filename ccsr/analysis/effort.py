@@ -13,10 +13,11 @@ from ccsr.analysis.scoring import PROTOCOL, Enlarger, middle, score
 from ccsr.figures import save
 from ccsr.methods import BICUBIC
 from ccsr.photos import find_images, read_rgb
-from ccsr.report import unique
 from ccsr.resample import ProjectedGrid, resize
+from ccsr.table import unique
 from ccsr.upscale import Upscaler
 
+MODELS = ("elastic", "light")
 SCALES = (1.5, 2.0, 3.0)
 CROP = 384  # at most so many pixels a side of each image, from its middle
 REPEATS = 3  # the fastest counts: what else the machine does only ever adds
@@ -108,7 +109,9 @@ def analyse(options: Options) -> Findings:
     """See the module."""
     files = find_images(options.data)[: options.limit]
     photos = [middle(read_rgb(file), CROP) for file in files]
-    found = [point for scale in SCALES for point in measure(options.models, photos, scale)]
+    found = [
+        point for scale in SCALES for point in measure(options.models or MODELS, photos, scale)
+    ]
     records: list[Mapping[str, object]] = [
         {"protocol": PROTOCOL, "images": len(photos), **asdict(point)} for point in found
     ]

@@ -7,11 +7,11 @@ from statistics import fmean
 
 from torch import Tensor
 
-from ccsr.analysis.findings import Findings, Options, Table
+from ccsr.analysis.findings import MODELS, Findings, Options, Table
 from ccsr.analysis.scoring import PROTOCOL, middle, score
 from ccsr.figures import save
 from ccsr.photos import find_images, read_rgb
-from ccsr.report import unique
+from ccsr.table import unique
 from ccsr.upscale import Upscaler
 
 SCALES = (1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0)
@@ -61,7 +61,7 @@ def analyse(options: Options) -> Findings:
     """See the module."""
     files = find_images(options.data)[: options.limit]
     photos = [middle(read_rgb(file), CROP) for file in files]
-    found = [gain for model in options.models for gain in measure(model, photos, SCALES)]
+    found = [gain for model in options.models or MODELS for gain in measure(model, photos, SCALES)]
     tables = [_table(model, len(photos), found) for model in unique(one.model for one in found)]
     records: list[Mapping[str, object]] = [
         {"protocol": PROTOCOL, "images": len(photos), **asdict(one)} for one in found

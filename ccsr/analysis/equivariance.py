@@ -17,12 +17,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ccsr import checkpoint
-from ccsr.analysis.findings import Findings, Options, Table, photo, relative_error
+from ccsr.analysis.findings import MODELS, Findings, Options, Table, photo, relative_error
 from ccsr.figures import save
 from ccsr.model import CCLayer
 from ccsr.model.kernels import CubicField, Field, FourierField
-from ccsr.report import unique
 from ccsr.resample import Axis, ProjectedGrid, resize
+from ccsr.table import unique
 
 SIDE = 96  # of the input
 WHOLE = tuple(float(n) for n in range(1, 9))
@@ -185,7 +185,7 @@ def analyse(options: Options) -> Findings:
     with torch.inference_mode():
         found = [
             Error(one.name, one.scale, shift, error(one, at(0.0), at(shift), shift))
-            for one in subjects(options.models)
+            for one in subjects(options.models or MODELS)
             for shifts, at in images
             for shift in shifts
             if shifts == WHOLE or one.interpolates

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from ccsr import image
-from ccsr.report import aligned
 from ccsr.resources import resource_dir
+from ccsr.table import aligned
 
 PHOTO = "astronaut.png"
+MODELS = ("light",)
 
 
 @dataclass(frozen=True)
@@ -19,14 +20,14 @@ class Options:
     """The flags of `ccsr analyze`; each analysis reads those that concern it.
 
     Attributes:
-        models: names or files of networks.
+        models: names or files of networks; none for those that the analysis takes by itself.
         data: an image, or a folder of images; None takes what comes with ccsr.
         limit: at most so many images of `data`.
         steps: of each training run.
         out: folder for files that outlast the run; None keeps none.
     """
 
-    models: tuple[str, ...] = ("light",)
+    models: tuple[str, ...] = ()
     data: Path | None = None
     limit: int | None = None
     steps: int = 400

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from ccsr import checkpoint
-from ccsr.analysis.findings import Findings, Options, Table
+from ccsr.analysis.findings import MODELS, Findings, Options, Table
 from ccsr.files import replacing
 from ccsr.model import CCSR, CCLayer
 from ccsr.model.stack import grid_to_grid
@@ -169,7 +169,7 @@ def analyse(options: Options) -> Findings:
 
     found: list[Profile] = []
     pictures: dict[str, Callable[[Path], None]] = {}
-    for model in options.models:
+    for model in options.models or MODELS:
         parts = layers_of(model)
         for one in parts:
             line = offsets(one.layer.kernel_size, 16)

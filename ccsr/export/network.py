@@ -15,7 +15,7 @@ from ccsr.export.graph import Graph, Value
 from ccsr.export.grids import Line, double
 from ccsr.export.layers import Lines, add_cc_layer
 from ccsr.export.pointwise import add_module
-from ccsr.files import replacing
+from ccsr.files import make_folder, replacing
 from ccsr.model import CCSR, CCLayer
 from ccsr.model.ccsr import BASE_KERNEL_SIZE
 from ccsr.model.encoder import Elastic
@@ -64,12 +64,9 @@ def save(
         "range": "0 to 1",
     }
     helper.set_model_props(exported, told)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary:
-            temporary.write_bytes(exported.SerializeToString())
-    except OSError as error:
-        raise OSError(f"cannot write {path}: {error.strerror or error}") from error
+    make_folder(path)
+    with replacing(path) as temporary:
+        temporary.write_bytes(exported.SerializeToString())
 
 
 def to_onnx(model: CCSR, scale: Scale | None) -> onnx.ModelProto:
@@ -142,9 +139,10 @@ def _add_network(graph: Graph, model: CCSR, image: Value, grids: list[Lines]) ->
         inner, *outer = outer
     else:
         x = add_module(graph, model.encoder, x)
-    for layer, between, grid in zip(model.stack.layers, model.stack.between, outer, strict=True):
+    for number, (layer, grid) in enumerate(zip(model.stack.layers, outer, strict=True)):
         assert isinstance(layer, CCLayer)
-        x = add_module(graph, between, add_cc_layer(graph, layer, x, inner, grid))
+        x = add_module(graph, model.stack.activation, x) if number else x
+        x = add_cc_layer(graph, layer, x, inner, grid)
         inner = grid
     residual = add_module(graph, model.decoder, x)
     base = _add_bicubic(graph, image, grids[0], grids[-1])

@@ -1,4 +1,4 @@
-"""Encoders, decoders and what stands between CC layers, as ONNX operators."""
+"""Encoders, decoders and activations as ONNX operators."""
 
 import math
 import operator

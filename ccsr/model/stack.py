@@ -12,26 +12,25 @@ from torch import Tensor, nn
 
 from ccsr.model.cc_layer import CCLayer
 from ccsr.model.kernels import FIELDS, Field
-from ccsr.model.plans import Plan
 from ccsr.model.registry import construct
 from ccsr.resample import Axis, ProjectedGrid, Size, neighbours, output_size
 
 
 class Stack(nn.Module):
-    """CC layers with pointwise layers between; a subclass chooses the layers and the route.
+    """CC layers with GELU between; a subclass chooses the layers and the route.
 
     Attributes:
         layers: the CC layers, first to last.
-        between: what follows each CC layer but the last, pointwise.
+        activation: between the CC layers.
         out_channels: channels on the target grid.
     """
 
     out_channels: int
 
-    def __init__(self, layers: Sequence[CCLayer], between: Sequence[nn.Module]) -> None:
+    def __init__(self, layers: Sequence[CCLayer]) -> None:
         super().__init__()
         self.layers = nn.ModuleList(layers)
-        self.between = nn.ModuleList([*between, nn.Identity()])
+        self.activation = nn.GELU()
         self.kernel_sizes = [layer.kernel_size for layer in layers]
         self.widths = [layer.weight.shape[1] for layer in layers]
 
@@ -42,8 +41,8 @@ class Stack(nn.Module):
     def forward(self, x: Tensor, grid: ProjectedGrid, via: Sequence[ProjectedGrid]) -> Tensor:
         """(N, C, h, w) -> (N, out_channels, H, W), through the grids `via`."""
         local = grid_to_grid((*via, grid))
-        for layer, pointwise, target in zip(self.layers, self.between, local, strict=True):
-            x = pointwise(layer(x, target))
+        for number, (layer, target) in enumerate(zip(self.layers, local, strict=True)):
+            x = layer(self.activation(x) if number else x, target)
         return x
 
     def largest(self, grid: ProjectedGrid, via: Sequence[ProjectedGrid]) -> int:
@@ -94,14 +93,13 @@ def covering(axis: Axis, start: int, stop: int) -> Axis:
 
 
 class Gradual(Stack):
-    """Several CC layers of factor s^(1/layers) each, GELU between: the paper's gradual stack.
+    """Several CC layers of factor s^(1/layers) each: the paper's gradual stack.
 
     Args:
         in_channels: channels of the encoder's features.
         field: the filters, `{name: ..., kernel_size: ..., **arguments}`.
         channels: width after each CC layer.
         layers: number of CC layers, at least 1.
-        plan: see :class:`ccsr.model.cc_layer.CCLayer`.
     """
 
     def __init__(
@@ -110,15 +108,11 @@ class Gradual(Stack):
         field: Mapping[str, Any],
         channels: int = 32,
         layers: int = 2,
-        plan: Plan | None = None,
     ) -> None:
         if layers < 1:
             raise ValueError(f"a stack needs at least 1 layer, got {layers}")
         widths = [in_channels, *[channels] * layers]
-        super().__init__(
-            [build_layer(a, b, field, plan) for a, b in pairwise(widths)],
-            [nn.GELU() for _ in range(layers - 1)],
-        )
+        super().__init__([build_layer(a, b, field) for a, b in pairwise(widths)])
         self.out_channels = channels
 
     def route(self, size: Size, grid: ProjectedGrid) -> tuple[ProjectedGrid, ...]:
@@ -139,24 +133,17 @@ class Direct(Gradual):
         in_channels: channels of the encoder's features.
         field: the filters, `{name: ..., kernel_size: ..., **arguments}`.
         channels: width on the target grid.
-        plan: see :class:`ccsr.model.cc_layer.CCLayer`.
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        field: Mapping[str, Any],
-        channels: int = 32,
-        plan: Plan | None = None,
-    ) -> None:
-        super().__init__(in_channels, field, channels, layers=1, plan=plan)
+    def __init__(self, in_channels: int, field: Mapping[str, Any], channels: int = 32) -> None:
+        super().__init__(in_channels, field, channels, layers=1)
 
 
 class Friendly(Stack):
     """The heavy CC layer to a small multiple of the input grid, a three-channel one to the target.
 
-    On the friendly grid a CC layer has few phases and is one fast convolution; pointwise layers
-    work there; only the last, light layer meets the exact, awkward size.
+    On the friendly grid a CC layer has few phases and is one fast convolution; only the last, light
+    layer meets the exact, awkward size.
 
     Args:
         in_channels: channels of the encoder's features.
@@ -183,9 +170,7 @@ class Friendly(Stack):
         heavy = build_layer(in_channels, channels, field)
         last = build_layer(channels, 3, last_field or field)
         nn.init.zeros_(last.weight)
-        super().__init__(
-            [heavy, last], [nn.Sequential(nn.GELU(), nn.Conv2d(channels, channels, 1), nn.GELU())]
-        )
+        super().__init__([heavy, last])
         self.factor = factor
         self.threshold = threshold
 
@@ -198,9 +183,7 @@ class Friendly(Stack):
         return (ProjectedGrid.project(size, (rows, columns)),)
 
 
-def build_layer(
-    in_channels: int, out_channels: int, field: Mapping[str, Any], plan: Plan | None = None
-) -> CCLayer:
+def build_layer(in_channels: int, out_channels: int, field: Mapping[str, Any]) -> CCLayer:
     """A CC layer whose field is described by `{name: ..., kernel_size: ..., **arguments}`.
 
     Raises:
@@ -213,7 +196,7 @@ def build_layer(
     def make(kernel_size: int) -> Field:
         return construct("kernel field", FIELDS, rest, kernel_size=kernel_size)
 
-    return CCLayer(in_channels, out_channels, field["kernel_size"], make, plan=plan)
+    return CCLayer(in_channels, out_channels, field["kernel_size"], make)
 
 
 STACKS: dict[str, type[Stack]] = {"direct": Direct, "gradual": Gradual, "friendly": Friendly}
