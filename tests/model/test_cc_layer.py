@@ -345,3 +345,10 @@ def test_autocast_decides_the_type_of_pixels_not_of_filters(plan) -> None:
     assert y.dtype == torch.bfloat16
     with torch.no_grad():
         assert torch.equal(y, layer(x.bfloat16(), grid))
+
+
+def test_an_unknown_plan_is_refused() -> None:
+    with pytest.raises(
+        ValueError, match="plan must be one of reference, phases, basis, got 'fast'"
+    ):
+        CCLayer(3, 4, 3, plan="fast")

@@ -285,7 +285,6 @@ def test_the_friendly_grid_is_a_multiple_per_axis():
         ),
         ({"stack": STACKS[1] | {"layers": 0}}, "a stack needs at least 1 layer, got 0"),
         ({"stack": STACKS[2] | {"factor": 0}}, "factor must be at least 1, got 0"),
-        ({"stack": STACKS[0] | {"plan": "fast"}}, "plan must be one of reference, phases, basis"),
         ({"decoder": {"name": "identity"}}, "needs a stack with 3 output channels, got 6"),
     ],
 )
