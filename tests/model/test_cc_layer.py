@@ -335,7 +335,7 @@ def test_no_grid_shows_at_large_factors(kernel_size):
     assert grid_ratio(Untapered, kernel_size) > 2
 
 
-@pytest.mark.parametrize("plan", ["reference", "phases", "basis"])
+@pytest.mark.parametrize("plan", PLANS)
 def test_autocast_decides_the_type_of_pixels_not_of_filters(plan) -> None:
     torch.manual_seed(0)
     layer = CCLayer(3, 4, 3, plan=plan)
