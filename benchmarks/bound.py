@@ -42,20 +42,25 @@ class _Recorder(TorchDispatchMode):
         if not isinstance(value, Tensor):
             return value
         last = value.ndim == 4 and value.shape[1] > 1
-        key = (*value.shape, last)
+        key = (*value.shape, value.dtype, last)
         if key not in self.stand_ins:
             layout = torch.channels_last if last else torch.contiguous_format
-            self.stand_ins[key] = torch.rand(value.shape).contiguous(memory_format=layout)
+            stand_in = torch.rand(value.shape, dtype=value.dtype)
+            self.stand_ins[key] = stand_in.contiguous(memory_format=layout)
         return self.stand_ins[key]
 
 
-def bound(model: CCSR, x: Tensor, grid: ProjectedGrid, stand_ins: StandIns) -> Callable[[], None]:
-    """What repeats the products of `model(x, grid)` and nothing else.
+def bound(
+    model: CCSR, x: Tensor, grid: ProjectedGrid, dtype: torch.dtype, stand_ins: StandIns
+) -> Callable[[], None]:
+    """What repeats the products of `model(x, grid)`, computed in `dtype`, and nothing else.
 
     `stand_ins` are shared between calls, to save memory.
     """
+    autocast = torch.autocast(x.device.type, dtype, enabled=dtype != torch.float32)
     recorder = _Recorder([], stand_ins)
-    with torch.no_grad(), recorder:  # inference mode would show convolutions by other names
+    # inference mode would show convolutions by other names
+    with torch.no_grad(), autocast, recorder:
         model(x, grid)
 
     def repeat() -> None:

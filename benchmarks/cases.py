@@ -10,6 +10,7 @@ from ccsr.resources import resource_dir
 SMALL = (270, 480)
 FULL_HD = (1080, 1920)
 ODD = (1081, 1923)
+BFLOAT16 = ", bfloat16"  # after a network's name
 PART = 6  # LIIF is timed on pictures this much smaller per side: it takes minutes for a whole one
 
 

@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -12,10 +12,11 @@ from PIL import Image
 
 from benchmarks import cases, liif
 from benchmarks.bound import StandIns, bound
-from benchmarks.cases import CASES, FULL_HD, PART, SMALL, Case
+from benchmarks.cases import BFLOAT16, CASES, FULL_HD, PART, SMALL, Case
 from benchmarks.parts import Parts
 from ccsr import Upscaler, image
 from ccsr.choice import choose_grid
+from ccsr.device import has_native_bfloat16
 from ccsr.resample import Size
 
 Seconds = dict[str, float]
@@ -26,14 +27,14 @@ def measure(rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
     """Medians over the rounds, in seconds: per case and method, file to file and by part."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        networks = {name: Upscaler.load(name, precision="fp32") for name in ("light", "base")}
+        networks = _networks()
         parts = {name: Parts(upscaler) for name, upscaler in networks.items()}
         stand_ins: StandIns = {}
         measures: dict[tuple[str, str], Measure] = {}
         for case in CASES:
             source = _picture(folder, case.source)
             measures[case.name, "lanczos"] = _lanczos(source, case.target)
-            for name in case.models:
+            for name in _methods(case, networks):
                 products = _products(networks[name], case, stand_ins)
                 measures[case.name, name] = _network(
                     networks[name], parts[name], products, source, case.target
@@ -58,10 +59,27 @@ def measure(rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
                 "target": case.target,
                 "megapixels": case.megapixels,
             }
-            | {method: _medians(taken[case.name, method]) for method in ("lanczos", *case.models)}
+            | {
+                method: _medians(taken[case.name, method])
+                for method in ("lanczos", *_methods(case, networks))
+            }
             for case in CASES
         ],
     }
+
+
+def _networks() -> dict[str, Upscaler]:
+    """In float32, and in bfloat16 where the processor has it."""
+    names = ("light", "base")
+    networks = {name: Upscaler.load(name, device="cpu", precision="fp32") for name in names}
+    if has_native_bfloat16(torch.device("cpu")):
+        for name in names:
+            networks[name + BFLOAT16] = Upscaler.load(name, device="cpu", precision="bf16")
+    return networks
+
+
+def _methods(case: Case, networks: Iterable[str]) -> list[str]:
+    return [name for name in networks if name.removesuffix(BFLOAT16) in case.models]
 
 
 def _medians(taken: list[Seconds]) -> Seconds:
@@ -100,7 +118,8 @@ def _lanczos(source: Path, target: Size) -> Measure:
 
 def _products(upscaler: Upscaler, case: Case, stand_ins: StandIns) -> Callable[[], None]:
     x = torch.rand(1, 3, *case.source).contiguous(memory_format=torch.channels_last)
-    return bound(upscaler.model, x, choose_grid(case.source, size=case.target), stand_ins)
+    grid = choose_grid(case.source, size=case.target)
+    return bound(upscaler.model, x, grid, upscaler.dtype, stand_ins)
 
 
 def _network(
