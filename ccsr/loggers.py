@@ -14,6 +14,7 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 
+from ccsr.files import replacing
 from ccsr.overrides import made
 
 
@@ -26,9 +27,10 @@ class Tables(Logger):
     def __init__(self, folder: Path, resume_step: int = 0) -> None:
         super().__init__()
         self.folder = folder
-        for table in folder.glob("*.csv"):
-            rows = [row for row in _read(table) if int(row["step"]) <= resume_step]
-            _write(table, rows)
+        for table in (folder / "train.csv", folder / "val.csv"):
+            if table.exists():
+                rows = [row for row in _read(table) if int(row["step"]) <= resume_step]
+                _write(table, rows)
 
     @property
     def name(self) -> str:
@@ -63,7 +65,7 @@ def _read(table: Path) -> list[dict[str, Any]]:
 
 def _write(table: Path, rows: list[dict[str, Any]]) -> None:
     names = list(dict.fromkeys(name for row in rows for name in row))
-    with table.open("w", newline="") as stream:
+    with replacing(table) as temporary, temporary.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, names, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)

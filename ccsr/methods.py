@@ -65,7 +65,10 @@ def build(
         path = resolve(match[1] if match else name)
         if path not in networks:
             networks[path] = Upscaler.load(path, device=device, precision=precision)
-        run = _network(networks[path], None if match is None else float(match[2]))
+        factor = None if match is None else float(match[2])
+        if factor == 0:
+            raise ValueError(f"expected a factor above 0 in NAME@FACTOR+lanczos, got {name!r}")
+        run = _network(networks[path], factor)
         methods.append(Method(short, run, path, digest(path)))
     return methods
 
@@ -95,11 +98,14 @@ def _network(upscaler: Upscaler, factor: float | None) -> Callable[[Tensor, Size
     def direct(lr: Tensor, size: Size) -> Tensor:
         return upscaler.tensor(image.to_float(lr), grid=_grid(lr, size))
 
+    if factor is None:
+        return direct
+
     def then_lanczos(lr: Tensor, size: Size) -> Tensor:
-        enlarged = direct(lr, output_size((lr.shape[-2], lr.shape[-1]), factor or 1.0))
+        enlarged = direct(lr, output_size((lr.shape[-2], lr.shape[-1]), factor))
         return resize(enlarged, _grid(enlarged, size), "lanczos")
 
-    return direct if factor is None else then_lanczos
+    return then_lanczos
 
 
 def _grid(x: Tensor, size: Size) -> ProjectedGrid:

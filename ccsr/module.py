@@ -110,7 +110,7 @@ class SRModule(LightningModule):
         gradient_clip_algorithm: str | None = None,
     ) -> None:
         """Clip the norm, and stop before a gradient that is not finite reaches the weights."""
-        limit = math.inf if gradient_clip_val is None else float(gradient_clip_val)
+        limit = float(gradient_clip_val or math.inf)  # 0 means no limit too, as in Lightning
         norm = float(nn.utils.clip_grad_norm_(self.parameters(), limit))
         self._check_finite("gradient", norm)
         self.log("train/gradient_norm", norm)

@@ -1,12 +1,14 @@
 """What comes of a plan: on the screen, at the end, in `--report`."""
 
 import json
+import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from ccsr import image, pipeline
 from ccsr.batch import Plan
-from ccsr.outputs import identity
+from ccsr.outputs import Job, identity
 from ccsr.pipeline import Outcome
 from ccsr.progress import Progress, printable
 from ccsr.target import Target
@@ -116,7 +118,7 @@ def enlarge(
         raise KeyboardInterrupt(
             f"{ledger.finished} of {len(plan.jobs)} pictures are finished, {len(remaining)} remain"
             + (f", from {remaining[0].source} on: " if remaining else ": ")
-            + "the same command with --exists skip goes on"
+            + _advice(remaining)
         ) from error
     finally:
         if ledger.failures and total > 1:
@@ -125,6 +127,12 @@ def enlarge(
         if report.error:
             progress.error(report.error)
     return len(ledger.failures) + bool(report.error)
+
+
+def _advice(remaining: Sequence[Job]) -> str:
+    if any(os.path.lexists(job.output) for job in remaining):  # from an earlier run
+        return "the same command does all of them again"
+    return "the same command with --exists skip goes on"
 
 
 def preview(plan: Plan, target: Target, files: image.Output = image.DEFAULT) -> int:

@@ -19,7 +19,7 @@ from ccsr.resources import resource_dir
 CHANGEABLE = re.compile(
     r"(trainer|logger|callbacks|data\.val)\b|data\.(root|subfolder|cache_mb|workers)$"
 )
-_PATH_KEYS = re.compile(r"(resume|(\w+\.)*root)=(?!\[)(.+)", re.DOTALL)
+_PATH_KEYS = re.compile(r"(resume|init|(\w+\.)*root)=(?!\[)(.+)", re.DOTALL)
 
 
 def quoted(argument: str) -> str:

@@ -21,7 +21,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from ccsr import checkpoint
 from ccsr.callbacks import FINAL, LAST, average_of, progress_of
 from ccsr.data import PhotoData
-from ccsr.files import sweep
+from ccsr.files import replacing, sweep
 from ccsr.growth import grow
 from ccsr.loggers import log_to
 from ccsr.model import CCSR
@@ -77,7 +77,8 @@ def _train(config: dict[str, Any], folder: Path, step: int) -> dict[str, float]:
     module: SRModule = made(config["module"], model=network)
     trainer = build_trainer(config, folder, step, facts(config))
     data: PhotoData = made(config["data"])
-    (folder / CONFIG).write_text(OmegaConf.to_yaml(OmegaConf.create(config)), encoding="utf-8")
+    with replacing(folder / CONFIG) as temporary:
+        temporary.write_text(OmegaConf.to_yaml(OmegaConf.create(config)), encoding="utf-8")
     parameters = sum(p.numel() for p in module.parameters())
     log.info("%d parameters, %s, run folder %s", parameters, trainer.precision, folder)
     ckpt_path = folder / LAST if step else None

@@ -73,7 +73,13 @@ def build_trainer(
 
 
 def resolve_precision(name: str, accelerator: str = "auto") -> str:
-    """Lightning's name of a precision; `auto` takes bfloat16 where the device computes in it."""
+    """Lightning's name of a precision; `auto` takes bfloat16 where the device computes in it.
+
+    Raises:
+        ValueError: for float16, whose gradients overflow now and then by design.
+    """
+    if name.startswith("16"):
+        raise ValueError(f"trainer.precision must be auto, 32-true or bf16-mixed, got {name!r}")
     if name != "auto":
         return name
     device = choose_device("cpu" if accelerator == "cpu" else "auto")

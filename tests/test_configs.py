@@ -93,9 +93,10 @@ def test_mistakes_are_explained(overrides, message):
     "path",
     ["photos", "my photos", "Öl & Ähre (2), #1", "it's", "a=b", "back\\slash", "end\\", "$5;!~[{"],
 )
-def test_any_path_goes_through_hydra(path):
-    override = OverridesParser.create().parse_override(quoted(f"data.root={path}"))
-    assert override.key_or_group == "data.root"
+@pytest.mark.parametrize("key", ["data.root", "init"])
+def test_any_path_goes_through_hydra(key, path):
+    override = OverridesParser.create().parse_override(quoted(f"{key}={path}"))
+    assert override.key_or_group == key
     assert override.value() == path
 
 

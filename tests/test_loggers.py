@@ -18,7 +18,9 @@ def test_tables_take_new_columns_and_drop_what_a_resumed_run_repeats(tmp_path):
     with (tmp_path / "train.csv").open("a") as stream:
         stream.write('4,"cut')
     assert rows(tmp_path / "train.csv")[2] == {"step": "3", "loss": "4.0", "norm": ""}
+    (tmp_path / "results.csv").write_text("model,psnr\nlight,30\n")
     Tables(tmp_path, resume_step=2)
+    assert (tmp_path / "results.csv").read_text() == "model,psnr\nlight,30\n"  # another's
     assert [row["step"] for row in rows(tmp_path / "train.csv")] == ["1", "2"]
 
 

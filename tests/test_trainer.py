@@ -1,6 +1,16 @@
+import pytest
+
+from ccsr import trainer
 from ccsr.trainer import resolve_precision
 
 
-def test_precision():
-    assert resolve_precision("bf16-mixed") == "bf16-mixed"
-    assert resolve_precision("auto", "cpu") in ("bf16-mixed", "32-true")
+@pytest.mark.parametrize(("native", "expected"), [(True, "bf16-mixed"), (False, "32-true")])
+def test_auto_is_bfloat16_where_the_device_has_it(monkeypatch, native, expected):
+    monkeypatch.setattr(trainer, "has_native_bfloat16", lambda device: native)
+    assert resolve_precision("auto", "cpu") == expected
+    assert resolve_precision("32-true", "cpu") == "32-true"
+
+
+def test_float16_is_refused():
+    with pytest.raises(ValueError, match=r"precision must be auto, .* got '16-mixed'"):
+        resolve_precision("16-mixed")

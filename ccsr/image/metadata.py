@@ -155,7 +155,8 @@ def _xmp(image: Image.Image) -> bytes | None:
 
 def _xmp_without_place(xmp: bytes) -> bytes | None:
     xmp = _without(xmp, _GPS_XMP)
-    return None if b"GPS" in xmp else xmp  # under a prefix of its own
+    # under a prefix of its own, as drones write it
+    return None if re.search(rb"gps|latitude|longt?itude", xmp, re.IGNORECASE) else xmp
 
 
 def _without(xmp: bytes, names: bytes) -> bytes:

@@ -121,8 +121,9 @@ def test_strip_leaves_nothing(photo: Path, suffix: str, bits: int) -> None:
         assert word not in photo.with_name(f"out{suffix}").read_bytes()
 
 
-def test_a_place_under_a_prefix_of_its_own_takes_the_rest_with_it() -> None:
-    described = Metadata(xmp=b'<a my:GPSLatitude="1" dc:title="Hill"/>')
+@pytest.mark.parametrize("name", [b"my:GPSLatitude", b"drone-dji:GpsLatitude", b"x:longitude"])
+def test_a_place_under_a_prefix_of_its_own_takes_the_rest_with_it(name: bytes) -> None:
+    described = Metadata(xmp=b'<a %b="1" dc:title="Hill"/>' % name)
     assert described.under("keep").xmp == described.xmp
     assert described.under("no-gps").xmp is None
 
