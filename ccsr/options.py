@@ -43,7 +43,8 @@ def upscale() -> argparse.ArgumentParser:
     )
     add(
         "--ensemble", default="", metavar="WHAT",
-        help="average over flips (8 times the work), scales:N, or both: scales:3,flips",
+        help="average over flips (8 times the work), scales:N (for networks trained with several "
+        "grids, not the shipped ones), or both: scales:3,flips",
     )  # fmt: skip
     add(
         "--effort", default="1", metavar="0.25..1|auto:SECONDS",
