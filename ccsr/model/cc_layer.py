@@ -34,7 +34,7 @@ class CCLayer(nn.Module):
         plan: force one way of computing; None lets a cost model choose.
 
     Raises:
-        ValueError: if `plan` is unknown or `kernel_size` is below 1.
+        ValueError: if `plan` is unknown, or `kernel_size` or the basis is below 1.
     """
 
     def __init__(
@@ -53,6 +53,8 @@ class CCLayer(nn.Module):
             raise ValueError(f"kernel_size must be at least 1, got {kernel_size}")
         self.kernel_size = kernel_size
         self.field = field(kernel_size)
+        if self.field.basis < 1:
+            raise ValueError(f"basis must be at least 1, got {self.field.basis}")
         self.plan = plan
         # phi_b has a mean square near 1/2, so that W(d) starts with variance 1 / fan_in
         std = (0.5 * self.field.basis * kernel_size**2 * in_channels) ** -0.5

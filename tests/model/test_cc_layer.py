@@ -298,3 +298,8 @@ def test_an_unknown_plan_is_refused() -> None:
         ValueError, match="plan must be one of reference, phases, basis, got 'fast'"
     ):
         CCLayer(3, 4, 3, plan="fast")
+
+
+def test_a_field_without_functions_is_refused() -> None:
+    with pytest.raises(ValueError, match="basis must be at least 1, got 0"):
+        CCLayer(3, 4, 3, partial(FourierField, basis=0))
