@@ -55,6 +55,12 @@ def main(argv: Sequence[str]) -> int:
     """
     args = parser().parse_args(argv)
     analysis, _ = ANALYSES[args.name]
+    names = [Path(model).stem for model in args.model]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(
+            f"--model: expected different names, got {', '.join(twice)} twice: rename a file"
+        )
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)
         if not figures.available():

@@ -64,3 +64,9 @@ def test_an_unknown_name_shows_what_is_near(capsys: pytest.CaptureFixture[str]) 
 def test_the_help_names_every_analysis() -> None:
     text = command.parser().format_help()
     assert all(f"  {name} " in text for name in ANALYSES)
+
+
+def test_models_of_one_name_are_refused_before_any_work(capsys: pytest.CaptureFixture[str]) -> None:
+    models = ["a/model.safetensors", "b/model.safetensors"]
+    assert main(["analyze", "ensembles", "--model", *models]) == 1
+    assert "expected different names, got model twice" in capsys.readouterr().err
