@@ -1,5 +1,6 @@
 """What the machine has: processors, native bfloat16, free memory."""
 
+import math
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -9,6 +10,7 @@ from typing import Any
 import torch
 
 _MEMINFO = Path("/proc/meminfo")
+_CONTAINER = Path("/sys/fs/cgroup")  # version 2; in a container these files are its own
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -57,8 +59,19 @@ def free_memory(device: torch.device) -> int | None:
     if _MEMINFO.exists():  # "available" counts the page cache, which sysconf's figure does not
         match = re.search(r"^MemAvailable:\s+(\d+) kB", _MEMINFO.read_text(), re.MULTILINE)
         if match:
-            return int(match[1]) * 1024
+            return int(min(int(match[1]) * 1024, _left_in_container()))
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
     except (AttributeError, ValueError, OSError):
         return None
+
+
+def _left_in_container() -> float:
+    """Bytes below the limit of a container; infinite without one."""
+    try:
+        limit, used = (int((_CONTAINER / f"memory.{n}").read_text()) for n in ("max", "current"))
+        stat = (_CONTAINER / "memory.stat").read_text()
+    except (OSError, ValueError):  # no such file, or "max"
+        return math.inf
+    cache = re.search(r"^inactive_file (\d+)", stat, re.MULTILINE)  # is given back when asked for
+    return max(0, limit - used + int(cache[1] if cache else 0))

@@ -57,7 +57,13 @@ def test_free_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     meminfo = tmp_path / "meminfo"
     meminfo.write_text("MemTotal:  9 kB\nMemAvailable:     3 kB\n")
     monkeypatch.setattr(device, "_MEMINFO", meminfo)
+    monkeypatch.setattr(device, "_CONTAINER", tmp_path)
     assert free_memory(CPU) == 3 * 1024
+    for limit, expected in (("max", 3 * 1024), ("9000", 3 * 1024), ("3000", 1100), ("1", 0)):
+        (tmp_path / "memory.max").write_text(f"{limit}\n")
+        (tmp_path / "memory.current").write_text("2000\n")
+        (tmp_path / "memory.stat").write_text("anon 1900\ninactive_file 100\n")
+        assert free_memory(CPU) == expected
     monkeypatch.setattr(device, "_MEMINFO", tmp_path / "missing")
     monkeypatch.setattr(
         os, "sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 10}.__getitem__, raising=False
