@@ -15,6 +15,7 @@ from ccsr import arguments, figures
 from ccsr.measure import Findings, Plan, measure
 from ccsr.methods import BICUBIC, build
 from ccsr.metrics import load_lpips
+from ccsr.progress import printable
 from ccsr.protocols import PROTOCOLS, by_name
 from ccsr.resample import Pair
 from ccsr.results import LeftOut, environment, means, write_csv, write_json
@@ -173,7 +174,7 @@ def _scales(text: str) -> list[Pair]:
 
 
 def _say(text: str) -> None:
-    print(f"ccsr: {text}", file=sys.stderr)
+    print(printable(f"ccsr: {text}"), file=sys.stderr)
 
 
 class _Progress:

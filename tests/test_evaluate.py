@@ -113,6 +113,12 @@ def test_nothing_is_written_without_out(folder, tmp_path, monkeypatch, capsys):
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_a_name_commands_no_terminal(folder, capsys):
+    (folder / "a\x1b[2J.png").write_bytes(b"no picture")
+    assert main(arguments(folder, "--model", "bicubic")) == 1
+    assert "Small a\\x1b[2J.png: left out" in capsys.readouterr().err
+
+
 def test_broken_images_count_nowhere(folder, network, tmp_path, capsys):
     (folder / "b.png").write_bytes((folder / "b.png").read_bytes()[:200])
     image.write(image.to_image(photo(0, size=(61, 5))), folder / "d.png")  # too small for x6
