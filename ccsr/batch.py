@@ -143,7 +143,8 @@ def _images_in(folder: Path, output: Path | None, recursive: bool, result: Plan)
         result.unlisted[unlisted] = f"cannot read the folder {unlisted}: {error.strerror}"
 
     for path, folders, names in os.walk(folder, onerror=note):
-        images = [Path(path, name) for name in sorted(names, key=natural) if _is_image(name)]
+        named = sorted(filter(image.named_as_image, names), key=natural)
+        images = [Path(path, name) for name in named]
         found += _without_made(images, result) if beside else images
         visible = [name for name in folders if not name.startswith(".")] if recursive else []
         folders[:] = sorted(
@@ -158,10 +159,6 @@ def _images_in(folder: Path, output: Path | None, recursive: bool, result: Plan)
             f"{' '.join(sorted(image.READABLE))}{hint}"
         )
     return found
-
-
-def _is_image(name: str) -> bool:
-    return Path(name).suffix.lower() in image.READABLE and not name.startswith(".")
 
 
 def _without_made(images: list[Path], result: Plan) -> list[Path]:

@@ -37,11 +37,7 @@ def find_images(roots: Roots) -> list[Path]:
                 f"expected a folder of images, got {str(folder)!r}, which does not exist"
             )
         found = [folder] if folder.is_file() else folder.rglob("*")
-        files.update(
-            f
-            for f in found
-            if f.suffix.lower() in image.READABLE and not f.name.startswith(".") and f.is_file()
-        )
+        files.update(f for f in found if image.named_as_image(f.name) and f.is_file())
     if not files:
         names = ", ".join(repr(str(f)) for f in folders)
         raise FileNotFoundError(f"expected image files in {names}, got none")

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ccsr.image import READABLE
+from ccsr.image import READABLE, named_as_image
 
 _HR_FOLDERS = ("HR", "GTmod12", "GT", "original")
 _SRF_FOLDER = re.compile(r"image_SRF_(\d+)")
@@ -145,9 +145,7 @@ def _low_folders(root: Path, name: str, label: str) -> Iterator[Path]:
 def _images(folder: Path) -> list[Path]:
     """Files with an image's suffix, hidden ones left out; whether they can be read is not asked."""
     return sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in READABLE and not path.name.startswith(".") and not path.is_dir()
+        path for path in folder.iterdir() if named_as_image(path.name) and not path.is_dir()
     )
 
 

@@ -79,7 +79,7 @@ def resolve_precision(name: str, accelerator: str = "auto") -> str:
         ValueError: for float16, whose gradients overflow now and then by design.
     """
     if name.startswith("16"):
-        raise ValueError(f"trainer.precision must be auto, 32-true or bf16-mixed, got {name!r}")
+        raise ValueError(f"trainer.precision cannot be float16, got {name!r}: use auto")
     if name != "auto":
         return name
     device = choose_device("cpu" if accelerator == "cpu" else "auto")

@@ -5,7 +5,16 @@ itself. `write` takes it (or a picture of Pillow) back; `check_output` and `chec
 any work, what `write` could not do.
 """
 
-from ccsr.image.formats import CHOICES, DEFAULT, READABLE, Output, check, check_output, suffix_for
+from ccsr.image.formats import (
+    CHOICES,
+    DEFAULT,
+    READABLE,
+    Output,
+    check,
+    check_output,
+    named_as_image,
+    suffix_for,
+)
 from ccsr.image.metadata import Metadata, Policy
 from ccsr.image.modes import Levels
 from ccsr.image.picture import Picture, Size
@@ -28,6 +37,7 @@ __all__ = [
     "check_output",
     "from_array",
     "limit_pixels",
+    "named_as_image",
     "probe",
     "read",
     "steady_warnings",

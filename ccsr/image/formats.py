@@ -74,6 +74,11 @@ _ONLY_READ = {
 READABLE = frozenset({*_BY_SUFFIX, *_ONLY_READ})
 
 
+def named_as_image(name: str) -> bool:
+    """Whether a file `name` in a folder is taken for an image: by its suffix, if not hidden."""
+    return Path(name).suffix.lower() in READABLE and not name.startswith(".")
+
+
 @dataclass(frozen=True)
 class Output:
     """How pictures are written.
