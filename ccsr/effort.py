@@ -47,6 +47,7 @@ class Effort:
         self,
         efforts: Sequence[float],
         size: Size,
+        tile: int,
         computing: Callable[[float], Callable[[slice, slice], object]],
         warn: Callable[[str], None],
     ) -> float:
@@ -55,13 +56,14 @@ class Effort:
         Args:
             efforts: what the network offers, ascending.
             size: (H, W) of the output.
+            tile: longest side of a window that fits into memory.
             computing: effort -> computes a window.
             warn: called if nothing fits.
         """
         if self.seconds is None:
             return self.share
         begin = time.perf_counter()
-        sides = [min(side, PART) for side in size]
+        sides = [min(side, PART, tile) for side in size]
         window = [
             slice((n - side) // 2, (n + side) // 2) for n, side in zip(size, sides, strict=True)
         ]

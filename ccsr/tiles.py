@@ -13,7 +13,6 @@ from ccsr.source import Source
 Piece = TypeVar("Piece")
 Window = tuple[slice, slice]
 
-SMALLEST_TILE = 16
 _OUT_OF_MEMORY = ("out of memory", "allocate memory", "create a memory", "not enough memory")
 
 
@@ -27,7 +26,7 @@ def for_each_window(
 
     Args:
         region: rows and columns.
-        tile: longest side of a window; halved, down to `SMALLEST_TILE`, when memory runs out.
+        tile: longest side of a window; halved, down to a pixel, when memory runs out.
         compute: may be called again for a part of a window whose call ran out of memory.
         count: called after each window with its number of pixels.
 
@@ -35,7 +34,7 @@ def for_each_window(
         The longest side that the memory sufficed for.
 
     Raises:
-        RuntimeError: if the memory does not suffice for the smallest windows.
+        RuntimeError: if the memory does not suffice for a pixel.
     """
     pending = [region]
     while pending:
@@ -49,12 +48,12 @@ def for_each_window(
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
                 raise
-            if longest <= SMALLEST_TILE:
+            if longest == 1:
                 raise RuntimeError(
-                    f"out of memory even in pieces of {longest} pixels: close other programs "
-                    "or use another device"
+                    "out of memory even for a single pixel: close other programs or use another "
+                    "device"
                 ) from error
-            tile = max(SMALLEST_TILE, longest // 2)
+            tile = longest // 2
             pending.append((rows, columns))
             continue
         count(_length(rows) * _length(columns))

@@ -19,9 +19,10 @@ from ccsr.effort import LEAST, Effort
 from ccsr.ensemble import Ensemble
 from ccsr.image import Levels, Picture
 from ccsr.model import CCSR
+from ccsr.model.ccsr import BASE_KERNEL_SIZE
 from ccsr.resample import ProjectedGrid, Scale, Size
 from ccsr.source import FloatSource, LevelSource, Source, check_room
-from ccsr.tiles import SMALLEST_TILE, strips
+from ccsr.tiles import strips
 
 Precision = Literal["auto", "fp32", "bf16"]
 Tile = int | Literal["auto", "off"]
@@ -33,6 +34,7 @@ LARGEST_WORKING_MEMORY = 384 << 20  # larger pieces are no faster
 FEATURES = 6  # of the encoder's width that are in memory at once
 OUTPUT_PIXEL_BYTES = 96
 SMALLEST_MEMORY = 32 << 20
+SMALLEST_TILE = 16  # that can be asked for: smaller ones mostly compute their surroundings
 
 
 class Options(TypedDict, total=False):
@@ -245,9 +247,10 @@ class Upscaler:
     def _strips(
         self, source: Source[Piece], grid: ProjectedGrid, height: int, progress: Progress | None
     ) -> Iterator[Piece]:
+        tile = self._tile_size(source, grid)
         computing = partial(self._computing, source, grid)
-        compute = computing(self.effort.choose(self.model.efforts, grid.size, computing, self.warn))
-        return strips(source, grid, self._tile_size(source, grid), height, compute, progress)
+        effort = self.effort.choose(self.model.efforts, grid.size, tile, computing, self.warn)
+        return strips(source, grid, tile, height, computing(effort), progress)
 
     def _computing(
         self, source: Source[Any], grid: ProjectedGrid, effort: float
@@ -302,7 +305,7 @@ class Upscaler:
         budget = self.memory if self._memory else min(self.memory, LARGEST_WORKING_MEMORY)
         features = FEATURES * self.model.encoder.channels * 4 / math.prod(grid.scale)
         side = math.isqrt(int(budget / (source.images * (OUTPUT_PIXEL_BYTES + features))))
-        return max(side, SMALLEST_TILE)
+        return max(side - BASE_KERNEL_SIZE, 1)  # the base of a reduction reads so many more
 
 
 def _part(progress: Progress | None, number: int, count: int) -> Progress | None:

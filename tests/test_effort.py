@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -63,7 +65,17 @@ def test_a_share_is_taken_without_timing() -> None:
     def never(effort: float) -> object:
         raise AssertionError
 
-    assert Effort(0.5).choose(EFFORTS, (9, 9), never, print) == 0.5  # type: ignore[arg-type]
+    assert Effort(0.5).choose(EFFORTS, (9, 9), 9, never, print) == 0.5  # type: ignore[arg-type]
+
+
+def test_the_trial_keeps_to_the_tile() -> None:
+    sides: list[int] = []
+
+    def computing(effort: float) -> Callable[[slice, slice], None]:
+        return lambda rows, columns: sides.extend(len(range(300)[part]) for part in (rows, columns))
+
+    Effort(seconds=1).choose(EFFORTS, (300, 300), 7, computing, print)
+    assert sides == [7] * 6
 
 
 def test_plenty_of_time_is_all_of_the_work() -> None:

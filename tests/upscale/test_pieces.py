@@ -72,6 +72,21 @@ def test_auto_tiles_follow_the_memory_that_may_be_taken() -> None:
     assert torch.allclose(got, expected, atol=1e-5)
 
 
+def test_a_strong_reduction_keeps_to_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = 32 << 20
+    upscaler = Upscaler(tiny(), precision="fp32", memory=memory)
+    forward, pixels = upscaler.model.forward, list[int]()
+
+    def counted(x: Tensor, *grids: Any) -> Tensor:
+        pixels.append(x.shape[2] * x.shape[3])
+        return forward(x, *grids)
+
+    monkeypatch.setattr(upscaler.model, "forward", counted)
+    upscaler.tensor(torch.rand(3, 1600, 1600), scale=0.01)
+    assert len(pixels) > 1
+    assert max(pixels) * upscale.FEATURES * upscaler.model.encoder.channels * 4 <= memory
+
+
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize("bits", [8, 16])
 def test_strips_together_are_the_whole(upscaler: Upscaler, channels: int, bits: int) -> None:
