@@ -1,6 +1,9 @@
 """Scale, size or grid: whatever a caller says, as the grid that it means."""
 
-from ccsr.resample import ProjectedGrid, Scale, Size, output_size
+from numbers import Integral, Real
+from typing import Any
+
+from ccsr.resample import Pair, ProjectedGrid, Scale, Size, output_size
 
 
 def choose_grid(
@@ -12,17 +15,23 @@ def choose_grid(
     """The grid of a `scale` (anchor `centred`) or of a `size` (anchor `ratio`), or `grid` itself.
 
     Raises:
-        ValueError: if not exactly one of them is given, or it is not positive.
+        ValueError: if not exactly one of them is given, of that kind and positive.
     """
-    match scale, size, grid:
-        case None, None, ProjectedGrid():
-            return grid
-        case None, tuple(), None:
-            return ProjectedGrid.project(input_size, size)
-        case float() | int() | tuple(), None, None:
-            target = output_size(input_size, scale)
-            return ProjectedGrid.project(input_size, target, scale, "centred")
+    given: Any = (scale, size, grid)  # numbers of other libraries are welcome too
+    match given:
+        case None, None, ProjectedGrid() as wanted:
+            return wanted
+        case None, (Integral() as height, Integral() as width), None:
+            return ProjectedGrid.project(input_size, (int(height), int(width)))
+        case Real() as factor, None, None:
+            return _centred(input_size, (float(factor), float(factor)))
+        case (Real() as vertical, Real() as horizontal), None, None:
+            return _centred(input_size, (float(vertical), float(horizontal)))
     raise ValueError(
-        "expected exactly one of scale (a number or a vertical and a horizontal one), size (H, W) "
-        f"and grid, got scale={scale}, size={size}, grid={grid}"
+        "expected exactly one of scale (a number, or (vertical, horizontal)), size (H, W) in whole "
+        f"numbers and grid, got scale={scale!r}, size={size!r}, grid={grid!r}"
     )
+
+
+def _centred(input_size: Size, scale: Pair) -> ProjectedGrid:
+    return ProjectedGrid.project(input_size, output_size(input_size, scale), scale, "centred")

@@ -82,16 +82,8 @@ class Ensemble:
             size: (h, w) of the input.
             via: the network's own, laid over the input.
             fixed: how many of them, the first ones, are the same for all members.
-
-        Raises:
-            ValueError: if several are wanted and the network has none to vary.
         """
         own, via = via[:fixed], via[fixed:]
-        if self.scales > 1 and not via:
-            raise ValueError(
-                "this network has no intermediate grid, so there are no scales to average over: "
-                "use flips"
-            )
         factors = [1 + FINER * number for number in range(self.scales)]
         return [(*own, *(_resized(each, size, factor) for each in via)) for factor in factors]
 

@@ -72,7 +72,7 @@ def _add_file_options(parser: argparse.ArgumentParser) -> None:
         "--quality", type=arguments.percent, metavar="1-100",
         help="of jpg (default 95), webp (95) and avif (90)",
     )  # fmt: skip
-    add("--lossless", action="store_true", help="for webp; png and tiff always are")
+    add("--lossless", action="store_true", help="webp too; png and tiff always are")
     add(
         "--background", type=arguments.colour, metavar="COLOUR",
         help="behind transparency where the format has none: white, '#f0f0f0'",

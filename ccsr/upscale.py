@@ -66,8 +66,8 @@ class Upscaler:
         warn: called with what the user should know of, such as a piece that was computed again.
 
     Raises:
-        ValueError: for an unknown or unavailable device, precision, tile or ensemble, little
-            memory, or an effort that the network has not.
+        ValueError: for an unknown or unavailable device, precision or tile, little memory, or an
+            ensemble or effort that the network has not.
     """
 
     def __init__(
@@ -93,6 +93,11 @@ class Upscaler:
         self.dtype = torch.bfloat16 if precision == "bf16" or native else torch.float32
         self.tile = tile
         self.ensemble = Ensemble.parse(ensemble)
+        if self.ensemble.scales > 1 and len(model.stack.layers) == 1:
+            raise ValueError(
+                "this network has no intermediate grid, so there are no scales to average over: "
+                "use flips"
+            )
         self.effort = Effort.parse(effort)
         model.check_effort(LEAST if self.effort.seconds else self.effort.share)
         self.warn = warn
@@ -141,7 +146,8 @@ class Upscaler:
         if isinstance(image, Image.Image):
             enlarged = self(Picture.of(image), scale=scale, size=size, progress=progress)
             return enlarged.to_pil()
-        sizes = image.sizes(size) if isinstance(size, tuple) else (size,) * len(image.frames)
+        first = choose_grid(image.size, scale, size)
+        sizes = (None,) * len(image.frames) if size is None else image.sizes(first.size)
         grids = [
             choose_grid((frame.shape[0], frame.shape[1]), scale, its_size)
             for frame, its_size in zip(image.frames, sizes, strict=True)
@@ -218,7 +224,8 @@ class Upscaler:
             ValueError: for another shape, or values that are not finite.
             RuntimeError: if memory does not suffice, or the network gives no finite values.
         """
-        if x.ndim not in (3, 4) or x.shape[-3] not in (1, 3) or not x.is_floating_point():
+        colours = x.ndim in (3, 4) and len(x) > 0 and x.shape[-3] in (1, 3)
+        if not colours or not x.is_floating_point():
             raise ValueError(
                 "expected a floating-point tensor (N, C, h, w) or (C, h, w) with C of 1 or 3, "
                 f"got {x.dtype} {tuple(x.shape)}"

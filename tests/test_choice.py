@@ -1,3 +1,6 @@
+from typing import Any
+
+import numpy as np
 import pytest
 
 from ccsr.choice import choose_grid
@@ -20,3 +23,18 @@ def test_one_of_them_is_needed_and_one_suffices() -> None:
     for options in ({}, {"scale": 2.0, "size": (3, 3)}):
         with pytest.raises(ValueError, match="expected exactly one of scale"):
             choose_grid((7, 9), **options)
+
+
+def test_numbers_and_pairs_of_other_libraries_are_taken() -> None:
+    expected = choose_grid((7, 9), scale=(1.5, 2.0))
+    assert choose_grid((7, 9), scale=[np.float32(1.5), np.int64(2)]) == expected  # type: ignore[arg-type]
+    assert choose_grid((7, 9), size=[np.int64(17), 21]) == choose_grid((7, 9), size=(17, 21))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"size": 9}, {"size": (9,)}, {"size": (9.5, 9)}, {"scale": "2"}, {"scale": (2, 2, 2)}],
+)
+def test_what_is_neither_is_named(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"expected exactly one of scale .* whole numbers .* got"):
+        choose_grid((7, 9), **options)

@@ -87,7 +87,7 @@ class Output:
         format: of files whose name is not given; `same` as the input's, or PNG if that is only
             read.
         quality: 1 to 100, of formats that lose something; None for the format's own.
-        lossless: lose nothing.
+        lossless: lose nothing; a format that always loses something is refused.
         background: 8-bit RGB behind transparency in formats without it; None to refuse that.
         metadata: what is written of the input's descriptions: all of them, all but the place, or
             nothing but the colour profile.
@@ -140,7 +140,7 @@ def check_output(path: str | Path, output: Output = DEFAULT) -> Format:
             f"use one of {' '.join(_BY_SUFFIX)}"
         )
     known = FORMATS[name]
-    if output.lossless and known.lossless is None and output.format != "same":
+    if output.lossless and known.lossless is None:
         raise ValueError(
             f"cannot write {path}: {known.pillow} always loses something: use .png, .webp or "
             ".tif, or leave out --lossless"

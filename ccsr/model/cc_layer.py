@@ -19,6 +19,8 @@ from ccsr.model.kernels import Field, FourierField, SeparableField
 from ccsr.model.plans import PLANS, Plan, cheapest_plan
 from ccsr.resample import Axis, ProjectedGrid, neighbours
 
+LARGEST_KERNEL = 16  # pixels: a layer reads the square of it
+
 
 class CCLayer(nn.Module):
     """Reads features on one grid at the positions of any other, with a learned filter.
@@ -34,7 +36,7 @@ class CCLayer(nn.Module):
         plan: force one way of computing; None lets a cost model choose.
 
     Raises:
-        ValueError: if `plan` is unknown, or `kernel_size` or the basis is below 1.
+        ValueError: if `plan` is unknown, `kernel_size` is not 1 to 16, or the basis is below 1.
     """
 
     def __init__(
@@ -49,8 +51,8 @@ class CCLayer(nn.Module):
         super().__init__()
         if plan is not None and plan not in get_args(Plan):
             raise ValueError(f"plan must be one of {', '.join(get_args(Plan))}, got {plan!r}")
-        if kernel_size < 1:
-            raise ValueError(f"kernel_size must be at least 1, got {kernel_size}")
+        if not 1 <= kernel_size <= LARGEST_KERNEL:
+            raise ValueError(f"kernel_size must be 1 to {LARGEST_KERNEL}, got {kernel_size}")
         self.kernel_size = kernel_size
         self.field = field(kernel_size)
         if self.field.basis < 1:

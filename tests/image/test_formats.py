@@ -74,7 +74,12 @@ def test_wishes_that_a_format_does_not_know_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=f"cannot write {name}: {message}"):
         image.check_output(name, Output(**output))
-    image.check_output(name, Output("same", **output))  # for those of a folder that know it
+
+
+def test_beside_others_of_a_folder_a_format_needs_no_quality_but_must_be_lossless() -> None:
+    image.check_output("out.png", Output("same", quality=80))
+    with pytest.raises(ValueError, match=r"cannot write out\.jpg: JPEG always loses something"):
+        image.check_output("out.jpg", Output("same", lossless=True))
 
 
 @pytest.mark.parametrize(

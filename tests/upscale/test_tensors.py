@@ -78,7 +78,13 @@ def test_unknown_options(options: dict[str, Any], message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "x", [torch.rand(2, 5, 5), torch.rand(5, 5), torch.zeros(3, 5, 5, dtype=torch.uint8)]
+    "x",
+    [
+        torch.rand(2, 5, 5),
+        torch.rand(5, 5),
+        torch.rand(0, 3, 5, 5),
+        torch.zeros(3, 5, 5, dtype=torch.uint8),
+    ],
 )
 def test_wrong_tensors(upscaler: Upscaler, x: Tensor) -> None:
     with pytest.raises(ValueError, match="expected a floating-point tensor"):
