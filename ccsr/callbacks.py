@@ -4,6 +4,7 @@ import logging
 import math
 import signal
 import time
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, cast
@@ -51,7 +52,8 @@ class Checkpoints(Checkpoint):
     """Keeps ``last.ckpt`` to resume from, and ``best.safetensors`` by ``val/gain``.
 
     ``last.ckpt`` is written every `minutes`, after each validation, at the end, and when the
-    process is asked to stop (SIGTERM, or a first Ctrl-C), always between two steps.
+    process is asked to stop (SIGTERM, or a first Ctrl-C), always between two steps. Of several
+    processes all save and stop if one is to.
 
     Args:
         minutes: between two checkpoints.
@@ -66,7 +68,7 @@ class Checkpoints(Checkpoint):
         self.best = -math.inf
         self.facts: dict[str, Any] = {}
         self._saved_at = time.monotonic()
-        self._interrupted = False
+        self._interrupted = self._stops = False
         self._previous: Any = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -89,19 +91,20 @@ class Checkpoints(Checkpoint):
         batches = trainer.fit_loop.total_batch_idx + 1
         if batches % trainer.accumulate_grad_batches:
             return
-        stops = trainer.should_stop or trainer.received_sigterm or self._interrupted
-        ends = trainer.global_step >= trainer.max_steps
+        ends = trainer.should_stop or trainer.global_step >= trainer.max_steps
         every = trainer.val_check_batch
         validates = isinstance(every, int) and batches % every == 0  # and saves after that
-        late = time.monotonic() - self._saved_at >= 60 * self.minutes
-        if stops or ends or (late and not validates):
+        late = time.monotonic() - self._saved_at >= 60 * self.minutes and not validates
+        any_process = partial(trainer.strategy.reduce_boolean_decision, all=False)
+        self._stops = any_process(self._interrupted)
+        if any_process(self._stops or trainer.received_sigterm or ends or late):
             self._save(trainer)
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Stop if asked to; the last step is complete, logged and saved."""
-        if self._interrupted:
+        if self._stops:
             raise KeyboardInterrupt
 
     def _save(self, trainer: Trainer) -> None:

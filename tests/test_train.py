@@ -167,6 +167,22 @@ def test_the_picture_shows_four_tiles_per_row(finished):
         assert picture.size == (4 * (36 + 4) + 4, 2 * (36 + 4) + 4)
 
 
+def test_batches_of_other_processes_are_the_same(finished, configure, tmp_path):
+    train(configure("data.workers=1"), tmp_path / "run")
+    assert_same_run(tmp_path / "run", finished[0])
+
+
+def test_a_terminal_gets_a_bar(finished, configure, tmp_path, monkeypatch, capsys):
+    for stream in (sys.stdout, sys.stderr):
+        monkeypatch.setattr(stream, "isatty", lambda: True)
+    train(configure(), tmp_path / "run")
+    shown = capsys.readouterr().out
+    assert "training" in shown
+    assert "8/8" in shown
+    assert "step 8/8" not in (tmp_path / "run" / "train.log").read_text()
+    assert (tmp_path / "run" / "val.csv").read_text() == (finished[0] / "val.csv").read_text()
+
+
 @pytest.mark.parametrize("step", [3, 5])
 def test_a_killed_run_goes_on_exactly(finished, configure, tmp_path, monkeypatch, step):
     folder = tmp_path / "run"
@@ -316,16 +332,10 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
         step_of(tmp_path / "last.ckpt")
 
 
-def test_a_sweep_from_the_command_line(photos, tmp_path):
-    arguments = (
-        *TINY,
-        f"data.root={photos}",
-        "trainer.max_steps=2",
-        "trainer.val_check_interval=2",
-    )
+def from_the_command_line(folder, *arguments):
     result = subprocess.run(
-        [sys.executable, "-m", "ccsr.train", *arguments, "seed=1,2", "--multirun"],
-        cwd=tmp_path,
+        [sys.executable, "-m", "ccsr.train", *TINY, *arguments],
+        cwd=folder,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
         capture_output=True,
         text=True,
@@ -333,6 +343,21 @@ def test_a_sweep_from_the_command_line(photos, tmp_path):
     )
     assert result.returncode == 0, result.stderr
     assert "Warn" not in result.stderr
+
+
+def test_two_processes_train_one_network(photos, tmp_path):
+    several = ("trainer=ddp", "trainer.devices=2", "callbacks.checkpoints.minutes=0")
+    roots = (f"data.root={photos}", f"data.val.root={photos}")
+    from_the_command_line(tmp_path, *several, *roots, "hydra.run.dir=run")
+    folder = tmp_path / "run"
+    assert step_of(folder / "last.ckpt") == 8
+    assert [row["step"] for row in rows(folder / "train.csv")] == [str(i) for i in range(1, 9)]
+    checkpoint.load(folder / "model.safetensors")
+
+
+def test_a_sweep_from_the_command_line(photos, tmp_path):
+    short = ("trainer.max_steps=2", "trainer.val_check_interval=2")
+    from_the_command_line(tmp_path, *short, f"data.root={photos}", "seed=1,2", "--multirun")
     (sweep,) = (tmp_path / "runs").iterdir()
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
     seeds = [checkpoint.load(sweep / job / "model.safetensors")[1]["seed"] for job in "01"]
