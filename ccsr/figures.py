@@ -123,12 +123,12 @@ def _draw_model(
         axes.plot(x, y, "s", color=colour, fillstyle="none")
 
 
-def draw_crops(path: Path, crops: Sequence[Crops], scale: Pair, most: int = 2) -> None:
-    """Write the crops of the `most` images with the highest and the lowest gain, one row each."""
+def draw_crops(path: Path, crops: Sequence[Crops], scale: Pair) -> None:
+    """Write the crops of the two images of highest gain and the two of lowest, one row each."""
     from matplotlib.figure import Figure
 
     ranked = sorted(crops, key=lambda one: one.gain, reverse=True)
-    shown = ranked if len(ranked) <= 2 * most else ranked[:most] + ranked[-most:]
+    shown = ranked if len(ranked) <= 4 else ranked[:2] + ranked[-2:]
     columns = len(shown[0].panels)
     figure = Figure(figsize=(2.4 * columns, 2.7 * len(shown) + 0.5), layout="constrained")
     figure.suptitle(f"Scale {spell(scale)}: images of most and least gain over bicubic, in dB")

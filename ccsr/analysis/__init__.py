@@ -1,6 +1,7 @@
 """What the paper claims, measured: `ccsr analyze NAME`."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from ccsr.analysis import (
     alignment,
@@ -13,14 +14,43 @@ from ccsr.analysis import (
 )
 from ccsr.analysis.findings import Findings, Options
 
-Analysis = Callable[[Options], Findings]
 
-ANALYSES: dict[str, tuple[Analysis, str]] = {
-    "alignment": (alignment.analyse, "where stacks of resizing layers put the image"),
-    "equivariance": (equivariance.analyse, "what a layer does when its input moves"),
-    "consistency": (consistency.analyse, "one image enlarged by many factors, compared"),
-    "gradual": (gradual.analyse, "one CC layer against several of equal cost (trains them)"),
-    "effort": (effort.analyse, "time against quality of a network whose cost is a dial"),
-    "ensembles": (ensembles.analyse, "what averages over grids and flips gain and cost"),
-    "kernels": (kernels.analyse, "learned filters as continuous surfaces"),
+class Analysis(NamedTuple):
+    """One of the analyses.
+
+    Attributes:
+        run: does it.
+        text: what it is about.
+        reads: the flags of `ccsr analyze` that concern it, beside --out.
+    """
+
+    run: Callable[[Options], Findings]
+    text: str
+    reads: tuple[str, ...] = ()
+
+
+ANALYSES = {
+    "alignment": Analysis(alignment.analyse, "where stacks of resizing layers put the image"),
+    "equivariance": Analysis(
+        equivariance.analyse, "what a layer does when its input moves", ("model", "data")
+    ),
+    "consistency": Analysis(
+        consistency.analyse, "one image enlarged by many factors, compared", ("model", "data")
+    ),
+    "gradual": Analysis(
+        gradual.analyse,
+        "one CC layer against several of equal cost (trains them)",
+        ("data", "limit", "steps"),
+    ),
+    "effort": Analysis(
+        effort.analyse,
+        "time against quality of a network whose cost is a dial",
+        ("model", "data", "limit"),
+    ),
+    "ensembles": Analysis(
+        ensembles.analyse,
+        "what averages over grids and flips gain and cost",
+        ("model", "data", "limit"),
+    ),
+    "kernels": Analysis(kernels.analyse, "learned filters as continuous surfaces", ("model",)),
 }

@@ -14,10 +14,12 @@ from ccsr.analysis.findings import Findings, Options
 from ccsr.names import near
 from ccsr.results import environment, write_json
 
+FLAGS = ("model", "data", "limit", "steps")  # that not every analysis reads
+
 
 def parser() -> argparse.ArgumentParser:
     """The flags of `ccsr analyze`."""
-    listing = "\n".join(f"  {name:<13}{text}" for name, (_, text) in ANALYSES.items())
+    listing = "\n".join(f"  {name:<13}{one.text}" for name, one in ANALYSES.items())
     flags = argparse.ArgumentParser(
         prog="ccsr analyze",
         description="Measure what continuous convolution promises.",
@@ -37,10 +39,10 @@ def parser() -> argparse.ArgumentParser:
         "consistency), a folder to measure on (ensembles, effort) or to train on (gradual); "
         "default: what comes with ccsr",
     )  # fmt: skip
-    add("--limit", type=arguments.whole, metavar="N", help="only the first N images of --data")
+    add("--limit", type=arguments.whole, metavar="N", help="measure on the first N images only")
     add(
-        "--steps", type=arguments.whole, default=400, metavar="N",
-        help="of each training run (gradual); default: %(default)s",
+        "--steps", type=arguments.whole, metavar="N",
+        help=f"of each training run (gradual); default: {Options.steps}",
     )  # fmt: skip
     add("--debug", action="store_true", help="show tracebacks")
     return flags
@@ -54,7 +56,10 @@ def main(argv: Sequence[str]) -> int:
         OSError: for files that cannot be read or written.
     """
     args = parser().parse_args(argv)
-    analysis, _ = ANALYSES[args.name]
+    analysis = ANALYSES[args.name]
+    unread = [flag for flag in FLAGS if getattr(args, flag) and flag not in analysis.reads]
+    if unread:
+        raise ValueError(f"{args.name} has no use for --{' and --'.join(unread)}: leave that out")
     names = [Path(model).stem for model in args.model]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -66,7 +71,8 @@ def main(argv: Sequence[str]) -> int:
         if not figures.available():
             print("ccsr: pictures need matplotlib: pip install 'ccsr[evaluate]'", file=sys.stderr)
     start = time.monotonic()
-    findings = analysis(Options(tuple(args.model), args.data, args.limit, args.steps, args.out))
+    steps = args.steps or Options.steps
+    findings = analysis.run(Options(tuple(args.model), args.data, args.limit, steps, args.out))
     print("\n\n".join(map(str, findings.tables)))
     if args.out:
         document = {

@@ -22,7 +22,7 @@ class Options:
     Attributes:
         models: names or files of networks; none for those that the analysis takes by itself.
         data: an image, or a folder of images; None takes what comes with ccsr.
-        limit: at most so many images of `data`.
+        limit: measure on at most so many images.
         steps: of each training run.
         out: folder for files that outlast the run; None keeps none.
     """

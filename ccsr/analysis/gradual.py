@@ -106,14 +106,24 @@ def equal_width(layers: int, widths: Sequence[int] = WIDTHS) -> int:
 
 
 def trained(config: Mapping[str, Any], folder: Path, data: Path, steps: int) -> Path:
-    """Train the architecture in `folder`, or go on there; returns the finished network's file."""
+    """Train the architecture in `folder`, or go on there; returns the finished network's file.
+
+    Raises:
+        ValueError: if the folder's run is of other photos.
+    """
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
     from ccsr.callbacks import FINAL, LAST
     from ccsr.overrides import quoted
-    from ccsr.train import train
+    from ccsr.train import CONFIG, train
 
+    if (folder / CONFIG).exists():
+        root = OmegaConf.select(OmegaConf.load(folder / CONFIG), "data.root")
+        if root != str(data.absolute()):
+            raise ValueError(
+                f"{folder} holds a run that trained on {root}, not on {data}: choose another --out"
+            )
     if (folder / FINAL).exists():
         return folder / FINAL
     settings = [f"trainer.max_steps={steps}", f"trainer.val_check_interval={steps}"]

@@ -193,13 +193,13 @@ def analyse(options: Options) -> Findings:
     return Findings([Table(title, lines)], records, pictures)
 
 
-def write_film(path: Path, frames: Sequence[Image.Image], milliseconds: int = 120) -> None:
+def write_film(path: Path, frames: Sequence[Image.Image]) -> None:
     """Write an animation that repeats, in the format of the suffix, whole or not at all."""
     stream = io.BytesIO()
     first, *rest = frames
     first.save(
         stream, path.suffix[1:].upper(), save_all=True, append_images=rest,
-        duration=milliseconds, loop=0, quality=60,
+        duration=120, loop=0, quality=60,
     )  # fmt: skip
     with replacing(path) as temporary:
         temporary.write_bytes(stream.getvalue())

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from ccsr import figures
-from ccsr.analysis import ANALYSES, command
+from ccsr.analysis import ANALYSES, Analysis, command
 from ccsr.analysis.findings import Findings, Options, Table
 from ccsr.cli import main
 
@@ -23,7 +23,7 @@ def fake(options: Options) -> Findings:
 
 @pytest.fixture(autouse=True)
 def analyses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(ANALYSES, "alignment", (fake, "a fake"))
+    monkeypatch.setitem(ANALYSES, "alignment", Analysis(fake, "a fake", ("limit",)))
 
 
 def test_the_table_is_printed_and_nothing_written(
@@ -70,3 +70,10 @@ def test_models_of_one_name_are_refused_before_any_work(capsys: pytest.CaptureFi
     models = ["a/model.safetensors", "b/model.safetensors"]
     assert main(["analyze", "ensembles", "--model", *models]) == 1
     assert "expected different names, got model twice" in capsys.readouterr().err
+
+
+def test_flags_that_an_analysis_does_not_read_are_refused(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["analyze", "alignment", "--limit", "2", "--steps", "3", "--data", "x"]) == 1
+    assert "alignment has no use for --data and --steps" in capsys.readouterr().err

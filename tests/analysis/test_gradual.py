@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,8 @@ def test_it_trains_measures_and_does_not_train_again(
         raise AssertionError("it trained again")
 
     monkeypatch.setattr(train, "train", refuse)
+    with pytest.raises(ValueError, match=r"holds a run that trained on .*: choose another --out"):
+        gradual.analyse(replace(options, data=tmp_path))
     assert [one["psnr"] for one in gradual.analyse(options).records] == [
         direct["psnr"],
         two["psnr"],
