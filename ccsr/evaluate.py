@@ -15,7 +15,7 @@ from ccsr import arguments, figures
 from ccsr.measure import Findings, Plan, measure
 from ccsr.methods import BICUBIC, build
 from ccsr.metrics import load_lpips
-from ccsr.progress import printable
+from ccsr.progress import StatusLine
 from ccsr.protocols import PROTOCOLS, by_name
 from ccsr.resample import Pair
 from ccsr.results import LeftOut, environment, means, write_csv, write_json
@@ -113,7 +113,8 @@ def main(argv: Sequence[str]) -> int:
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
         if not figures.available():
-            _say("curve.png and crops.png need matplotlib: pip install 'ccsr[evaluate]'")
+            note = "ccsr: curve.png and crops.png need matplotlib: pip install 'ccsr[evaluate]'"
+            print(note, file=sys.stderr)
     with _Progress(len(images), options.quiet, options.debug) as progress:
         findings = measure(plan, images, progress.show, progress.complain)
     if not findings.records:
@@ -173,44 +174,36 @@ def _scales(text: str) -> list[Pair]:
     return pairs
 
 
-def _say(text: str) -> None:
-    print(printable(f"ccsr: {text}"), file=sys.stderr)
-
-
 class _Progress:
-    """Images done and time left on standard error; a line now and then where it is no terminal."""
+    """Images done and time left; a line now and then where it is no terminal."""
 
     SECONDS_BETWEEN_LINES = 30
 
     def __init__(self, total: int, quiet: bool, debug: bool) -> None:
         self.total, self.quiet, self.debug = total, quiet, debug
         self.start = self.last = time.monotonic()
-        self.terminal = sys.stderr.isatty()
+        self.line = StatusLine(quiet)
 
     def __enter__(self) -> "_Progress":
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._clear()
+        self.line.rewrite("")
 
     def show(self, done: int) -> None:
         """Say that `done` images are done."""
         now = time.monotonic()
-        if self.quiet or not (self.terminal or now - self.last > self.SECONDS_BETWEEN_LINES):
-            return
-        self.last = now
         left = round((now - self.start) / done * (self.total - done))
         text = f"{done} of {self.total} images, {left // 60}:{left % 60:02d} min left"
-        print(f"\r\033[K{text}" if self.terminal else f"ccsr: {text}", end="", file=sys.stderr)
-        print(end="" if self.terminal else "\n", file=sys.stderr, flush=True)
+        self.line.rewrite(text)
+        late = now - self.last > self.SECONDS_BETWEEN_LINES
+        if late and not (self.quiet or self.line.rewritable):
+            self.line.say(f"ccsr: {text}")
+            self.last = now
 
     def complain(self, one: LeftOut, error: Exception) -> None:
         """Say that an image is left out, and why."""
-        self._clear()
         if self.debug:
+            self.line.rewrite("")
             traceback.print_exception(error)
-        _say(f"{one.testset} {one.image}: left out: {one.reason}")
-
-    def _clear(self) -> None:
-        if self.terminal and not self.quiet:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
+        self.line.say(f"ccsr: {one.testset} {one.image}: left out: {one.reason}")

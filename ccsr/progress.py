@@ -1,4 +1,4 @@
-"""How `ccsr upscale` says how far it is."""
+"""How the commands say on standard error how far they are."""
 
 import shutil
 import sys
@@ -7,8 +7,29 @@ from collections.abc import Sequence
 from pathlib import Path
 
 
+class StatusLine:
+    """Lines on standard error; on a terminal the last of them is rewritten, unless quiet.
+
+    Attributes:
+        rewritable: whether it is.
+    """
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.rewritable = not quiet and sys.stderr.isatty()
+        self._clear = "\r\x1b[K" if self.rewritable else ""
+
+    def rewrite(self, text: str) -> None:
+        """Put `text` in place of the last line, where that is possible."""
+        if self.rewritable:
+            print(f"{self._clear}{printable(text)}", end="", file=sys.stderr, flush=True)
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        print(f"{self._clear}{printable(text)}", file=sys.stderr, flush=True)
+
+
 class Progress:
-    """Lines on standard error: one that is rewritten on a terminal, one per file elsewhere.
+    """Of `ccsr upscale`: the file at hand on a terminal, and a line per file.
 
     Args:
         total: number of files.
@@ -21,7 +42,7 @@ class Progress:
         self._finished = 0
         self._since = 0.0
         self._quiet = quiet
-        self._terminal = not quiet and sys.stderr.isatty()
+        self._line = StatusLine(quiet)
 
     def update(self, source: Path, share: float) -> None:
         """Show the share of a file that is done, and the time that the rest takes.
@@ -45,32 +66,28 @@ class Progress:
         """A file could not be done; `trace` shows where in the code."""
         self._finished += 1
         if trace:
+            self._line.rewrite("")
             print(trace, end="", file=sys.stderr)
         self.error(message)
 
     def error(self, message: str) -> None:
         """Say what went wrong, quiet or not."""
-        self._print(f"ccsr: error: {message}")
+        self._line.say(f"ccsr: error: {message}")
 
     def list(self, lines: Sequence[str]) -> None:
         """Lines that belong to an error."""
         for line in lines:
-            self._print(f"  {line}")
+            self._line.say(f"  {line}")
 
     def note(self, message: str) -> None:
         """Say something, unless quiet."""
         if not self._quiet:
-            self._print(message)
+            self._line.say(message)
 
     def _rewrite(self, source: Path, text: str) -> None:
-        if self._terminal:
-            room = shutil.get_terminal_size().columns - len(text) - 2
-            name = printable(f"[{self._begun}/{self._total}] {source}")
-            print(f"\r\x1b[K{name[: max(0, room)]} {text}", end="", file=sys.stderr, flush=True)
-
-    def _print(self, line: str) -> None:
-        clear = "\r\x1b[K" if self._terminal else ""
-        print(clear + printable(line), file=sys.stderr)
+        room = shutil.get_terminal_size().columns - len(text) - 2
+        name = printable(f"[{self._begun}/{self._total}] {source}")
+        self._line.rewrite(f"{name[: max(0, room)]} {text}")
 
 
 def printable(text: str) -> str:
