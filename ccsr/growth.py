@@ -53,8 +53,7 @@ def grow(source: CCSR, target: CCSR) -> None:
     for index in set(range(_blocks(target))) - set(blocks):
         for parameter in target.encoder.get_submodule(f"body.{index}.2").parameters():
             nn.init.zeros_(parameter)
-    if exact:
-        _check_same(source, target)
+    _check_same(source, target, exact)
 
 
 def fit(layer: CCLayer, convolution: nn.Conv2d) -> None:
@@ -86,12 +85,25 @@ def fit(layer: CCLayer, convolution: nn.Conv2d) -> None:
             layer.bias[:outputs] = convolution.bias
 
 
-def _check_same(source: CCSR, target: CCSR) -> None:
-    """Raise ValueError unless both give the same for an image of noise."""
+def _check_same(source: CCSR, target: CCSR, encoder: bool) -> None:
+    """Raise ValueError unless both give the same for an image of noise.
+
+    Args:
+        source: the smaller network.
+        target: the larger one.
+        encoder: whether the encoders too, or only what follows them, on the smaller one's features.
+    """
     x = torch.rand(1, 3, 9, 9, generator=torch.Generator().manual_seed(0))
     grid = ProjectedGrid.project((9, 9), (21, 22))
     with torch.no_grad():
-        difference = float((source(x, grid) - target(x, grid)).abs().max())
+        features = source.encoder(x)
+        more = torch.zeros(1, target.encoder.channels - features.shape[1], 9, 9)
+        same = target.encoder(x) if encoder else torch.cat((features, more), 1)
+        expected, found = (
+            network.decoder(network.stack(each, grid, network.stack.route((9, 9), grid)))
+            for network, each in ((source, features), (target, same))
+        )
+        difference = float((expected - found).abs().max())
     if not difference < _SAME:
         raise ValueError(
             "all weights find a place, but the network to train computes something else with them: "

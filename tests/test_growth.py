@@ -56,9 +56,10 @@ def test_the_same_weights_in_another_function_are_refused() -> None:
         grow(network(4, 2, 3), target)
 
 
-def elastic(channels: int, kernel_size: int = 3) -> CCSR:
+def elastic(channels: int, kernel_size: int = 3, factor: int = 2) -> CCSR:
     field = {"name": "fourier", "kernel_size": kernel_size, "basis": 24}
-    stack = {"name": "friendly", "channels": channels, "field": field | {"kernel_size": 3}}
+    stack = {"name": "friendly", "channels": channels, "factor": factor}
+    stack["field"] = field | {"kernel_size": 3}
     encoder = {"name": "elastic", "channels": channels, "blocks": 2, "field": field}
     return build(encoder, stack, {"name": "identity"})
 
@@ -77,6 +78,11 @@ def test_an_elastic_encoder_starts_near_the_light_one() -> None:
 def test_an_elastic_encoder_that_cannot_take_the_convolution_is_refused(target: CCSR) -> None:
     with pytest.raises(ValueError, match="and the network to train has a CC layer from 3 to"):
         grow(network(4, 2, 3), target)
+
+
+def test_behind_an_elastic_encoder_the_same_weights_in_another_function_are_refused() -> None:
+    with pytest.raises(ValueError, match="computes something else with them: it differs by"):
+        grow(network(4, 2, 3), elastic(4, factor=3))
 
 
 def test_blocks_are_spread_evenly() -> None:

@@ -17,7 +17,7 @@ from ccsr.image.formats import (
 )
 from ccsr.image.metadata import Metadata, Policy
 from ccsr.image.modes import Levels
-from ccsr.image.picture import Picture, Size
+from ccsr.image.picture import Picture
 from ccsr.image.reading import Header, limit_pixels, probe, read, steady_warnings
 from ccsr.image.tensors import from_array, to_array, to_float, to_image, to_tensor, to_uint8
 from ccsr.image.writing import write
@@ -32,7 +32,6 @@ __all__ = [
     "Output",
     "Picture",
     "Policy",
-    "Size",
     "check",
     "check_output",
     "from_array",
