@@ -2,43 +2,70 @@
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ccsr.image import Levels, from_array, to_array
 from ccsr.resample import Axis, ProjectedGrid, Size
 
+STRIP = 256  # rows that are floats at once, an even number
 
-def bleed(colour: Tensor, alpha: Tensor) -> Tensor:
+
+def bleed(colour: Levels, alpha: Levels) -> Levels:
     """Continue the visible colours under the pixels that are fully transparent.
 
     What a file stores there is arbitrary (often black or white) and would show as a fringe
     after any filter. Push-pull: means of the visible pixels over 2x2, 4x4, ... blocks, then
-    from coarse to fine each hole takes the coarser mean.
+    from coarse to fine each hole takes the coarser mean. Only these means are ever whole as floats.
 
     Args:
-        colour: (C, h, w).
-        alpha: (1, h, w); 0 marks the holes.
+        colour: (h, w, C), 8 or 16 bit.
+        alpha: (h, w, 1); 0 marks the holes.
 
     Returns:
-        (C, h, w), `colour` wherever `alpha` is above 0; all of it if nothing is visible.
+        (h, w, C), `colour` wherever `alpha` is above 0; all of it if nothing is visible.
     """
-    visible = (alpha > 0).to(colour.dtype)
-    if not visible.any():
+    if not alpha.any():
         return colour
-    return _fill((colour * visible)[None], visible[None])[0]
+    strips = [slice(top, top + STRIP) for top in range(0, len(colour), STRIP)]
+    halves = [_halved(*_visible(colour[rows], alpha[rows])) for rows in strips]
+    coarse = _fill(*(torch.cat(parts, 2) for parts in zip(*halves, strict=True)))
+    filled = colour.copy()
+    for rows in strips:
+        first = max(rows.start // 2 - 1, 0)  # one more row of the means on each side
+        near = coarse[:, :, first : rows.stop // 2 + 1]
+        above = rows.start - 2 * first
+        part = _doubled(near)[0, :, above : above + STRIP, : colour.shape[1]]
+        part = part[:, : len(colour[rows])]
+        filled[rows] = np.where(alpha[rows] > 0, colour[rows], to_array(part, colour))
+    return filled
+
+
+def _visible(colour: Levels, alpha: Levels) -> tuple[Tensor, Tensor]:
+    """Floats (1, C, h, w), 0 in the holes, and (1, 1, h, w), 1 where there is none."""
+    weight = torch.from_numpy(alpha.transpose(2, 0, 1) > 0).float()
+    return (from_array(colour) * weight)[None], weight[None]
 
 
 def _fill(colour: Tensor, weight: Tensor) -> Tensor:
     """`colour` where `weight` is 1; where it is 0 (and `colour` too), coarser means of it."""
     if bool(weight.all()):
         return colour
+    coarse = _doubled(_fill(*_halved(colour, weight)))
+    return torch.where(weight > 0, colour, coarse[..., : colour.shape[2], : colour.shape[3]])
+
+
+def _halved(colour: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Means over 2x2 pixels of those whose weight is 1, and 1 where there is any."""
     both = F.avg_pool2d(torch.cat((colour, weight), 1), 2, ceil_mode=True)
     share = both[:, -1:]
-    means = both[:, :-1] / share.clamp(min=1e-12)
-    coarse = _fill(means, (share > 0).to(weight.dtype))
-    coarse = F.interpolate(coarse, colour.shape[2:], mode="bilinear")
-    return torch.where(weight > 0, colour, coarse)
+    return both[:, :-1] / share.clamp(min=1e-12), (share > 0).to(weight.dtype)
+
+
+def _doubled(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2, mode="bilinear")
 
 
 def confine(enlarged: Tensor, alpha: Tensor, grid: ProjectedGrid) -> Tensor:

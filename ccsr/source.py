@@ -90,8 +90,7 @@ class LevelSource:
         self.flat = self.alpha.size == 0 or self.alpha.min() == self.alpha.max()
         self.colour = values[..., :colours]
         if not self.flat and self.alpha.min() == 0:
-            filled = bleed(from_array(self.colour), from_array(self.alpha))
-            self.colour = to_array(filled, values)
+            self.colour = bleed(self.colour, self.alpha)
         self.images = 1 if self.flat else 2
         self.pixel_bytes = values.itemsize * values.shape[2] * 3
 

@@ -1,41 +1,53 @@
+import numpy as np
 import pytest
 import torch
 
+from ccsr import alpha as alpha_module
 from ccsr.alpha import bleed, confine, surroundings
 from ccsr.resample import ProjectedGrid
 
 
-def test_visible_colours_stay_and_garbage_does_not_matter() -> None:
-    torch.manual_seed(0)
-    colour = torch.rand(3, 9, 14)
-    alpha = (torch.rand(1, 9, 14) > 0.6).float()
-    garbage = torch.where(alpha > 0, colour, torch.rand(3, 9, 14))
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_visible_colours_stay_and_garbage_does_not_matter(kind: type[np.unsignedinteger]) -> None:
+    rng = np.random.default_rng(0)
+    colour, other = rng.integers(np.iinfo(kind).max, size=(2, 9, 14, 3), dtype=kind)
+    alpha = (rng.random((9, 14, 1)) > 0.6).astype(kind)
     filled = bleed(colour, alpha)
-    assert torch.equal(torch.where(alpha > 0, filled, 0), torch.where(alpha > 0, colour, 0))
-    assert torch.equal(filled, bleed(garbage, alpha))
+    assert filled.dtype == kind
+    assert np.array_equal(filled * alpha, colour * alpha)
+    assert np.array_equal(filled, bleed(np.where(alpha > 0, colour, other), alpha))
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 7), (5, 1), (8, 8), (33, 17)])
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (5, 1), (8, 8), (33, 17), (300, 2)])
 def test_one_visible_colour_fills_everything(size: tuple[int, int]) -> None:
-    colour = torch.zeros(3, *size)
-    alpha = torch.zeros(1, *size)
-    colour[:, -1, 0], alpha[:, -1, 0] = torch.tensor([0.9, 0.5, 0.1]), 0.01
-    expected = torch.tensor([0.9, 0.5, 0.1])[:, None, None].expand_as(colour)
-    assert torch.allclose(bleed(colour, alpha), expected, atol=1e-6)
+    colour = np.zeros((*size, 3), np.uint8)
+    alpha = np.zeros((*size, 1), np.uint8)
+    colour[-1, 0], alpha[-1, 0] = (230, 128, 26), 1
+    assert (bleed(colour, alpha) == (230, 128, 26)).all()
 
 
 def test_holes_take_the_nearest_colours() -> None:
-    colour = torch.zeros(1, 8, 16)
-    alpha = torch.zeros(1, 8, 16)
-    colour[..., 15], alpha[..., 0], alpha[..., 15] = 1.0, 1.0, 1.0
-    filled = bleed(colour, alpha)[0, 4]
-    assert filled[1:4].max() < 0.2
-    assert filled[12:15].min() > 0.8
+    colour = np.zeros((8, 16, 1), np.uint8)
+    alpha = np.zeros((8, 16, 1), np.uint8)
+    colour[:, 15], alpha[:, 0], alpha[:, 15] = 255, 255, 255
+    filled = bleed(colour, alpha)[4, :, 0]
+    assert filled[1:4].max() < 51
+    assert filled[12:15].min() > 204
+
+
+@pytest.mark.parametrize("height", [1, 2, 7, 8, 9, 30])
+def test_strips_do_not_show(height: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(1)
+    colour = rng.integers(256, size=(height, 11, 3), dtype=np.uint8)
+    alpha = (rng.random((height, 11, 1)) > 0.9).astype(np.uint8)
+    whole = bleed(colour, alpha)
+    monkeypatch.setattr(alpha_module, "STRIP", 4)
+    assert np.array_equal(bleed(colour, alpha), whole)
 
 
 def test_nothing_visible_changes_nothing() -> None:
-    colour = torch.rand(3, 4, 4)
-    assert torch.equal(bleed(colour, torch.zeros(1, 4, 4)), colour)
+    colour = np.random.default_rng(0).integers(256, size=(4, 4, 3), dtype=np.uint8)
+    assert np.array_equal(bleed(colour, np.zeros((4, 4, 1), np.uint8)), colour)
 
 
 @pytest.mark.parametrize("scale", [0.3, 1.0, 2.37, 8.0])
