@@ -37,10 +37,15 @@ def upscale() -> argparse.ArgumentParser:
     )
     add("--model", default="light", metavar="NAME|FILE", help="see ccsr models; default: light")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
-    add("--precision", default="auto", choices=("auto", "fp32", "bf16"))
     add(
-        "--tile", type=_tile, default="auto", metavar="auto|off|N", help="side of pieces, in pixels"
-    )
+        "--precision", default="auto", choices=("auto", "fp32", "bf16"),
+        help="auto: bf16 where the processor computes in it; default: auto",
+    )  # fmt: skip
+    add(
+        "--tile", type=_tile, default="auto", metavar="auto|off|N",
+        help="side, in output pixels, of what is computed at once; auto: by --memory; "
+        "default: auto",
+    )  # fmt: skip
     add(
         "--ensemble", default="", metavar="WHAT",
         help="average over flips (8 times the work), scales:N (for networks trained with several "
