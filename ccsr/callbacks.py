@@ -3,6 +3,7 @@
 import logging
 import math
 import signal
+import threading
 import time
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint, RichProgressBar, WeightAveraging
 from pytorch_lightning.trainer.states import TrainerFn
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import Tensor, nn
 
 from ccsr import checkpoint
@@ -52,8 +54,8 @@ class Checkpoints(Checkpoint):
     """Keeps ``last.ckpt`` to resume from, and ``best.safetensors`` by ``val/gain``.
 
     ``last.ckpt`` is written every `minutes`, after each validation, at the end, and when the
-    process is asked to stop (SIGTERM, or a first Ctrl-C), always between two steps. Of several
-    processes all save and stop if one is to.
+    process is asked to stop (SIGTERM or Ctrl-C; a second one stops at once), always between two
+    steps, validation included. Of several processes all save and stop if one is to.
 
     Args:
         minutes: between two checkpoints.
@@ -61,28 +63,32 @@ class Checkpoints(Checkpoint):
     Attributes:
         best: the largest gain so far.
         facts: what ``best.safetensors`` tells of its training, beside its progress.
+        validation: settings of the validation, of which `best` speaks.
     """
 
     def __init__(self, minutes: float = 5) -> None:
         self.minutes = minutes
         self.best = -math.inf
         self.facts: dict[str, Any] = {}
+        self.validation: dict[str, Any] = {}
         self._saved_at = time.monotonic()
-        self._interrupted = self._stops = False
-        self._previous: Any = None
+        self._asked: int | None = None
+        self._stops = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take over Ctrl-C: finish the step, save, stop; a second one stops at once."""
+        """Take over Ctrl-C and SIGTERM; Lightning gives them back."""
         self._saved_at = time.monotonic()
-        try:
-            self._previous = signal.signal(signal.SIGINT, self._interrupt)
-        except ValueError:  # not in the main thread
-            self._previous = None
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, self._ask)
 
-    def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        if self._interrupted:
-            raise KeyboardInterrupt
-        self._interrupted = True
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        if self._asked is not None:
+            self._stop(number)
+        self._asked = number
+
+    def _stop(self, number: int | None) -> None:
+        raise KeyboardInterrupt if number == signal.SIGINT else SIGTERMException
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -96,8 +102,8 @@ class Checkpoints(Checkpoint):
         validates = isinstance(every, int) and batches % every == 0  # and saves after that
         late = time.monotonic() - self._saved_at >= 60 * self.minutes and not validates
         any_process = partial(trainer.strategy.reduce_boolean_decision, all=False)
-        self._stops = any_process(self._interrupted)
-        if any_process(self._stops or trainer.received_sigterm or ends or late):
+        self._stops = any_process(self._asked is not None)
+        if any_process(self._stops or ends or late):
             self._save(trainer)
 
     def on_train_batch_start(
@@ -105,7 +111,7 @@ class Checkpoints(Checkpoint):
     ) -> None:
         """Stop if asked to; the last step is complete, logged and saved."""
         if self._stops:
-            raise KeyboardInterrupt
+            self._stop(self._asked)
 
     def _save(self, trainer: Trainer) -> None:
         trainer.save_checkpoint(Path(trainer.default_root_dir) / LAST)
@@ -132,19 +138,14 @@ class Checkpoints(Checkpoint):
         if (folder / LAST).exists():
             log.info("stopped; to go on: ccsr train 'resume=%s'", folder)
 
-    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Give Ctrl-C back."""
-        if self._previous is not None:
-            signal.signal(signal.SIGINT, self._previous)
-            self._previous = None
-
     def state_dict(self) -> dict[str, Any]:
-        """The best gain so far."""
-        return {"best": self.best}
+        """The best gain so far, and on what."""
+        return {"best": self.best, "validation": self.validation}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the best gain."""
-        self.best = state_dict["best"]
+        """Restore the best gain, unless it is one on other images or scales."""
+        if state_dict.get("validation", self.validation) == self.validation:
+            self.best = state_dict["best"]
 
 
 def average_of(trainer: Trainer) -> CCSR:

@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from netrc import NetrcParseError, netrc
 from pathlib import Path
 from typing import Any
@@ -93,7 +93,8 @@ def build_loggers(config: Mapping[str, Any] | None, folder: Path, resume_step: i
     if config:
         if str(config["_target_"]).endswith("WandbLogger"):
             _prepare_wandb(folder, offline=bool(config["offline"]))
-            loggers.append(made(config, save_dir=str(folder), id=folder.name))
+            name = "_".join(folder.absolute().parts[-2:])  # in a sweep the last is the job's number
+            loggers.append(made(config, save_dir=str(folder), id=name))
         else:
             loggers.append(made(config, save_dir=str(folder)))
     return loggers
@@ -119,6 +120,14 @@ def _has_wandb_key() -> bool:
         return netrc(os.environ.get("NETRC")).authenticators(host) is not None
     except (OSError, NetrcParseError):
         return False
+
+
+def close(loggers: Sequence[Logger]) -> None:
+    """End what a run logged, or the next one in this process would go on with it."""
+    if any(isinstance(logger, WandbLogger) for logger in loggers):
+        import wandb
+
+        wandb.finish()
 
 
 def log_picture(loggers: list[Logger], name: str, picture: Tensor, step: int) -> None:

@@ -1,7 +1,9 @@
 """Overrides of the training configuration: what a person typed, understood or refused kindly."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,7 +19,8 @@ from ccsr.names import close, did_you_mean
 from ccsr.resources import resource_dir
 
 CHANGEABLE = re.compile(
-    r"(trainer|logger|callbacks|data\.val)\b|data\.(root|subfolder|cache_mb|workers)$"
+    r"(trainer(?!\.accumulate_grad_batches$)|logger|callbacks(?!\.average\b)|data\.val)\b"
+    r"|data\.(root|subfolder|cache_mb|workers)$"
 )
 _PATH_KEYS = re.compile(r"(resume|init|(\w+\.)*root)=(?!\[)(.+)", re.DOTALL)
 
@@ -37,7 +40,7 @@ def resumed(folder: Path, arguments: Sequence[str]) -> DictConfig:
 
     Only what leaves the course of the training as it was can be changed: `trainer`, `logger`,
     `callbacks`, `data.val`, and where the data lies and how it is loaded. (With another
-    `trainer.max_steps` the rest of the learning rate's cosine changes too.)
+    `trainer.max_steps`, `precision` or `gradient_clip_val` what is still to come changes.)
 
     Raises:
         FileNotFoundError: if `folder` holds no run.
@@ -80,6 +83,14 @@ def plain(cfg: DictConfig) -> dict[str, Any]:
         elif root is not None:
             holder["root"] = [str(Path(each).absolute()) for each in root]
     return config
+
+
+def check_whole(config: Mapping[str, Any], *names: str) -> None:
+    """Raise ValueError unless the values of the dotted `names` are positive integers."""
+    for name in names:
+        value = reduce(getitem, name.split("."), config)
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(f"{name} must be a positive integer, got {value!r}")
 
 
 def made(config: Any, **arguments: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import permutations
 
 import numpy as np
 
@@ -11,10 +12,10 @@ from ccsr.resample import Pair
 class Scales:
     """A bounded set of scale pairs (vertical, horizontal), drawn one per batch.
 
-    Isotropic scales are the multiples of 1/`denominator` in [`min`, `max`], or `values`, all
-    equally likely. With probability `anisotropic` a batch takes one of `pairs` pairs of two
-    different ones instead; which ones follows from `seed`. The set is bounded because every
-    new scale means new shapes, and libraries keep compiled primitives per shape.
+    Isotropic scales are the multiples of 1/`denominator` in [`min`, `max`], or `values`, where what
+    is listed twice is drawn twice as often. With probability `anisotropic` a batch takes one of
+    `pairs` pairs of two different ones instead; which ones follows from `seed`. The set is bounded
+    because every new scale means new shapes, and libraries keep compiled primitives per shape.
 
     Raises:
         ValueError: if the set is empty or a parameter is out of its range.
@@ -42,17 +43,10 @@ class Scales:
                 "data.scales needs at least one scale and positive ones only, got "
                 f"min={min}, max={max}, denominator={denominator}, values={values}"
             )
-        n = len(self.single)
-        distinct = n * (n - 1)
-        chosen = np.random.default_rng(seed).permutation(distinct)[:pairs]
-        self.mixed = [self._mixed(int(k)) for k in chosen]
+        different = list(permutations(dict(self.single), 2))
+        chosen = np.random.default_rng(seed).permutation(len(different))[:pairs]
+        self.mixed: list[Pair] = [different[k] for k in chosen]
         self.anisotropic = anisotropic if self.mixed else 0.0
-
-    def _mixed(self, k: int) -> Pair:
-        """The k-th ordered pair of two different scales."""
-        first, second = divmod(k, len(self.single) - 1)
-        second += second >= first
-        return self.single[first][0], self.single[second][0]
 
     def pairs(self) -> list[Pair]:
         """Every pair that can be drawn."""

@@ -23,10 +23,10 @@ from ccsr.callbacks import FINAL, LAST, average_of, progress_of
 from ccsr.data import PhotoData
 from ccsr.files import replacing, sweep
 from ccsr.growth import grow
-from ccsr.loggers import log_to
+from ccsr.loggers import close, log_to
 from ccsr.model import CCSR
 from ccsr.module import SRModule
-from ccsr.overrides import explain, made, plain, quoted, resumed
+from ccsr.overrides import check_whole, explain, made, plain, quoted, resumed
 from ccsr.resources import resource_dir
 from ccsr.trainer import build_trainer
 
@@ -54,9 +54,14 @@ def train(cfg: DictConfig, folder: Path, resume: bool = False) -> dict[str, floa
     last = folder / LAST
     if last.exists() and not resume:
         raise ValueError(f"{folder} already holds a run: choose another, or resume={folder}")
-    steps = config["trainer"]["max_steps"]
-    if not isinstance(steps, int) or steps < 1:
-        raise ValueError(f"trainer.max_steps must be a positive integer, got {steps!r}")
+    check_whole(
+        config,
+        "trainer.max_steps",
+        "trainer.val_check_interval",
+        "trainer.accumulate_grad_batches",
+        "data.patch",
+        "data.batch_size",
+    )
     folder.mkdir(parents=True, exist_ok=True)
     sweep(folder, abandoned=0)  # of a checkpoint that a kill cut short
     log_to(folder / "train.log")
@@ -88,7 +93,10 @@ def _train(config: dict[str, Any], folder: Path, step: int) -> dict[str, float]:
         if trainer.interrupted and not isinstance(stop, SIGTERMException):
             raise KeyboardInterrupt from stop
         raise
-    return finish(trainer, module, data, config)
+    else:
+        return finish(trainer, module, data, config)
+    finally:
+        close(trainer.loggers)
 
 
 def start_from(network: CCSR, name: str) -> None:
@@ -129,6 +137,7 @@ def facts(config: Mapping[str, Any]) -> dict[str, Any]:
         "data": [Path(root).name for root in roots],
         **{key: data[key] for key in keys},
         "seed": config["seed"],
+        "data_seed": data["seed"],
         "init": config["init"] and Path(config["init"]).stem,
         "max_steps": config["trainer"]["max_steps"],
         "module": {k: v for k, v in config["module"].items() if k != "_target_"},

@@ -47,7 +47,7 @@ def build_trainer(
     callbacks: list[Callback] = [made(each) for each in config["callbacks"].values()]
     for callback in callbacks:
         if isinstance(callback, Checkpoints):
-            callback.facts = dict(facts)
+            callback.facts, callback.validation = dict(facts), dict(config["data"]["val"])
     terminal = sys.stderr.isatty() and sys.stdout.isatty()
     if terminal:
         callbacks = [c for c in callbacks if not isinstance(c, Lines)] + [Bar()]
@@ -72,12 +72,13 @@ def build_trainer(
     )
 
 
-def resolve_precision(name: str, accelerator: str = "auto") -> str:
+def resolve_precision(name: str | int, accelerator: str = "auto") -> str:
     """Lightning's name of a precision; `auto` takes bfloat16 where the device computes in it.
 
     Raises:
         ValueError: for float16, whose gradients overflow now and then by design.
     """
+    name = str(name)
     if name.startswith("16"):
         raise ValueError(f"trainer.precision cannot be float16, got {name!r}: use auto")
     if name != "auto":

@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 from torchvision.transforms.v2.functional import center_crop
 
 from ccsr import image
+from ccsr.arguments import scale_text
 from ccsr.metrics import luma, psnr
 from ccsr.photos import read_rgb
 from ccsr.resample import Pair, ProjectedGrid, Scale, as_pair, output_size, reduce_uint8, resize
@@ -43,6 +44,8 @@ class Item(NamedTuple):
 
 class ValidationSet(Dataset[Item]):
     """At most `images` of the files, cut to `crop` pixels, at each of the scales.
+
+    What bicubic restores exactly, an image of one colour, says nothing and is left out.
 
     Low-resolution images are made by MATLAB's 8-bit bicubic. The cut is chosen per scale so
     that input times scale is an integer, or as near as it gets (within 8 pixels).
@@ -75,11 +78,16 @@ class ValidationSet(Dataset[Item]):
             except (OSError, ValueError) as error:
                 log.warning("skipped a broken image: %s: %s", path, error)
                 continue
-            self.items += [_item(photo, scale, crop) for scale in self.scales]
+            for item in (_item(photo, scale, crop) for scale in self.scales):
+                if math.isfinite(item.bicubic):
+                    self.items.append(item)
+                else:
+                    name = f"x{scale_text(item.scale)}"
+                    log.warning("skipped an image at %s: bicubic is exact: %s", name, path)
         if not self.items:
             raise ValueError(
-                f"expected readable images and scales for validation, got {len(files)} files and "
-                f"{len(self.scales)} scales: check data.val"
+                "expected readable images, not of one colour, and scales for validation, got "
+                f"{len(files)} files and {len(self.scales)} scales: check data.val"
             )
 
     def __len__(self) -> int:

@@ -235,6 +235,13 @@ def test_one_scale_has_no_pairs():
     assert Scales(values=[2], anisotropic=0.5).pairs() == [(2, 2)]
 
 
+def test_scales_listed_twice_make_no_pairs_of_equals_nor_pairs_twice():
+    for seed in range(6):
+        mixed = Scales(values=[2, 2, 3, 3, 4, 6], pairs=12, seed=seed).mixed
+        assert len(set(mixed)) == 12
+        assert all(a != b for a, b in mixed)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

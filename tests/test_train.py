@@ -223,24 +223,28 @@ def test_a_run_killed_while_it_validates_goes_on_exactly(
 @pytest.mark.parametrize(
     ("number", "stop"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]
 )
+@pytest.mark.parametrize(
+    ("method", "step", "saved"),
+    [("training_step", 2, 3), ("training_step", 3, 4), ("validation_step", 4, 5)],
+)
 def test_a_run_asked_to_stop_finishes_its_step_and_saves(
-    finished, configure, tmp_path, monkeypatch, number, stop
+    finished, configure, tmp_path, monkeypatch, number, stop, method, step, saved
 ):
     folder = tmp_path / "run"
-    original = SRModule.training_step
+    original = getattr(SRModule, method)
 
     def interrupted(self, batch, batch_idx):
-        if self.global_step == 2:
+        if self.global_step == step and (method == "training_step" or batch_idx == 1):
             os.kill(os.getpid(), number)
         return original(self, batch, batch_idx)
 
     before = signal.getsignal(number)
-    monkeypatch.setattr(SRModule, "training_step", interrupted)
+    monkeypatch.setattr(SRModule, method, interrupted)
     with pytest.raises(stop):
         train(configure(), folder)
     monkeypatch.undo()
     assert signal.getsignal(number) == before
-    assert step_of(folder / "last.ckpt") == 3
+    assert step_of(folder / "last.ckpt") == saved
     train(resumed(folder, []), folder, resume=True)
     assert_same_run(folder, finished[0])
 
@@ -321,9 +325,30 @@ def test_weights_of_another_shape_are_refused(finished, configure, tmp_path):
         train(configure(start, "model.encoder.channels=4"), tmp_path)
 
 
-def test_steps_must_be_a_positive_integer(configure, tmp_path):
-    with pytest.raises(ValueError, match="must be a positive integer, got 0"):
-        train(configure("trainer.max_steps=0"), tmp_path / "run")
+@pytest.mark.parametrize(
+    "override",
+    [
+        "trainer.max_steps=0",
+        "trainer.val_check_interval=null",
+        "data.batch_size=2.5",
+        "data.patch=0",
+    ],
+)
+def test_counts_must_be_positive_integers(configure, tmp_path, override):
+    key, _, value = override.partition("=")
+    message = rf"{key} must be a positive integer, got {'None' if value == 'null' else value}"
+    with pytest.raises(ValueError, match=message):
+        train(configure(override), tmp_path / "run")
+
+
+def test_the_best_is_the_best_of_one_validation(finished, configure, tmp_path):
+    folder = tmp_path / "run"
+    train(configure("trainer.max_steps=4", "data.val.scales=[4]"), folder)
+    other = ["trainer.max_steps=8", "data.val.scales=[2]"]
+    train(resumed(folder, other), folder, resume=True)
+    gains = [float(row["gain"]) for row in rows(folder / "val.csv")]
+    assert gains[1] < gains[0]
+    assert checkpoint.load(folder / "best.safetensors")[1]["steps"] == 8
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path):
@@ -357,8 +382,11 @@ def test_two_processes_train_one_network(photos, tmp_path):
 
 def test_a_sweep_from_the_command_line(photos, tmp_path):
     short = ("trainer.max_steps=2", "trainer.val_check_interval=2")
-    from_the_command_line(tmp_path, *short, f"data.root={photos}", "seed=1,2", "--multirun")
+    several = ("logger=wandb", "seed=1,2", "--multirun")
+    from_the_command_line(tmp_path, *short, f"data.root={photos}", *several)
     (sweep,) = (tmp_path / "runs").iterdir()
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
     seeds = [checkpoint.load(sweep / job / "model.safetensors")[1]["seed"] for job in "01"]
     assert seeds == [1, 2]
+    names = sorted(path.name for path in sweep.glob("*/wandb/offline-run-*"))
+    assert [name[-8:] for name in names] == ["_train_0", "_train_1"]

@@ -9,6 +9,7 @@ def test_auto_is_bfloat16_where_the_device_has_it(monkeypatch, native, expected)
     monkeypatch.setattr(trainer, "has_native_bfloat16", lambda device: native)
     assert resolve_precision("auto", "cpu") == expected
     assert resolve_precision("32-true", "cpu") == "32-true"
+    assert resolve_precision(32, "cpu") == "32"
 
 
 def test_float16_is_refused():

@@ -42,6 +42,13 @@ def test_images_are_taken_at_even_distances(files, caplog):
     assert "2.png" in caplog.text
 
 
+def test_an_image_of_one_colour_says_nothing(files, caplog):
+    Image.new("RGB", (64, 64), "white").save(files[1])
+    chosen = ValidationSet(files[:2], [2, 3], crop=32)
+    assert len(chosen) == 2
+    assert "skipped an image at x3: bicubic is exact: " in caplog.text
+
+
 def test_nothing_to_validate_with_is_an_error(tmp_path):
     path = tmp_path / "empty.png"
     path.touch()
