@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ccsr.resample import Size
+from ccsr.tiles import for_each_window
 
 LEAST, FULL = 0.25, 1.0
 PART = 256  # side, in output pixels, of what is timed
@@ -56,21 +57,21 @@ class Effort:
         Args:
             efforts: what the network offers, ascending.
             size: (H, W) of the output.
-            tile: longest side of a window that fits into memory.
+            tile: longest side of what is computed at once.
             computing: effort -> computes a window.
             warn: called if nothing fits.
         """
         if self.seconds is None:
             return self.share
         begin = time.perf_counter()
-        sides = [min(side, PART, tile) for side in size]
-        window = [
+        sides = [min(side, PART) for side in size]
+        rows, columns = (
             slice((n - side) // 2, (n + side) // 2) for n, side in zip(size, sides, strict=True)
-        ]
+        )
         ends = []
         for effort in (efforts[0], efforts[0], efforts[-1]):  # the very first sets things up
             start = time.perf_counter()
-            computing(effort)(*window)
+            for_each_window((rows, columns), tile, computing(effort), lambda pixels: None)
             ends.append(time.perf_counter() - start)
         times = extrapolated(efforts, ends[1], ends[2], math.prod(size) / math.prod(sides))
         left = self.seconds - (time.perf_counter() - begin)

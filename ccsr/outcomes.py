@@ -107,6 +107,8 @@ def enlarge(
     ledger = _Ledger(progress, report, debug)
     for job in plan.skipped:
         report.add(job.source, "skipped", job.output)
+    for source in plan.made:
+        report.add(source, "left out")
     for folder, message in plan.unlisted.items():
         ledger.fail(folder, message)
     try:

@@ -19,6 +19,7 @@ from ccsr import image, stream
 from ccsr.files import make_folder, sweep
 from ccsr.outputs import Job
 from ccsr.resample import Size
+from ccsr.source import NoRoomError
 from ccsr.target import Target
 from ccsr.upscale import Upscaler
 
@@ -134,14 +135,20 @@ class _Writing:
         future.set_result(outcome)
         self._waiting.append((future, 0))
 
-    def wait(self, count: int, pixels: int = WAITING_PIXELS) -> None:
-        """Report what is written; return when at most `count` and `pixels` are left."""
+    def wait(self, count: int, pixels: int = WAITING_PIXELS) -> bool:
+        """Report what is written; return when at most `count` and `pixels` are left.
+
+        Returns:
+            Whether there was anything to report.
+        """
+        before = len(self._waiting)
         while self._waiting and (
             self._waiting[0][0].done()
             or len(self._waiting) > count
             or sum(size for _, size in self._waiting) > pixels
         ):
             self._report(self._waiting.popleft()[0].result())
+        return len(self._waiting) < before
 
 
 def preview(job: Job, target: Target, files: image.Output = image.DEFAULT) -> Size:
@@ -196,7 +203,12 @@ def _do(
         if stream.worthwhile(upscaler, source, size, job.output):
             _stream(job, source, upscaler, writing.files, wanted)
         else:
-            result = upscaler(source, **wanted)
+            try:
+                result = upscaler(source, **wanted)
+            except NoRoomError:
+                if not writing.wait(0):
+                    raise
+                result = upscaler(source, **wanted)  # the room of those that waited is free now
     except Exception as error:
         writing.fail(job, error)
         return

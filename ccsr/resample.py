@@ -23,6 +23,7 @@ Pair = tuple[float, float]
 Scale = float | Pair
 Size = tuple[int, int]
 
+LARGEST_SIDE = 2**31 - 1
 BLOCK = 64  # outputs per axis that share one dense matrix in `resize`
 
 
@@ -40,10 +41,15 @@ def as_pair(scale: Scale) -> Pair:
 
 
 def output_size(size: Size, scale: Scale) -> Size:
-    """Size (H, W) of an image of `size` (h, w) after scaling: nearest, halves up, at least 1."""
-    rows, columns = (
-        max(1, math.floor(n * s + 0.5)) for n, s in zip(size, as_pair(scale), strict=True)
-    )
+    """Size (H, W) of an image of `size` (h, w) after scaling: nearest, halves up, at least 1.
+
+    Raises:
+        ValueError: for a scale that is not positive, or makes a side too long.
+    """
+    sides = [n * s for n, s in zip(size, as_pair(scale), strict=True)]
+    if max(sides) > LARGEST_SIDE:
+        raise ValueError(f"sides must be at most {LARGEST_SIDE}, got {size} times {scale}")
+    rows, columns = (max(1, math.floor(side + 0.5)) for side in sides)
     return rows, columns
 
 
@@ -70,9 +76,10 @@ class Axis:
         cls, input_size: int, output_size: int, scale: float | None = None, anchor: Anchor = "ratio"
     ) -> "Axis":
         """Lay `output_size` indices over `input_size` pixels; see :class:`ProjectedGrid`."""
-        if input_size < 1 or output_size < 1:
+        if not (1 <= input_size <= LARGEST_SIDE and 1 <= output_size <= LARGEST_SIDE):
             raise ValueError(
-                f"sizes must be at least 1, got input {input_size} and output {output_size}"
+                f"sizes must be 1 to {LARGEST_SIDE}, got input {input_size} and output "
+                f"{output_size}"
             )
         if anchor == "ratio":
             scale = output_size / input_size

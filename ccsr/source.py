@@ -79,9 +79,22 @@ class LevelSource:
     """A picture as a file holds it; the result (H, W, C) has as many bits.
 
     Alpha goes through the network as a second image, unless it is the same everywhere.
+
+    Raises:
+        ValueError: for another array than (h, w, C) of uint8 or uint16 with C of 1 to 4.
     """
 
     def __init__(self, values: Levels) -> None:
+        if (
+            values.ndim != 3
+            or not values.size
+            or values.shape[2] > 4
+            or values.dtype not in (np.uint8, np.uint16)
+        ):
+            raise ValueError(
+                "expected levels (h, w, C) of uint8 or uint16 with C of 1 to 4, got "
+                f"{values.dtype} {values.shape}"
+            )
         self.size = (values.shape[0], values.shape[1])
         colours = values.shape[2] - (values.shape[2] in (2, 4))
         self.values = values
@@ -130,19 +143,24 @@ def to_grey(rgb: Tensor) -> Tensor:
     return (rgb * weights).sum(-3, keepdim=True)
 
 
+class NoRoomError(RuntimeError):
+    """A result does not fit into the memory that is free."""
+
+
 def check_room(results: Sequence[tuple[Source[Any], ProjectedGrid]]) -> None:
     """Make sure, before any work, that all results, each of a source at a grid, fit into memory.
 
     Raises:
-        RuntimeError: if they do not.
+        NoRoomError: if they do not.
     """
     needed = sum(math.prod(grid.size) * source.pixel_bytes for source, grid in results)
     free = free_memory(torch.device("cpu"))
     if free is not None and needed > free:
-        times = f"{len(results)} times " if len(results) > 1 else ""
+        several = len(results) > 1
+        times = f"{len(results)} times " if several else ""
         height, width = results[0][1].size
-        raise RuntimeError(
+        raise NoRoomError(
             f"a result of {times}{width}x{height} pixels needs {needed / 2**30:.1f} GiB of "
-            f"memory, {free / 2**30:.1f} GiB are free: ask for a smaller size, or for a .tif "
-            "file, which is written in strips"
+            f"memory, {free / 2**30:.1f} GiB are free: ask for a smaller size, or "
+            + ("split the file" if several else "for a .tif file, which is written in strips")
         )

@@ -1,6 +1,6 @@
 """Results larger than the memory: strip by strip into a tiled, compressed TIFF."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +12,16 @@ from ccsr.choice import choose_grid
 from ccsr.device import free_memory
 from ccsr.files import replacing
 from ccsr.image import Levels, Metadata, Picture
+from ccsr.image.metadata import as_stored
 from ccsr.resample import Scale, Size
 from ccsr.upscale import Upscaler
 
 SUFFIXES = (".tif", ".tiff")
 TILE = 256  # side of the file's tiles
-STRIP = 4 * TILE  # rows that are computed at once
+STRIP = 4 * TILE  # rows that are computed at once, fewer where they do not fit
 NOTHING = Metadata()
-_XMP, _TEXT, _BYTE = 700, 2, 1  # a tag, and types of tags
+_SOFTWARE, _XMP = 305, 700  # tags
+_TEXT, _BYTE = 2, 1  # types of tags
 LARGEST_CLASSIC = 1 << 31  # bytes; beyond this not every reader takes a TIFF that is not BigTIFF
 
 
@@ -29,9 +31,7 @@ def worthwhile(upscaler: Upscaler, picture: Picture, size: Size, path: Path) -> 
         return False
     values = picture.frames[0]
     needed: int = size[0] * size[1] * values.shape[2] * values.itemsize
-    host = free_memory(torch.device("cpu"))  # holds the result, wherever it is computed
-    room = min(upscaler.memory, upscaler.memory if host is None else host // 4)
-    return needed > room
+    return needed > _room(upscaler)
 
 
 def enlarge(
@@ -61,8 +61,12 @@ def enlarge(
     """
     height, width = choose_grid((values.shape[0], values.shape[1]), scale, size).size
     channels = values.shape[2]
-    strips = upscaler.strips(values, STRIP, scale=scale, size=size, progress=progress)
-    large = height * width * channels * values.itemsize > LARGEST_CLASSIC
+    row = width * channels * values.itemsize
+    fitting = _room(upscaler) // row // TILE * TILE
+    rows = min(max(fitting, TILE), STRIP)
+    strips = upscaler.strips(values, rows, scale=scale, size=size, progress=progress)
+    large = height * row > LARGEST_CLASSIC
+    texts = _texts(metadata)
     with replacing(path) as temporary, tifffile.TiffWriter(temporary, bigtiff=large) as file:
         file.write(
             _tiles(strips),
@@ -77,7 +81,8 @@ def enlarge(
             iccprofile=metadata.profile,
             resolution=metadata.dpi,
             resolutionunit="inch" if metadata.dpi else None,
-            extratags=_tags(metadata),
+            software=texts.pop(_SOFTWARE, False),  # or it would name itself
+            extratags=_tags(texts, metadata.xmp),
             metadata=None,
         )
 
@@ -91,14 +96,21 @@ def _tiles(strips: Iterable[Levels]) -> Iterator[Levels]:
                 yield tile if tile.shape[2] > 1 else tile[..., 0]
 
 
-def _tags(metadata: Metadata) -> list[tuple[Any, ...]]:
+def _room(upscaler: Upscaler) -> int:
+    """Bytes that a result may take on the host, wherever it is computed."""
+    host = free_memory(torch.device("cpu"))
+    return min(upscaler.memory, upscaler.memory if host is None else host // 4)
+
+
+def _texts(metadata: Metadata) -> dict[int, bytes]:
     exif = Image.Exif()
     if metadata.exif:
         exif.load(metadata.exif)
-    texts = [(tag, text) for tag, text in exif.items() if isinstance(text, str)]
-    tags: list[tuple[Any, ...]] = [
-        (tag, _TEXT, 0, text.encode("ascii", "replace"), True) for tag, text in texts
-    ]
-    if metadata.xmp:
-        tags.append((_XMP, _BYTE, len(metadata.xmp), metadata.xmp, True))
+    return {tag: as_stored(text) for tag, text in exif.items() if isinstance(text, str)}
+
+
+def _tags(texts: Mapping[int, bytes], xmp: bytes | None) -> list[tuple[Any, ...]]:
+    tags: list[tuple[Any, ...]] = [(tag, _TEXT, 0, text, True) for tag, text in texts.items()]
+    if xmp:
+        tags.append((_XMP, _BYTE, len(xmp), xmp, True))
     return tags

@@ -19,7 +19,7 @@ _OUT_OF_MEMORY = ("out of memory", "allocate memory", "create a memory", "not en
 def for_each_window(
     region: Window,
     tile: int,
-    compute: Callable[[slice, slice], None],
+    compute: Callable[[slice, slice], object],
     count: Callable[[int], None],
 ) -> int:
     """Call `compute(rows, columns)` on windows that together cover `region`.

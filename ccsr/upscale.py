@@ -179,10 +179,11 @@ class Upscaler:
             (H, W, C) of the same type.
 
         Raises:
+            ValueError: for another array.
             RuntimeError: see `tensor`.
         """
-        grid = choose_grid((values.shape[0], values.shape[1]), scale, size)
         source = LevelSource(values)
+        grid = choose_grid(source.size, scale, size)
         check_room([(source, grid)])
         return self._whole(source, grid, progress)
 
@@ -196,8 +197,8 @@ class Upscaler:
         progress: Progress | None = None,
     ) -> Iterator[Levels]:
         """What `levels` gives, from top to bottom in strips of `height` rows, the last shorter."""
-        grid = choose_grid((values.shape[0], values.shape[1]), scale, size)
-        return self._strips(LevelSource(values), grid, height, progress)
+        source = LevelSource(values)
+        return self._strips(source, choose_grid(source.size, scale, size), height, progress)
 
     def tensor(
         self,

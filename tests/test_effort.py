@@ -68,14 +68,21 @@ def test_a_share_is_taken_without_timing() -> None:
     assert Effort(0.5).choose(EFFORTS, (9, 9), 9, never, print) == 0.5  # type: ignore[arg-type]
 
 
-def test_the_trial_keeps_to_the_tile() -> None:
-    sides: list[int] = []
+def test_the_trial_is_cut_as_the_work_is() -> None:
+    pixels = []
 
     def computing(effort: float) -> Callable[[slice, slice], None]:
-        return lambda rows, columns: sides.extend(len(range(300)[part]) for part in (rows, columns))
+        def compute(rows: slice, columns: slice) -> None:
+            height, width = (len(range(300)[part]) for part in (rows, columns))
+            assert max(height, width) <= 90
+            if height > 40:
+                raise torch.OutOfMemoryError
+            pixels.append(height * width)
 
-    Effort(seconds=1).choose(EFFORTS, (300, 300), 7, computing, print)
-    assert sides == [7] * 6
+        return compute
+
+    Effort(seconds=1).choose(EFFORTS, (300, 300), 90, computing, print)
+    assert sum(pixels) == 3 * 256 * 256
 
 
 def test_plenty_of_time_is_all_of_the_work() -> None:

@@ -35,18 +35,21 @@ def test_every_picture_is_in_the_report(tmp_path: Path, capsys: pytest.CaptureFi
     made = planned(tmp_path)
     (tmp_path / "c.png").write_bytes(b"")
     made.unlisted[tmp_path / "x"] = "cannot read the folder x: no"
+    made.made.append(tmp_path / "a_3x.png")
     report = tmp_path / "r.jsonl"
     report.write_text("old\n")
     capsys.readouterr()
     assert enlarge(made, TWICE, double, Report(report, made)) == 2
     failure = f"cannot read {tmp_path / 'c.png'}: the file is empty"
-    skipped, unlisted, done, failed = lines(report)
+    skipped, left_out, unlisted, done, failed = lines(report)
     out = tmp_path / "out"
     assert skipped == {
         "source": str(tmp_path / "a.png"),
         "output": str(out / "a_2x.png"),
         "status": "skipped",
     }
+    source = str(tmp_path / "a_3x.png")
+    assert left_out == {"source": source, "output": None, "status": "left out"}
     assert unlisted == {
         "source": str(tmp_path / "x"),
         "output": None,

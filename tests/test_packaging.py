@@ -36,7 +36,7 @@ TRAINING = requirements(PROJECT["optional-dependencies"]["train"])
 def checkout(tmp_path_factory):
     """A copy of what git holds, with files beside it that must not travel."""
     copy = tmp_path_factory.mktemp("checkout")
-    for name in ("ccsr", "conf", "checkpoints", "data", "tests"):
+    for name in ("benchmarks", "ccsr", "checkpoints", "conf", "data", "docs", "tests"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE", "Makefile", ".gitignore"):
         shutil.copy(ROOT / name, copy)
@@ -134,6 +134,7 @@ def test_sdist_can_build_test_and_train(checkout, tmp_path):
     kept = {"pyproject.toml", "Makefile", "README.md", "LICENSE", "data/README.md"}
     kept |= {"ccsr/__init__.py", "tests/test_packaging.py", "data/samples/chelsea.png"}
     kept |= {f"conf/{name}" for name in below(checkout / "conf", "**/*.yaml")}
+    kept |= {path for path in linked(*DOCUMENTS) if (checkout / path).is_file()}
     assert kept <= names
     assert not [name for name in names if name.endswith((".ckpt", ".pyc", ".csv"))]
 
@@ -165,8 +166,13 @@ DOCUMENTS = sorted(
 )
 
 
+def linked(*documents):
+    """The files that documents point to, from the top."""
+    for document in documents:
+        for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", read(document)):
+            yield os.path.normpath(Path(document).parent / link)
+
+
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_documents_link_to_files_that_exist(document):
-    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", read(document))
-    folder = (ROOT / document).parent
-    assert [link for link in links if not (folder / link).exists()] == []
+    assert [path for path in linked(document) if not (ROOT / path).exists()] == []

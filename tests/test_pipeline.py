@@ -12,6 +12,7 @@ from PIL import Image
 from ccsr import image, pipeline
 from ccsr.outputs import Job
 from ccsr.pipeline import Outcome, preview, run
+from ccsr.source import NoRoomError
 from ccsr.target import Target
 
 TWICE = Target(scale=(2.0, 2.0))
@@ -187,6 +188,37 @@ def usual_interrupt() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("usual_interrupt")
+def test_what_lacks_room_waits_for_what_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first_written, write = threading.Event(), image.write
+
+    def slowly(picture: image.Picture, path: Path, files: image.Output) -> None:
+        assert refused.wait(PATIENCE) or path.name != "0_2x.png"
+        write(picture, path, files)
+        first_written.set()
+
+    refused = threading.Event()
+
+    def act(number: int) -> None:
+        if number > 1 and not first_written.is_set():
+            refused.set()
+            raise NoRoomError
+
+    monkeypatch.setattr(image, "write", slowly)
+    upscaler = Doubling(act)
+    assert not any(outcome.error for outcome in done(pictures(tmp_path, 2), upscaler))
+    assert upscaler.calls == 3
+
+
+def test_what_has_no_room_at_all_fails(tmp_path: Path) -> None:
+    def act(number: int) -> None:
+        raise NoRoomError("a result needs more")
+
+    (outcome,) = done(pictures(tmp_path, 1), Doubling(act))
+    assert outcome.error.endswith("a result needs more")
+
+
 def test_ctrl_c_finishes_what_is_begun_and_stops(tmp_path: Path) -> None:
     jobs = pictures(tmp_path, 9)
     outcomes: list[Outcome] = []

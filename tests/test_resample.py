@@ -129,7 +129,15 @@ def test_neighbours_are_the_nearest(scale, kernel_size):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: ProjectedGrid.project((0, 4), (2, 2)), "sizes must be at least 1, got input 0"),
+        (lambda: ProjectedGrid.project((0, 4), (2, 2)), "sizes must be 1 to .*, got input 0"),
+        (
+            lambda: ProjectedGrid.project((4, 4), (2**31, 2)),
+            "1 to 2147483647, got input 4 and output",
+        ),
+        (
+            lambda: output_size((4, 4), 1e308),
+            r"sides must be at most .*, got \(4, 4\) times 1e\+308",
+        ),
         (lambda: ProjectedGrid.project((4, 4), (2, 2), None, "centred"), "needs a scale, got None"),
         (lambda: ProjectedGrid.project((4, 4), (2, 2), 2.0, "middle"), "anchor must be 'centred'"),
         (lambda: Axis.project(4, 8).window(5, 9), r"window must lie within 0\.\.8, got 5\.\.9"),

@@ -117,7 +117,7 @@ def test_what_the_host_cannot_hold_is_streamed(
 
 def test_descriptions_are_kept(tmp_path: Path, upscaler: Upscaler) -> None:
     exif = Image.Exif()
-    exif[306] = "2026:01:02 03:04:05"
+    exif[306], exif[305] = "2026:01:02 03:04:05", "Jörgs Kamera".encode()
     xmp = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>"
     described = Metadata(exif=exif.tobytes(), xmp=xmp, dpi=(300, 300))
     stream.enlarge(upscaler, photo(3, np.uint8), tmp_path / "a.tif", scale=1.5, metadata=described)
@@ -126,3 +126,24 @@ def test_descriptions_are_kept(tmp_path: Path, upscaler: Upscaler) -> None:
     kept = Image.Exif()
     kept.load(written.exif)
     assert kept[306] == "2026:01:02 03:04:05"
+    assert kept[305].encode("latin-1").decode() == "Jörgs Kamera"
+    stream.enlarge(upscaler, photo(3, np.uint8), tmp_path / "b.tif", scale=1.5)
+    with tifffile.TiffFile(tmp_path / "b.tif") as file:
+        assert not {"Software", "XMP", "ImageDescription"} & {
+            tag.name for tag in file.pages[0].tags
+        }
+
+
+@pytest.mark.parametrize(("width", "rows"), [(20_000, 512), (60_000, 256)])
+def test_strips_keep_to_the_memory(
+    tmp_path: Path, upscaler: Upscaler, monkeypatch: pytest.MonkeyPatch, width: int, rows: int
+) -> None:
+    heights: list[int] = []
+
+    def strips(values: np.ndarray, height: int, **options: object) -> Iterator[np.ndarray]:
+        heights.append(height)
+        yield np.zeros((300, width, 3), np.uint8)
+
+    monkeypatch.setattr(upscaler, "strips", strips)
+    stream.enlarge(upscaler, photo(3, np.uint8), tmp_path / "a.tif", size=(300, width))
+    assert heights == [rows]

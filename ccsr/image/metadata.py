@@ -114,13 +114,18 @@ def _xmp_option(xmp: bytes, file_format: str) -> dict[str, Any]:
     return {"pnginfo": text}
 
 
+def as_stored(value: Any) -> Any:
+    """An EXIF value for writing: Pillow reads texts as Latin-1 but would write them as ASCII."""
+    return value.encode("latin-1", "replace") if isinstance(value, str) else value
+
+
 def _exif(image: Image.Image) -> bytes | None:
     with contextlib.suppress(Exception):  # damaged EXIF is no reason to lose the picture
         source = image.getexif()
         kept = Image.Exif()
         for tag in _KEPT & set(source):
             if not str(source[tag]).startswith(_SHAPE):
-                kept[tag] = source[tag]
+                kept[tag] = as_stored(source[tag])
         details = {t: v for t, v in source.get_ifd(_EXIF).items() if t not in _STALE}
         return _as_bytes(kept, details, dict(source.get_ifd(_GPS)))
     return None
@@ -132,7 +137,7 @@ def _without_place(exif: bytes) -> bytes | None:
     details = {t: v for t, v in source.get_ifd(_EXIF).items() if t != _BASE.MakerNote}
     kept = Image.Exif()
     for tag in _KEPT & set(source):
-        kept[tag] = source[tag]
+        kept[tag] = as_stored(source[tag])
     return _as_bytes(kept, details, {})
 
 

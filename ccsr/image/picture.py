@@ -24,14 +24,14 @@ class Picture:
             frames of an animation have one shape; pages may differ.
         metadata: what the file says about them.
         durations: milliseconds that each frame of an animation is shown; empty for the others.
-        loop: how often an animation repeats; 0 for ever, None once.
+        loop: how often an animation is shown; 0 for ever.
         notes: what a person should know about how it was read.
     """
 
     frames: tuple[Levels, ...]
     metadata: Metadata = field(default_factory=Metadata)
     durations: tuple[float, ...] = ()
-    loop: int | None = None
+    loop: int = 1
     notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:

@@ -173,12 +173,14 @@ def _animation(image: Image.Image, numbers: list[int]) -> Picture:
     described = metadata.collect(image)
     same = _same_kind(frames, by_content=image.format == "GIF")
     # Pillow does not say it of AVIF, which browsers repeat
-    loop = 0 if image.format == "AVIF" else image.info.get("loop")
+    loop = 0 if image.format == "AVIF" else image.info.get("loop", 1)
+    if image.format == "GIF" and image.info.get("loop"):
+        loop += 1  # there it is the number of repetitions
     return Picture(
         same,
         described.fitting(same[0].shape[2]),
         tuple(durations),
-        loop if isinstance(loop, int) else None,
+        loop,
     )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import tifffile
 from PIL import Image, TiffImagePlugin, TiffTags
 
-from ccsr.image.metadata import Metadata
+from ccsr.image.metadata import Metadata, as_stored
 from ccsr.image.modes import Levels
 from ccsr.image.picture import Size
 
@@ -211,7 +211,8 @@ def _describe(directory: TiffImagePlugin.ImageFileDirectory_v2, metadata: Metada
         exif = Image.Exif()
         exif.load(metadata.exif)
         for tag in exif:
-            directory[tag] = exif.get_ifd(tag) if tag in TiffTags.TAGS_V2_GROUPS else exif[tag]
+            within = tag in TiffTags.TAGS_V2_GROUPS
+            directory[tag] = exif.get_ifd(tag) if within else as_stored(exif[tag])
     if metadata.dpi:
         directory[TiffImagePlugin.RESOLUTION_UNIT] = 2
         directory[TiffImagePlugin.X_RESOLUTION], directory[TiffImagePlugin.Y_RESOLUTION] = (

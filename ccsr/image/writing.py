@@ -72,8 +72,10 @@ def _timing(picture: Picture, known: Format) -> dict[str, Any]:
     if known.pillow == "GIF":
         # each frame is whole: what is transparent must not show the frame before
         timing["disposal"] = 2
-        return timing if picture.loop is None else timing | {"loop": picture.loop}
-    return timing | {"loop": 1 if picture.loop is None else picture.loop}
+        if picture.loop != 1:
+            timing["loop"] = max(picture.loop - 1, 0)  # repetitions; for ever is 0 too
+        return timing
+    return timing | {"loop": picture.loop}
 
 
 def _written_size(path: Path, known: Format) -> Size | None:

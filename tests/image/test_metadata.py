@@ -51,6 +51,20 @@ def photo(tmp_path: Path) -> Path:
     return tmp_path / "photo.jpg"
 
 
+@pytest.mark.parametrize("policy", ["keep", "no-gps"])
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_texts_beyond_ascii_are_kept(tmp_path: Path, suffix: str, policy: Any) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Artist] = "Jörg Müller".encode()
+    Image.new("RGB", (16, 12)).save(tmp_path / "photo.jpg", exif=exif)
+    image.write(
+        image.read(tmp_path / "photo.jpg"), tmp_path / f"a{suffix}", Output(metadata=policy)
+    )
+    with Image.open(tmp_path / f"a{suffix}") as opened:
+        read = opened.getexif()[ExifTags.Base.Artist]
+    assert read.encode("latin-1").decode() == "Jörg Müller"
+
+
 def rewritten(photo: Path, suffix: str, output: Output | None = None, bits: int = 8) -> Any:
     picture = image.read(photo)
     if bits == 16:

@@ -94,3 +94,19 @@ def test_wrong_tensors(upscaler: Upscaler, x: Tensor) -> None:
 def test_tensors_that_are_not_finite(upscaler: Upscaler) -> None:
     with pytest.raises(ValueError, match="expected finite values"):
         upscaler.tensor(torch.full((3, 4, 4), math.nan), scale=2)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.zeros((4, 5), np.uint8),
+        np.zeros((4, 5, 5), np.uint8),
+        np.zeros((0, 5, 3), np.uint8),
+        np.zeros((4, 5, 3), np.float32),
+        np.zeros((4, 5, 3), np.int16),
+    ],
+)
+def test_wrong_levels(upscaler: Upscaler, values: np.ndarray) -> None:
+    for enlarge in (upscaler.levels, lambda array, scale: upscaler.strips(array, 8, scale=scale)):
+        with pytest.raises(ValueError, match=r"expected levels \(h, w, C\) of uint8 or uint16"):
+            enlarge(values, scale=2)
