@@ -19,8 +19,8 @@ from ccsr.effort import LEAST, Effort
 from ccsr.ensemble import Ensemble
 from ccsr.image import Levels, Picture
 from ccsr.model import CCSR
-from ccsr.model.ccsr import BASE_KERNEL_SIZE
-from ccsr.resample import ProjectedGrid, Scale, Size
+from ccsr.model.ccsr import BASE_KERNEL_SIZE, base_crop
+from ccsr.resample import ProjectedGrid, Scale, Size, resize
 from ccsr.source import FloatSource, LevelSource, Source, check_room
 from ccsr.tiles import strips
 
@@ -284,9 +284,13 @@ class Upscaler:
         """One window of the output, (N, 3, rows, columns), finite, from the input it needs.
 
         On the input's own pixels that is the input: there is nothing between them to find out.
+        Where both axes reduce it is bicubic with antialiasing: the input holds more than is asked.
         """
         if grid == ProjectedGrid.project(source.size, source.size):
             return source.read(rows, columns)
+        if reduces(grid):
+            crop = base_crop(source.size, grid.window(rows, columns))
+            return resize(source.read(crop.rows, crop.columns), crop.grid)
         crop = self.model.crop(source.size, grid, via, rows, columns)
         part = source.read(crop.rows, crop.columns)
         part = part.to(self.device).contiguous(memory_format=torch.channels_last)
@@ -311,9 +315,15 @@ class Upscaler:
         if self.tile == "off":
             return max(grid.size)
         budget = self.memory if self._memory else min(self.memory, LARGEST_WORKING_MEMORY)
-        features = FEATURES * self.model.encoder.channels * 4 / math.prod(grid.scale)
+        channels = 3 if reduces(grid) else self.model.encoder.channels
+        features = FEATURES * channels * 4 / math.prod(grid.scale)
         side = math.isqrt(int(budget / (source.images * (OUTPUT_PIXEL_BYTES + features))))
         return max(side - BASE_KERNEL_SIZE, 1)  # the base of a reduction reads so many more
+
+
+def reduces(grid: ProjectedGrid) -> bool:
+    """Whether a grid has fewer pixels than the input along both axes."""
+    return max(grid.scale) < 1
 
 
 def _part(progress: Progress | None, number: int, count: int) -> Progress | None:

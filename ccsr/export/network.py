@@ -102,8 +102,12 @@ def to_onnx(model: CCSR, scale: Scale | None) -> onnx.ModelProto:
             raise ValueError("expected a scale to export a network for, got 1: that is the picture")
         route = _route(model, pair)
         target = rows.project(graph, pair[0]), columns.project(graph, pair[1])
-    via = [(rows.project(graph, v), columns.project(graph, h)) for v, h in route]
-    result = _add_network(graph, model, image, [(rows, columns), *via, target])
+    result = _add_bicubic(graph, image, (rows, columns), target)
+    if scale is None or max(pair) >= 1:  # what reduces is bicubic
+        via = [(rows.project(graph, v), columns.project(graph, h)) for v, h in route]
+        residual = _add_network(graph, model, image, [(rows, columns), *via, target])
+        result = graph("Add", result, residual)
+    result = graph("Clip", result, 0.0, 1.0)
     output = _tensor("enlarged", TensorProto.FLOAT, "n", 3, "enlarged_height", "enlarged_width")
     return graph.model(inputs, result, output)
 
@@ -130,7 +134,7 @@ def _fixed_route(model: CCSR) -> list[tuple[float, float]]:
 
 
 def _add_network(graph: Graph, model: CCSR, image: Value, grids: list[Lines]) -> Value:
-    """As `CCSR.forward`, clamped."""
+    """As `CCSR.forward`, without the bicubic base."""
     x = graph("Sub", image, 0.5)
     inner, *outer = grids
     if isinstance(model.encoder, Elastic):
@@ -144,9 +148,7 @@ def _add_network(graph: Graph, model: CCSR, image: Value, grids: list[Lines]) ->
         x = add_module(graph, model.stack.activation, x) if number else x
         x = add_cc_layer(graph, layer, x, inner, grid)
         inner = grid
-    residual = add_module(graph, model.decoder, x)
-    base = _add_bicubic(graph, image, grids[0], grids[-1])
-    return graph("Clip", graph("Add", base, residual), 0.0, 1.0)
+    return add_module(graph, model.decoder, x)
 
 
 def _add_bicubic(graph: Graph, image: Value, inner: Lines, outer: Lines) -> Value:

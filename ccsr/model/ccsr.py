@@ -189,6 +189,15 @@ class CCSR(nn.Module):
         return rows, strip.shifted(top, 0), [each.shifted(top, 0) for each in inner]
 
 
+def base_crop(size: Size, window: ProjectedGrid) -> Crop:
+    """What the bicubic base alone needs of an input of `size` (h, w) for a window of its grid."""
+    (top, bottom), (left, right) = (
+        _input_range(axis, reach(axis, BASE_KERNEL_SIZE), limit)
+        for axis, limit in zip((window.rows, window.columns), size, strict=True)
+    )
+    return Crop(slice(top, bottom), slice(left, right), window.shifted(top, left), ())
+
+
 def _widened(part: tuple[int, int], by: int) -> tuple[int, int]:
     return part[0] - by, part[1] + by
 

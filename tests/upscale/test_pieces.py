@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from ccsr import Upscaler, source, upscale
+from ccsr.choice import choose_grid
 from ccsr.image import Picture
 from ccsr.model import CCSR
-from ccsr.resample import ProjectedGrid
+from ccsr.resample import ProjectedGrid, resize
 from networks import tiny
 
 
@@ -72,19 +73,25 @@ def test_auto_tiles_follow_the_memory_that_may_be_taken() -> None:
     assert torch.allclose(got, expected, atol=1e-5)
 
 
-def test_a_strong_reduction_keeps_to_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("scale", [0.9, 0.37, (0.2, 0.7), 0.01])
+def test_a_reduction_is_bicubic_within_the_memory(
+    scale: float | tuple[float, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
     memory = 32 << 20
     upscaler = Upscaler(tiny(), precision="fp32", memory=memory)
-    forward, pixels = upscaler.model.forward, list[int]()
+    read, pixels = source.FloatSource.read, list[int]()
 
-    def counted(x: Tensor, *grids: Any) -> Tensor:
-        pixels.append(x.shape[2] * x.shape[3])
-        return forward(x, *grids)
+    def counted(self: source.FloatSource, rows: slice, columns: slice) -> Tensor:
+        part = read(self, rows, columns)
+        pixels.append(part.shape[2] * part.shape[3])
+        return part
 
-    monkeypatch.setattr(upscaler.model, "forward", counted)
-    upscaler.tensor(torch.rand(3, 1600, 1600), scale=0.01)
-    assert len(pixels) > 1
-    assert max(pixels) * upscale.FEATURES * upscaler.model.encoder.channels * 4 <= memory
+    monkeypatch.setattr(source.FloatSource, "read", counted)
+    x = torch.rand(3, 1600, 1500)
+    grid = choose_grid((1600, 1500), scale)
+    expected = resize(x, grid).clamp(0, 1)
+    assert torch.allclose(upscaler.tensor(x, scale=scale), expected, atol=1e-5)
+    assert max(pixels) * upscale.FEATURES * 3 * 4 <= memory
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
