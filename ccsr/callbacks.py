@@ -113,6 +113,11 @@ class Checkpoints(Checkpoint):
         if self._stops:
             self._stop(self._asked)
 
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop too if asked to in the last step: another run may come after this one."""
+        if trainer.strategy.reduce_boolean_decision(self._asked is not None, all=False):
+            self._stop(self._asked)
+
     def _save(self, trainer: Trainer) -> None:
         trainer.save_checkpoint(Path(trainer.default_root_dir) / LAST)
         self._saved_at = time.monotonic()
@@ -140,12 +145,16 @@ class Checkpoints(Checkpoint):
 
     def state_dict(self) -> dict[str, Any]:
         """The best gain so far, and on what."""
-        return {"best": self.best, "validation": self.validation}
+        return {"best": self.best, "validation": self._settings()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the best gain, unless it is one on other images or scales."""
-        if state_dict.get("validation", self.validation) == self.validation:
+        """Restore the best gain, unless it is one on other scales or crops."""
+        if state_dict.get("validation", self._settings()) == self._settings():
             self.best = state_dict["best"]
+
+    def _settings(self) -> dict[str, Any]:
+        """Those of the validation, but where its images lie."""
+        return {key: value for key, value in self.validation.items() if key != "root"}
 
 
 def average_of(trainer: Trainer) -> CCSR:

@@ -93,7 +93,8 @@ def build_loggers(config: Mapping[str, Any] | None, folder: Path, resume_step: i
     if config:
         if str(config["_target_"]).endswith("WandbLogger"):
             _prepare_wandb(folder, offline=bool(config["offline"]))
-            name = "_".join(folder.absolute().parts[-2:])  # in a sweep the last is the job's number
+            number = folder.name.isdecimal()  # of a job in a sweep
+            name = f"{folder.absolute().parent.name}_{folder.name}" if number else folder.name
             loggers.append(made(config, save_dir=str(folder), id=name))
         else:
             loggers.append(made(config, save_dir=str(folder)))
@@ -122,12 +123,12 @@ def _has_wandb_key() -> bool:
         return False
 
 
-def close(loggers: Sequence[Logger]) -> None:
+def close(loggers: Sequence[Logger], failed: bool) -> None:
     """End what a run logged, or the next one in this process would go on with it."""
     if any(isinstance(logger, WandbLogger) for logger in loggers):
         import wandb
 
-        wandb.finish()
+        wandb.finish(exit_code=int(failed))
 
 
 def log_picture(loggers: list[Logger], name: str, picture: Tensor, step: int) -> None:

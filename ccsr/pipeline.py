@@ -7,7 +7,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from types import FrameType
@@ -135,20 +135,14 @@ class _Writing:
         future.set_result(outcome)
         self._waiting.append((future, 0))
 
-    def wait(self, count: int, pixels: int = WAITING_PIXELS) -> bool:
-        """Report what is written; return when at most `count` and `pixels` are left.
-
-        Returns:
-            Whether there was anything to report.
-        """
-        before = len(self._waiting)
+    def wait(self, count: int, pixels: int = WAITING_PIXELS) -> None:
+        """Report what is written; return when at most `count` and `pixels` are left."""
         while self._waiting and (
             self._waiting[0][0].done()
             or len(self._waiting) > count
             or sum(size for _, size in self._waiting) > pixels
         ):
             self._report(self._waiting.popleft()[0].result())
-        return len(self._waiting) < before
 
 
 def preview(job: Job, target: Target, files: image.Output = image.DEFAULT) -> Size:
@@ -203,12 +197,11 @@ def _do(
         if stream.worthwhile(upscaler, source, size, job.output):
             _stream(job, source, upscaler, writing.files, wanted)
         else:
-            try:
+            with suppress(NoRoomError):
                 result = upscaler(source, **wanted)
-            except NoRoomError:
-                if not writing.wait(0):
-                    raise
-                result = upscaler(source, **wanted)  # the room of those that waited is free now
+            if result is None:
+                writing.wait(0)  # and gives free the room of what waited
+                result = upscaler(source, **wanted)
     except Exception as error:
         writing.fail(job, error)
         return

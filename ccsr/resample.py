@@ -162,7 +162,7 @@ class ProjectedGrid:
         - ``topleft``: exact scale, top-left corners coincide (MATLAB's ``imresize`` by scale).
 
         Raises:
-            ValueError: for sizes below 1, a scale that is not positive, or a missing scale.
+            ValueError: for sizes below 1 or too large, or a scale that is missing or not positive.
         """
         pair = (None, None) if scale is None else as_pair(scale)
         rows, columns = (

@@ -12,7 +12,6 @@ from ccsr.choice import choose_grid
 from ccsr.device import free_memory
 from ccsr.files import replacing
 from ccsr.image import Levels, Metadata, Picture
-from ccsr.image.metadata import as_stored
 from ccsr.resample import Scale, Size
 from ccsr.upscale import Upscaler
 
@@ -106,7 +105,8 @@ def _texts(metadata: Metadata) -> dict[int, bytes]:
     exif = Image.Exif()
     if metadata.exif:
         exif.load(metadata.exif)
-    return {tag: as_stored(text) for tag, text in exif.items() if isinstance(text, str)}
+    texts = {tag: text for tag, text in exif.items() if isinstance(text, str)}
+    return {tag: text.encode("latin-1", "replace") for tag, text in texts.items()}
 
 
 def _tags(texts: Mapping[int, bytes], xmp: bytes | None) -> list[tuple[Any, ...]]:

@@ -96,7 +96,7 @@ def _train(config: dict[str, Any], folder: Path, step: int) -> dict[str, float]:
     else:
         return finish(trainer, module, data, config)
     finally:
-        close(trainer.loggers)
+        close(trainer.loggers, failed=sys.exception() is not None)
 
 
 def start_from(network: CCSR, name: str) -> None:

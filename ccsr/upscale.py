@@ -52,6 +52,8 @@ class Options(TypedDict, total=False):
 class Upscaler:
     """A trained network, ready to enlarge (or reduce) pictures by any factor.
 
+    Where both axes reduce it has nothing to add: the result is bicubic with antialiasing.
+
     Args:
         model: moved to `device` and set to evaluation.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
@@ -256,6 +258,8 @@ class Upscaler:
         self, source: Source[Piece], grid: ProjectedGrid, height: int, progress: Progress | None
     ) -> Iterator[Piece]:
         tile = self._tile_size(source, grid)
+        if reduces(grid):
+            return strips(source, grid, tile, height, partial(_reduced, source, grid), progress)
         computing = partial(self._computing, source, grid)
         effort = self.effort.choose(self.model.efforts, grid.size, tile, computing, self.warn)
         return strips(source, grid, tile, height, computing(effort), progress)
@@ -284,13 +288,9 @@ class Upscaler:
         """One window of the output, (N, 3, rows, columns), finite, from the input it needs.
 
         On the input's own pixels that is the input: there is nothing between them to find out.
-        Where both axes reduce it is bicubic with antialiasing: the input holds more than is asked.
         """
         if grid == ProjectedGrid.project(source.size, source.size):
             return source.read(rows, columns)
-        if reduces(grid):
-            crop = base_crop(source.size, grid.window(rows, columns))
-            return resize(source.read(crop.rows, crop.columns), crop.grid)
         crop = self.model.crop(source.size, grid, via, rows, columns)
         part = source.read(crop.rows, crop.columns)
         part = part.to(self.device).contiguous(memory_format=torch.channels_last)
@@ -318,12 +318,20 @@ class Upscaler:
         channels = 3 if reduces(grid) else self.model.encoder.channels
         features = FEATURES * channels * 4 / math.prod(grid.scale)
         side = math.isqrt(int(budget / (source.images * (OUTPUT_PIXEL_BYTES + features))))
-        return max(side - BASE_KERNEL_SIZE, 1)  # the base of a reduction reads so many more
+        if reduces(grid):
+            return max(side - BASE_KERNEL_SIZE, 1)  # so many more are read around it
+        return max(side, SMALLEST_TILE)
 
 
 def reduces(grid: ProjectedGrid) -> bool:
     """Whether a grid has fewer pixels than the input along both axes."""
     return max(grid.scale) < 1
+
+
+def _reduced(source: Source[Any], grid: ProjectedGrid, rows: slice, columns: slice) -> Tensor:
+    """A window of a reduction: bicubic with antialiasing, as the input holds more than is asked."""
+    crop = base_crop(source.size, grid.window(rows, columns))
+    return resize(source.read(crop.rows, crop.columns), crop.grid)
 
 
 def _part(progress: Progress | None, number: int, count: int) -> Progress | None:

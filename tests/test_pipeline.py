@@ -187,7 +187,6 @@ def usual_interrupt() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
-@pytest.mark.usefixtures("usual_interrupt")
 def test_what_lacks_room_waits_for_what_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -219,6 +218,7 @@ def test_what_has_no_room_at_all_fails(tmp_path: Path) -> None:
     assert outcome.error.endswith("a result needs more")
 
 
+@pytest.mark.usefixtures("usual_interrupt")
 def test_ctrl_c_finishes_what_is_begun_and_stops(tmp_path: Path) -> None:
     jobs = pictures(tmp_path, 9)
     outcomes: list[Outcome] = []

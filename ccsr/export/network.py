@@ -72,6 +72,8 @@ def save(
 def to_onnx(model: CCSR, scale: Scale | None) -> onnx.ModelProto:
     """The network, at full effort, as an ONNX graph that gives what `Upscaler.tensor` gives.
 
+    (That is bicubic alone where both axes reduce.)
+
     Its input is `image`, float32 (n, 3, h, w), RGB in [0, 1], of any size; its output is
     `enlarged`, float32 (n, 3, H, W), clamped to [0, 1], with H = floor(h scale + 0.5), at least 1.
 

@@ -115,8 +115,14 @@ def _xmp_option(xmp: bytes, file_format: str) -> dict[str, Any]:
 
 
 def as_stored(value: Any) -> Any:
-    """An EXIF value for writing: Pillow reads texts as Latin-1 but would write them as ASCII."""
-    return value.encode("latin-1", "replace") if isinstance(value, str) else value
+    """An EXIF value, or a directory of them, for writing.
+
+    Pillow reads texts as Latin-1 but would write them as ASCII.
+    """
+    if isinstance(value, dict):
+        return {key: as_stored(each) for key, each in value.items()}
+    beyond = isinstance(value, str) and not value.isascii()
+    return value.encode("latin-1", "replace") if beyond else value
 
 
 def _exif(image: Image.Image) -> bytes | None:
@@ -143,9 +149,9 @@ def _without_place(exif: bytes) -> bytes | None:
 
 def _as_bytes(kept: Image.Exif, details: dict[int, Any], place: dict[int, Any]) -> bytes | None:
     if details:
-        kept.get_ifd(_EXIF).update(details)
+        kept.get_ifd(_EXIF).update(as_stored(details))
     if place:
-        kept.get_ifd(_GPS).update(place)
+        kept.get_ifd(_GPS).update(as_stored(place))
     return kept.tobytes() if len(kept) or details or place else None
 
 

@@ -212,7 +212,7 @@ def _describe(directory: TiffImagePlugin.ImageFileDirectory_v2, metadata: Metada
         exif.load(metadata.exif)
         for tag in exif:
             within = tag in TiffTags.TAGS_V2_GROUPS
-            directory[tag] = exif.get_ifd(tag) if within else as_stored(exif[tag])
+            directory[tag] = as_stored(exif.get_ifd(tag) if within else exif[tag])
     if metadata.dpi:
         directory[TiffImagePlugin.RESOLUTION_UNIT] = 2
         directory[TiffImagePlugin.X_RESOLUTION], directory[TiffImagePlugin.Y_RESOLUTION] = (

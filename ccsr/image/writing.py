@@ -14,6 +14,8 @@ from ccsr.image.metadata import Metadata, save_options
 from ccsr.image.modes import Levels, from_levels, reduced, to_srgb
 from ccsr.image.picture import Picture, Size
 
+_MOST = 65535  # times that an animation can be shown, in most formats
+
 
 def write(picture: Picture | Image.Image, path: str | Path, output: Output = DEFAULT) -> None:
     """Write `picture` in the format of the suffix of `path`.
@@ -73,9 +75,9 @@ def _timing(picture: Picture, known: Format) -> dict[str, Any]:
         # each frame is whole: what is transparent must not show the frame before
         timing["disposal"] = 2
         if picture.loop != 1:
-            timing["loop"] = max(picture.loop - 1, 0)  # repetitions; for ever is 0 too
+            timing["loop"] = min(max(picture.loop - 1, 0), _MOST)  # repetitions; for ever is 0 too
         return timing
-    return timing | {"loop": picture.loop}
+    return timing | {"loop": min(picture.loop, _MOST)}
 
 
 def _written_size(path: Path, known: Format) -> Size | None:

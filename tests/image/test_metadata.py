@@ -56,13 +56,22 @@ def photo(tmp_path: Path) -> Path:
 def test_texts_beyond_ascii_are_kept(tmp_path: Path, suffix: str, policy: Any) -> None:
     exif = Image.Exif()
     exif[ExifTags.Base.Artist] = "Jörg Müller".encode()
+    exif.get_ifd(EXIF)[ExifTags.Base.LensModel] = "Jörgs Linse".encode()
+    exif.get_ifd(EXIF)[ExifTags.Base.CameraOwnerName] = "Jörg Müller".encode()
     Image.new("RGB", (16, 12)).save(tmp_path / "photo.jpg", exif=exif)
     image.write(
         image.read(tmp_path / "photo.jpg"), tmp_path / f"a{suffix}", Output(metadata=policy)
     )
     with Image.open(tmp_path / f"a{suffix}") as opened:
-        read = opened.getexif()[ExifTags.Base.Artist]
-    assert read.encode("latin-1").decode() == "Jörg Müller"
+        read = opened.getexif()
+        details = read.get_ifd(EXIF)
+    for text, expected in (
+        (read[ExifTags.Base.Artist], "Jörg Müller"),
+        (details[ExifTags.Base.LensModel], "Jörgs Linse"),
+        (details[ExifTags.Base.CameraOwnerName], "Jörg Müller"),
+    ):
+        stored = text if isinstance(text, bytes) else text.encode("latin-1")
+        assert stored.decode() == expected
 
 
 def rewritten(photo: Path, suffix: str, output: Output | None = None, bits: int = 8) -> Any:
