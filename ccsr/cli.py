@@ -34,7 +34,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     command, _ = COMMANDS[name]
     try:
-        return command(rest)
+        code = command(rest)
+        sys.stdout.flush()
+    except BrokenPipeError:  # who reads has seen enough: ccsr models | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except KeyboardInterrupt as error:
         print(f"\nccsr: interrupted{f': {error}' if str(error) else ''}", file=sys.stderr)
         return 130
@@ -44,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         lines = "\n".join(printable(line) for line in str(error).split("\n"))
         print(f"ccsr: error: {lines}", file=sys.stderr)
         return 1
+    return code
 
 
 def upscale(argv: Sequence[str]) -> int:

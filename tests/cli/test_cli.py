@@ -1,4 +1,5 @@
 import json
+import os
 import runpy
 import subprocess
 import sys
@@ -71,6 +72,15 @@ def test_models(shipped: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "file": str(shipped / "tiny.safetensors"),
         "summary": {"licence": "MIT"},
     }
+
+
+def test_who_reads_the_output_may_stop() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "ccsr", "models"]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 def test_no_models(
