@@ -8,7 +8,7 @@ import time
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -63,7 +63,7 @@ class Checkpoints(Checkpoint):
     Attributes:
         best: the largest gain so far.
         facts: what ``best.safetensors`` tells of its training, beside its progress.
-        validation: settings of the validation, of which `best` speaks.
+        validation: settings of the validation that `best` is of, but not where its images lie.
     """
 
     def __init__(self, minutes: float = 5) -> None:
@@ -87,7 +87,7 @@ class Checkpoints(Checkpoint):
             self._stop(number)
         self._asked = number
 
-    def _stop(self, number: int | None) -> None:
+    def _stop(self, number: int | None) -> NoReturn:
         raise KeyboardInterrupt if number == signal.SIGINT else SIGTERMException
 
     def on_train_batch_end(
@@ -145,16 +145,12 @@ class Checkpoints(Checkpoint):
 
     def state_dict(self) -> dict[str, Any]:
         """The best gain so far, and on what."""
-        return {"best": self.best, "validation": self._settings()}
+        return {"best": self.best, "validation": self.validation}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the best gain, unless it is one on other scales or crops."""
-        if state_dict.get("validation", self._settings()) == self._settings():
+        if state_dict.get("validation", self.validation) == self.validation:
             self.best = state_dict["best"]
-
-    def _settings(self) -> dict[str, Any]:
-        """Those of the validation, but where its images lie."""
-        return {key: value for key, value in self.validation.items() if key != "root"}
 
 
 def average_of(trainer: Trainer) -> CCSR:

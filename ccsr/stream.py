@@ -12,6 +12,7 @@ from ccsr.choice import choose_grid
 from ccsr.device import free_memory
 from ccsr.files import replacing
 from ccsr.image import Levels, Metadata, Picture
+from ccsr.image.metadata import as_stored
 from ccsr.resample import Scale, Size
 from ccsr.upscale import Upscaler
 
@@ -101,15 +102,14 @@ def _room(upscaler: Upscaler) -> int:
     return min(upscaler.memory, upscaler.memory if host is None else host // 4)
 
 
-def _texts(metadata: Metadata) -> dict[int, bytes]:
+def _texts(metadata: Metadata) -> dict[int, str | bytes]:
     exif = Image.Exif()
     if metadata.exif:
         exif.load(metadata.exif)
-    texts = {tag: text for tag, text in exif.items() if isinstance(text, str)}
-    return {tag: text.encode("latin-1", "replace") for tag, text in texts.items()}
+    return {tag: as_stored(text) for tag, text in exif.items() if isinstance(text, str)}
 
 
-def _tags(texts: Mapping[int, bytes], xmp: bytes | None) -> list[tuple[Any, ...]]:
+def _tags(texts: Mapping[int, str | bytes], xmp: bytes | None) -> list[tuple[Any, ...]]:
     tags: list[tuple[Any, ...]] = [(tag, _TEXT, 0, text, True) for tag, text in texts.items()]
     if xmp:
         tags.append((_XMP, _BYTE, len(xmp), xmp, True))

@@ -47,7 +47,8 @@ def build_trainer(
     callbacks: list[Callback] = [made(each) for each in config["callbacks"].values()]
     for callback in callbacks:
         if isinstance(callback, Checkpoints):
-            callback.facts, callback.validation = dict(facts), dict(config["data"]["val"])
+            callback.facts = dict(facts)
+            callback.validation = {k: v for k, v in config["data"]["val"].items() if k != "root"}
     terminal = sys.stderr.isatty() and sys.stdout.isatty()
     if terminal:
         callbacks = [c for c in callbacks if not isinstance(c, Lines)] + [Bar()]
