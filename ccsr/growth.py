@@ -4,6 +4,8 @@ Net2Net (Chen et al. 2016, arXiv 1511.05641) with zeros instead of copies: what 
 read what is new, and new residual blocks start by adding nothing.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -31,11 +33,12 @@ def grow(source: CCSR, target: CCSR) -> None:
     """
     own = target.state_dict()
     given = source.state_dict()
-    if _blocks(source) > _blocks(target):
-        raise ValueError(
-            f"{_blocks(source)} blocks, and the network to train has {_blocks(target)}"
-        )
-    blocks = spread(_blocks(source), _blocks(target))
+    count, places = _blocks(source), _blocks(target)
+    if count > places:
+        raise ValueError(f"{count} blocks, and the network to train has {places}")
+    blocks = spread(count, places)
+    if len(_body(source)) > count:  # half a block at the end
+        blocks.append(places)
     first, layer = getattr(source.encoder, "head", None), getattr(target.encoder, "head", None)
     exact = True
     if isinstance(first, nn.Conv2d) and isinstance(layer, CCLayer):
@@ -50,9 +53,10 @@ def grow(source: CCSR, target: CCSR) -> None:
                 f"{name}: {tuple(value.shape)}, and the network to train has {expected}"
             )
         _embed(value, own[place])
-    for index in set(range(_blocks(target))) - set(blocks):
-        for parameter in target.encoder.get_submodule(f"body.{index}.2").parameters():
-            nn.init.zeros_(parameter)
+    for index, block in enumerate(_body(target)):
+        if index not in blocks:
+            for parameter in block[-1].parameters():
+                nn.init.zeros_(parameter)
     _check_same(source, target, exact)
 
 
@@ -116,8 +120,13 @@ def spread(count: int, places: int) -> list[int]:
     return [i * places // count for i in range(count)]
 
 
+def _body(network: CCSR) -> Sequence[nn.Sequential]:
+    return getattr(network.encoder, "body", ())
+
+
 def _blocks(network: CCSR) -> int:
-    return len(getattr(network.encoder, "body", ()))
+    """Whole residual blocks: two convolutions with an activation between."""
+    return sum(len(block) == 3 for block in _body(network))
 
 
 def _placed(name: str, blocks: list[int]) -> str:

@@ -7,11 +7,15 @@ from ccsr.model import CCSR, build
 from ccsr.resample import ProjectedGrid
 
 
-def network(channels: int, blocks: int, basis: int, encoder: str = "light") -> CCSR:
+def network(
+    channels: int, blocks: int, basis: int, encoder: str = "light", **arguments: object
+) -> CCSR:
     field = {"name": "fourier", "kernel_size": 3, "basis": basis}
     stack = {"name": "friendly", "channels": channels, "field": field}
     made = build(
-        {"name": encoder, "channels": channels, "blocks": blocks}, stack, {"name": "identity"}
+        {"name": encoder, "channels": channels, "blocks": blocks, **arguments},
+        stack,
+        {"name": "identity"},
     )
     for parameter in made.parameters():  # as after training: nothing is zero
         nn.init.normal_(parameter, std=0.1)
@@ -29,9 +33,27 @@ def test_what_is_grown_computes_the_same(encoder: str, larger: tuple[int, int, i
     torch.testing.assert_close(target(x, grid), source(x, grid), rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("closing", [False, True])
+@pytest.mark.parametrize("larger", [(4, 2, 3), (7, 5, 6)])
+def test_half_a_block_at_the_end_is_grown_too(
+    closing: bool, larger: tuple[int, int, int]
+) -> None:
+    torch.manual_seed(0)
+    source, target = network(4, 2, 3, closing=closing), network(*larger, closing=True)
+    grow(source, target)
+    x = torch.rand(1, 3, 7, 9)
+    grid = ProjectedGrid.project((7, 9), (16, 20))
+    torch.testing.assert_close(target(x, grid), source(x, grid), rtol=0, atol=1e-5)
+
+
+def test_half_a_block_without_a_place_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"body\.2\.1\.weight: .* has no such weights"):
+        grow(network(4, 2, 3, closing=True), network(4, 2, 3))
+
+
 def test_no_new_weight_stays_zero() -> None:
     torch.manual_seed(0)
-    target = network(7, 5, 6)
+    target = network(7, 5, 6, closing=True)
     grow(network(4, 2, 3), target)
     optimizer = torch.optim.SGD(target.parameters(), lr=1e-3)
     x, grid = torch.rand(1, 3, 7, 9), ProjectedGrid.project((7, 9), (16, 20))

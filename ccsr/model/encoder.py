@@ -72,14 +72,15 @@ class Light(Encoder):
     Args:
         channels: width.
         blocks: residual blocks of two convolutions each.
+        closing: whether half a block follows, see :class:`Residual`.
     """
 
-    def __init__(self, channels: int = 48, blocks: int = 5) -> None:
+    def __init__(self, channels: int = 48, blocks: int = 5, closing: bool = False) -> None:
         super().__init__()
         self.channels = channels
-        self.radius = 2 * blocks + 1
         self.head = conv3x3(3, channels)
-        self.body = Residual(channels, blocks)
+        self.body = Residual(channels, blocks, closing)
+        self.radius = 1 + self.body.radius
 
     def forward(self, x: Tensor) -> Tensor:
         """See :meth:`Encoder.forward`."""
@@ -88,13 +89,25 @@ class Light(Encoder):
 
 
 class Residual(nn.ModuleList):
-    """Residual blocks of two convolutions each, one after the other."""
+    """Residual blocks of two convolutions each, one after the other.
 
-    def __init__(self, channels: int, blocks: int) -> None:
+    Args:
+        channels: width.
+        blocks: how many.
+        closing: whether half a block, activation and convolution, follows.
+
+    Attributes:
+        radius: receptive radius in pixels.
+    """
+
+    def __init__(self, channels: int, blocks: int, closing: bool = False) -> None:
         super().__init__(
             nn.Sequential(conv3x3(channels, channels), nn.GELU(), conv3x3(channels, channels))
             for _ in range(blocks)
         )
+        if closing:
+            self.append(nn.Sequential(nn.GELU(), conv3x3(channels, channels)))
+        self.radius = 2 * blocks + closing
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, channels, h, w) -> the same shape."""
@@ -116,6 +129,7 @@ class Elastic(Encoder):
         field: the CC layer's filters, `{name: ..., kernel_size: ..., **arguments}`.
         channels: width.
         blocks: residual blocks of two convolutions each.
+        closing: whether half a block follows, see :class:`Residual`.
 
     Attributes:
         efforts: the shares of the image's pixels that the grid can have, ascending.
@@ -123,12 +137,18 @@ class Elastic(Encoder):
 
     efforts = tuple(side * side for side in SIDES)
 
-    def __init__(self, field: Mapping[str, Any], channels: int = 48, blocks: int = 5) -> None:
+    def __init__(
+        self,
+        field: Mapping[str, Any],
+        channels: int = 48,
+        blocks: int = 5,
+        closing: bool = False,
+    ) -> None:
         super().__init__()
         self.channels = channels
-        self.radius = 2 * blocks
         self.head = build_layer(3, channels, field)
-        self.body = Residual(channels, blocks)
+        self.body = Residual(channels, blocks, closing)
+        self.radius = self.body.radius
 
     def grid(self, size: Size, effort: float = 1.0) -> ProjectedGrid:
         """The grid over an image of `size` (h, w) whose share of the pixels is nearest `effort`."""

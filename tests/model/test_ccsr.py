@@ -10,6 +10,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from ccsr.model import build, ccsr
+from ccsr.model.encoder import Elastic
 from ccsr.resample import ProjectedGrid, output_size, resize
 
 PRESETS = Path(__file__).parents[2] / "conf" / "model"
@@ -108,6 +109,26 @@ def test_a_crop_gives_the_window_of_the_whole(stack, scale, anchor):
             crop = model.crop(size, grid, via, rows, columns)
             part = model(x[..., crop.rows, crop.columns], crop.grid, crop.via)
             torch.testing.assert_close(part, whole[..., rows, columns], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        {"name": "edsr"},
+        {"name": "light"},
+        {"name": "light", "closing": True},
+        {"name": "elastic", "field": FIELD},
+        {"name": "elastic", "field": FIELD, "closing": True},
+    ],
+)
+def test_the_receptive_radius_is_neither_more_nor_less(encoder):
+    config = TINY | {"stack": STACKS[2], "encoder": {"channels": 8, "blocks": 2, **encoder}}
+    network = randomised(config).encoder
+    x = torch.rand(1, 3, 1, 41, requires_grad=True)
+    network(x)[0, 0, 0, 20].backward()
+    touched = x.grad[0].abs().sum((0, 1)).nonzero().flatten()
+    radius = network.radius + isinstance(network, Elastic)  # without its CC layer
+    assert (int(touched.min()), int(touched.max())) == (20 - radius, 20 + radius)
 
 
 @pytest.mark.parametrize("stack", STACKS)
