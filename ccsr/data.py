@@ -148,7 +148,8 @@ class PhotoData(LightningDataModule):
 
     Args:
         root: folder or folders, searched to the bottom; None for the bundled photos.
-        val: arguments of :class:`ccsr.validation.ValidationSet`.
+        val: arguments of :class:`ccsr.validation.ValidationSet`, and instead of its files `root`,
+            as above, or without one `subfolder`, which lies within each training root.
         scales: arguments of :class:`ccsr.scales.Scales`.
         patch: side of the low-resolution patches (of the high-resolution ones below scale 1).
         batch_size: patches per batch.
@@ -173,10 +174,7 @@ class PhotoData(LightningDataModule):
         workers: int = 0,
     ) -> None:
         super().__init__()
-        roots = [root] if isinstance(root, str | Path) else root
-        if roots is not None and subfolder is not None:
-            roots = [Path(r) / subfolder for r in roots]
-        photos = Photos(find_images(roots), cache_mb)
+        photos = Photos(find_images(_within(root, subfolder)), cache_mb)
         self.batches = Batches(
             photos,
             photos.sizes,
@@ -187,7 +185,9 @@ class PhotoData(LightningDataModule):
             reduction=reduction,
         )
         options = dict(val)
-        self.validation = ValidationSet(find_images(options.pop("root", None)), **options)
+        own, part = options.pop("root", None), options.pop("subfolder", None)
+        files = find_images(_within(root, part) if part is not None and own is None else own)
+        self.validation = ValidationSet(files, **options)
         self.workers = workers
 
     def train_dataloader(self) -> DataLoader[Batch]:
@@ -213,6 +213,14 @@ class PhotoData(LightningDataModule):
     def val_dataloader(self) -> DataLoader[Any]:
         """One item per (image, scale)."""
         return DataLoader(self.validation, batch_size=None)
+
+
+def _within(root: Roots, subfolder: str | None) -> Roots:
+    """The same folder within each root."""
+    if root is None or subfolder is None:
+        return root
+    roots = [root] if isinstance(root, str | Path) else root
+    return [Path(each) / subfolder for each in roots]
 
 
 def _leave_signals(worker: int) -> None:

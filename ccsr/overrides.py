@@ -39,9 +39,9 @@ def resumed(folder: Path, arguments: Sequence[str]) -> DictConfig:
     """The configuration of a run, with `key=value` arguments applied.
 
     Only what leaves the course of the training as it was can be changed: `trainer` but its
-    accumulation, `logger`, `callbacks` but the average, `data.val`, and where the data lies and how
-    it is loaded. (With another
-    `trainer.max_steps`, `precision` or `gradient_clip_val` what is still to come changes.)
+    accumulation, `logger`, `callbacks` but the average, `data.val`, and where the data lies and
+    how it is loaded. (With another `trainer.max_steps`, `precision` or `gradient_clip_val` what is
+    still to come changes.)
 
     Raises:
         FileNotFoundError: if `folder` holds no run.

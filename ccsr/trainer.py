@@ -48,7 +48,10 @@ def build_trainer(
     for callback in callbacks:
         if isinstance(callback, Checkpoints):
             callback.facts = dict(facts)
-            callback.validation = {k: v for k, v in config["data"]["val"].items() if k != "root"}
+            places = ("root", "subfolder")
+            callback.validation = {
+                k: v for k, v in config["data"]["val"].items() if k not in places
+            }
     terminal = sys.stderr.isatty() and sys.stdout.isatty()
     if terminal:
         callbacks = [c for c in callbacks if not isinstance(c, Lines)] + [Bar()]

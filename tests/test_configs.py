@@ -48,7 +48,7 @@ def bind(node, target=None):
 def test_every_choice_composes_and_binds(group, choice):
     config = composed(f"{group}={choice}")
     bind(config)
-    val = {k: v for k, v in config["data"]["val"].items() if k != "root"}
+    val = {k: v for k, v in config["data"]["val"].items() if k not in ("root", "subfolder")}
     inspect.signature(ValidationSet).bind(files=[], **val)
 
 
@@ -68,7 +68,8 @@ def test_the_groups_are_all_there():
 def test_div2k_has_its_own_folders():
     data = composed("data=div2k")["data"]
     assert data["subfolder"] == "DIV2K_train_HR"
-    assert data["val"]["root"] == "somewhere/DIV2K_valid_HR"
+    assert data["val"]["root"] is None
+    assert data["val"]["subfolder"] == "DIV2K_valid_HR"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ccsr.data import Batches, Steps
+from ccsr.data import Batches, PhotoData, Steps
 from ccsr.photos import Photos, find_images
 from ccsr.resample import ProjectedGrid, reduce_uint8
 from ccsr.scales import Scales
@@ -36,6 +36,29 @@ def folder(tmp_path):
     save(noise(40, 10), tmp_path / "b" / "TWO.PNG")
     (tmp_path / "b" / "notes.txt").write_text("no image")
     return tmp_path
+
+
+def folders(tmp_path, val):
+    """Photos of 40 pixels for training and of 32 for validation, in two roots; and elsewhere."""
+    roots = [tmp_path / name for name in "ab"]
+    for root in roots:
+        save(noise(40, 40), root / "train" / "one.png")
+        save(noise(32, 32), root / "valid" / "two.png")
+    save(noise(24, 24), tmp_path / "own" / "three.png")
+    options = {"scales": [2], "crop": 64, **val}
+    scales = {"values": [2], "anisotropic": 0}
+    return PhotoData(roots, options, scales, patch=8, batch_size=1, subfolder="train")
+
+
+def test_validation_is_on_a_folder_within_each_root(tmp_path):
+    data = folders(tmp_path, {"root": None, "subfolder": "valid"})
+    assert [tuple(size) for size in data.batches.sizes] == [(40, 40)] * 2
+    assert [item.hr.shape[-1] for item in data.validation.items] == [32, 32]
+
+
+def test_a_root_of_its_own_for_validation_comes_first(tmp_path):
+    data = folders(tmp_path, {"root": str(tmp_path / "own"), "subfolder": "valid"})
+    assert [item.hr.shape[-1] for item in data.validation.items] == [24]
 
 
 def test_find_images_searches_several_roots(folder):

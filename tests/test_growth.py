@@ -35,9 +35,7 @@ def test_what_is_grown_computes_the_same(encoder: str, larger: tuple[int, int, i
 
 @pytest.mark.parametrize("closing", [False, True])
 @pytest.mark.parametrize("larger", [(4, 2, 3), (7, 5, 6)])
-def test_half_a_block_at_the_end_is_grown_too(
-    closing: bool, larger: tuple[int, int, int]
-) -> None:
+def test_half_a_block_at_the_end_is_grown_too(closing: bool, larger: tuple[int, int, int]) -> None:
     torch.manual_seed(0)
     source, target = network(4, 2, 3, closing=closing), network(*larger, closing=True)
     grow(source, target)
