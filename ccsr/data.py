@@ -24,6 +24,9 @@ from ccsr.scales import Scales
 from ccsr.validation import ValidationSet
 
 Reduction = Literal["uint8", "float"]
+_BAYER = (
+    torch.tensor([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]]) + 0.5
+) / 16  # thresholds
 
 
 class Batch(NamedTuple):
@@ -46,6 +49,17 @@ class Batches(Dataset[Batch]):
     each patch equals the same part of the whole photo's reduction. Flips and transposes at
     random; photos are drawn in proportion to their area.
 
+    Args:
+        photos: where the patches come from.
+        sizes: of the photos.
+        scales: to draw from.
+        patch: side of the low-resolution patches (of the high-resolution ones below scale 1).
+        batch_size: patches per batch.
+        seed: with the step it decides every batch.
+        reduction: ``uint8`` (MATLAB's, rounded to 8 bit) or ``float`` (not rounded).
+        patterns: share of the patches that are drawn in dots, see :func:`dotted`. Photos alone
+            leave a network free to do anything with what no photo looks like.
+
     Raises:
         ValueError: if `patch` times a scale is no integer, or no photo is large enough.
     """
@@ -59,9 +73,13 @@ class Batches(Dataset[Batch]):
         batch_size: int = 16,
         seed: int = 0,
         reduction: Reduction = "uint8",
+        patterns: float = 0.0,
     ) -> None:
         if reduction not in ("uint8", "float"):
             raise ValueError(f"reduction must be 'uint8' or 'float', got {reduction!r}")
+        if not 0 <= patterns <= 1:
+            raise ValueError(f"data.patterns must be in [0, 1], got {patterns}")
+        self.patterns = patterns
         self.photos, self.scales, self.patch = photos, scales, patch
         self.batch_size, self.seed, self.reduction = batch_size, seed, reduction
         self.sizes = np.array(sizes)
@@ -122,7 +140,43 @@ class Batches(Dataset[Batch]):
             photo = _cut(photo, dim, start - m, start + source[axis] + m)
         flips = [dim for dim in (1, 2) if rng.integers(2)]
         photo = photo.flip(flips)
+        if self.patterns and rng.random() < self.patterns:
+            photo = dotted(photo, rng)
         return photo.mT if transposed else photo
+
+
+def dotted(photo: Tensor, rng: np.random.Generator) -> Tensor:
+    """The photo, or one colour in its place, in dots of 1 to 8 pixels: each black or white.
+
+    Per colour or all at once; where a dot is white, thresholds decide, which are noise or an
+    ordered pattern (Bayer 1973). Half of the results get other colours than black and white.
+
+    Args:
+        photo: uint8 (3, h, w).
+        rng: decides which.
+
+    Returns:
+        uint8 (3, h, w).
+    """
+    size = int(rng.integers(1, 9))
+    height, width = photo.shape[1:]
+    rows = (torch.arange(height) + int(rng.integers(size))) // size
+    columns = (torch.arange(width) + int(rng.integers(size))) // size
+    values = photo.float() / 255
+    if rng.integers(2):
+        values = values.mean(0, keepdim=True)
+    if rng.integers(2):
+        values = values.mean((1, 2), keepdim=True).expand_as(values)
+    values = values[:, (rows * size).clamp(max=height - 1)]
+    values = values[:, :, (columns * size).clamp(max=width - 1)]
+    if rng.integers(2):
+        thresholds = _BAYER[rows % 4][:, columns % 4]
+    else:
+        shape = len(values), int(rows[-1]) + 1, int(columns[-1]) + 1
+        thresholds = torch.from_numpy(rng.random(shape))[:, rows][:, :, columns]
+    above, below = (0, 255) if rng.integers(2) else map(int, rng.integers(256, size=2))
+    dots = torch.where(values > thresholds, above, below)
+    return dots.to(torch.uint8).expand(photo.shape)
 
 
 def _cut(photo: Tensor, dim: int, start: int, stop: int) -> Tensor:
@@ -156,6 +210,7 @@ class PhotoData(LightningDataModule):
         seed: with the step it decides every batch.
         subfolder: folder within each root that holds the photos; None for the root itself.
         reduction: ``uint8`` (MATLAB's, rounded to 8 bit) or ``float`` (not rounded).
+        patterns: share of the patches in dots, see :class:`Batches`.
         cache_mb: megabytes of decoded photos to keep; the rest is decoded whenever drawn.
         workers: processes that prepare batches; 0 prepares them between the steps.
     """
@@ -170,6 +225,7 @@ class PhotoData(LightningDataModule):
         seed: int = 0,
         subfolder: str | None = None,
         reduction: Reduction = "uint8",
+        patterns: float = 0.0,
         cache_mb: float = 1024,
         workers: int = 0,
     ) -> None:
@@ -183,6 +239,7 @@ class PhotoData(LightningDataModule):
             batch_size=batch_size,
             seed=seed,
             reduction=reduction,
+            patterns=patterns,
         )
         options = dict(val)
         own, part = options.pop("root", None), options.pop("subfolder", None)

@@ -37,6 +37,7 @@ class SRModule(LightningModule):
         warmup: steps of linear warm-up, at most a tenth of all.
         momentum: of :class:`ccsr.optimizer.Muon`, which moves the filters.
         betas: of Adam, which moves the rest.
+        weight_decay: of the filters.
 
     Raises:
         ValueError: for an unknown loss.
@@ -50,6 +51,7 @@ class SRModule(LightningModule):
         warmup: int = 500,
         momentum: float = 0.95,
         betas: tuple[float, float] = (0.9, 0.99),
+        weight_decay: float = 0.1,
     ) -> None:
         super().__init__()
         if loss not in ("l1", "charbonnier"):
@@ -58,7 +60,7 @@ class SRModule(LightningModule):
         self.save_hyperparameters(ignore=["model"])
         self.model = model.to(memory_format=torch.channels_last)
         self.loss, self.learning_rate, self.warmup = loss, learning_rate, warmup
-        self.momentum, self.betas = momentum, betas
+        self.momentum, self.betas, self.weight_decay = momentum, betas, weight_decay
         self.last_loss = math.nan
         self.last_validation: dict[str, float] = {}
         self.validated_at = -1
@@ -80,10 +82,11 @@ class SRModule(LightningModule):
         grid = ProjectedGrid.project((lr.shape[2], lr.shape[3]), (hr.shape[2], hr.shape[3]))
         sr = self(lr, grid, draw_effort(self.model.efforts, self.global_step))
         hr = as_float(hr)
-        if self.loss == "l1":
-            loss = F.l1_loss(sr, hr)
-        else:
-            loss = (F.mse_loss(sr, hr, reduction="none") + _CHARBONNIER_EPSILON**2).sqrt().mean()
+        error = (sr - hr).abs()
+        if self.loss == "charbonnier":
+            error = (error.square() + _CHARBONNIER_EPSILON**2).sqrt()
+        error = torch.where(error > 1, 1 + error.clamp_min(1).log(), error)  # if it explodes
+        loss = error.mean()
         bicubic = F.l1_loss(resize(as_float(lr), grid), hr)
         loss = loss / bicubic.clamp_min(_LEAST_ERROR)
         self.last_loss = float(loss.detach())
@@ -117,7 +120,9 @@ class SRModule(LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Muon; linear warm-up, then a cosine that ends at zero at `trainer.max_steps`."""
-        optimizer = Muon(*split(self.model), self.learning_rate, self.momentum, self.betas)
+        optimizer = Muon(
+            *split(self.model), self.learning_rate, self.momentum, self.betas, self.weight_decay
+        )
         steps = self.trainer.max_steps
         warmup = min(self.warmup, steps // 10)
         schedule = LambdaLR(optimizer, lambda step: rate_factor(step, warmup, steps))

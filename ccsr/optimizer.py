@@ -28,6 +28,8 @@ class Muon(torch.optim.Optimizer):
         lr: learning rate of both.
         momentum: of Muon, in [0, 1), in Nesterov's form.
         betas: of Adam.
+        weight_decay: share of the filters that a step at rate 1 takes away. Muon moves filters
+            as far in directions that no photo excites, and there they would only grow.
     """
 
     def __init__(
@@ -37,12 +39,18 @@ class Muon(torch.optim.Optimizer):
         lr: float,
         momentum: float = 0.95,
         betas: tuple[float, float] = (0.9, 0.99),
+        weight_decay: float = 0.0,
     ) -> None:
         groups = [
             {"params": list(filters), "muon": True},
             {"params": list(others), "muon": False},
         ]
-        defaults = {"lr": lr, "momentum": momentum, "betas": betas}
+        defaults = {
+            "lr": lr,
+            "momentum": momentum,
+            "betas": betas,
+            "weight_decay": weight_decay,
+        }
         super().__init__([group for group in groups if group["params"]], defaults)
 
     @torch.no_grad()
@@ -74,6 +82,7 @@ class Muon(torch.optim.Optimizer):
             step = orthogonalised(matrix).view_as(step)
             if p.ndim == 3:
                 step = step.transpose(0, 1)
+            p.mul_(1 - group["lr"] * group["weight_decay"])
             p.sub_(step, alpha=group["lr"] * _RMS * max(matrix.shape) ** 0.5)
 
     def _adam(self, parameters: list[Parameter], group: dict[str, Any]) -> None:

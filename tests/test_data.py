@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ccsr.data import Batches, PhotoData, Steps
+from ccsr.data import Batches, PhotoData, Steps, dotted
 from ccsr.photos import Photos, find_images
 from ccsr.resample import ProjectedGrid, reduce_uint8
 from ccsr.scales import Scales
@@ -283,3 +283,34 @@ def test_steps_go_on_from_the_start_and_are_shared_out():
     assert list(itertools.islice(Steps(lambda: 7), 3)) == [7, 8, 9]
     ranks = [itertools.islice(Steps(lambda: 5, rank, 2), 2) for rank in (0, 1)]
     assert [list(rank) for rank in ranks] == [[10, 12], [11, 13]]
+
+
+def test_dots_are_of_two_levels_per_channel_whatever_the_photo():
+    rng = np.random.default_rng(0)
+    sizes = set()
+    for _ in range(40):
+        dots = dotted(noise(24, 31), rng)
+        assert dots.shape == (3, 24, 31)
+        assert dots.dtype == torch.uint8
+        assert all(len(channel.unique()) <= 2 for channel in dots)
+        runs = (dots.diff(dim=2) != 0).any(0).any(0).nonzero().flatten().diff()
+        sizes.add(int(runs.min()) if len(runs) else 0)
+    assert {1, 2, 3, 4, 5, 6, 7, 8} <= sizes
+
+
+def test_a_share_of_the_patches_is_in_dots():
+    photo = torch.arange(3 * 40 * 40).view(3, 40, 40).remainder(251).to(torch.uint8)
+    levels = []
+    for patterns in (0.0, 0.5, 1.0):
+        made = batches(photo, patterns=patterns)
+        patches = [patch for step in range(40) for patch in made[step].hr]
+        levels.append([all(len(channel.unique()) <= 2 for channel in patch) for patch in patches])
+    none, half, every = levels
+    assert not any(none)
+    assert 25 < sum(half) < 55
+    assert all(every)
+
+
+def test_a_share_that_is_none_is_refused():
+    with pytest.raises(ValueError, match=r"data\.patterns must be in \[0, 1\], got 2"):
+        batches(noise(40, 40), patterns=2)

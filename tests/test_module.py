@@ -69,21 +69,25 @@ def test_forward_takes_uint8_and_float_alike():
 
 
 @pytest.mark.parametrize(
-    ("loss", "target", "expected"),
+    ("loss", "ours", "target", "expected"),
     [
-        ("l1", 0.5, 0.2 / 0.3),
-        ("charbonnier", 0.5, math.sqrt(0.2**2 + 1e-6) / 0.3),
-        ("l1", 0.2, 0.1 / 0.005),  # where bicubic makes no error
+        ("l1", 0.1, 0.5, 0.2 / 0.3),
+        ("charbonnier", 0.1, 0.5, math.sqrt(0.2**2 + 1e-6) / 0.3),
+        ("l1", 0.1, 0.2, 0.1 / 0.005),  # where bicubic makes no error
+        ("l1", 1e15, 0.5, (1 + math.log(1e15)) / 0.3),  # a network that explodes
     ],
 )
-def test_losses_are_relative_to_that_of_bicubic(loss, target, expected, monkeypatch):
+def test_losses_are_relative_to_that_of_bicubic(loss, ours, target, expected, monkeypatch):
     module = SRModule(Bicubic(), loss=loss)
-    nn.init.constant_(module.model.weight, 0.1)
+    nn.init.constant_(module.model.weight, ours)
     monkeypatch.setattr(module, "log", lambda *args: None)
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
     monkeypatch.setattr(SRModule, "trainer", type("T", (), {"optimizers": [optimizer]}))
     lr, hr = torch.full((1, 3, 4, 4), 0.2), torch.full((1, 3, 8, 8), target)
-    assert module.training_step((lr, hr), 0).item() == pytest.approx(expected, rel=1e-5)
+    found = module.training_step((lr, hr), 0)
+    found.backward()
+    assert found.item() == pytest.approx(expected, rel=1e-5)
+    assert 0 < module.model.weight.grad.abs() <= 1 / (0.005 * max(ours, 1))
 
 
 def test_unknown_losses_are_refused():
@@ -98,5 +102,6 @@ def test_hyperparameters_are_plain():
         "learning_rate": 5e-4,
         "warmup": 500,
         "momentum": 0.95,
+        "weight_decay": 0.1,
         "betas": (0.9, 0.99),
     }

@@ -102,3 +102,10 @@ def test_a_closure_is_called_with_gradients():
 
     assert optimizer.step(closure) == 2
     assert (p < 1).all()
+
+
+def test_weights_that_nothing_moves_decay():
+    p = nn.Parameter(torch.ones(6, 5, 3, 3))
+    p.grad = torch.zeros_like(p)
+    Muon([p], [], lr=0.5, weight_decay=0.1).step()
+    torch.testing.assert_close(p.detach(), torch.full_like(p, 0.95))

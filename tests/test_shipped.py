@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from ccsr import Upscaler, image
 from ccsr.checkpoint import shipped
+from ccsr.data import dotted
 from ccsr.protocols import PROTOCOLS
 from ccsr.resample import ProjectedGrid, reduce_uint8, resize
 from ccsr.resources import resource_dir
@@ -90,6 +92,38 @@ def test_tiles_do_not_show(name):
             for tile in ("off", 50)
         )
         torch.testing.assert_close(tiled, whole, rtol=0, atol=1e-5)
+
+
+def dense(pattern: str, side: int = 48) -> torch.Tensor:
+    """What no photo looks like, float (3, side, side)."""
+    index = torch.arange(side)
+    bits = {
+        "noise": torch.rand(side, side, generator=torch.Generator().manual_seed(0)) > 0.5,
+        "checkers": (index[:, None] + index) % 2 == 0,
+        "lines": (index % 2 == 0).expand(side, side),
+        "lines of two": (index // 2 % 2 == 0).expand(side, side),
+    }
+    return bits[pattern].float().expand(3, side, side)
+
+
+@pytest.mark.parametrize("pattern", ["noise", "checkers", "lines", "lines of two"])
+@pytest.mark.parametrize("scale", [1.25, 2, 4, 8])
+def test_no_pattern_makes_it_explode(name, pattern, scale):
+    model, x = Upscaler.load(name, precision="fp32").model, dense(pattern)[None]
+    side = round(48 * scale)
+    grid = ProjectedGrid.project((48, 48), (side, side))
+    with torch.no_grad():
+        assert (model(x, grid) - resize(x, grid)).abs().max() < 3
+
+
+@pytest.mark.parametrize("scale", [1.5, 2, 3, 4])
+def test_dots_are_enlarged_no_worse_than_by_bicubic(name, scale):
+    upscaler = Upscaler.load(name, precision="fp32")
+    rng = np.random.default_rng(0)
+    for each in ALL_PHOTOS * 3:
+        hr = dotted(photo(each, 96).expand(3, -1, -1), rng)
+        if hr.flatten(1).float().std(1).max() > 1:  # in one colour there is nothing to gain
+            assert gain(upscaler, hr, (scale, scale)) > -0.1
 
 
 @pytest.mark.parametrize("factor", [8, 10, 16])
