@@ -24,9 +24,8 @@ from ccsr.scales import Scales
 from ccsr.validation import ValidationSet
 
 Reduction = Literal["uint8", "float"]
-_BAYER = (
-    torch.tensor([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]]) + 0.5
-) / 16  # thresholds
+# thresholds of an ordered dither (Bayer 1973)
+_BAYER = (torch.tensor([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]]) + 0.5) / 16
 
 
 class Batch(NamedTuple):
@@ -57,7 +56,7 @@ class Batches(Dataset[Batch]):
         batch_size: patches per batch.
         seed: with the step it decides every batch.
         reduction: ``uint8`` (MATLAB's, rounded to 8 bit) or ``float`` (not rounded).
-        patterns: share of the patches that are drawn in dots, see :func:`dotted`. Photos alone
+        dots: share of the patches that are turned into dots, see :func:`dotted`. Photos alone
             leave a network free to do anything with what no photo looks like.
 
     Raises:
@@ -73,14 +72,13 @@ class Batches(Dataset[Batch]):
         batch_size: int = 16,
         seed: int = 0,
         reduction: Reduction = "uint8",
-        patterns: float = 0.0,
+        dots: float = 0.0,
     ) -> None:
         if reduction not in ("uint8", "float"):
             raise ValueError(f"reduction must be 'uint8' or 'float', got {reduction!r}")
-        if not 0 <= patterns <= 1:
-            raise ValueError(f"data.patterns must be in [0, 1], got {patterns}")
-        self.patterns = patterns
-        self.photos, self.scales, self.patch = photos, scales, patch
+        if not 0 <= dots <= 1:
+            raise ValueError(f"data.dots must be in [0, 1], got {dots}")
+        self.photos, self.scales, self.patch, self.dots = photos, scales, patch, dots
         self.batch_size, self.seed, self.reduction = batch_size, seed, reduction
         self.sizes = np.array(sizes)
         self._weights: dict[Size, np.ndarray | None] = {}
@@ -140,7 +138,7 @@ class Batches(Dataset[Batch]):
             photo = _cut(photo, dim, start - m, start + source[axis] + m)
         flips = [dim for dim in (1, 2) if rng.integers(2)]
         photo = photo.flip(flips)
-        if self.patterns and rng.random() < self.patterns:
+        if self.dots and rng.random() < self.dots:
             photo = dotted(photo, rng)
         return photo.mT if transposed else photo
 
@@ -148,8 +146,8 @@ class Batches(Dataset[Batch]):
 def dotted(photo: Tensor, rng: np.random.Generator) -> Tensor:
     """The photo, or one colour in its place, in dots of 1 to 8 pixels: each black or white.
 
-    Per colour or all at once; where a dot is white, thresholds decide, which are noise or an
-    ordered pattern (Bayer 1973). Half of the results get other colours than black and white.
+    Per channel or all at once; which of the two, thresholds decide, noise or an ordered dither's.
+    Half of the results get two other levels instead.
 
     Args:
         photo: uint8 (3, h, w).
@@ -210,7 +208,7 @@ class PhotoData(LightningDataModule):
         seed: with the step it decides every batch.
         subfolder: folder within each root that holds the photos; None for the root itself.
         reduction: ``uint8`` (MATLAB's, rounded to 8 bit) or ``float`` (not rounded).
-        patterns: share of the patches in dots, see :class:`Batches`.
+        dots: share of the patches that are turned into dots, see :class:`Batches`.
         cache_mb: megabytes of decoded photos to keep; the rest is decoded whenever drawn.
         workers: processes that prepare batches; 0 prepares them between the steps.
     """
@@ -225,7 +223,7 @@ class PhotoData(LightningDataModule):
         seed: int = 0,
         subfolder: str | None = None,
         reduction: Reduction = "uint8",
-        patterns: float = 0.0,
+        dots: float = 0.0,
         cache_mb: float = 1024,
         workers: int = 0,
     ) -> None:
@@ -239,7 +237,7 @@ class PhotoData(LightningDataModule):
             batch_size=batch_size,
             seed=seed,
             reduction=reduction,
-            patterns=patterns,
+            dots=dots,
         )
         options = dict(val)
         own, part = options.pop("root", None), options.pop("subfolder", None)

@@ -32,7 +32,8 @@ class SRModule(LightningModule):
         model: see :class:`ccsr.model.CCSR`. One that can work with different efforts gets one
             at random in each step, as a pure function of the step.
         loss: ``l1``, or ``charbonnier``: sqrt(error^2 + 1e-6), smooth at zero; in proportion to
-            bicubic's mean absolute error on the same batch, or large scales would lead.
+            bicubic's mean absolute error on the same batch, or large scales would lead. Beyond
+            an error of 1, which only a network that explodes makes, its logarithm counts.
         learning_rate: at the end of the warm-up; falls to zero as a cosine.
         warmup: steps of linear warm-up, at most a tenth of all.
         momentum: of :class:`ccsr.optimizer.Muon`, which moves the filters.
@@ -85,7 +86,7 @@ class SRModule(LightningModule):
         error = (sr - hr).abs()
         if self.loss == "charbonnier":
             error = (error.square() + _CHARBONNIER_EPSILON**2).sqrt()
-        error = torch.where(error > 1, 1 + error.clamp_min(1).log(), error)  # if it explodes
+        error = torch.where(error > 1, 1 + error.clamp_min(1).log(), error)
         loss = error.mean()
         bicubic = F.l1_loss(resize(as_float(lr), grid), hr)
         loss = loss / bicubic.clamp_min(_LEAST_ERROR)

@@ -132,7 +132,7 @@ def facts(config: Mapping[str, Any]) -> dict[str, Any]:
     """What an inference file tells of its training: settings, and no path of this machine."""
     data = config["data"]
     roots = [data["root"]] if isinstance(data["root"], str) else data["root"] or ["samples"]
-    keys = ("patch", "batch_size", "reduction", "scales")
+    keys = ("patch", "batch_size", "reduction", "dots", "scales")
     return {
         "data": [Path(root).name for root in roots],
         **{key: data[key] for key in keys},

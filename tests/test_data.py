@@ -301,8 +301,8 @@ def test_dots_are_of_two_levels_per_channel_whatever_the_photo():
 def test_a_share_of_the_patches_is_in_dots():
     photo = torch.arange(3 * 40 * 40).view(3, 40, 40).remainder(251).to(torch.uint8)
     levels = []
-    for patterns in (0.0, 0.5, 1.0):
-        made = batches(photo, patterns=patterns)
+    for dots in (0.0, 0.5, 1.0):
+        made = batches(photo, dots=dots)
         patches = [patch for step in range(40) for patch in made[step].hr]
         levels.append([all(len(channel.unique()) <= 2 for channel in patch) for patch in patches])
     none, half, every = levels
@@ -312,5 +312,5 @@ def test_a_share_of_the_patches_is_in_dots():
 
 
 def test_a_share_that_is_none_is_refused():
-    with pytest.raises(ValueError, match=r"data\.patterns must be in \[0, 1\], got 2"):
-        batches(noise(40, 40), patterns=2)
+    with pytest.raises(ValueError, match=r"data\.dots must be in \[0, 1\], got 2"):
+        batches(noise(40, 40), dots=2)
