@@ -125,13 +125,13 @@ def test_accumulated_gradients_and_a_time_limit_survive_a_resume(configure, tmp_
     assert all(torch.equal(v, two["state_dict"][k]) for k, v in one["state_dict"].items())
 
 
-def test_the_best_is_the_best_of_one_validation(finished, configure, tmp_path):
+def test_the_best_is_the_best_of_one_validation(finished, configure, tmp_path, monkeypatch):
     folder = tmp_path / "run"
-    train(configure("trainer.max_steps=4", "data.val.scales=[4]"), folder)
+    with monkeypatch.context() as context:
+        context.setattr("ccsr.module.score", lambda *args: 99.0)  # not to be reached again
+        train(configure("trainer.max_steps=4", "data.val.scales=[4]"), folder)
     other = ["trainer.max_steps=8", "data.val.scales=[2]"]
     train(resumed(folder, other), folder, resume=True)
-    gains = [float(row["gain"]) for row in rows(folder / "val.csv")]
-    assert gains[1] < gains[0]
     assert checkpoint.load(folder / "best.safetensors")[1]["steps"] == 8
 
 
