@@ -109,11 +109,13 @@ def dense(pattern: str, side: int = 48) -> torch.Tensor:
 @pytest.mark.parametrize("pattern", ["noise", "checkers", "lines", "lines of two"])
 @pytest.mark.parametrize("scale", [1.25, 2, 4, 8])
 def test_no_pattern_makes_it_explode(name, pattern, scale):
+    """Trained with dots it hardly does; where it does all the same, bicubic stands."""
     model, x = Upscaler.load(name, precision="fp32").model, dense(pattern)[None]
     side = round(48 * scale)
     grid = ProjectedGrid.project((48, 48), (side, side))
     with torch.no_grad():
-        assert (model(x, grid) - resize(x, grid)).abs().max() < 3
+        assert (model(x, grid) - resize(x, grid)).abs().max() < 1.01
+    assert model(x, grid).isfinite().all()
 
 
 @pytest.mark.parametrize("scale", [1.5, 2, 3, 4])

@@ -17,7 +17,7 @@ from ccsr.export.layers import Lines, add_cc_layer
 from ccsr.export.pointwise import add_module
 from ccsr.files import make_folder, replacing
 from ccsr.model import CCSR, CCLayer
-from ccsr.model.ccsr import BASE_KERNEL_SIZE
+from ccsr.model.ccsr import BASE_KERNEL_SIZE, LARGEST_RESIDUAL
 from ccsr.model.encoder import Elastic
 from ccsr.model.kernels import CubicField
 from ccsr.resample import ProjectedGrid, Scale, Size, as_pair, output_size
@@ -108,7 +108,8 @@ def to_onnx(model: CCSR, scale: Scale | None) -> onnx.ModelProto:
     if scale is None or max(pair) >= 1:  # what reduces is bicubic
         via = [(rows.project(graph, v), columns.project(graph, h)) for v, h in route]
         residual = _add_network(graph, model, image, [(rows, columns), *via, target])
-        result = graph("Add", result, residual)
+        sane = graph("LessOrEqual", graph("Abs", residual), LARGEST_RESIDUAL)
+        result = graph("Add", result, graph("Where", sane, residual, 0.0))
     result = graph("Clip", result, 0.0, 1.0)
     output = _tensor("enlarged", TensorProto.FLOAT, "n", 3, "enlarged_height", "enlarged_width")
     return graph.model(inputs, result, output)

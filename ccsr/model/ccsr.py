@@ -14,6 +14,7 @@ from ccsr.model.stack import STACKS, Stack, reach
 from ccsr.resample import Axis, ProjectedGrid, Size, resize
 
 BASE_KERNEL_SIZE = 4  # of the bicubic base
+LARGEST_RESIDUAL = 1.0  # levels are 0 to 1, and bicubic's nearly: no image needs more
 STRIP_VALUES = 1 << 22  # of a CC layer's result: what follows it finds them in cache
 
 
@@ -67,7 +68,7 @@ class CCSR(nn.Module):
             via: intermediate grids, laid over (h, w); None takes :meth:`route`.
 
         Returns:
-            (N, 3, H, W), RGB, not clamped.
+            (N, 3, H, W), RGB, not clamped. Without gradients the residual is :func:`sane`.
         """
         via = self.route((x.shape[2], x.shape[3]), grid) if via is None else via
         if isinstance(self.encoder, Elastic):
@@ -77,7 +78,7 @@ class CCSR(nn.Module):
         if torch.is_grad_enabled():
             return resize(x, grid) + self._residual(features, *self._local(grid, via))
         strips = [
-            resize(x, strip) + self._residual(*self._cut(features, *self._local(strip, via)))
+            resize(x, strip) + sane(self._residual(*self._cut(features, *self._local(strip, via))))
             for strip in self._strips(len(x), grid, via)
         ]
         return torch.cat(strips, 2)
@@ -187,6 +188,15 @@ class CCSR(nn.Module):
         top, bottom = max(start, 0), min(stop, features.shape[2])
         rows = features[:, :, top:bottom]
         return rows, strip.shifted(top, 0), [each.shifted(top, 0) for each in inner]
+
+
+def sane(residual: Tensor) -> Tensor:
+    """The residual, 0 where it is beyond `LARGEST_RESIDUAL` or not a number.
+
+    A deep network can answer with anything to what it was never trained on, such as a checkerboard
+    of single pixels; there bicubic stands.
+    """
+    return torch.where(residual.abs() <= LARGEST_RESIDUAL, residual, 0.0)
 
 
 def base_crop(size: Size, window: ProjectedGrid) -> Crop:

@@ -83,6 +83,18 @@ def test_a_new_network_equals_bicubic(name):
         torch.testing.assert_close(model(x, grid), resize(x, grid))
 
 
+@pytest.mark.parametrize("size", [0.5, 1e9, math.inf, math.nan])
+def test_where_a_residual_is_beyond_all_images_bicubic_stands(size):
+    model = randomised(TINY | {"stack": STACKS[2], "decoder": {"name": "identity"}})
+    torch.nn.init.constant_(model.stack.layers[1].bias, size)
+    torch.nn.init.zeros_(model.stack.layers[1].weight)
+    x = torch.rand(1, 3, 9, 7)
+    grid = grid_for((9, 7), 2.37)
+    with torch.no_grad():
+        expected = resize(x, grid) + (size if size == 0.5 else 0)
+        torch.testing.assert_close(model(x, grid), expected)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_architecture_rebuilds_the_network(name):
     model = build(**preset(name))
