@@ -33,12 +33,12 @@ def grow(source: CCSR, target: CCSR) -> None:
     """
     own = target.state_dict()
     given = source.state_dict()
-    count, places = _blocks(source), _blocks(target)
+    body, places = _body(source), _blocks(target)
+    completed = len(body) > _blocks(source) and len(_body(target)) == places  # its half block
+    count = _blocks(source) + completed
     if count > places:
         raise ValueError(f"{count} blocks, and the network to train has {places}")
-    blocks = spread(count, places)
-    if len(_body(source)) > count:  # half a block at the end
-        blocks.append(places)
+    blocks = [*spread(count, places), places]  # half a block comes last
     first, layer = getattr(source.encoder, "head", None), getattr(target.encoder, "head", None)
     exact = True
     if isinstance(first, nn.Conv2d) and isinstance(layer, CCLayer):
@@ -47,6 +47,8 @@ def grow(source: CCSR, target: CCSR) -> None:
         given = {name: value for name, value in given.items() if not name.startswith(HEAD)}
     for name, value in given.items():
         place = _placed(name, blocks)
+        if completed and name.startswith(f"encoder.body.{len(body) - 1}."):
+            place = place.replace(".1.", ".2.")
         if place not in own or not _fits(value, own[place]):
             expected = tuple(own[place].shape) if place in own else "no such weights"
             raise ValueError(
@@ -54,9 +56,11 @@ def grow(source: CCSR, target: CCSR) -> None:
             )
         _embed(value, own[place])
     for index, block in enumerate(_body(target)):
-        if index not in blocks:
+        if index not in blocks[: len(body)]:
             for parameter in block[-1].parameters():
                 nn.init.zeros_(parameter)
+    if completed:
+        _pass_on(_body(target)[blocks[count - 1]][0])
     _check_same(source, target, exact)
 
 
@@ -118,6 +122,14 @@ def _check_same(source: CCSR, target: CCSR, encoder: bool) -> None:
 def spread(count: int, places: int) -> list[int]:
     """Where each of `count` blocks goes among `places`, evenly and in order: [0, 2, 4] in 6."""
     return [i * places // count for i in range(count)]
+
+
+def _pass_on(convolution: nn.Module) -> None:
+    """Make a convolution of equal widths the identity."""
+    assert isinstance(convolution, nn.Conv2d)
+    nn.init.dirac_(convolution.weight)
+    if convolution.bias is not None:
+        nn.init.zeros_(convolution.bias)
 
 
 def _body(network: CCSR) -> Sequence[nn.Sequential]:

@@ -11,9 +11,10 @@ from omegaconf import OmegaConf
 
 from ccsr.data import PhotoData
 from ccsr.model import build
-from ccsr.overrides import explain, quoted, resumed
+from ccsr.overrides import explain, made, quoted, resumed
 from ccsr.resources import resource_dir
 from ccsr.scales import Scales
+from ccsr.train import start_from
 from ccsr.validation import ValidationSet
 
 CONF = resource_dir("conf")
@@ -58,6 +59,15 @@ def test_every_model_builds(choice):
     assert config.pop("_target_") == "ccsr.model.build"
     with torch.device("meta"):
         build(**config)
+
+
+@pytest.mark.parametrize(
+    ("experiment", "init"),
+    [("light", "light"), ("base", "light"), ("base", "base"), ("elastic", "light")],
+)
+def test_an_experiment_can_start_from_what_is_shipped(experiment, init):
+    network = made(composed(f"experiment={experiment}")["model"])
+    start_from(network, init)
 
 
 def test_the_groups_are_all_there():
