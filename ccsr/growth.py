@@ -26,7 +26,8 @@ def grow(source: CCSR, target: CCSR) -> None:
         source: trained; of the same kinds of encoder, stack and decoder. An elastic encoder may
             grow from a light one: its CC layer then starts near the convolution there.
         target: freshly initialised; at least as wide, as deep and with as many basis functions.
-            What is new keeps its initial weights where the old does not depend on it.
+            What is new keeps its initial weights where the old does not depend on it. Half a
+            block at the end of `source` becomes a whole one where `target` has none.
 
     Raises:
         ValueError: if a part of `source` has no place in `target`, or is another function there.

@@ -22,15 +22,19 @@ def network(
     return made
 
 
+def assert_same(source: CCSR, target: CCSR) -> None:
+    x = torch.rand(1, 3, 7, 9)
+    grid = ProjectedGrid.project((7, 9), (16, 20))
+    torch.testing.assert_close(target(x, grid), source(x, grid), rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize("encoder", ["light", "edsr"])
 @pytest.mark.parametrize("larger", [(4, 2, 3), (6, 2, 3), (4, 5, 3), (4, 2, 7), (7, 5, 6)])
 def test_what_is_grown_computes_the_same(encoder: str, larger: tuple[int, int, int]) -> None:
     torch.manual_seed(0)
     source, target = network(4, 2, 3, encoder), network(*larger, encoder)
     grow(source, target)
-    x = torch.rand(1, 3, 7, 9)
-    grid = ProjectedGrid.project((7, 9), (16, 20))
-    torch.testing.assert_close(target(x, grid), source(x, grid), rtol=0, atol=1e-5)
+    assert_same(source, target)
 
 
 @pytest.mark.parametrize("closing", [False, True])
@@ -39,9 +43,7 @@ def test_half_a_block_at_the_end_is_grown_too(closing: bool, larger: tuple[int, 
     torch.manual_seed(0)
     source, target = network(4, 2, 3, closing=closing), network(*larger, closing=True)
     grow(source, target)
-    x = torch.rand(1, 3, 7, 9)
-    grid = ProjectedGrid.project((7, 9), (16, 20))
-    torch.testing.assert_close(target(x, grid), source(x, grid), rtol=0, atol=1e-5)
+    assert_same(source, target)
 
 
 @pytest.mark.parametrize("larger", [(4, 3, 3), (7, 5, 6)])
@@ -49,9 +51,7 @@ def test_half_a_block_becomes_a_whole_one(larger: tuple[int, int, int]) -> None:
     torch.manual_seed(0)
     source, target = network(4, 2, 3, closing=True), network(*larger)
     grow(source, target)
-    x = torch.rand(1, 3, 7, 9)
-    grid = ProjectedGrid.project((7, 9), (16, 20))
-    torch.testing.assert_close(target(x, grid), source(x, grid), rtol=0, atol=1e-5)
+    assert_same(source, target)
 
 
 def test_half_a_block_without_a_place_is_refused() -> None:
