@@ -35,7 +35,7 @@ def draw(path: Path, layers: Sequence["kernels.Layer"], found: Sequence["kernels
             lattice = np.linspace(-reach, reach, len(values))
             axes.plot_surface(
                 *np.meshgrid(lattice, lattice), values.numpy(), cmap="coolwarm", linewidth=0,
-                antialiased=False, rcount=64, ccount=64,
+                antialiased=False, rstride=1, cstride=1,  # else faces differ and padding overflows
             )  # fmt: skip
             axes.set_title(label, fontsize=9)
             axes.tick_params(labelsize=6)
