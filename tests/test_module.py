@@ -71,34 +71,54 @@ def test_forward_takes_uint8_and_float_alike():
 @pytest.mark.parametrize(
     ("loss", "ours", "target", "expected"),
     [
+        ("rmse", 0.1, 0.5, 0.2 / 0.3),
         ("l1", 0.1, 0.5, 0.2 / 0.3),
-        ("charbonnier", 0.1, 0.5, math.sqrt(0.2**2 + 1e-6) / 0.3),
-        ("l1", 0.1, 0.2, 0.1 / 0.005),  # where bicubic makes no error
-        ("l1", 1e15, 0.5, (1 + math.log(1e15)) / 0.3),  # a network that explodes
+        ("rmse", 0.1, 0.2, 0.1 / 0.005),  # where bicubic makes no error
+        ("l1", 0.1, 0.2, 0.1 / 0.005),
+        ("rmse", 1e15, 0.5, (1 + math.log(1e15)) / 0.3),  # a network that explodes
+        ("l1", 1e15, 0.5, (1 + math.log(1e15)) / 0.3),
     ],
 )
 def test_losses_are_relative_to_that_of_bicubic(loss, ours, target, expected, monkeypatch):
-    module = SRModule(Bicubic(), loss=loss)
-    nn.init.constant_(module.model.weight, ours)
-    monkeypatch.setattr(module, "log", lambda *args: None)
-    optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
-    monkeypatch.setattr(SRModule, "trainer", type("T", (), {"optimizers": [optimizer]}))
-    lr, hr = torch.full((1, 3, 4, 4), 0.2), torch.full((1, 3, 8, 8), target)
-    found = module.training_step((lr, hr), 0)
+    module = shifting(loss, ours, monkeypatch)
+    found = module.training_step(
+        (torch.full((1, 3, 4, 4), 0.2), torch.full((1, 3, 8, 8), target)), 0
+    )
     found.backward()
-    assert found.item() == pytest.approx(expected, rel=1e-5)
+    assert found.item() == pytest.approx(expected, rel=1e-4)
     assert 0 < module.model.weight.grad.abs() <= 1 / (0.005 * max(ours, 1))
 
 
+@pytest.mark.parametrize(
+    ("loss", "second"), [("rmse", math.sqrt((0.15**2 + 0.25**2) / 0.1**2)), ("l1", 0.2 / 0.05)]
+)
+def test_each_patch_counts_by_what_bicubic_makes_of_it(loss, second, monkeypatch):
+    module = shifting(loss, 0.25, monkeypatch)
+    hr = torch.full((2, 3, 8, 8), 0.5)
+    hr[1] = torch.tensor([0.0, 0.1]).repeat(4)
+    found = module.training_step((torch.zeros(2, 3, 4, 4), hr), 0)
+    assert found.item() == pytest.approx((0.25 / 0.5 + second) / 2, rel=1e-4)
+
+
+def shifting(loss, by, monkeypatch):
+    """A module without a trainer, whose network adds `by` to bicubic's result."""
+    module = SRModule(Bicubic(), loss=loss)
+    nn.init.constant_(module.model.weight, by)
+    monkeypatch.setattr(module, "log", lambda *args: None)
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
+    monkeypatch.setattr(SRModule, "trainer", type("T", (), {"optimizers": [optimizer]}))
+    return module
+
+
 def test_unknown_losses_are_refused():
-    with pytest.raises(ValueError, match=r"module\.loss must be 'l1' or 'charbonnier', got 'l2'"):
+    with pytest.raises(ValueError, match=r"module\.loss must be 'rmse' or 'l1', got 'l2'"):
         SRModule(Bicubic(), loss="l2")
 
 
 def test_hyperparameters_are_plain():
     module = SRModule(Bicubic(), betas=[0.9, 0.99])
     assert dict(module.hparams) == {
-        "loss": "l1",
+        "loss": "rmse",
         "learning_rate": 5e-4,
         "warmup": 500,
         "momentum": 0.95,
