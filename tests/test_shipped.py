@@ -74,9 +74,9 @@ def test_every_effort_is_better_than_bicubic(name):
     efforts = Upscaler.load(name).model.efforts
     upscalers = [Upscaler.load(name, precision="fp32", effort=effort) for effort in efforts]
     for scale in (1.5, 2, 3):
-        gains = [gain(each, photo(PHOTOS[0]), (scale, scale)) for each in upscalers]
+        gains = [sum(gain(each, photo(p), (scale, scale)) for p in PHOTOS) for each in upscalers]
         assert gains == sorted(gains)
-        assert gains[0] > 0.5
+        assert gains[0] > 0.5 * len(PHOTOS)
 
 
 def test_scale_1_gives_the_picture_back(name):
@@ -132,11 +132,7 @@ def test_dots_are_enlarged_better_than_by_bicubic(name, scale):
 
 @pytest.mark.parametrize("factor", [8, 10, 16])
 def test_no_grid_shows(name, factor):
-    """Cell borders bend no more than the cells, to a tenth (`elastic`, trained for less: to 30 %).
-
-    A little less is no seam: borders are farthest from the input's pixels, so the best guess is
-    smoother there, and training more at 8 and 10 makes it smoother still.
-    """
+    """Cell borders bend as much as the cells, to a tenth."""
     upscaler = Upscaler.load(name, precision="fp32")
     grid = ProjectedGrid.project((96, 96), (96 * factor, 96 * factor))
     sums = torch.zeros(2, factor)
@@ -147,5 +143,5 @@ def test_no_grid_shows(name, factor):
             second = second[factor - 1 : -factor + 1]  # [i] is centred on output i + factor
             sums[dim - 1] += second[: len(second) // factor * factor].view(-1, factor).mean(0)
     ratio = sums[:, [0, -1]].mean(1) / sums.median(1).values
-    assert ratio.max() <= (1.3 if name == "elastic" else 1.1)
-    assert ratio.min() >= 0.85
+    assert ratio.max() <= 1.1
+    assert ratio.min() >= 0.9
