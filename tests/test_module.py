@@ -68,22 +68,28 @@ def test_forward_takes_uint8_and_float_alike():
     assert module(x, grid).shape == (2, 3, 12, 15)
 
 
+def distance(loss, error):
+    """What `loss` makes of one error in red, green and blue, and so of 219/255 of it in luma."""
+    colour, grey = (1 + math.log(e) if e > 1 else e for e in (error, error * 219 / 255))
+    if loss == "l1":
+        return (3 * colour + 3 * grey) / 4
+    return math.sqrt((3 * colour**2 + (3 * grey) ** 2) / 4)
+
+
+@pytest.mark.parametrize("loss", ["rmse", "l1"])
 @pytest.mark.parametrize(
-    ("loss", "ours", "target", "expected"),
+    ("ours", "target", "bicubic"),
     [
-        ("rmse", 0.1, 0.5, 0.2 / 0.3),
-        ("l1", 0.1, 0.5, 0.2 / 0.3),
-        ("rmse", 0.1, 0.2, 0.1 / 0.005),  # where bicubic makes no error
-        ("l1", 0.1, 0.2, 0.1 / 0.005),
-        ("rmse", 1e15, 0.5, (1 + math.log(1e15)) / 0.3),  # a network that explodes
-        ("l1", 1e15, 0.5, (1 + math.log(1e15)) / 0.3),
+        (0.1, 0.5, 0.3),
+        (0.1, 0.2, 0.0),  # where bicubic makes no error
+        (1e15, 0.5, 0.3),  # a network that explodes
     ],
 )
-def test_losses_are_relative_to_that_of_bicubic(loss, ours, target, expected, monkeypatch):
+def test_losses_are_relative_to_that_of_bicubic(loss, ours, target, bicubic, monkeypatch):
+    expected = distance(loss, abs(0.2 + ours - target)) / max(distance(loss, bicubic), 0.008)
     module = shifting(loss, ours, monkeypatch)
-    found = module.training_step(
-        (torch.full((1, 3, 4, 4), 0.2), torch.full((1, 3, 8, 8), target)), 0
-    )
+    lr, hr = torch.full((1, 3, 4, 4), 0.2), torch.full((1, 3, 8, 8), target)
+    found = module.training_step((lr, hr), 0)
     found.backward()
     assert found.item() == pytest.approx(expected, rel=1e-4)
     assert 0 < module.model.weight.grad.abs() <= 1 / (0.005 * max(ours, 1))
@@ -98,6 +104,18 @@ def test_each_patch_counts_by_what_bicubic_makes_of_it(loss, second, monkeypatch
     hr[1] = torch.tensor([0.0, 0.1]).repeat(4)
     found = module.training_step((torch.zeros(2, 3, 4, 4), hr), 0)
     assert found.item() == pytest.approx((0.25 / 0.5 + second) / 2, rel=1e-4)
+
+
+@pytest.mark.parametrize("loss", ["rmse", "l1"])
+def test_errors_that_change_luma_cost_more(loss, monkeypatch):
+    module = shifting(loss, 0.1, monkeypatch)
+    grey = torch.full((1, 3, 4, 4), 0.2)
+    found = []
+    for channel in (0, 1, 2):  # red, green, blue
+        hr = torch.full((1, 3, 8, 8), 0.3)
+        hr[:, channel] = 0.2  # bicubic is right there and ours is not
+        found.append(module.training_step((grey, hr), 0).item())
+    assert found[2] < found[0] < found[1]
 
 
 def shifting(loss, by, monkeypatch):
