@@ -32,9 +32,10 @@ class SRModule(LightningModule):
     Args:
         model: see :class:`ccsr.model.CCSR`. One that can work with different efforts gets one
             at random in each step, as a pure function of the step.
-        loss: ``rmse`` or ``l1``, of each patch in proportion to bicubic's on it: the mean PSNR
-            over images counts them so, and else large scales and busy patches would lead. Beyond
-            an error of 1, which only a network that explodes makes, its logarithm counts.
+        loss: ``rmse`` or ``l1`` over red, green, blue and three times luma, of each patch in
+            proportion to bicubic's on it: the mean PSNR over images counts them so, and else
+            large scales and busy patches would lead. Beyond an error of 1, which only a network
+            that explodes makes, its logarithm counts.
         learning_rate: at the end of the warm-up; falls to zero as a cosine.
         warmup: steps of linear warm-up, at most a tenth of all.
         momentum: of :class:`ccsr.optimizer.Muon`, which moves the filters.
@@ -94,7 +95,7 @@ class SRModule(LightningModule):
         return loss
 
     def _distance(self, image: Tensor, target: Tensor) -> Tensor:
-        """(N,) of each patch, over red, green, blue and luma."""
+        """How far each patch (N, 3, H, W) is from its target: (N,)."""
         grey = _LUMA_WEIGHT * _bounded(luma(image) - luma(target))
         error = torch.cat((_bounded(image - target), grey), 1).flatten(1)
         if self.loss == "l1":
