@@ -49,7 +49,8 @@ def grow(source: CCSR, target: CCSR) -> None:
     for name, value in given.items():
         place = _placed(name, blocks)
         if completed and name.startswith(f"encoder.body.{len(body) - 1}."):
-            place = place.replace(".1.", ".2.")
+            prefix, _, kind = place.rpartition(".1.")
+            place = f"{prefix}.2.{kind}"  # the second convolution of a whole block
         if place not in own or not _fits(value, own[place]):
             expected = tuple(own[place].shape) if place in own else "no such weights"
             raise ValueError(

@@ -46,10 +46,12 @@ def test_half_a_block_at_the_end_is_grown_too(closing: bool, larger: tuple[int, 
     assert_same(source, target)
 
 
-@pytest.mark.parametrize("larger", [(4, 3, 3), (7, 5, 6)])
-def test_half_a_block_becomes_a_whole_one(larger: tuple[int, int, int]) -> None:
+@pytest.mark.parametrize(
+    ("blocks", "larger"), [(1, (4, 2, 3)), (1, (4, 23, 3)), (2, (4, 3, 3)), (2, (7, 5, 6))]
+)
+def test_half_a_block_becomes_a_whole_one(blocks: int, larger: tuple[int, int, int]) -> None:
     torch.manual_seed(0)
-    source, target = network(4, 2, 3, closing=True), network(*larger)
+    source, target = network(4, blocks, 3, closing=True), network(*larger)
     grow(source, target)
     assert_same(source, target)
 
