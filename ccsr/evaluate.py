@@ -68,8 +68,9 @@ def parser() -> argparse.ArgumentParser:
         nargs="+",
         default=[BICUBIC, "light"],
         metavar="MODEL",
-        help="a shipped model's name, a file, bicubic, lanczos, or NAME@4+lanczos: the network "
-        "at 4, not rounded, then Lanczos to the size; bicubic is always added (default: light)",
+        help="a shipped model's name, a file, bicubic, lanczos, NAME+flips: the network's mean "
+        "over flips and turns, or NAME@4+lanczos: the network at 4, not rounded, then Lanczos to "
+        "the size; bicubic is always added (default: light)",
     )
     add("--out", type=Path, metavar="DIR", help="folder for the results, made if missing")
     add("--limit", type=arguments.whole, metavar="N", help="only the first N images of each folder")

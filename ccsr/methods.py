@@ -1,4 +1,4 @@
-"""What `ccsr evaluate` compares: networks, fixed kernels, and a network followed by Lanczos."""
+"""What `ccsr evaluate` compares: fixed kernels, and networks: alone, averaged, before Lanczos."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -14,7 +14,10 @@ from ccsr.resample import ProjectedGrid, Size, output_size, reduce_uint8, resize
 from ccsr.upscale import Upscaler
 
 BICUBIC, LANCZOS = "bicubic", "lanczos"
-_THEN_LANCZOS = re.compile(r"(.+)@(\d+(?:\.\d+)?)\+lanczos")
+_NETWORK = re.compile(  # NAME, NAME+flips, NAME@4+lanczos, NAME+flips@4+lanczos
+    r"(?P<name>.*?)(\+(?P<ensemble>(flips|scales)[^@]*))?(@(?P<factor>\d+(\.\d+)?)\+lanczos)?",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,9 @@ def build(
 
     Args:
         names: `bicubic` (a = -0.5), `lanczos` (three lobes, antialiased where it reduces), a
-            checkpoint's name or file, or `NAME@4+lanczos`: the network at a factor of 4, clamped
-            but not rounded to 8 bit, then Lanczos to the exact size.
+            checkpoint's name or file, that with an ensemble (`NAME+flips`, see
+            :meth:`ccsr.ensemble.Ensemble.parse`), or `NAME@4+lanczos`: the network at a factor of
+            4, clamped but not rounded to 8 bit, then Lanczos to the exact size.
         protocol: decides whether `bicubic` is MATLAB's in 8 bit or one in floating point.
         device: for the networks, as in `Upscaler.load`.
         precision: likewise.
@@ -55,20 +59,23 @@ def build(
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"models must differ, got {', '.join(twice)} twice: leave one out")
-    networks: dict[Path, Upscaler] = {}
+    networks: dict[tuple[Path, str], Upscaler] = {}
     methods = []
     for name, short in zip(names, _short(names), strict=True):
         if name in (BICUBIC, LANCZOS):
             methods.append(Method(name, _fixed(name, protocol)))
             continue
-        match = _THEN_LANCZOS.fullmatch(name)
-        path = resolve(match[1] if match else name)
-        if path not in networks:
-            networks[path] = Upscaler.load(path, device=device, precision=precision)
-        factor = None if match is None else float(match[2])
+        match = _NETWORK.fullmatch(name)
+        assert match  # any text is a NAME
+        path, ensemble = resolve(match["name"]), match["ensemble"] or ""
+        if (path, ensemble) not in networks:
+            networks[path, ensemble] = Upscaler.load(
+                path, device=device, precision=precision, ensemble=ensemble
+            )
+        factor = float(match["factor"]) if match["factor"] else None
         if factor == 0:
             raise ValueError(f"expected a factor above 0 in NAME@FACTOR+lanczos, got {name!r}")
-        run = _network(networks[path], factor)
+        run = _network(networks[path, ensemble], factor)
         methods.append(Method(short, run, path, digest(path)))
     return methods
 

@@ -1,4 +1,4 @@
-"""The contenders: bicubic, Lanczos, a network, and a network followed by Lanczos."""
+"""The contenders: bicubic, Lanczos, and a network: alone, averaged, followed by Lanczos."""
 
 import hashlib
 
@@ -79,6 +79,29 @@ def test_network_then_lanczos(network):
     torch.testing.assert_close(both.upscale(lr, (54, 30)), further)
 
 
+@pytest.mark.parametrize("ensemble", ["flips", "scales:2", "scales:2,flips"])
+def test_network_with_an_ensemble(network, ensemble):
+    lr, size = low(), (22, 30)
+    upscaler = Upscaler.load(network, device="cpu", precision="fp32", ensemble=ensemble)
+    expected = upscaler.tensor(to_float(lr), grid=ProjectedGrid.project((9, 12), size))
+    averaged = only(f"{network}+{ensemble}").upscale(lr, size)
+    torch.testing.assert_close(averaged, expected)
+    assert not torch.allclose(averaged, only(network).upscale(lr, size), atol=1e-4)
+
+
+def test_network_with_an_ensemble_then_lanczos(network):
+    lr = low()
+    at_4 = only(f"{network}+flips").upscale(lr, (36, 48))
+    further = resize(at_4, ProjectedGrid.project((36, 48), (54, 30)), "lanczos")
+    both = only(f"{network}+flips@4+lanczos").upscale(lr, (54, 30))
+    torch.testing.assert_close(both, further)
+
+
+def test_unknown_ensembles_are_refused(network):
+    with pytest.raises(ValueError, match=r"ensemble must be .* got 'flipss'"):
+        build([f"{network}+flipss"], BENCHMARK)
+
+
 def test_names_in_the_table_are_short_where_they_are_clear(network, tmp_path):
     other = tmp_path / "tiny.safetensors"
     other.write_bytes(network.read_bytes())
@@ -101,7 +124,7 @@ def test_the_same_model_twice_is_refused():
         build(["lanczos", "bicubic", "lanczos"], BENCHMARK)
 
 
-@pytest.mark.parametrize("name", ["bicubicc", "nosuchmodel@4+lanczos"])
+@pytest.mark.parametrize("name", ["bicubicc", "nosuchmodel@4+lanczos", "nosuchmodel+flips"])
 def test_unknown_names_are_refused(name):
     with pytest.raises(ValueError, match="no model called"):
         build([name], BENCHMARK)
