@@ -15,7 +15,7 @@ from ccsr.upscale import Upscaler
 
 BICUBIC, LANCZOS = "bicubic", "lanczos"
 _NETWORK = re.compile(  # NAME, NAME+flips, NAME@4+lanczos, NAME+flips@4+lanczos
-    r"(?P<name>.*?)(\+(?P<ensemble>(flips|scales)[^@]*))?(@(?P<factor>\d+(\.\d+)?)\+lanczos)?",
+    r"(?P<name>.*?)(\+(?P<ensemble>(flips|scales)[\w:,]*))?(@(?P<factor>\d+(\.\d+)?)\+lanczos)?",
     re.DOTALL,
 )
 
@@ -53,7 +53,7 @@ def build(
         precision: likewise.
 
     Raises:
-        ValueError: for an unknown name or one given twice.
+        ValueError: for an unknown name or ensemble, or a name given twice.
         OSError: for a checkpoint that cannot be read.
     """
     twice = sorted({name for name in names if names.count(name) > 1})

@@ -97,6 +97,14 @@ def test_network_with_an_ensemble_then_lanczos(network):
     torch.testing.assert_close(both, further)
 
 
+def test_a_folder_may_be_called_like_an_ensemble(network, tmp_path):
+    path = tmp_path / "new+flips" / "tiny.safetensors"
+    path.parent.mkdir()
+    path.write_bytes(network.read_bytes())
+    assert only(path).checkpoint == path
+    assert only(f"{path}+flips").checkpoint == path
+
+
 def test_unknown_ensembles_are_refused(network):
     with pytest.raises(ValueError, match=r"ensemble must be .* got 'flipss'"):
         build([f"{network}+flipss"], BENCHMARK)
