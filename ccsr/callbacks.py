@@ -15,11 +15,13 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint, RichProgressBar, WeightAveraging
 from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities.exceptions import SIGTERMException
-from torch import Tensor, nn
+from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 from ccsr import checkpoint
 from ccsr.model import CCSR
 from ccsr.module import SRModule
+from ccsr.speed import Meter
 
 LAST, BEST, FINAL = "last.ckpt", "best.safetensors", "model.safetensors"
 log = logging.getLogger(__name__)
@@ -34,12 +36,22 @@ class Average(WeightAveraging):
     """
 
     def __init__(self, decay: float = 0.999) -> None:
-        def update(averaged: list[Tensor], current: list[Tensor], n: Tensor) -> None:
-            steps = float(n)
-            weight = 1 - min(decay, (1 + steps) / (10 + steps))
-            torch._foreach_lerp_(averaged, current, weight)
+        super().__init__(use_buffers=False)
+        self.decay = decay
 
-        super().__init__(use_buffers=False, multi_avg_fn=torch.no_grad()(update))
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Move the average towards the weights, once per step, without waiting for a GPU."""
+        step = trainer.global_step
+        if step <= self._latest_update_step:  # gradients of this step are still accumulated
+            return
+        self._latest_update_step = step
+        average = cast(AveragedModel, self._average_model)
+        decay = min(self.decay, step / (9 + step)) if step > 1 else 0.0
+        weights = [p.detach() for p in pl_module.parameters()]
+        torch._foreach_lerp_([p.detach() for p in average.parameters()], weights, 1 - decay)
+        average.n_averaged += 1
 
     @property
     def network(self) -> CCSR:
@@ -119,6 +131,7 @@ class Checkpoints(Checkpoint):
             self._stop(self._asked)
 
     def _save(self, trainer: Trainer) -> None:
+        cast(SRModule, trainer.lightning_module).check_finite()
         trainer.save_checkpoint(Path(trainer.default_root_dir) / LAST)
         self._saved_at = time.monotonic()
 
@@ -173,45 +186,70 @@ def validation_of(module: LightningModule) -> dict[str, float]:
 
 
 class Lines(Callback):
-    """Progress as plain lines, for files and pipes.
+    """Progress and speed: as plain lines, for files and pipes, and in the table ``speed``.
 
     Args:
-        seconds: between two lines.
+        seconds: between two reports.
+
+    Attributes:
+        written: whether there are lines; a terminal has a bar instead.
     """
 
     def __init__(self, seconds: float = 10) -> None:
         self.seconds = seconds
+        self.written = True
         self._start = self._last = 0.0
-        self._first_step = 0
+        self._first_step = self._last_step = 0
+        self._meter: Meter | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock."""
+        dtype = torch.bfloat16 if "bf16" in str(trainer.precision) else torch.float32
+        network = cast(SRModule, pl_module).model
+        self._meter = Meter(network, pl_module.device, dtype, trainer.world_size)
         self._start = self._last = time.monotonic()
-        self._first_step = trainer.global_step
+        self._first_step = self._last_step = trainer.global_step
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Write a line if it is time."""
+        """Report if it is time."""
+        module, meter = cast(SRModule, pl_module), cast(Meter, self._meter)
+        meter.count(batch.lr, batch.hr, module.last_effort)
         now, step = time.monotonic(), trainer.global_step
         if now - self._last < self.seconds and step < trainer.max_steps:
             return
-        self._last = now
-        speed = (step - self._first_step) / max(now - self._start, 1e-9)
-        left = (trainer.max_steps - step) / speed if speed else math.inf
-        log.info(
-            "step %d/%d  loss %.5f  learning rate %.2e  %.2f it/s  %s left",
-            step,
-            trainer.max_steps,
-            cast(SRModule, pl_module).last_loss,
-            trainer.optimizers[0].param_groups[0]["lr"],
-            speed,
-            clock(left),
-        )
+        if step == self._last_step:
+            return
+        waited = getattr(trainer.train_dataloader, "waited", 0.0)
+        speed = meter.read(step - self._last_step, waited)
+        self._last, self._last_step = now, step
+        for logger in trainer.loggers:
+            logger.log_metrics({f"speed/{k}": v for k, v in speed._asdict().items()}, step)
+        module.log("Mpx/s", speed.pixels_per_second / 1e6, prog_bar=True, logger=False)
+        pace = (step - self._first_step) / max(now - self._start, 1e-9)
+        if self.written:
+            log.info(
+                "step %d/%d  loss %.5f  learning rate %.2e  %s  %s left",
+                step,
+                trainer.max_steps,
+                float(module.last_loss),
+                trainer.optimizers[0].param_groups[0]["lr"],
+                speed,
+                clock((trainer.max_steps - step) / pace),
+            )
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop the clock of the speed: a validation is no training."""
+        if self._meter:
+            self._meter.pause()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write what the validation found."""
-        report_validation(trainer, pl_module)
+        """Write what the validation found, and leave its time out of the speed."""
+        if self._meter:
+            self._meter.resume()
+        if self.written:
+            report_validation(trainer, pl_module)
 
 
 class Bar(RichProgressBar):

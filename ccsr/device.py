@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 _MEMINFO = Path("/proc/meminfo")
+_STATUS = Path("/proc/self/status")
 _CONTAINER = Path("/sys/fs/cgroup")  # version 2; in a container these files are its own
 
 
@@ -64,6 +65,19 @@ def free_memory(device: torch.device) -> int | None:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
     except (AttributeError, ValueError, OSError):
         return None
+
+
+def used_memory(device: torch.device) -> int:
+    """Bytes that this process holds on `device`; 0 where the system does not say."""
+    if device.type == "cuda":
+        return torch.cuda.memory_reserved(device)
+    if device.type == "mps":
+        return int(torch.mps.driver_allocated_memory())
+    try:
+        match = re.search(r"^VmRSS:\s+(\d+) kB", _STATUS.read_text(), re.MULTILINE)
+    except OSError:
+        return 0
+    return int(match[1]) * 1024 if match else 0
 
 
 def _left_in_container() -> float:

@@ -3,7 +3,8 @@
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -13,14 +14,16 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from ccsr.arguments import scale_text
-from ccsr.data import Batch
+from ccsr.batches import Batch
 from ccsr.metrics import luma
 from ccsr.model import CCSR
 from ccsr.optimizer import Muon, split
+from ccsr.replay import Replay
 from ccsr.resample import ProjectedGrid, resize
 from ccsr.validation import Item, as_float, quantised, score
 
 Loss = Literal["rmse", "l1"]
+Schedule = Literal["cosine", "trapezoid", "constant"]
 _LEAST_ERROR = 0.008  # of bicubic, about what it leaves at a scale of 1.2; at 1 it leaves nothing
 _LUMA_WEIGHT = 3.0  # where eyes see detail
 _EPSILON = 1e-8  # under a square root, whose slope at 0 is infinite
@@ -36,14 +39,20 @@ class SRModule(LightningModule):
             proportion to bicubic's on it: the mean PSNR over images counts them so, and else
             large scales and busy patches would lead. Beyond an error of 1, which only a network
             that explodes makes, its logarithm counts.
-        learning_rate: at the end of the warm-up; falls to zero as a cosine.
+        learning_rate: at the end of the warm-up.
+        schedule: what follows the warm-up: ``cosine`` falls to zero over all steps; ``trapezoid``
+            stays, then falls to zero in a line over the last part, so that a training can be cut
+            into runs and prolonged before it falls; ``constant`` stays to the end.
+        decay: that last part, as a share of all steps.
         warmup: steps of linear warm-up, at most a tenth of all.
         momentum: of :class:`ccsr.optimizer.Muon`, which moves the filters.
         betas: of Adam, which moves the rest.
         weight_decay: of the filters.
+        replay: whether a GPU gets each step as a few recordings of its operations (CUDA graphs, one
+            per shape) instead of one operation after the other. One process only.
 
     Raises:
-        ValueError: for an unknown loss.
+        ValueError: for an unknown loss or schedule, or a share that is none.
     """
 
     def __init__(
@@ -51,20 +60,34 @@ class SRModule(LightningModule):
         model: CCSR,
         loss: Loss = "rmse",
         learning_rate: float = 5e-4,
+        schedule: Schedule = "cosine",
+        decay: float = 0.2,
         warmup: int = 500,
         momentum: float = 0.95,
         betas: tuple[float, float] = (0.9, 0.99),
         weight_decay: float = 0.1,
+        replay: bool = True,
     ) -> None:
         super().__init__()
-        if loss not in ("rmse", "l1"):
+        if loss not in get_args(Loss):
             raise ValueError(f"module.loss must be 'rmse' or 'l1', got {loss!r}")
+        if schedule not in get_args(Schedule):
+            raise ValueError(
+                f"module.schedule must be cosine, trapezoid or constant, got {schedule!r}"
+            )
+        if not 0 < decay <= 1:
+            raise ValueError(f"module.decay must be a share of the steps, in (0, 1], got {decay}")
         betas = (float(betas[0]), float(betas[1]))
         self.save_hyperparameters(ignore=["model"])
         self.model = model.to(memory_format=torch.channels_last)
         self.loss, self.learning_rate, self.warmup = loss, learning_rate, warmup
         self.momentum, self.betas, self.weight_decay = momentum, betas, weight_decay
-        self.last_loss = math.nan
+        self.schedule, self.decay, self.replay = schedule, decay, replay
+        self.last_loss = torch.tensor(math.nan)
+        self.last_effort = 1.0
+        self._unchecked: list[_Watched] = []
+        self._replay: Replay | None = None
+        self._gradients: list[Tensor] = []
         self.last_validation: dict[str, float] = {}
         self.validated_at = -1
         self._scores: defaultdict[str, list[float]] = defaultdict(list)
@@ -75,24 +98,72 @@ class SRModule(LightningModule):
         sr: Tensor = self.model(x, grid, self.model.route((x.shape[2], x.shape[3]), grid, effort))
         return sr.float()
 
+    def on_train_start(self) -> None:
+        """Make the tensors that recordings on a GPU write gradients to."""
+        self._replay = Replay() if self.replays else None
+        if self._replay:
+            for p in self.parameters():
+                p.grad = torch.zeros_like(p)
+            self._gradients = [torch.zeros_like(p) for p in self.parameters()]
+
+    @property
+    def replays(self) -> bool:
+        """Whether steps are recorded and replayed: on one GPU, if it is wanted."""
+        return self.replay and self.device.type == "cuda" and self.trainer.world_size == 1
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of one batch, 1 where the network is as good as bicubic.
 
         Raises:
             RuntimeError: if the loss is not finite.
         """
+        effort = self.last_effort = draw_effort(self.model.efforts, self.global_step)
         lr, hr = batch
+        if self._replay is None:
+            loss = self.loss_of(lr, hr, effort)
+        else:
+            key = lr.shape, hr.shape, effort
+            found = self._replay(key, partial(self._find, effort=effort), lr, hr)
+            assert found is not None
+            loss = found.clone().requires_grad_()  # Lightning asks for it and calls `backward`
+        self.last_loss = loss.detach()
+        self._watch("loss", self.last_loss)
+        return loss
+
+    def loss_of(self, lr: Tensor, hr: Tensor, effort: float = 1.0) -> Tensor:
+        """The loss of patches: a scalar."""
         grid = ProjectedGrid.project((lr.shape[2], lr.shape[3]), (hr.shape[2], hr.shape[3]))
-        sr = self(lr, grid, draw_effort(self.model.efforts, self.global_step))
+        sr = self(lr, grid, effort)
         hr = as_float(hr)
         bicubic = self._distance(resize(as_float(lr), grid), hr).clamp_min(_LEAST_ERROR)
-        loss = (self._distance(sr, hr) / bicubic).mean()
-        self.last_loss = float(loss.detach())
-        self._check_finite("loss", self.last_loss)
-        self.log("step", self.global_step + 1.0)  # for the loggers, instead of Lightning's count
-        self.log("train/loss", self.last_loss)
-        self.log("train/learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"])
-        return loss
+        return (self._distance(sr, hr) / bicubic).mean()
+
+    def _find(self, lr: Tensor, hr: Tensor, effort: float) -> Tensor:
+        """The loss; its gradients are written to `_gradients`."""
+        cached = torch.is_autocast_cache_enabled()
+        torch.set_autocast_cache_enabled(False)  # it would hold tensors of another recording
+        try:
+            loss = self.loss_of(lr, hr, effort)
+        finally:
+            torch.set_autocast_cache_enabled(cached)
+        found = torch.autograd.grad(loss, list(self.parameters()))
+        torch._foreach_copy_(self._gradients, list(found))
+        return loss.detach()
+
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        """Add the gradients to those of the parameters, or compute them if nothing has yet."""
+        if self._replay is None:
+            super().backward(loss, *args, **kwargs)
+        else:
+            gradients = [p.grad for p in self.parameters()]
+            share = 1 / self.trainer.accumulate_grad_batches
+            torch._foreach_add_(gradients, self._gradients, alpha=share)
+
+    def optimizer_zero_grad(
+        self, epoch: int, batch_idx: int, optimizer: torch.optim.Optimizer
+    ) -> None:
+        """Forget the gradients; those that recordings know stay where they are."""
+        optimizer.zero_grad(set_to_none=self._replay is None)
 
     def _distance(self, image: Tensor, target: Tensor) -> Tensor:
         """How far each patch (N, 3, H, W) is from its target: (N,)."""
@@ -102,15 +173,36 @@ class SRModule(LightningModule):
             return error.mean(1)
         return (error.square().mean(1) + _EPSILON).sqrt()
 
-    def _check_finite(self, what: str, value: float) -> None:
-        if not math.isfinite(value):
-            rate = self.trainer.optimizers[0].param_groups[0]["lr"]
-            raise RuntimeError(
-                f"the {what} is not finite ({value}) at step {self.global_step}, learning rate "
-                f"{rate:.2g}: start again with a lower module.learning_rate, or go on from the "
-                "last checkpoint (resume=...) with a lower trainer.gradient_clip_val or "
-                "trainer.precision=32-true"
-            )
+    def _watch(self, what: str, value: Tensor) -> None:
+        """See that a value is finite: at once, or on a GPU when its step is reported.
+
+        To look at a value there is to wait for it, and the device would wait for what comes next.
+        """
+        self._unchecked.append(_Watched(what, self.global_step, value))
+        if self.device.type == "cpu" or self.reports:
+            self.check_finite()
+
+    @property
+    def reports(self) -> bool:
+        """Whether this step is one that goes to the tables."""
+        return (self.global_step + 1) % self.trainer.log_every_n_steps == 0
+
+    def check_finite(self) -> None:
+        """Raise RuntimeError if a loss or gradient since the last call was not finite.
+
+        Nothing is saved without it, so that weights which such a gradient reached never are.
+        """
+        unchecked, self._unchecked = self._unchecked, []
+        if not unchecked or bool(torch.stack([w.value for w in unchecked]).isfinite().all()):
+            return
+        what, step, value = next(w for w in unchecked if not math.isfinite(w.value))
+        rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+        raise RuntimeError(
+            f"the {what} is not finite ({float(value)}) at step {step}, learning rate "
+            f"{rate:.2g}: start again with a lower module.learning_rate, or go on from the "
+            "last checkpoint (resume=...) with a lower trainer.gradient_clip_val or "
+            "trainer.precision=32-true"
+        )
 
     def configure_gradient_clipping(
         self,
@@ -118,21 +210,36 @@ class SRModule(LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clip the norm, and stop before a gradient that is not finite reaches the weights."""
+        """Clip the norm, see that it is finite, and report the step."""
         limit = float(gradient_clip_val or math.inf)  # 0 means no limit too, as in Lightning
-        norm = float(nn.utils.clip_grad_norm_(self.parameters(), limit))
-        self._check_finite("gradient", norm)
-        self.log("train/gradient_norm", norm)
+        norm = nn.utils.clip_grad_norm_(self.parameters(), limit)
+        self._watch("gradient", norm)
+        if self.reports:
+            self.log("step", self.global_step + 1.0)  # for the loggers, instead of Lightning's
+            self.log("train/loss", float(self.last_loss))
+            self.log("train/learning_rate", optimizer.param_groups[0]["lr"])
+            self.log("train/gradient_norm", float(norm))
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Muon; linear warm-up, then a cosine that ends at zero at `trainer.max_steps`."""
+        """Muon, and the schedule over `trainer.max_steps`."""
         optimizer = Muon(
-            *split(self.model), self.learning_rate, self.momentum, self.betas, self.weight_decay
+            *split(self.model),
+            self.learning_rate,
+            self.momentum,
+            self.betas,
+            self.weight_decay,
+            self.replays,
         )
         steps = self.trainer.max_steps
         warmup = min(self.warmup, steps // 10)
-        schedule = LambdaLR(optimizer, lambda step: rate_factor(step, warmup, steps))
+        schedule = LambdaLR(
+            optimizer, lambda step: rate_factor(step, warmup, steps, self.schedule, self.decay)
+        )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_validation_start(self) -> None:
+        """What is validated may be saved: no step that led to it may be unchecked."""
+        self.check_finite()
 
     def validation_step(self, batch: Item, batch_idx: int) -> Tensor:
         """The 8-bit result (1, 3, H, W); its PSNR and bicubic's are kept for the epoch's end."""
@@ -174,12 +281,28 @@ def _bounded(error: Tensor) -> Tensor:
 
 def draw_effort(efforts: Sequence[float], step: int) -> float:
     """One of `efforts`, all equally likely; the same whenever `step` is the same."""
+    if len(efforts) == 1:
+        return efforts[0]
     return efforts[int(np.random.default_rng(step).integers(len(efforts)))]
 
 
-def rate_factor(step: int, warmup: int, steps: int) -> float:
-    """Factor on the learning rate at `step`: linear up to `warmup`, then a cosine to zero."""
+def rate_factor(
+    step: int, warmup: int, steps: int, schedule: Schedule = "cosine", decay: float = 0.2
+) -> float:
+    """Factor on the learning rate at `step` of `steps`; see :class:`SRModule`."""
     if step < warmup:
         return (step + 1) / (warmup + 1)
+    if schedule == "constant":
+        return 1.0
+    if schedule == "trapezoid":
+        return min(1.0, max(0, steps - step) / max(1, decay * steps))
     progress = min(1.0, (step - warmup) / max(1, steps - warmup))
     return 0.5 * (1 + math.cos(math.pi * progress))
+
+
+class _Watched(NamedTuple):
+    """A value that should be finite, and what and when it was."""
+
+    what: str
+    step: int
+    value: Tensor

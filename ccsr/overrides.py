@@ -20,9 +20,10 @@ from ccsr.resources import resource_dir
 
 CHANGEABLE = re.compile(
     r"(trainer(?!\.accumulate_grad_batches$)|logger|callbacks(?!\.average\b)|data\.val)\b"
-    r"|data\.(root|subfolder|cache_mb|workers)$"
+    r"|data\.(root|subfolder|place|device_mb|cache_mb|cache|workers)$"
+    r"|module\.(schedule|decay|replay)$"
 )
-_PATH_KEYS = re.compile(r"(resume|init|(\w+\.)*root)=(?!\[)(.+)", re.DOTALL)
+_PATH_KEYS = re.compile(r"(resume|init|(\w+\.)*(?:root|cache))=(?!\[)(.+)", re.DOTALL)
 
 
 def quoted(argument: str) -> str:
@@ -39,9 +40,9 @@ def resumed(folder: Path, arguments: Sequence[str]) -> DictConfig:
     """The configuration of a run, with `key=value` arguments applied.
 
     Only what leaves the course of the training as it was can be changed: `trainer` but its
-    accumulation, `logger`, `callbacks` but the average, `data.val`, and where the data lies and
-    how it is loaded. (With another `trainer.max_steps`, `precision` or `gradient_clip_val` what is
-    still to come changes.)
+    accumulation, `logger`, `callbacks` but the average, `data.val`, where the data lies and how it
+    is loaded, and the schedule. (With another schedule, `trainer.max_steps`, `precision` or
+    `gradient_clip_val` what is still to come changes.)
 
     Raises:
         FileNotFoundError: if `folder` holds no run.
@@ -83,6 +84,8 @@ def plain(cfg: DictConfig) -> dict[str, Any]:
             holder["root"] = str(Path(root).absolute())
         elif root is not None:
             holder["root"] = [str(Path(each).absolute()) for each in root]
+    if config["data"]["cache"] is not None:
+        config["data"]["cache"] = str(Path(config["data"]["cache"]).absolute())
     return config
 
 

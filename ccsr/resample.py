@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import torch
@@ -25,6 +26,7 @@ Size = tuple[int, int]
 
 LARGEST_SIDE = 2**31 - 1
 BLOCK = 64  # outputs per axis that share one dense matrix in `resize`
+REMEMBERED = 512  # outputs per axis up to which what depends on positions alone is made once
 
 
 def as_pair(scale: Scale) -> Pair:
@@ -295,17 +297,47 @@ def _round_uint8(x: Tensor) -> Tensor:
     return (x + 0.5).floor_().clamp_(0, 255)
 
 
+class _Band(NamedTuple):
+    """The part of a resizing matrix that a block of outputs needs.
+
+    Attributes:
+        outputs: the block.
+        pixels: the inputs that it reads.
+        weights: (outputs, pixels).
+    """
+
+    outputs: slice
+    pixels: slice
+    weights: Tensor
+
+
 def _resize_rows(x: Tensor, axis: Axis, kernel: Kernel) -> Tensor:
     """Resample dimension -2: a banded matrix, in blocks without most of its zeros."""
-    index, weight = normalised_weights(axis, kernel)
-    index.clamp_(0, x.shape[-2] - 1)
+    make = _remembered_bands if axis.size <= REMEMBERED else _bands
     y = x.new_empty(*x.shape[:-2], axis.size, x.shape[-1])
     with torch.autocast(x.device.type, enabled=False):
+        for outputs, pixels, weights in make(axis, kernel, x.shape[-2], x.dtype, x.device):
+            y[..., outputs, :] = weights @ x[..., pixels, :]
+    return y
+
+
+def _bands(
+    axis: Axis, kernel: Kernel, limit: int, dtype: torch.dtype, device: torch.device
+) -> list[_Band]:
+    """The matrix that resamples `limit` pixels at `axis`, on the device."""
+    bands = []
+    with torch.inference_mode(False):  # what is remembered may be met by gradients later
+        index, weight = normalised_weights(axis, kernel)
+        index.clamp_(0, limit - 1)
         for start in range(0, axis.size, BLOCK):
             block = slice(start, start + BLOCK)
             pixels, weights = index[block], weight[block]
             first, last = int(pixels.min()), int(pixels.max())
             band = weights.new_zeros(len(pixels), last - first + 1)
             band.scatter_add_(1, pixels - first, weights)
-            y[..., block, :] = band.to(x) @ x[..., first : last + 1, :]
-    return y
+            bands.append(_Band(block, slice(first, last + 1), band.to(device, dtype)))
+    return bands
+
+
+# Nor could a CUDA graph hold the copy of new weights to the device.
+_remembered_bands = lru_cache(maxsize=256)(_bands)

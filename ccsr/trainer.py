@@ -54,7 +54,10 @@ def build_trainer(
             }
     terminal = sys.stderr.isatty() and sys.stdout.isatty()
     if terminal:
-        callbacks = [c for c in callbacks if not isinstance(c, Lines)] + [Bar()]
+        for callback in callbacks:
+            if isinstance(callback, Lines):
+                callback.written = False
+        callbacks.append(Bar())
     options["val_check_interval"] *= options["accumulate_grad_batches"]
     return cast(
         Trainer,

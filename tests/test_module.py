@@ -85,11 +85,11 @@ def distance(loss, error):
         (1e15, 0.5, 0.3),  # a network that explodes
     ],
 )
-def test_losses_are_relative_to_that_of_bicubic(loss, ours, target, bicubic, monkeypatch):
+def test_losses_are_relative_to_that_of_bicubic(loss, ours, target, bicubic):
     expected = distance(loss, abs(0.2 + ours - target)) / max(distance(loss, bicubic), 0.008)
-    module = shifting(loss, ours, monkeypatch)
+    module = shifting(loss, ours)
     lr, hr = torch.full((1, 3, 4, 4), 0.2), torch.full((1, 3, 8, 8), target)
-    found = module.training_step((lr, hr), 0)
+    found = module.loss_of(lr, hr)
     found.backward()
     assert found.item() == pytest.approx(expected, rel=1e-4)
     assert 0 < module.model.weight.grad.abs() <= 1 / (0.005 * max(ours, 1))
@@ -98,33 +98,30 @@ def test_losses_are_relative_to_that_of_bicubic(loss, ours, target, bicubic, mon
 @pytest.mark.parametrize(
     ("loss", "second"), [("rmse", math.sqrt((0.15**2 + 0.25**2) / 0.1**2)), ("l1", 0.2 / 0.05)]
 )
-def test_each_patch_counts_by_what_bicubic_makes_of_it(loss, second, monkeypatch):
-    module = shifting(loss, 0.25, monkeypatch)
+def test_each_patch_counts_by_what_bicubic_makes_of_it(loss, second):
+    module = shifting(loss, 0.25)
     hr = torch.full((2, 3, 8, 8), 0.5)
     hr[1] = torch.tensor([0.0, 0.1]).repeat(4)
-    found = module.training_step((torch.zeros(2, 3, 4, 4), hr), 0)
+    found = module.loss_of(torch.zeros(2, 3, 4, 4), hr)
     assert found.item() == pytest.approx((0.25 / 0.5 + second) / 2, rel=1e-4)
 
 
 @pytest.mark.parametrize("loss", ["rmse", "l1"])
-def test_errors_that_change_luma_cost_more(loss, monkeypatch):
-    module = shifting(loss, 0.1, monkeypatch)
+def test_errors_that_change_luma_cost_more(loss):
+    module = shifting(loss, 0.1)
     grey = torch.full((1, 3, 4, 4), 0.2)
     found = []
     for channel in (0, 1, 2):  # red, green, blue
         hr = torch.full((1, 3, 8, 8), 0.3)
         hr[:, channel] = 0.2  # bicubic is right there and ours is not
-        found.append(module.training_step((grey, hr), 0).item())
+        found.append(module.loss_of(grey, hr).item())
     assert found[2] < found[0] < found[1]
 
 
-def shifting(loss, by, monkeypatch):
-    """A module without a trainer, whose network adds `by` to bicubic's result."""
+def shifting(loss, by):
+    """A module whose network adds `by` to bicubic's result."""
     module = SRModule(Bicubic(), loss=loss)
     nn.init.constant_(module.model.weight, by)
-    monkeypatch.setattr(module, "log", lambda *args: None)
-    optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
-    monkeypatch.setattr(SRModule, "trainer", type("T", (), {"optimizers": [optimizer]}))
     return module
 
 
@@ -141,5 +138,8 @@ def test_hyperparameters_are_plain():
         "warmup": 500,
         "momentum": 0.95,
         "weight_decay": 0.1,
+        "schedule": "cosine",
+        "decay": 0.2,
+        "replay": True,
         "betas": (0.9, 0.99),
     }

@@ -10,14 +10,16 @@ In four steps: projected grid -> neighbours -> weights -> apply. Three plans to 
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import get_args
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ccsr.model.kernels import Field, FourierField, SeparableField
 from ccsr.model.plans import PLANS, Plan, cheapest_plan
-from ccsr.resample import Axis, ProjectedGrid, neighbours
+from ccsr.resample import REMEMBERED, Axis, ProjectedGrid, neighbours
 
 LARGEST_KERNEL = 16  # pixels: a layer reads the square of it
 
@@ -87,8 +89,16 @@ class CCLayer(nn.Module):
 
     def taps(self, axis: Axis) -> tuple[Tensor, Tensor]:
         """Neighbours along an axis: pixel index and offset, each (size, taps), on our device."""
-        index, offset = neighbours(axis, self.kernel_size)
-        return index.to(self.weight.device), offset.to(self.weight.device, self._coordinate_dtype)
+        make = _remembered_taps if axis.size <= REMEMBERED else _taps
+        return make(axis, self.kernel_size, self._coordinate_dtype, self.weight.device)
+
+    def placement(self, axis: Axis) -> tuple[Tensor, int]:
+        """Where each tap lies among all input pixels that an axis reads, and the first of these.
+
+        Returns:
+            One-hot (size, taps, pixels) on our device, and a number of a pixel.
+        """
+        return _placement(axis, self.kernel_size, self._coordinate_dtype, self.weight.device)
 
     def functions(self, dy: Tensor, dx: Tensor, grid: ProjectedGrid) -> Tensor:
         """Basis functions on the product of two axes: (H, W, taps_y, taps_x, B)."""
@@ -107,3 +117,25 @@ class CCLayer(nn.Module):
     @property
     def _coordinate_dtype(self) -> torch.dtype:
         return torch.promote_types(self.weight.dtype, torch.float32)
+
+
+def _taps(
+    axis: Axis, kernel_size: int, dtype: torch.dtype, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    with torch.inference_mode(False):  # what is remembered may be met by gradients later
+        index, offset = neighbours(axis, kernel_size)
+        return index.to(device), offset.to(device, dtype)
+
+
+# Made once per axis: a CUDA graph could not hold a copy from the processor's memory.
+_remembered_taps = lru_cache(maxsize=256)(_taps)
+
+
+@lru_cache(maxsize=256)
+def _placement(
+    axis: Axis, kernel_size: int, dtype: torch.dtype, device: torch.device
+) -> tuple[Tensor, int]:
+    with torch.inference_mode(False):
+        index = neighbours(axis, kernel_size).pixel
+        first = int(index.min())
+        return F.one_hot(index - first).to(device, dtype), first

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ccsr.model.kernels import SeparableField
-from ccsr.resample import Axis, ProjectedGrid
+from ccsr.resample import Axis, ProjectedGrid, neighbours
 
 if TYPE_CHECKING:
     from ccsr.model.cc_layer import CCLayer
@@ -70,12 +70,12 @@ def phase_kernels(layer: "CCLayer", period: ProjectedGrid) -> tuple[Tensor, int,
     Returns:
         (p_h, p_w, C_out, C_in, U_h, U_w), and the input row and column where the union begins.
     """
-    (row_index, dy), (column_index, dx) = (layer.taps(axis) for axis in _axes(period))
-    row_place, column_place = _placement(row_index, dy.dtype), _placement(column_index, dx.dtype)
+    (_, dy), (_, dx) = (layer.taps(axis) for axis in _axes(period))
+    (row_place, top), (column_place, left) = (layer.placement(axis) for axis in _axes(period))
     functions = layer.functions(dy, dx, period)  # (p_h, p_w, taps_y, taps_x, B)
     functions = torch.einsum("yxijb,yiu,xjv->yxuvb", functions, row_place, column_place)
     kernel = layer.filters(functions).permute(0, 1, 4, 5, 2, 3)
-    return kernel, int(row_index.min()), int(column_index.min())
+    return kernel, top, left
 
 
 def basis(layer: "CCLayer", x: Tensor, grid: ProjectedGrid) -> Tensor:
@@ -218,12 +218,6 @@ def _one_period(axis: Axis) -> Axis:
     return Axis(_period(axis)[0], axis.scale, axis.origin, axis.first)
 
 
-def _placement(index: Tensor, dtype: torch.dtype) -> Tensor:
-    """One-hot (phases, taps, U): where each phase's taps lie in the union of all taps."""
-    index = index - index.min()
-    return F.one_hot(index, int(index.max()) + 1).to(dtype)
-
-
 def _frame(x: Tensor, rows: tuple[int, int], columns: tuple[int, int]) -> Tensor:
     """Rows and columns from start to stop of `x`, borders replicated where they lie outside."""
     h, w = x.shape[2:]
@@ -239,13 +233,16 @@ def _blocks(layer: "CCLayer", axis: Axis) -> tuple[Tensor, Tensor]:
         (blocks, BLOCK, U, R, B) and (blocks,) int64; the last block runs past the axis' end.
     """
     count = -(-axis.size // BLOCK)
-    index, offset = layer.taps(Axis(count * BLOCK, axis.scale, axis.origin, axis.first))
+    whole = Axis(count * BLOCK, axis.scale, axis.origin, axis.first)
+    index, offset = layer.taps(whole)
     factors = layer.factors(offset, axis, 1)
     factors = factors.view(count, BLOCK, *factors.shape[1:])
     index = index.view(count, BLOCK, -1)
     base = index[:, 0, 0]
     place = index - base[:, None, None]
-    bands = factors.new_zeros(count, BLOCK, int(place.max()) + 1, *factors.shape[3:])
+    pixel = neighbours(whole, layer.kernel_size).pixel.view(count, -1)  # not on the device
+    width = int((pixel.amax(1) - pixel[:, 0]).max()) + 1
+    bands = factors.new_zeros(count, BLOCK, width, *factors.shape[3:])
     place = place[..., None, None].expand_as(factors)
     return bands.scatter_add(2, place, factors), base
 
