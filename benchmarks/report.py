@@ -153,8 +153,22 @@ def _command(found: Found) -> Iterator[str]:
 
 
 def _training(found: Found) -> Iterator[str]:
-    yield from ("## Memory of a long training", "", _where(found))
-    yield f"`{found['model']}`, {found['scales']} scales drawn in turn, patches of one size."
+    yield from ("## Training", "", _where(found))
+    yield "`ccsr train experiment=MODEL` on the bundled photos, patches of 48x48, the scales of the"
+    yield "experiment, no pairs of two; a pixel is one of the low-resolution patches."
+    yield ""
+    heads = "device | model | photos lie in | patches | steps/s | Mpx/s | waiting for data"
+    yield f"| {heads} | memory, MB | T multiply-adds/s | of the peak |"
+    yield "|---|---|---|---:|---:|---:|---:|---:|---:|---:|"
+    for run in found["speeds"]:
+        yield (
+            f"| {run['device']} | `{run['model']}` | {run['place']} | {run['patches']} | "
+            f"{run['steps_per_second']:.3g} | {run['pixels_per_second'] / 1e6:.3g} | "
+            f"{100 * run['waiting']:.1f} % | {run['memory_mb']:.0f} | "
+            f"{run['macs_per_second'] / 1e12:.3g} | {100 * run['of_peak']:.0f} % |"
+        )
+    yield ""
+    yield f"Memory of a long training: `{found['model']}`, {found['scales']} scales drawn in turn, patches of one size."
     yield from ("", "| steps | resident memory, MB |", "|---:|---:|")
     for step, resident in found["resident"]:
         yield f"| {step} | {resident / 1e6:.0f} |"

@@ -1,13 +1,23 @@
-"""Whether memory stays flat while a network learns at hundreds of scales."""
+"""How fast `ccsr train` is, and whether memory stays flat at hundreds of scales."""
 
+import csv
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
+from hydra import compose, initialize_config_dir
 
 from benchmarks.peak import status
 from ccsr.choice import choose_grid
 from ccsr.model import build
+from ccsr.resources import resource_dir
+from ccsr.train import train
+
+BATCHES = {"gpu": 32, "cpu": 8}  # patches of 48x48
+SECONDS = {"gpu": 25, "cpu": 60}  # of each run
 
 STEPS = 1200
 SCALES = 300
@@ -24,6 +34,50 @@ ARCHITECTURE: dict[str, Any] = {
 
 
 def measure(say: Callable[[str], None]) -> dict[str, Any]:
+    """The speeds of short runs, and the memory of a long one."""
+    devices = ["gpu", "cpu"] if torch.cuda.is_available() else ["cpu"]
+    speeds = []
+    for device in devices:
+        for model in ("light", "base"):
+            for place in ("memory", "device"):
+                speeds.append(speed(model, place, device))
+                say(str(speeds[-1]))
+    return {"speeds": speeds, **growth(say)}
+
+
+def speed(model: str, place: str, device: str) -> dict[str, Any]:
+    """What a run of `ccsr train` on the bundled photos tells of its speed, its second half."""
+    overrides = [
+        f"experiment={model}",
+        "data=samples",
+        "data.patch=48",
+        f"data.batch_size={BATCHES[device]}",
+        "data.scales.anisotropic=0",
+        "data.val={images: 1, scales: [2]}",
+        f"data.place={place}",
+        f"trainer.accelerator={device}",
+        f"trainer.max_time='00:00:{SECONDS[device] // 60:02}:{SECONDS[device] % 60:02}'",
+        "trainer.log_every_n_steps=50",
+        "callbacks.lines.seconds=2",
+    ]
+    with initialize_config_dir(str(resource_dir("conf")), version_base="1.3"):
+        config = compose("train", overrides=overrides)
+    with tempfile.TemporaryDirectory() as folder:
+        train(config, Path(folder) / "run")
+        with (Path(folder) / "run" / "speed.csv").open(newline="") as stream:
+            rows = list(csv.DictReader(stream))
+    rows = rows[len(rows) // 2 :]
+    values = {name: median(float(row[name]) for row in rows) for name in rows[0] if name != "step"}
+    return {
+        "model": model,
+        "place": place,
+        "device": torch.cuda.get_device_name() if device == "gpu" else "CPU",
+        "patches": BATCHES[device],
+        **values,
+    }
+
+
+def growth(say: Callable[[str], None]) -> dict[str, Any]:
     """Resident memory after every sixth of the steps, each scale anew in each of them."""
     torch.manual_seed(0)
     model = build(**ARCHITECTURE)

@@ -8,7 +8,8 @@ numbers (:meth:`Batches.draw`); then pixels are read, photo by photo from files
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -18,6 +19,7 @@ from torch.utils.data import Dataset
 from torchvision.transforms.v2.functional import to_dtype
 
 from ccsr.photos import Photos
+from ccsr.replay import Replay
 from ccsr.resample import Pair, ProjectedGrid, Size, reduce_uint8, resize
 from ccsr.scales import Scales
 
@@ -63,6 +65,10 @@ class Source(Protocol):
         """The patches, uint8 (N, 3, h, w), and which of them lack their photo, unreadable."""
         ...
 
+    def reduce(self, function: Callable[[Tensor], Batch], key: Hashable, patches: Tensor) -> Batch:
+        """What `function` makes of the patches, the same operations whenever `key` is the same."""
+        ...
+
 
 class FromFiles:
     """Cuts patches photo by photo, from files or what is kept of them.
@@ -91,6 +97,10 @@ class FromFiles:
             patch.copy_(photo.mT if cuts.turned[n] else photo)
         return patches, lacking
 
+    def reduce(self, function: Callable[[Tensor], Batch], key: Hashable, patches: Tensor) -> Batch:
+        """See :meth:`Source.reduce`."""
+        return function(patches)
+
 
 def _cut(photo: Tensor, dim: int, start: int, stop: int) -> Tensor:
     """Indices `start` to `stop` of a dimension; beyond the photo its border is replicated."""
@@ -115,10 +125,12 @@ class OnDevice:
         self.pixels = torch.empty(photos.bytes, dtype=torch.uint8, device=device)
         self.starts, self.sizes = photos.starts[:-1], np.array(photos.sizes)
         for start, photo in zip(self.starts, photos.all(), strict=True):
-            if photo is not None:
+            if photo is None:
+                photos.check()
+            else:
                 self.pixels[start : start + photo.numel()] = photo.flatten().to(device)
-            photos.check()
         self.unreadable = photos.unreadable
+        self.replay = Replay(device)
 
     def cut(self, cuts: Cuts) -> tuple[Tensor, list[int]]:
         """See :meth:`Source.cut`."""
@@ -130,12 +142,22 @@ class OnDevice:
         horizontal = np.where(turned, rows[:, : cuts.size[1]], columns[:, : cuts.size[1]])
         area = sizes.prod(1)
         first = self.starts[cuts.photo][:, None] + area[:, None] * np.arange(3)
-        parts = [part.shape[1] for part in (first, vertical, horizontal)]
-        packed = to_device(np.concatenate((first, vertical, horizontal), 1), self.pixels.device)
-        first_, vertical_, horizontal_ = packed.split(parts, 1)
-        index = first_[:, :, None, None] + vertical_[:, None, :, None]
-        index = index + horizontal_[:, None, None, :]  # (N, 3, h, w)
-        return self.pixels[index], np.flatnonzero(self.unreadable[cuts.photo]).tolist()
+        parts = first.shape[1], vertical.shape[1], horizontal.shape[1]
+        places = torch.from_numpy(np.concatenate((first, vertical, horizontal), 1))
+        gather = partial(self._gather, parts=parts)
+        patches = self.replay((places.shape, parts), gather, places)
+        return patches, np.flatnonzero(self.unreadable[cuts.photo]).tolist()
+
+    def _gather(self, places: Tensor, parts: tuple[int, int, int]) -> Tensor:
+        """The pixels at the sums of a channel's first place, a row's and a column's."""
+        first, vertical, horizontal = places.split(parts, 1)
+        index = first[:, :, None, None] + vertical[:, None, :, None]
+        return self.pixels[index + horizontal[:, None, None, :]]  # (N, 3, h, w)
+
+    def reduce(self, function: Callable[[Tensor], Batch], key: Hashable, patches: Tensor) -> Batch:
+        """See :meth:`Source.reduce`."""
+        lr, hr = self.replay(key, function, patches)
+        return Batch(lr.clone(), hr.clone())
 
 
 def _indices(cuts: Cuts, axis: int, sides: np.ndarray) -> np.ndarray:
@@ -144,14 +166,6 @@ def _indices(cuts: Cuts, axis: int, sides: np.ndarray) -> np.ndarray:
     index = np.arange(max(cuts.size))[None]
     index = np.where(cuts.flipped[:, axis, None], length - 1 - index, index)
     return (index + cuts.start[:, axis, None]).clip(0, sides[:, None] - 1)
-
-
-def to_device(values: np.ndarray, device: torch.device) -> Tensor:
-    """The values on the device, without waiting for what it is computing."""
-    tensor = torch.from_numpy(values)
-    if device.type == "cuda":
-        return tensor.pin_memory().to(device, non_blocking=True)
-    return tensor.to(device)
 
 
 class Batches(Dataset[Batch]):
@@ -202,22 +216,25 @@ class Batches(Dataset[Batch]):
     def __getitem__(self, step: int) -> Batch:
         rng = np.random.default_rng((self.seed, step))
         lr, hr, source = self._sides(self.scales.draw(rng))
-        margin = tuple(
-            0 if a == b else math.ceil(2 * max(a / b, b / a)) + 1
-            for a, b in zip(lr, hr, strict=True)
-        )
-        cuts = self.draw(rng, source, (margin[0], margin[1]), self.batch_size)
+        margin = _margin(lr[0], hr[0]), _margin(lr[1], hr[1])
+        cuts = self.draw(rng, source, margin, self.batch_size)
         patches, lacking = self.source.cut(cuts)
         for n in lacking:
-            patches[n] = self._another(step, n, source, (margin[0], margin[1]))
+            patches[n] = self._another(step, n, source, margin)
         for n in np.flatnonzero(rng.random(self.batch_size) < self.dots):
             own = np.random.default_rng((self.seed, step, int(n)))
             upright = patches[n].mT if cuts.turned[n] else patches[n]
             dots = dotted(upright, own)
             patches[n] = dots.mT if cuts.turned[n] else dots
+        made = partial(self._reduced, source=source, margin=margin, sizes=(lr, hr))
+        return self.source.reduce(made, (lr, hr), patches)
+
+    def _reduced(
+        self, patches: Tensor, source: Size, margin: Size, sizes: tuple[Size, Size]
+    ) -> Batch:
         if self.reduction == "float":
             patches = to_dtype(patches, torch.float32, scale=True)
-        return Batch(*(_reduce(patches, source, margin, size) for size in (lr, hr)))
+        return Batch(*(_reduce(patches, source, margin, size) for size in sizes))
 
     def _sides(self, scale: Pair) -> tuple[Size, Size, Size]:
         """Sizes of the input, of the target, and of the part of the photo that makes both."""
@@ -280,6 +297,11 @@ class Batches(Dataset[Batch]):
         return patches[0]
 
 
+def _margin(side: int, other: int) -> int:
+    """Pixels around the larger of two sides that its reduction to the smaller one reads."""
+    return 0 if side == other else math.ceil(2 * max(side / other, other / side)) + 1
+
+
 def dotted(photo: Tensor, rng: np.random.Generator) -> Tensor:
     """The photo, or one colour in its place, in dots of 1 to 8 pixels: each black or white.
 
@@ -315,7 +337,7 @@ def dotted(photo: Tensor, rng: np.random.Generator) -> Tensor:
     return dots.to(torch.uint8).expand(photo.shape)
 
 
-def _reduce(patches: Tensor, source: Size, margin: Sequence[int], size: Size) -> Tensor:
+def _reduce(patches: Tensor, source: Size, margin: Size, size: Size) -> Tensor:
     """The patches, without their margin, at `size`."""
     if size == source:
         return patches[..., margin[0] :, margin[1] :][..., : size[0], : size[1]].contiguous()

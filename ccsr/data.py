@@ -72,9 +72,7 @@ class PhotoData(LightningDataModule):
         if place not in get_args(Place):
             raise ValueError(f"data.place must be auto, memory or device, got {place!r}")
         self.place, self.device_mb, self.workers = place, device_mb, workers
-        self.photos = Photos(
-            find_images(_within(root, subfolder)), cache_mb, cache, reduced or ()
-        )
+        self.photos = Photos(find_images(_within(root, subfolder)), cache_mb, cache, reduced or ())
         self.batches = Batches(
             FromFiles(self.photos),
             self.photos.sizes,

@@ -19,7 +19,7 @@ from ccsr.overrides import made
 
 
 class Tables(Logger):
-    """``train.csv`` and ``val.csv`` in the run's folder, a row per report, written at once.
+    """``train.csv``, ``val.csv`` and ``speed.csv`` in the run's folder, a row per report, written at once.
 
     A resumed run drops the rows beyond the step that it takes up, then goes on.
     """
@@ -27,7 +27,7 @@ class Tables(Logger):
     def __init__(self, folder: Path, resume_step: int = 0) -> None:
         super().__init__()
         self.folder = folder
-        for table in (folder / "train.csv", folder / "val.csv"):
+        for table in (folder / f"{name}.csv" for name in ("train", "val", "speed")):
             if table.exists():
                 rows = [row for row in _read(table) if int(row["step"]) <= resume_step]
                 _write(table, rows)

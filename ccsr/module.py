@@ -4,7 +4,7 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, cast, get_args
 
 import numpy as np
 import torch
@@ -100,11 +100,17 @@ class SRModule(LightningModule):
 
     def on_train_start(self) -> None:
         """Make the tensors that recordings on a GPU write gradients to."""
-        self._replay = Replay() if self.replays else None
+        self._replay = Replay(self.device) if self.replays else None
         if self._replay:
             for p in self.parameters():
                 p.grad = torch.zeros_like(p)
-            self._gradients = [torch.zeros_like(p) for p in self.parameters()]
+            own = [cast(Tensor, p.grad) for p in self.parameters()]
+            self._gradients = own if self._accumulated == 1 else [g.clone() for g in own]
+
+    @property
+    def _accumulated(self) -> int:
+        """Batches whose gradients make a step."""
+        return int(self.trainer.accumulate_grad_batches)
 
     @property
     def replays(self) -> bool:
@@ -124,7 +130,6 @@ class SRModule(LightningModule):
         else:
             key = lr.shape, hr.shape, effort
             found = self._replay(key, partial(self._find, effort=effort), lr, hr)
-            assert found is not None
             loss = found.clone().requires_grad_()  # Lightning asks for it and calls `backward`
         self.last_loss = loss.detach()
         self._watch("loss", self.last_loss)
@@ -151,19 +156,21 @@ class SRModule(LightningModule):
         return loss.detach()
 
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
-        """Add the gradients to those of the parameters, or compute them if nothing has yet."""
+        """Compute the gradients, or add those that a recording has found."""
         if self._replay is None:
             super().backward(loss, *args, **kwargs)
-        else:
-            gradients = [p.grad for p in self.parameters()]
-            share = 1 / self.trainer.accumulate_grad_batches
-            torch._foreach_add_(gradients, self._gradients, alpha=share)
+        elif self._accumulated > 1:
+            gradients = [cast(Tensor, p.grad) for p in self.parameters()]
+            torch._foreach_add_(gradients, self._gradients, alpha=1 / self._accumulated)
 
     def optimizer_zero_grad(
         self, epoch: int, batch_idx: int, optimizer: torch.optim.Optimizer
     ) -> None:
-        """Forget the gradients; those that recordings know stay where they are."""
-        optimizer.zero_grad(set_to_none=self._replay is None)
+        """Forget the gradients; where recordings know them they are overwritten or zeroed."""
+        if self._replay is None:
+            optimizer.zero_grad()
+        elif self._accumulated > 1:
+            optimizer.zero_grad(set_to_none=False)
 
     def _distance(self, image: Tensor, target: Tensor) -> Tensor:
         """How far each patch (N, 3, H, W) is from its target: (N,)."""
@@ -212,7 +219,8 @@ class SRModule(LightningModule):
     ) -> None:
         """Clip the norm, see that it is finite, and report the step."""
         limit = float(gradient_clip_val or math.inf)  # 0 means no limit too, as in Lightning
-        norm = nn.utils.clip_grad_norm_(self.parameters(), limit)
+        clip = partial(nn.utils.clip_grad_norm_, list(self.parameters()), limit)
+        norm = self._replay("clip", clip).clone() if self._replay else clip()
         self._watch("gradient", norm)
         if self.reports:
             self.log("step", self.global_step + 1.0)  # for the loggers, instead of Lightning's

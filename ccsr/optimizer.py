@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -59,7 +59,7 @@ class Muon(torch.optim.Optimizer):
             "weight_decay": weight_decay,
         }
         super().__init__([group for group in groups if group["params"]], defaults)
-        self.replay = Replay() if replay else None
+        self._records, self._replay = replay, cast(Replay | None, None)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -74,10 +74,8 @@ class Muon(torch.optim.Optimizer):
                 continue
             factors = torch.tensor(self._prepare(parameters, group), dtype=parameters[0].dtype)
             update = partial(self._muon if group["muon"] else self._adam, parameters, group)
-            if self.replay is None or not parameters[0].is_cuda:
-                update(factors.to(parameters[0].device))
-            else:
-                self.replay(number, update, factors.pin_memory())
+            self._replay = self._replay or Replay(parameters[0].device, self._records)
+            self._replay(number, update, factors)
         return loss
 
     def _prepare(self, parameters: list[Parameter], group: dict[str, Any]) -> list[float]:
@@ -99,9 +97,7 @@ class Muon(torch.optim.Optimizer):
         first, second = (1 - beta ** self.state[parameters[0]]["step"] for beta in group["betas"])
         return [group["lr"] / first, second**0.5]
 
-    def _muon(
-        self, parameters: list[Parameter], group: dict[str, Any], factors: Tensor
-    ) -> None:
+    def _muon(self, parameters: list[Parameter], group: dict[str, Any], factors: Tensor) -> None:
         rate, left = factors.unbind()
         gradients = [p.grad for p in parameters if p.grad is not None]
         moments = [self.state[p]["momentum"] for p in parameters]
@@ -118,9 +114,7 @@ class Muon(torch.optim.Optimizer):
         torch._foreach_mul_(parameters, left)
         torch._foreach_sub_(parameters, steps)
 
-    def _adam(
-        self, parameters: list[Parameter], group: dict[str, Any], factors: Tensor
-    ) -> None:
+    def _adam(self, parameters: list[Parameter], group: dict[str, Any], factors: Tensor) -> None:
         rate, scale = factors.unbind()
         gradients = [p.grad for p in parameters if p.grad is not None]
         means, squares = ([self.state[p][k] for p in parameters] for k in ("mean", "square"))

@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import math
 import mmap
 import os
 from collections.abc import Iterator, Sequence

@@ -1,16 +1,18 @@
 """CUDA graphs: many small operations recorded once, then started as one."""
 
 from collections.abc import Callable, Hashable
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 
 import torch
 from torch import Tensor
+
+Result = TypeVar("Result")
 
 
 class _Recording(NamedTuple):
     graph: torch.cuda.CUDAGraph
     inputs: list[Tensor]
-    result: Tensor | None
+    result: Any
 
 
 class Replay:
@@ -22,38 +24,41 @@ class Replay:
 
     A function must do the same operations on tensors at the same places whenever it is called with
     the same key, and must not wait for the device.
+
+    Args:
+        device: of the functions; on others than CUDA's they are simply called.
+        records: whether to record at all.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device, records: bool = True) -> None:
+        self.device, self.records = device, records and device.type == "cuda"
         self._recordings: dict[Hashable, _Recording | None] = {}
         self._pool: tuple[int, int] | None = None
 
-    def __call__(
-        self, key: Hashable, function: Callable[..., Tensor | None], *inputs: Tensor
-    ) -> Tensor | None:
+    def __call__(self, key: Hashable, function: Callable[..., Result], *inputs: Tensor) -> Result:
         """Do `function(*inputs)` and return its result.
 
         Args:
             key: of the recording; stands for everything but the values of `inputs`.
             function: is called by the first call, which warms up what it needs, and while the
                 second one records.
-            inputs: on the device, or in pinned memory; the function gets them on the device.
+            inputs: on the device or the CPU; the function gets them on the device.
         """
-        if key not in self._recordings:
+        if self.device.type == "cuda":
+            inputs = tuple(x if x.is_cuda else x.pin_memory() for x in inputs)
+        if not self.records or key not in self._recordings:
             self._recordings[key] = None
-            return function(*(x.cuda(non_blocking=True) for x in inputs))
+            return function(*(x.to(self.device, non_blocking=True) for x in inputs))
         recording = self._recordings[key]
         if recording is None:
             recording = self._recordings[key] = self._record(function, inputs)
         for place, value in zip(recording.inputs, inputs, strict=True):
             place.copy_(value, non_blocking=True)
         recording.graph.replay()
-        return recording.result
+        return cast(Result, recording.result)
 
-    def _record(
-        self, function: Callable[..., Tensor | None], inputs: tuple[Tensor, ...]
-    ) -> _Recording:
-        places = [torch.empty_like(x, device="cuda", pin_memory=False) for x in inputs]
+    def _record(self, function: Callable[..., Any], inputs: tuple[Tensor, ...]) -> _Recording:
+        places = [torch.empty_like(x, device=self.device) for x in inputs]
         graph = torch.cuda.CUDAGraph()
         # other threads, such as a loader's, may go on using the device meanwhile
         with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):

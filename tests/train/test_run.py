@@ -24,6 +24,7 @@ def test_a_run_leaves_one_folder_with_everything(finished):
         "model.safetensors",
         "pictures/step_0000004.png",
         "pictures/step_0000008.png",
+        "speed.csv",
         "train.csv",
         "train.log",
         "val.csv",
