@@ -15,7 +15,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint, RichProgressBar, WeightAveraging
 from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities.exceptions import SIGTERMException
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from ccsr import checkpoint
@@ -38,6 +38,7 @@ class Average(WeightAveraging):
     def __init__(self, decay: float = 0.999) -> None:
         super().__init__(use_buffers=False)
         self.decay = decay
+        self._pair: tuple[list[Tensor], ...] | None = None  # averages and weights
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -48,9 +49,10 @@ class Average(WeightAveraging):
             return
         self._latest_update_step = step
         average = cast(AveragedModel, self._average_model)
+        if self._pair is None:
+            self._pair = tuple([p.detach() for p in m.parameters()] for m in (average, pl_module))
         decay = min(self.decay, step / (9 + step)) if step > 1 else 0.0
-        weights = [p.detach() for p in pl_module.parameters()]
-        torch._foreach_lerp_([p.detach() for p in average.parameters()], weights, 1 - decay)
+        torch._foreach_lerp_(*self._pair, 1 - decay)
         average.n_averaged += 1
 
     @property
@@ -226,7 +228,6 @@ class Lines(Callback):
         self._last, self._last_step = now, step
         for logger in trainer.loggers:
             logger.log_metrics({f"speed/{k}": v for k, v in speed._asdict().items()}, step)
-        module.log("Mpx/s", speed.pixels_per_second / 1e6, prog_bar=True, logger=False)
         pace = (step - self._first_step) / max(now - self._start, 1e-9)
         if self.written:
             log.info(

@@ -141,5 +141,6 @@ def test_hyperparameters_are_plain():
         "schedule": "cosine",
         "decay": 0.2,
         "replay": True,
+        "compile": False,
         "betas": (0.9, 0.99),
     }

@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from ccsr.model.stack import build_layer, covering, reach
@@ -74,20 +73,13 @@ class Light(Encoder):
         channels: width.
         blocks: residual blocks of two convolutions each.
         closing: whether half a block follows, see :class:`Residual`.
-        wide: arguments of :class:`Wide`, for every second block; None for none.
     """
 
-    def __init__(
-        self,
-        channels: int = 48,
-        blocks: int = 5,
-        closing: bool = False,
-        wide: Mapping[str, Any] | None = None,
-    ) -> None:
+    def __init__(self, channels: int = 48, blocks: int = 5, closing: bool = False) -> None:
         super().__init__()
         self.channels = channels
         self.head = conv3x3(3, channels)
-        self.body = Residual(channels, blocks, closing, wide)
+        self.body = Residual(channels, blocks, closing)
         self.radius = 1 + self.body.radius
 
     def forward(self, x: Tensor) -> Tensor:
@@ -103,66 +95,25 @@ class Residual(nn.ModuleList):
         channels: width.
         blocks: how many.
         closing: whether half a block, activation and convolution, follows.
-        wide: arguments of :class:`Wide`, the activation of every second block; None for none.
 
     Attributes:
         radius: receptive radius in pixels.
     """
 
-    def __init__(
-        self,
-        channels: int,
-        blocks: int,
-        closing: bool = False,
-        wide: Mapping[str, Any] | None = None,
-    ) -> None:
-        super().__init__()
-        self.radius = 2 * blocks + closing
-        for number in range(blocks):
-            activation = nn.GELU() if wide is None or number % 2 == 0 else Wide(**wide)
-            self.radius += getattr(activation, "radius", 0)
-            self.append(
-                nn.Sequential(conv3x3(channels, channels), activation, conv3x3(channels, channels))
-            )
+    def __init__(self, channels: int, blocks: int, closing: bool = False) -> None:
+        super().__init__(
+            nn.Sequential(conv3x3(channels, channels), nn.GELU(), conv3x3(channels, channels))
+            for _ in range(blocks)
+        )
         if closing:
             self.append(nn.Sequential(nn.GELU(), conv3x3(channels, channels)))
+        self.radius = 2 * blocks + closing
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, channels, h, w) -> the same shape."""
         for block in self:
             x = x + block(x)
         return x
-
-
-class Wide(nn.Module):
-    """GELU, and a large dense convolution added to the first few channels.
-
-    A wide field at a small share of a block's multiplies (a partial large kernel: Lee et al. 2024,
-    arXiv 2404.11848).
-
-    Args:
-        channels: how many channels pass the convolution.
-        kernel_size: its width, odd.
-
-    Attributes:
-        radius: receptive radius in pixels.
-
-    Raises:
-        ValueError: for an even width.
-    """
-
-    def __init__(self, channels: int = 16, kernel_size: int = 9) -> None:
-        super().__init__()
-        if kernel_size % 2 == 0:
-            raise ValueError(f"encoder.wide.kernel_size must be odd, got {kernel_size}")
-        self.channels, self.radius = channels, kernel_size // 2
-        self.convolution = nn.Conv2d(channels, channels, kernel_size, padding=self.radius)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, h, w) -> the same shape; C is at least `channels`."""
-        x = nn.functional.gelu(x)
-        part, rest = x[:, : self.channels], x[:, self.channels :]
-        return torch.cat((part + self.convolution(part), rest), 1)
 
 
 class Elastic(Encoder):

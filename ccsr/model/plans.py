@@ -223,7 +223,15 @@ def _frame(x: Tensor, rows: tuple[int, int], columns: tuple[int, int]) -> Tensor
     h, w = x.shape[2:]
     x = x[:, :, max(rows[0], 0) : max(rows[1], 1), max(columns[0], 0) : max(columns[1], 1)]
     pad = [max(n, 0) for n in (-columns[0], columns[1] - w, -rows[0], rows[1] - h)]
-    return F.pad(x, pad, mode="replicate") if any(pad) else x
+    if not any(pad):
+        return x
+    if x.requires_grad:  # or every convolution before would get its gradients in another layout
+        x.register_hook(_channels_last)
+    return F.pad(x, pad, mode="replicate")
+
+
+def _channels_last(x: Tensor) -> Tensor:
+    return x.contiguous(memory_format=torch.channels_last)
 
 
 def _blocks(layer: "CCLayer", axis: Axis) -> tuple[Tensor, Tensor]:
