@@ -45,7 +45,7 @@ def measure(say: Callable[[str], None]) -> dict[str, Any]:
     return {"speeds": speeds, **growth(say)}
 
 
-def speed(model: str, place: str, device: str) -> dict[str, Any]:
+def speed(model: str, place: str, device: str, *more: str) -> dict[str, Any]:
     """What a run of `ccsr train` on the bundled photos tells of its speed, its second half."""
     overrides = [
         f"experiment={model}",
@@ -59,6 +59,7 @@ def speed(model: str, place: str, device: str) -> dict[str, Any]:
         f"trainer.max_time='00:00:{SECONDS[device] // 60:02}:{SECONDS[device] % 60:02}'",
         "trainer.log_every_n_steps=50",
         "callbacks.lines.seconds=2",
+        *more,
     ]
     with initialize_config_dir(str(resource_dir("conf")), version_base="1.3"):
         config = compose("train", overrides=overrides)
