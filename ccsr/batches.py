@@ -18,8 +18,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision.transforms.v2.functional import to_dtype
 
-from ccsr.photos import Photos
-from ccsr.replay import Replay
+from ccsr.photos import Photos, reduced_to
+from ccsr.replay import Replay, sent
 from ccsr.resample import Pair, ProjectedGrid, Size, reduce_uint8, resize
 from ccsr.scales import Scales
 
@@ -124,11 +124,15 @@ class OnDevice:
     def __init__(self, photos: Photos, device: torch.device) -> None:
         self.pixels = torch.empty(photos.bytes, dtype=torch.uint8, device=device)
         self.starts, self.sizes = photos.starts[:-1], np.array(photos.sizes)
-        for start, photo in zip(self.starts, photos.all(), strict=True):
-            if photo is None:
+        for number, original in photos.originals():
+            if original is None:
                 photos.check()
-            else:
-                self.pixels[start : start + photo.numel()] = photo.flatten().to(device)
+                continue
+            original = original.to(device)
+            for n in range(number, number + photos.versions):
+                _, size, factor = photos.photos[n]
+                photo = original if factor == 1 else reduced_to(original, size)
+                self.pixels[self.starts[n] : photos.starts[n + 1]] = photo.flatten()
         self.unreadable = photos.unreadable
         self.replay = Replay(device)
 
@@ -317,7 +321,7 @@ def dotted(photo: Tensor, rng: np.random.Generator) -> Tensor:
     """
     size = int(rng.integers(1, 9))
     height, width = photo.shape[1:]
-    device = photo.device
+    there = partial(sent, device=photo.device)
     rows = (torch.arange(height) + int(rng.integers(size))) // size
     columns = (torch.arange(width) + int(rng.integers(size))) // size
     values = photo.float() / 255
@@ -325,15 +329,15 @@ def dotted(photo: Tensor, rng: np.random.Generator) -> Tensor:
         values = values.mean(0, keepdim=True)
     if rng.integers(2):
         values = values.mean((1, 2), keepdim=True).expand_as(values)
-    values = values[:, (rows * size).clamp(max=height - 1).to(device)]
-    values = values[:, :, (columns * size).clamp(max=width - 1).to(device)]
+    values = values[:, there((rows * size).clamp(max=height - 1))]
+    values = values[:, :, there((columns * size).clamp(max=width - 1))]
     if rng.integers(2):
         thresholds = _BAYER[rows % 4][:, columns % 4]
     else:
         shape = len(values), int(rows[-1]) + 1, int(columns[-1]) + 1
         thresholds = torch.from_numpy(rng.random(shape))[:, rows][:, :, columns]
     above, below = (0, 255) if rng.integers(2) else map(int, rng.integers(256, size=2))
-    dots = torch.where(values > thresholds.to(device), above, below)
+    dots = torch.where(values > there(thresholds), above, below)
     return dots.to(torch.uint8).expand(photo.shape)
 
 

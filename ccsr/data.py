@@ -2,8 +2,9 @@
 
 import os
 import signal
+import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -38,8 +39,8 @@ class PhotoData(LightningDataModule):
         reduced: factors in (0, 1); reduced by each of them the photos are trained on too.
         dots: share of the patches that are turned into dots, see :class:`ccsr.batches.Batches`.
         place: where the photos lie. ``device``: all of them, decoded, where the training runs,
-            which makes the batches there. ``memory``: in files, decoded as they are drawn. ``auto``:
-            on the device if that is a GPU and they fit into `device_mb`.
+            which makes the batches there. ``memory``: in files, decoded as they are drawn.
+            ``auto``: on the device if that is a GPU and they fit into `device_mb`.
         device_mb: megabytes that they may take there; None for half of what is free.
         cache_mb: megabytes of decoded photos that are kept with the place ``memory``.
         cache: a folder to keep them in from run to run, which several processes share.
@@ -60,7 +61,7 @@ class PhotoData(LightningDataModule):
         seed: int = 0,
         subfolder: str | None = None,
         reduction: Reduction = "uint8",
-        reduced: list[float] | None = None,
+        reduced: Sequence[float] | float | None = None,
         dots: float = 0.0,
         place: Place = "auto",
         device_mb: float | None = None,
@@ -71,8 +72,10 @@ class PhotoData(LightningDataModule):
         super().__init__()
         if place not in get_args(Place):
             raise ValueError(f"data.place must be auto, memory or device, got {place!r}")
+        _check_not_negative(cache_mb=cache_mb, device_mb=device_mb, workers=workers)
         self.place, self.device_mb, self.workers = place, device_mb, workers
-        self.photos = Photos(find_images(_within(root, subfolder)), cache_mb, cache, reduced or ())
+        factors = [reduced] if isinstance(reduced, int | float) else reduced or ()
+        self.photos = Photos(find_images(_within(root, subfolder)), cache_mb, cache, factors)
         self.batches = Batches(
             FromFiles(self.photos),
             self.photos.sizes,
@@ -113,6 +116,7 @@ class PhotoData(LightningDataModule):
             num_workers=workers,
             persistent_workers=workers > 0,
             worker_init_fn=_leave_signals,
+            multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
             pin_memory=workers > 0 and device.type == "cuda",
         )
 
@@ -124,8 +128,7 @@ class PhotoData(LightningDataModule):
         """
         if self.place == "memory" or (self.place == "auto" and device.type != "cuda"):
             return False
-        free = free_memory(device)
-        budget = self.device_mb or (free or 0) / 2e6
+        budget = (free_memory(device) or 0) / 2e6 if self.device_mb is None else self.device_mb
         fits = self.photos.bytes <= budget * 1e6
         if self.place == "device" and not fits:
             raise ValueError(
@@ -144,6 +147,12 @@ class PhotoData(LightningDataModule):
     def val_dataloader(self) -> DataLoader[Any]:
         """One item per (image, scale)."""
         return DataLoader(self.validation, batch_size=None)
+
+
+def _check_not_negative(**settings: float | None) -> None:
+    for name, value in settings.items():
+        if value is not None and value < 0:
+            raise ValueError(f"data.{name} must not be negative, got {value}")
 
 
 class Timed(DataLoader[Batch]):

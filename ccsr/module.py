@@ -107,7 +107,12 @@ class SRModule(LightningModule):
         return sr.float()
 
     def on_train_start(self) -> None:
-        """Prepare what recordings on a GPU need: places for gradients, fused operations."""
+        """Prepare what recordings on a GPU need; take the rate that the schedule says by now.
+
+        A run that is prolonged or gets another schedule was saved with the rate of the old one.
+        """
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = group["initial_lr"] * self._factor(self.global_step)
         self._replay = Replay(self.device) if self.replays else None
         if self._replay:
             for p in self._trained:
@@ -115,10 +120,7 @@ class SRModule(LightningModule):
             own = [cast(Tensor, p.grad) for p in self._trained]
             self._gradients = own if self._accumulated == 1 else [g.clone() for g in own]
             if self.compiles:
-                self._fused = {
-                    "encoder": torch.compile(self.model.encoder.forward),
-                    "distance": torch.compile(distance, dynamic=True),
-                }
+                self._fused = {"encoder": torch.compile(self.model.encoder.forward)}
 
     @property
     def _accumulated(self) -> int:
@@ -173,7 +175,6 @@ class SRModule(LightningModule):
         torch.set_autocast_cache_enabled(False)  # it would hold tensors of another recording
         if self._fused:
             object.__setattr__(encoder, "forward", self._fused["encoder"])
-            self._distance = self._fused["distance"]
         try:
             yield
         finally:
@@ -256,12 +257,13 @@ class SRModule(LightningModule):
             self.weight_decay,
             self.replays,
         )
-        steps = self.trainer.max_steps
-        warmup = min(self.warmup, steps // 10)
-        schedule = LambdaLR(
-            optimizer, lambda step: rate_factor(step, warmup, steps, self.schedule, self.decay)
-        )
+        schedule = LambdaLR(optimizer, self._factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _factor(self, step: int) -> float:
+        """Of the learning rate at a step of this run."""
+        steps = self.trainer.max_steps
+        return rate_factor(step, min(self.warmup, steps // 10), steps, self.schedule, self.decay)
 
     def on_validation_start(self) -> None:
         """What is validated may be saved: no step that led to it may be unchecked."""

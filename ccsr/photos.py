@@ -4,6 +4,7 @@ import hashlib
 import logging
 import mmap
 import os
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -91,7 +92,8 @@ class Photos:
         reduced: factors in (0, 1): each photo reduced by each of them is a photo of its own too.
 
     Attributes:
-        photos: path, size and factor of each.
+        photos: path, size and factor of each; those of one file stand together, the original first.
+        versions: how many photos each file gives.
 
     Raises:
         ValueError: if too few of the files can be read, or for a factor out of its range.
@@ -108,7 +110,7 @@ class Photos:
         for factor in reduced:
             if not 0 < factor < 1:
                 raise ValueError(f"data.reduced must be factors between 0 and 1, got {factor}")
-        self.total, self.told = len(files), 0
+        self.total, self.told, self.versions = len(files), 0, 1 + len(reduced)
         self.headless: list[Path] = []
         self.photos: list[Photo] = []
         with image.steady_warnings():
@@ -147,37 +149,45 @@ class Photos:
 
     def get(self, index: int) -> Tensor | None:
         """Photo number `index`, uint8 (3, h, w); None if its file is unreadable."""
-        path, (h, w), factor = self.photos[index]
+        _, (h, w), factor = self.photos[index]
         state = self.store.states[index]
         if state == _BROKEN:
             return None
         if state == _KEPT:
             kept = self.store.read(int(self.starts[index]), 3 * h * w)
             return torch.from_numpy(kept).view(3, h, w)
-        try:
-            photo = read_rgb(path)
-            if factor != 1:
-                grid = ProjectedGrid.project((photo.shape[1], photo.shape[2]), (h, w))
-                photo = reduce_uint8(photo, grid)
-            if photo.shape != (3, h, w):
-                raise OSError(f"cannot read {path}: its size is not the one its header says")
-        except (OSError, ValueError) as error:
-            self.store.states[index] = _BROKEN
-            log.warning("left out a picture that cannot be read: %s", error)
+        first = index - index % self.versions
+        original = self._decoded(first) if factor == 1 else self.get(first)
+        if original is None:
             return None
+        photo = original if factor == 1 else reduced_to(original, (h, w))
         if index < self.kept and self.store.write(int(self.starts[index]), photo.numpy()):
             self.store.states[index] = _KEPT
         return photo
 
-    def all(self, threads: int | None = None) -> Iterator[Tensor | None]:
-        """Every photo in order, decoded by several threads, a few ahead of what is taken."""
-        count = threads or os.cpu_count() or 1
+    def _decoded(self, index: int) -> Tensor | None:
+        """The original number `index`, from its file."""
+        path, size, _ = self.photos[index]
+        try:
+            photo = read_rgb(path)
+            if photo.shape[1:] != size:
+                raise OSError(f"cannot read {path}: its size is not the one its header says")
+        except (OSError, ValueError) as error:
+            self.store.states[index : index + self.versions] = _BROKEN
+            log.warning("left out a picture that cannot be read: %s", error)
+            return None
+        return photo
+
+    def originals(self) -> Iterator[tuple[int, Tensor | None]]:
+        """Each file's first photo and its number; several threads decode a few ahead."""
+        count = os.cpu_count() or 1
         with image.steady_warnings(), ThreadPoolExecutor(count) as pool:
-            numbers = iter(range(len(self)))
-            ahead = [pool.submit(self.get, index) for index in islice(numbers, 4 * count)]
+            numbers = iter(range(0, len(self), self.versions))
+            ahead = deque((n, pool.submit(self.get, n)) for n in islice(numbers, 4 * count))
             while ahead:
-                yield ahead.pop(0).result()
-                ahead += [pool.submit(self.get, index) for index in islice(numbers, 1)]
+                number, photo = ahead.popleft()
+                yield number, photo.result()
+                ahead += ((n, pool.submit(self.get, n)) for n in islice(numbers, 1))
 
     @property
     def unreadable(self) -> np.ndarray:
@@ -226,17 +236,28 @@ def _folder(cache: str | Path | None, photos: Sequence[Photo]) -> Path | None:
     return Path(cache) / digest.hexdigest()[:16]
 
 
+def reduced_to(photo: Tensor, size: Size) -> Tensor:
+    """The photo, uint8 (3, h, w) on any device, reduced to `size`."""
+    grid = ProjectedGrid.project((photo.shape[1], photo.shape[2]), size)
+    return reduce_uint8(photo, grid)
+
+
 class _Store:
     """Bytes that processes share, and a state of each photo.
 
-    In memory they are an anonymous mapping, which forked processes share and others get anew; in a
-    folder they are two files, without the bytes that nobody wrote.
+    In memory they are an anonymous mapping, which forked processes share (others begin with an
+    empty one of their own); in a folder they are two files, as large as all bytes together but
+    without the blocks that nobody wrote.
     """
 
     def __init__(self, size: int, count: int, folder: Path | None) -> None:
         self.size, self.count, self.folder = size, count, folder
         self.full, self._file = False, -1
-        self._open()
+        try:
+            self._open()
+        except OSError as error:
+            reason = error.strerror or error
+            raise OSError(f"cannot keep photos in data.cache, {folder}: {reason}") from error
 
     def _open(self) -> None:
         if self.folder is None:

@@ -44,16 +44,14 @@ class Replay:
                 second one records.
             inputs: on the device or the CPU; the function gets them on the device.
         """
-        if self.device.type == "cuda":
-            inputs = tuple(x if x.is_cuda else x.pin_memory() for x in inputs)
         if not self.records or key not in self._recordings:
             self._recordings[key] = None
-            return function(*(x.to(self.device, non_blocking=True) for x in inputs))
+            return function(*(sent(x, self.device) for x in inputs))
         recording = self._recordings[key]
         if recording is None:
             recording = self._recordings[key] = self._record(function, inputs)
         for place, value in zip(recording.inputs, inputs, strict=True):
-            place.copy_(value, non_blocking=True)
+            place.copy_(sent(value, self.device))
         recording.graph.replay()
         return cast(Result, recording.result)
 
@@ -65,3 +63,10 @@ class Replay:
             result = function(*places)
         self._pool = self._pool or graph.pool()
         return _Recording(graph, places, result)
+
+
+def sent(x: Tensor, device: torch.device) -> Tensor:
+    """The tensor on the device, without waiting for what a GPU is computing."""
+    if device.type == "cuda" and x.device.type == "cpu":
+        x = x.pin_memory()
+    return x.to(device, non_blocking=True)

@@ -153,7 +153,9 @@ def step_of(last: Path) -> int:
     if not last.exists():
         return 0
     try:
-        return int(torch.load(last, weights_only=True, mmap=True)["global_step"])
+        return int(
+            torch.load(last, map_location="cpu", weights_only=True, mmap=True)["global_step"]
+        )
     except (RuntimeError, UnpicklingError, KeyError, EOFError) as error:
         raise ValueError(f"{last} is damaged and cannot be resumed from: {error}") from error
 

@@ -1,5 +1,6 @@
 """The Lightning trainer of a configuration, with what this project adds to it."""
 
+import logging
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,8 @@ from ccsr.device import choose_device, has_native_bfloat16
 from ccsr.files import replacing
 from ccsr.loggers import build_loggers
 from ccsr.overrides import made
+
+log = logging.getLogger(__name__)
 
 
 class AtomicIO(TorchCheckpointIO):
@@ -83,12 +86,21 @@ def resolve_precision(name: str | int, accelerator: str = "auto") -> str:
     """Lightning's name of a precision; `auto` takes bfloat16 where the device computes in it.
 
     Raises:
-        ValueError: for float16, whose gradients overflow now and then by design.
+        ValueError: for float16, whose gradients overflow now and then by design; or if there is no
+            such accelerator here.
     """
     name = str(name)
     if name.startswith("16"):
         raise ValueError(f"trainer.precision cannot be float16, got {name!r}: use auto")
-    if name != "auto":
-        return name
     device = choose_device("cpu" if accelerator == "cpu" else "auto")
-    return "bf16-mixed" if has_native_bfloat16(device) else "32-true"
+    if accelerator in ("gpu", "cuda", "mps") and device.type == "cpu":
+        raise ValueError(
+            f"trainer.accelerator={accelerator} needs a GPU, and PyTorch sees none here: use auto or "
+            "cpu, for a run that is resumed too"
+        )
+    native = has_native_bfloat16(device)
+    if name == "auto":
+        return "bf16-mixed" if native else "32-true"
+    if name.startswith("bf16") and not native:
+        log.warning("this %s has no bfloat16 and emulates it: 32-true is faster", device.type)
+    return name
