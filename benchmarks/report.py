@@ -168,7 +168,8 @@ def _training(found: Found) -> Iterator[str]:
             f"{run['macs_per_second'] / 1e12:.3g} | {100 * run['of_peak']:.0f} % |"
         )
     yield ""
-    yield f"Memory of a long training: `{found['model']}`, {found['scales']} scales drawn in turn, patches of one size."
+    yield f"Memory of a long training: `{found['model']}`, {found['scales']} scales drawn in turn,"
+    yield "patches of one size."
     yield from ("", "| steps | resident memory, MB |", "|---:|---:|")
     for step, resident in found["resident"]:
         yield f"| {step} | {resident / 1e6:.0f} |"

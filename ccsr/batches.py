@@ -169,7 +169,8 @@ def _indices(cuts: Cuts, axis: int, sides: np.ndarray) -> np.ndarray:
     length = np.where(cuts.turned, cuts.size[1 - axis], cuts.size[axis])[:, None]
     index = np.arange(max(cuts.size))[None]
     index = np.where(cuts.flipped[:, axis, None], length - 1 - index, index)
-    return (index + cuts.start[:, axis, None]).clip(0, sides[:, None] - 1)
+    found: np.ndarray = (index + cuts.start[:, axis, None]).clip(0, sides[:, None] - 1)
+    return found
 
 
 class Batches(Dataset[Batch]):
@@ -225,8 +226,8 @@ class Batches(Dataset[Batch]):
         patches, lacking = self.source.cut(cuts)
         for n in lacking:
             patches[n] = self._another(step, n, source, margin)
-        for n in np.flatnonzero(rng.random(self.batch_size) < self.dots):
-            own = np.random.default_rng((self.seed, step, int(n)))
+        for n in np.flatnonzero(rng.random(self.batch_size) < self.dots).tolist():
+            own = np.random.default_rng((self.seed, step, n))
             upright = patches[n].mT if cuts.turned[n] else patches[n]
             dots = dotted(upright, own)
             patches[n] = dots.mT if cuts.turned[n] else dots

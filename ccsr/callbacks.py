@@ -38,7 +38,8 @@ class Average(WeightAveraging):
     def __init__(self, decay: float = 0.999) -> None:
         super().__init__(use_buffers=False)
         self.decay = decay
-        self._pair: tuple[list[Tensor], ...] | None = None  # averages and weights
+        self._averages: list[Tensor] = []
+        self._weights: list[Tensor] = []
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -49,10 +50,11 @@ class Average(WeightAveraging):
             return
         self._latest_update_step = step
         average = cast(AveragedModel, self._average_model)
-        if self._pair is None:
-            self._pair = tuple([p.detach() for p in m.parameters()] for m in (average, pl_module))
+        if not self._weights:
+            self._averages = [p.detach() for p in average.parameters()]
+            self._weights = [p.detach() for p in pl_module.parameters()]
         decay = min(self.decay, step / (9 + step)) if step > 1 else 0.0
-        torch._foreach_lerp_(*self._pair, 1 - decay)
+        torch._foreach_lerp_(self._averages, self._weights, 1 - decay)
         average.n_averaged += 1
 
     @property

@@ -21,7 +21,8 @@ from ccsr.overrides import made
 class Tables(Logger):
     """``train.csv``, ``val.csv`` and ``speed.csv`` in the run's folder, a row per report.
 
-    Each row is written at once. A resumed run drops the rows beyond the step that it takes up, then goes on.
+    Each row is written at once. A resumed run drops the rows beyond the step that it takes up,
+    then goes on.
     """
 
     def __init__(self, folder: Path, resume_step: int = 0) -> None:

@@ -211,7 +211,8 @@ class SRModule(LightningModule):
     @property
     def reports(self) -> bool:
         """Whether this step is one that goes to the tables."""
-        return (self.global_step + 1) % self.trainer.log_every_n_steps == 0
+        every = int(cast(Any, self.trainer).log_every_n_steps)
+        return (self.global_step + 1) % every == 0
 
     def check_finite(self) -> None:
         """Raise RuntimeError if a loss or gradient since the last call was not finite.
@@ -305,11 +306,10 @@ def distance(image: Tensor, target: Tensor, loss: Loss) -> Tensor:
     """How far each patch (N, 3, H, W) is from its target: (N,)."""
     error = image - target
     parts = _bounded(error), _LUMA_WEIGHT * _bounded(luma(error) - _LUMA_OF_BLACK)
-    count = sum(part[0].numel() for part in parts)
-    if loss == "l1":
-        return sum(part.sum((1, 2, 3)) for part in parts) / count
-    mean = sum(part.square().sum((1, 2, 3)) for part in parts) / count
-    return (mean + _EPSILON).sqrt()
+    values = parts if loss == "l1" else [part.square() for part in parts]
+    total = torch.stack([each.sum((1, 2, 3)) for each in values]).sum(0)
+    mean = total / sum(each[0].numel() for each in values)
+    return mean if loss == "l1" else (mean + _EPSILON).sqrt()
 
 
 def _bounded(error: Tensor) -> Tensor:

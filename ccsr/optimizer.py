@@ -111,8 +111,9 @@ class Muon(torch.optim.Optimizer):
             matrices = orthogonalised(matrices) * (rate * max(matrices.shape[1:]) ** 0.5)
             for n, matrix in zip(numbers, matrices, strict=True):
                 steps[n] = _filters(matrix, steps[n].shape)
-        torch._foreach_mul_(parameters, left)
-        torch._foreach_sub_(parameters, steps)
+        weights: list[Tensor] = [*parameters]
+        torch._foreach_mul_(weights, left)
+        torch._foreach_add_(weights, steps, alpha=-1)
 
     def _adam(self, parameters: list[Parameter], group: dict[str, Any], factors: Tensor) -> None:
         rate, scale = factors.unbind()
@@ -127,7 +128,7 @@ class Muon(torch.optim.Optimizer):
         torch._foreach_add_(divisors, _EPSILON)
         steps = torch._foreach_div(means, divisors)
         torch._foreach_mul_(steps, rate)
-        torch._foreach_sub_(parameters, steps)
+        torch._foreach_add_([*parameters], steps, alpha=-1)
 
 
 def _matrix(filters: Tensor) -> Tensor:

@@ -192,7 +192,8 @@ class Photos:
     @property
     def unreadable(self) -> np.ndarray:
         """(number of photos,) bool, as far as any process that shares our store knows."""
-        return self.store.states == _BROKEN
+        found: np.ndarray = self.store.states == _BROKEN
+        return found
 
     def broken(self) -> list[Path]:
         """The files known to be unreadable."""

@@ -33,7 +33,7 @@ class Replay:
     def __init__(self, device: torch.device, records: bool = True) -> None:
         self.device, self.records = device, records and device.type == "cuda"
         self._recordings: dict[Hashable, _Recording | None] = {}
-        self._pool: tuple[int, int] | None = None
+        self._pool: Any = None
 
     def __call__(self, key: Hashable, function: Callable[..., Result], *inputs: Tensor) -> Result:
         """Do `function(*inputs)` and return its result.

@@ -95,8 +95,8 @@ def resolve_precision(name: str | int, accelerator: str = "auto") -> str:
     device = choose_device("cpu" if accelerator == "cpu" else "auto")
     if accelerator in ("gpu", "cuda", "mps") and device.type == "cpu":
         raise ValueError(
-            f"trainer.accelerator={accelerator} needs a GPU, and PyTorch sees none here: use auto or "
-            "cpu, for a run that is resumed too"
+            f"trainer.accelerator={accelerator} needs a GPU, and PyTorch sees none here: use auto "
+            "or cpu, for a run that is resumed too"
         )
     native = has_native_bfloat16(device)
     if name == "auto":

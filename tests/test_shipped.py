@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from ccsr import Upscaler, image
+from ccsr.batches import dotted
 from ccsr.checkpoint import shipped
-from ccsr.data import dotted
 from ccsr.protocols import PROTOCOLS
 from ccsr.resample import ProjectedGrid, reduce_uint8, resize
 from ccsr.resources import resource_dir

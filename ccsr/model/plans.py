@@ -230,8 +230,10 @@ def _frame(x: Tensor, rows: tuple[int, int], columns: tuple[int, int]) -> Tensor
     return F.pad(x, pad, mode="replicate")
 
 
-def _channels_last(x: Tensor) -> Tensor:
-    return x.contiguous(memory_format=torch.channels_last)
+def _channels_last(gradient: Tensor | None) -> Tensor | None:
+    if gradient is None:  # nothing depends on it
+        return None
+    return gradient.contiguous(memory_format=torch.channels_last)
 
 
 def _blocks(layer: "CCLayer", axis: Axis) -> tuple[Tensor, Tensor]:
