@@ -117,7 +117,7 @@ def multiply_adds(network: CCSR, size: Size, target: Size, effort: float = 1.0) 
     image = torch.zeros(1, 3, *size)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(image, grid, network.route(size, grid, effort))
-    return counter.get_total_flops() / 2
+    return float(counter.get_total_flops()) / 2
 
 
 def peak(device: torch.device, dtype: torch.dtype) -> float:
@@ -135,4 +135,4 @@ def peak(device: torch.device, dtype: torch.dtype) -> float:
 
     timed(2)  # the first are slower
     count = max(1, round(_TIMED / timed(1)))
-    return float(count * side * side * side) / timed(count)
+    return count * side * side * side / timed(count)
