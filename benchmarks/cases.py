@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 from PIL import Image
 
+from ccsr.bundled import resource_dir
 from ccsr.resample import Size, output_size
-from ccsr.resources import resource_dir
 
 SMALL = (270, 480)
 FULL_HD = (1080, 1920)

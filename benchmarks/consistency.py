@@ -10,8 +10,8 @@ from torch import Tensor
 from benchmarks import liif
 from ccsr import image
 from ccsr.analysis import consistency
-from ccsr.methods import BICUBIC, Method, build
-from ccsr.protocols import by_name
+from ccsr.evaluation.methods import BICUBIC, Method, build
+from ccsr.evaluation.protocols import by_name
 from ccsr.resample import Size
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import torch
 
-from ccsr import Upscaler, image, stream
+from ccsr import Upscaler, image
+from ccsr.jobs import large_tiff
 
 
 def status(field: str) -> int:
@@ -30,10 +31,10 @@ def main(source: str, output: str, height: str, width: str, memory: str = "") ->
     size = (int(height), int(width))
     upscaler = Upscaler.load("light", precision="fp32", memory=int(memory) if memory else None)
     picture = image.read(source)
-    streamed = stream.worthwhile(upscaler, picture, size, Path(output))
+    streamed = large_tiff.worthwhile(upscaler, picture, size, Path(output))
     started = time.perf_counter()
     if streamed:
-        stream.enlarge(upscaler, picture.frames[0], Path(output), size=size)
+        large_tiff.enlarge(upscaler, picture.frames[0], Path(output), size=size)
         seconds = time.perf_counter() - started
     else:
         result = upscaler(picture, size=size)

@@ -11,10 +11,10 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from benchmarks.peak import status
+from ccsr.bundled import resource_dir
 from ccsr.choice import choose_grid
 from ccsr.model import build
-from ccsr.resources import resource_dir
-from ccsr.train import train
+from ccsr.training.train import train
 
 BATCHES = {"gpu": 32, "cpu": 8}  # patches of 48x48
 SECONDS = {"gpu": 25, "cpu": 60}  # of each run

@@ -8,7 +8,7 @@ Example:
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ccsr.upscale import Upscaler
+    from ccsr.upscaling.upscaler import Upscaler
 
 __all__ = ["Upscaler", "__version__"]
 __version__ = "0.1.0"
@@ -17,7 +17,7 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> object:
     """Import `Upscaler` on first use: `import ccsr` alone must not load torch."""
     if name == "Upscaler":
-        from ccsr.upscale import Upscaler
+        from ccsr.upscaling.upscaler import Upscaler
 
         return Upscaler
     raise AttributeError(f"module 'ccsr' has no attribute {name!r}")

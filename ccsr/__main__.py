@@ -2,6 +2,6 @@
 
 import sys
 
-from ccsr.cli import main
+from ccsr.cli.main import main
 
 sys.exit(main())

@@ -22,10 +22,10 @@ from pathlib import Path
 from PIL import Image, ImageCms
 
 from ccsr import image
-from ccsr.outputs import Job
-from ccsr.pipeline import Outcome, run
-from ccsr.target import Target
-from ccsr.upscale import Upscaler
+from ccsr.jobs.checks import Job
+from ccsr.jobs.pipeline import Outcome, run
+from ccsr.jobs.target import Target
+from ccsr.upscaling.upscaler import Upscaler
 from networks import tiny
 
 PATIENCE = 10  # seconds without news

@@ -22,8 +22,8 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from ccsr import checkpoint
-from ccsr.cli import main as ccsr
+from ccsr.cli.main import main as ccsr
+from ccsr.model import checkpoint
 from networks import tiny
 
 PICTURES = 10

@@ -3,8 +3,8 @@
 import torch
 import yaml
 
+from ccsr.bundled import resource_dir
 from ccsr.model import CCSR, build
-from ccsr.resources import resource_dir
 
 
 def tiny(std: float | None = 0.1) -> CCSR:

@@ -4,7 +4,7 @@ import csv
 
 import torch
 
-from ccsr import checkpoint
+from ccsr.model import checkpoint
 
 TINY = (
     "model=tiny",

@@ -16,10 +16,12 @@ import pytest
 import torch
 from PIL import Image
 
-from ccsr import checkpoint, image, pipeline
-from ccsr.outputs import Job
-from ccsr.pipeline import Outcome, run
-from ccsr.target import Target
+from ccsr import image
+from ccsr.jobs import pipeline
+from ccsr.jobs.checks import Job
+from ccsr.jobs.pipeline import Outcome, run
+from ccsr.jobs.target import Target
+from ccsr.model import checkpoint
 from networks import tiny
 
 SCRIPTS = Path(__file__).parent

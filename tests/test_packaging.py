@@ -83,12 +83,12 @@ def test_upscaling_needs_five_packages():
 
 def test_upscaling_works_without_the_training_packages():
     block = f"import sys; sys.modules.update(dict.fromkeys({TRAINING_ONLY}))"
-    code = f"{block}; import ccsr.cli, ccsr.upscale; ccsr.Upscaler.load"
+    code = f"{block}; import ccsr.cli.main, ccsr.upscaling.upscaler; ccsr.Upscaler.load"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
 def test_console_script():
-    assert PROJECT["scripts"] == {"ccsr": "ccsr.cli:main"}
+    assert PROJECT["scripts"] == {"ccsr": "ccsr.cli.main:main"}
     assert callable(pkgutil.resolve_name(PROJECT["scripts"]["ccsr"]))
 
 
@@ -112,7 +112,7 @@ def test_installed_package_finds_its_data(wheel, tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path)
     code = (
-        "from ccsr.resources import resource_dir as find;"
+        "from ccsr.bundled import resource_dir as find;"
         "print(find('conf'), find('checkpoints'), find('samples'), sep='\\n')"
     )
     found = subprocess.run(
@@ -136,7 +136,9 @@ def test_sdist_can_build_test_and_train(checkout, tmp_path):
     kept |= {f"conf/{name}" for name in below(checkout / "conf", "**/*.yaml")}
     kept |= {path for path in linked(*DOCUMENTS) if (checkout / path).is_file()}
     assert kept <= names
-    assert not [name for name in names if name.endswith((".ckpt", ".pyc", ".csv"))]
+    tables = {name for name in names if name.endswith(".csv")}
+    assert tables == {"data/open/validation.csv"}
+    assert not [name for name in names if name.endswith((".ckpt", ".pyc"))]
 
 
 def test_samples_are_pictures_with_a_source_and_a_licence():

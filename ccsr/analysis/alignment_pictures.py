@@ -8,9 +8,9 @@ import torch
 
 from ccsr.analysis import alignment
 from ccsr.analysis.findings import photo
-from ccsr.figures import save
+from ccsr.evaluation.plots import save
+from ccsr.evaluation.table import unique
 from ccsr.resample import ProjectedGrid, resize
-from ccsr.table import unique
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -16,12 +16,12 @@ from torch import Tensor
 
 from ccsr import image
 from ccsr.analysis.findings import MODELS, Findings, Options, Table, photo
-from ccsr.figures import save
-from ccsr.methods import BICUBIC, LANCZOS, Method, build
+from ccsr.evaluation.methods import BICUBIC, LANCZOS, Method, build
+from ccsr.evaluation.plots import save
+from ccsr.evaluation.protocols import by_name
+from ccsr.evaluation.table import unique
 from ccsr.metrics import psnr
-from ccsr.protocols import by_name
 from ccsr.resample import ProjectedGrid, reduce_uint8, resize
-from ccsr.table import unique
 
 SIDE = 128  # of the input, a photo of 512 pixels reduced
 MARGIN = 4  # input pixels at each border that are not compared

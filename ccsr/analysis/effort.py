@@ -10,12 +10,12 @@ from torch import Tensor
 
 from ccsr.analysis.findings import Findings, Options, Table
 from ccsr.analysis.scoring import PROTOCOL, Enlarger, middle, score
-from ccsr.figures import save
-from ccsr.methods import BICUBIC
-from ccsr.photos import find_images, read_rgb
+from ccsr.evaluation.methods import BICUBIC
+from ccsr.evaluation.plots import save
+from ccsr.evaluation.table import unique
 from ccsr.resample import ProjectedGrid, resize
-from ccsr.table import unique
-from ccsr.upscale import Upscaler
+from ccsr.training.photos import find_images, read_rgb
+from ccsr.upscaling.upscaler import Upscaler
 
 MODELS = ("elastic", "light")
 SCALES = (1.5, 2.0, 3.0)

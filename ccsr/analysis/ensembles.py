@@ -9,10 +9,10 @@ from torch import Tensor
 
 from ccsr.analysis.findings import MODELS, Findings, Options, Table
 from ccsr.analysis.scoring import PROTOCOL, middle, score
-from ccsr.figures import save
-from ccsr.photos import find_images, read_rgb
-from ccsr.table import unique
-from ccsr.upscale import Upscaler
+from ccsr.evaluation.plots import save
+from ccsr.evaluation.table import unique
+from ccsr.training.photos import find_images, read_rgb
+from ccsr.upscaling.upscaler import Upscaler
 
 SCALES = (1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0)
 ENSEMBLES = ("", "scales:2", "scales:3", "flips", "scales:3,flips")

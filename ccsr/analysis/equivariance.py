@@ -16,13 +16,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ccsr import checkpoint
 from ccsr.analysis.findings import MODELS, Findings, Options, Table, photo, relative_error
-from ccsr.figures import save
-from ccsr.model import CCLayer
-from ccsr.model.kernels import CubicField, Field, FourierField
+from ccsr.evaluation.plots import save
+from ccsr.evaluation.table import unique
+from ccsr.model import CCLayer, checkpoint
+from ccsr.model.fields import CubicField, Field, FourierField
 from ccsr.resample import Axis, ProjectedGrid, resize
-from ccsr.table import unique
 
 SIDE = 96  # of the input
 WHOLE = tuple(float(n) for n in range(1, 9))

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from ccsr import image
-from ccsr.resources import resource_dir
-from ccsr.table import aligned
+from ccsr.bundled import resource_dir
+from ccsr.evaluation.table import aligned
 
 PHOTO = "astronaut.png"
 MODELS = ("light",)

@@ -18,13 +18,13 @@ from torch import Tensor, nn
 
 from ccsr.analysis.findings import Findings, Options, Table
 from ccsr.analysis.scoring import PROTOCOL, middle, score
-from ccsr.figures import save
+from ccsr.bundled import resource_dir
+from ccsr.evaluation.plots import save
+from ccsr.evaluation.table import unique
 from ccsr.model import CCLayer, build
-from ccsr.photos import find_images, read_rgb
 from ccsr.resample import ProjectedGrid, output_size
-from ccsr.resources import resource_dir
-from ccsr.table import unique
-from ccsr.upscale import Upscaler
+from ccsr.training.photos import find_images, read_rgb
+from ccsr.upscaling.upscaler import Upscaler
 
 LAYERS = (1, 2, 3, 4)
 SCALES = (1.5, 2.0, 3.0, 4.0, 6.0)
@@ -76,8 +76,8 @@ def architecture(layers: int, channels: int) -> dict[str, Any]:
 def multiplies(config: Mapping[str, Any], scale: float) -> float:
     """Thousands of multiply-adds per output pixel, filters taken as given.
 
-    What it takes to make the filters, or to do without them (`ccsr.model.plans`), depends on how
-    awkward the sizes are; the seconds show it.
+    What it takes to make the filters, or to do without them (`ccsr.model.algorithms`), depends on
+    how awkward the sizes are; the seconds show it.
     """
     with torch.device("meta"):
         model = build(**config)
@@ -114,9 +114,9 @@ def trained(config: Mapping[str, Any], folder: Path, data: Path, steps: int) -> 
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
-    from ccsr.callbacks import FINAL, LAST
-    from ccsr.overrides import quoted
-    from ccsr.train import CONFIG, train
+    from ccsr.training.callbacks import FINAL, LAST
+    from ccsr.training.config import quoted
+    from ccsr.training.train import CONFIG, train
 
     if (folder / CONFIG).exists():
         root = OmegaConf.select(OmegaConf.load(folder / CONFIG), "data.root")

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from ccsr.analysis import kernels
-from ccsr.figures import save
+from ccsr.evaluation.plots import save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

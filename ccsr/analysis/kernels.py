@@ -15,10 +15,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ccsr import checkpoint
 from ccsr.analysis.findings import MODELS, Findings, Options, Table
-from ccsr.files import replacing
-from ccsr.model import CCSR, CCLayer
+from ccsr.atomic import replacing
+from ccsr.model import CCSR, CCLayer, checkpoint
 from ccsr.model.stack import grid_to_grid
 from ccsr.resample import ProjectedGrid, cubic, lanczos
 

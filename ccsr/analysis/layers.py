@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ccsr.model.cc_layer import CCLayer
-from ccsr.model.kernels import CubicField
+from ccsr.model.fields import CubicField
 from ccsr.resample import Axis, ProjectedGrid
 
 

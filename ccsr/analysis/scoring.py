@@ -6,7 +6,7 @@ from typing import Protocol
 from torch import Tensor
 
 from ccsr import image
-from ccsr.protocols import by_name
+from ccsr.evaluation.protocols import by_name
 from ccsr.resample import ProjectedGrid
 
 PROTOCOL = "liif-y"

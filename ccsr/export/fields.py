@@ -12,9 +12,9 @@ from torch import Tensor
 
 from ccsr.export.graph import Graph, Value
 from ccsr.export.grids import Taps, double
+from ccsr.model.algorithms import span
 from ccsr.model.cc_layer import CCLayer
-from ccsr.model.kernels import CubicField, FourierField, taper
-from ccsr.model.plans import span
+from ccsr.model.fields import CubicField, FourierField, taper
 
 SAMPLES = 128  # per pixel, to find the functions that span a field
 
@@ -94,14 +94,14 @@ def _damping(graph: Graph, field: FourierField, axis: int, taps: Taps) -> Value:
 
 
 def _taper(graph: Graph, offset: Value, kernel_size: int) -> Value:
-    """:func:`ccsr.model.kernels.taper`: (size, taps) -> (size, taps, 1)."""
+    """:func:`ccsr.model.fields.taper`: (size, taps) -> (size, taps, 1)."""
     beyond = graph("Sub", graph("Abs", offset), kernel_size / 2 - 0.5)
     wave = graph("Cos", graph("Mul", graph("Clip", beyond, 0.0, 0.5), math.pi))
     return graph("Unsqueeze", graph("Mul", wave, wave), [2])
 
 
 def _cubic(graph: Graph, offset: Value) -> Value:
-    """:class:`ccsr.model.kernels.CubicField`: (size, taps) -> (size, taps, 1)."""
+    """:class:`ccsr.model.fields.CubicField`: (size, taps) -> (size, taps, 1)."""
 
     def polynomial(x: Value, *coefficients: float) -> Value:
         first, *rest = coefficients

@@ -12,9 +12,9 @@ from torch.nn import functional as F
 from ccsr.export.fields import factors
 from ccsr.export.graph import Graph, Value
 from ccsr.export.grids import LARGEST_DENOMINATOR, Line, taps
+from ccsr.model.algorithms import PERIOD_LIMIT, phase_kernels
 from ccsr.model.cc_layer import CCLayer
-from ccsr.model.kernels import SeparableField
-from ccsr.model.plans import PERIOD_LIMIT, phase_kernels
+from ccsr.model.fields import SeparableField
 from ccsr.resample import Axis, ProjectedGrid, output_size
 
 Lines = tuple[Line, Line]
@@ -169,7 +169,7 @@ def _depth_to_space(graph: Graph, x: Value, channels: int, p_h: int, p_w: int) -
 def _by_gathering(graph: Graph, layer: CCLayer, x: Value, inner: Lines, outer: Lines) -> Value:
     """The neighbours of each position times filters made on the spot: rows first, then columns.
 
-    As `basis` in :mod:`ccsr.model.plans`.
+    As `basis` in :mod:`ccsr.model.algorithms`.
     """
     rows, columns = (
         taps(graph, a, b, layer.kernel_size) for a, b in zip(inner, outer, strict=True)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ccsr.files import replacing
+from ccsr.atomic import replacing
 from ccsr.image import png, tiff
 from ccsr.image.formats import DEFAULT, Format, Output, check
 from ccsr.image.metadata import Metadata, save_options

@@ -1,6 +1,6 @@
 """The network: encoder -> CC layers -> decoder."""
 
 from ccsr.model.cc_layer import CCLayer
-from ccsr.model.ccsr import CCSR, Crop, build
+from ccsr.model.network import CCSR, Crop, build
 
 __all__ = ["CCSR", "CCLayer", "Crop", "build"]

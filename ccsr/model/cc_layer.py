@@ -5,7 +5,7 @@ For an output at input position p, over the K_h x K_w nearest input pixels n:
     y(p) = bias + sum_n W(n - p; s) x(n),    W(d; s) = sum_b phi_b(d; s) W_b
 
 In four steps: projected grid -> neighbours -> weights -> apply. Three plans to compute it are in
-:mod:`ccsr.model.plans`.
+:mod:`ccsr.model.algorithms`.
 """
 
 import math
@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ccsr.model.kernels import Field, FourierField, SeparableField
-from ccsr.model.plans import PLANS, Plan, cheapest_plan
+from ccsr.model.algorithms import PLANS, Plan, cheapest_plan
+from ccsr.model.fields import Field, FourierField, SeparableField
 from ccsr.resample import REMEMBERED, Axis, ProjectedGrid, neighbours
 
 LARGEST_KERNEL = 16  # pixels: a layer reads the square of it
@@ -33,7 +33,7 @@ class CCLayer(nn.Module):
         kernel_size: width of the filter's support, odd or even, in input pixels (in output
             pixels where the grid reduces).
         field: makes the filter's basis functions from the kernel size: a class of
-            :mod:`ccsr.model.kernels`, or a `partial` of one.
+            :mod:`ccsr.model.fields`, or a `partial` of one.
         bias: whether to add a learned constant per output channel.
         plan: force one way of computing; None lets a cost model choose.
 

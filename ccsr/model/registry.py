@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from ccsr.names import near
+from ccsr.suggest import near
 
 T = TypeVar("T")
 

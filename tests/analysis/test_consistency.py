@@ -6,8 +6,8 @@ from torch import Tensor
 
 from ccsr.analysis import consistency
 from ccsr.analysis.findings import Options
-from ccsr.methods import Method, build
-from ccsr.protocols import by_name
+from ccsr.evaluation.methods import Method, build
+from ccsr.evaluation.protocols import by_name
 from ccsr.resample import Size
 
 BICUBIC, LANCZOS = build(["bicubic", "lanczos"], by_name("liif-rgb"))

@@ -3,11 +3,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from ccsr import checkpoint
 from ccsr.analysis import effort
 from ccsr.analysis.findings import Options
-from ccsr.model import build
-from ccsr.resources import resource_dir
+from ccsr.bundled import resource_dir
+from ccsr.model import build, checkpoint
 
 FIELD = {"name": "fourier", "kernel_size": 3, "basis": 4}
 STACK = {"name": "friendly", "channels": 6, "field": FIELD}

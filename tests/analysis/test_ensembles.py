@@ -4,7 +4,7 @@ import pytest
 
 from ccsr.analysis import ensembles
 from ccsr.analysis.findings import Options
-from ccsr.resources import resource_dir
+from ccsr.bundled import resource_dir
 
 
 def test_gains_are_against_the_plain_result(

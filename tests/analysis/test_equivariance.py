@@ -6,7 +6,7 @@ import torch
 from ccsr.analysis import equivariance
 from ccsr.analysis.equivariance import Subject, error
 from ccsr.analysis.findings import Options, relative_error
-from ccsr.model.kernels import CubicField
+from ccsr.model.fields import CubicField
 from ccsr.resample import Axis, ProjectedGrid, resize
 
 photo = equivariance.moving_photo(None)

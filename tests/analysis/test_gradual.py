@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from ccsr import train
 from ccsr.analysis import gradual
 from ccsr.analysis.findings import Options
-from ccsr.callbacks import FINAL, LAST
+from ccsr.training import train
+from ccsr.training.callbacks import FINAL, LAST
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from PIL import Image
 from ccsr.analysis import kernels
 from ccsr.analysis.findings import Options
 from ccsr.model import CCLayer
-from ccsr.model.kernels import CubicField, FourierField, MLPField
+from ccsr.model.fields import CubicField, FourierField, MLPField
 from ccsr.resample import Axis, ProjectedGrid
 
 

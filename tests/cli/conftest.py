@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ccsr import checkpoint
-from ccsr.resources import resource_dir
+from ccsr.bundled import resource_dir
+from ccsr.model import checkpoint
 from networks import tiny
 
 

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from ccsr import __version__, checkpoint
-from ccsr.cli import main
+from ccsr import __version__
+from ccsr.cli.main import main
+from ccsr.model import checkpoint
 
 
 @pytest.mark.parametrize("argument", ["--help", "--version", "help"])
 def test_help_and_version_import_no_torch(argument: str) -> None:
     code = (
-        "import sys\nfrom ccsr.cli import main\n"
+        "import sys\nfrom ccsr.cli.main import main\n"
         f"assert main([{argument!r}]) == 0\n"
         "assert not {'torch', 'numpy', 'PIL', 'hydra'} & set(sys.modules)\n"
     )
@@ -26,7 +27,7 @@ def test_help_and_version_import_no_torch(argument: str) -> None:
 
 def test_usage_errors_import_no_torch() -> None:
     code = (
-        "import sys\nfrom ccsr.cli import main\n"
+        "import sys\nfrom ccsr.cli.main import main\n"
         "try:\n    main(['upscale', 'a.png'])\n"
         "except SystemExit as error:\n    assert error.code == 2\n"
         "assert 'torch' not in sys.modules\n"
@@ -100,7 +101,7 @@ def test_train_hands_the_overrides_to_the_module(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(runpy, "run_module", run_module)
     before = list(sys.argv)
     assert main(["train", "model=tiny", "--cfg", "job"]) == 0
-    assert seen == [("ccsr.train", "__main__", True, ["model=tiny", "--cfg", "job"])]
+    assert seen == [("ccsr.training.train", "__main__", True, ["model=tiny", "--cfg", "job"])]
     assert sys.argv == before
 
 
@@ -108,7 +109,7 @@ def test_train_hands_the_overrides_to_the_module(monkeypatch: pytest.MonkeyPatch
 def test_train_without_its_packages_names_the_extra(package: str) -> None:
     code = (
         f"import sys\nsys.modules[{package!r}] = None\n"
-        "from ccsr.cli import main\nsys.exit(main(['train']))"
+        "from ccsr.cli.main import main\nsys.exit(main(['train']))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
@@ -119,7 +120,7 @@ def test_train_without_its_packages_names_the_extra(package: str) -> None:
 def test_analyze_without_the_packages_of_training_names_the_extra(tmp_path: Path) -> None:
     code = (
         "import sys\nsys.modules['hydra'] = None\n"
-        "from ccsr.cli import main\n"
+        "from ccsr.cli.main import main\n"
         f"sys.exit(main(['analyze', 'gradual', '--data', '.', '--out', {str(tmp_path)!r}]))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -128,7 +129,7 @@ def test_analyze_without_the_packages_of_training_names_the_extra(tmp_path: Path
 
 
 def test_evaluate_gets_its_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
-    from ccsr import evaluate
+    from ccsr.cli import evaluate
 
     monkeypatch.setattr(evaluate, "main", lambda argv: len(argv))
     assert main(["evaluate", "--data", "x", "--scales", "2"]) == 4

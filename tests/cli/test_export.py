@@ -5,7 +5,7 @@ from pathlib import Path
 import onnxruntime
 import pytest
 
-from ccsr.cli import main
+from ccsr.cli.main import main
 
 
 def export(model: str, output: Path, *options: str) -> int:
@@ -46,7 +46,7 @@ def test_usage_errors_of_export(
 def test_export_without_its_package_names_the_extra(tmp_path: Path) -> None:
     code = (
         "import sys\nsys.modules['onnx'] = None\n"
-        "from ccsr.cli import main\nsys.exit(main(['export', '--scale', '2', '-o', 'a.onnx']))"
+        "from ccsr.cli.main import main\nsys.exit(main(['export', '--scale', '2', '-o', 'a.onnx']))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path

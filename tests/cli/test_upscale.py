@@ -8,10 +8,11 @@ import torch
 from PIL import Image
 from PIL.TiffTags import TAGS_V2
 
-from ccsr import checkpoint, image, options, stream
-from ccsr.cli import main
-from ccsr.model import build
-from ccsr.upscale import Upscaler
+from ccsr import image
+from ccsr.cli.main import main, options
+from ccsr.jobs import large_tiff
+from ccsr.model import build, checkpoint
+from ccsr.upscaling.upscaler import Upscaler
 
 
 def upscale(photo: Path, model: str, *options: str) -> int:
@@ -136,7 +137,7 @@ def test_a_large_tiff_is_streamed(
     options = ["--scale", "2.37", "--precision", "fp32", "-o", str(output)]
     assert upscale(photo, model, *options) == 0
     (whole,) = image.read(output).frames
-    monkeypatch.setattr(stream, "worthwhile", lambda *args: True)
+    monkeypatch.setattr(large_tiff, "worthwhile", lambda *args: True)
     options += ["--exists", "overwrite", "--memory", "100MB"]
     assert upscale(photo, model, *options) == 0
     assert np.array_equal(image.read(output).frames[0], whole)

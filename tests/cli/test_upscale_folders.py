@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ccsr.cli import main
-from ccsr.upscale import Upscaler
+from ccsr.cli.main import main
+from ccsr.upscaling.upscaler import Upscaler
 
 
 def upscale(photo: Path, model: str, *options: str) -> int:

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from ccsr import image
+from ccsr.bundled import resource_dir
 from ccsr.image import Metadata, Picture, png
-from ccsr.resources import resource_dir
 
 
 def smooth(shape: tuple[int, int, int], dtype: type) -> np.ndarray:

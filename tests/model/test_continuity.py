@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ccsr.model import CCLayer
-from ccsr.model.kernels import FourierField, MLPField
+from ccsr.model.fields import FourierField, MLPField
 from ccsr.resample import Axis, ProjectedGrid
 
 

@@ -1,0 +1,101 @@
+"""`ccsr analyze NAME`: run one analysis, print its tables, write its records and pictures."""
+
+import argparse
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ccsr.analysis import ANALYSES
+from ccsr.analysis.findings import Findings, Options
+from ccsr.cli import arguments
+from ccsr.evaluation import plots
+from ccsr.evaluation.results import environment, write_json
+from ccsr.suggest import near
+
+FLAGS = ("model", "data", "limit", "steps")  # that not every analysis reads
+
+
+def parser() -> argparse.ArgumentParser:
+    """The flags of `ccsr analyze`."""
+    listing = "\n".join(f"  {name:<13}{one.text}" for name, one in ANALYSES.items())
+    flags = argparse.ArgumentParser(
+        prog="ccsr analyze",
+        description="Measure what continuous convolution promises.",
+        allow_abbrev=False,
+        epilog=f"analyses:\n{listing}\n\nexample:\n  ccsr analyze alignment --out results",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = flags.add_argument
+    add("name", type=_name, metavar="NAME", help="see below")
+    add("--out", type=Path, metavar="DIR", help="folder for NAME.json and pictures")
+    add(
+        "--model", nargs="+", default=[], metavar="NAME|FILE", help="networks to analyse, where "
+        "the analysis looks at any; default: light (effort: elastic and light)",
+    )  # fmt: skip
+    add(
+        "--data", type=Path, metavar="PATH", help="an image (equivariance, "
+        "consistency), a folder to measure on (ensembles, effort) or to train on (gradual); "
+        "default: what comes with ccsr",
+    )  # fmt: skip
+    add("--limit", type=arguments.whole, metavar="N", help="measure on the first N images only")
+    add(
+        "--steps", type=arguments.whole, metavar="N",
+        help=f"of each training run (gradual); default: {Options.steps}",
+    )  # fmt: skip
+    add("--debug", action="store_true", help="show tracebacks")
+    return flags
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run `ccsr analyze` with the arguments after that word; returns the exit code.
+
+    Raises:
+        ValueError: for input that cannot be analysed.
+        OSError: for files that cannot be read or written.
+    """
+    args = parser().parse_args(argv)
+    analysis = ANALYSES[args.name]
+    unread = [flag for flag in FLAGS if getattr(args, flag) and flag not in analysis.reads]
+    if unread:
+        raise ValueError(f"{args.name} has no use for --{' and --'.join(unread)}: leave that out")
+    names = [Path(model).stem for model in args.model]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(
+            f"--model: expected different names, got {', '.join(twice)} twice: rename a file"
+        )
+    if args.out:
+        args.out.mkdir(parents=True, exist_ok=True)
+        if not plots.available():
+            print("ccsr: pictures need matplotlib: pip install 'ccsr[evaluate]'", file=sys.stderr)
+    start = time.monotonic()
+    steps = args.steps or Options.steps
+    findings = analysis.run(Options(tuple(args.model), args.data, args.limit, steps, args.out))
+    print("\n\n".join(map(str, findings.tables)))
+    if args.out:
+        document = {
+            "analysis": args.name,
+            "command": shlex.join(["ccsr", "analyze", *argv]),
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": round(time.monotonic() - start, 1),
+            "environment": environment(),
+            "records": [dict(record) for record in findings.records],
+        }
+        _write(args.out, args.name, document, findings)
+    return 0
+
+
+def _write(out: Path, name: str, document: dict[str, object], findings: Findings) -> None:
+    write_json(out / f"{name}.json", document)
+    if plots.available():
+        for file, draw in findings.pictures.items():
+            draw(out / file)
+
+
+def _name(text: str) -> str:
+    if text not in ANALYSES:
+        raise argparse.ArgumentTypeError(f"unknown analysis {text!r}: {near(text, ANALYSES)}")
+    return text

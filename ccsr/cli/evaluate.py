@@ -1,0 +1,211 @@
+"""`ccsr evaluate`: networks and fixed kernels side by side, on any scales, by a named protocol."""
+
+import argparse
+import shlex
+import sys
+import textwrap
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ccsr.cli import arguments
+from ccsr.cli.progress import StatusLine
+from ccsr.evaluation import plots
+from ccsr.evaluation.measure import Findings, Plan, measure
+from ccsr.evaluation.methods import BICUBIC, build
+from ccsr.evaluation.protocols import PROTOCOLS, by_name
+from ccsr.evaluation.results import LeftOut, environment, means, write_csv, write_json
+from ccsr.evaluation.table import table
+from ccsr.evaluation.testsets import find_all
+from ccsr.metrics import load_lpips
+from ccsr.resample import Pair
+
+LARGEST_SCALE = 100
+_EPILOG = """\
+protocols:
+{protocols}
+
+Folders are read as they are distributed: images directly, HR/, GTmod12/, DIV2K_valid_HR/,
+image_SRF_2/img_001_SRF_2_HR.png. With --out DIR this writes results.json, results.csv,
+curve.png and crops.png there (pictures need: pip install 'ccsr[evaluate]'); without it nothing
+is written. Exit code 1 if any image had to be left out.
+
+example:
+  ccsr evaluate --data Set5 --scales 2,3.5,4x1.5 --model light light@4+lanczos lanczos
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The flags of `ccsr evaluate`."""
+    listing = "\n".join(
+        textwrap.fill(
+            f"{one.name}: {one.definition}", 96, initial_indent="  ", subsequent_indent="    "
+        )
+        for one in PROTOCOLS.values()
+    )
+    flags = argparse.ArgumentParser(
+        prog="ccsr evaluate",
+        description="Measure networks and fixed kernels side by side, by a named protocol.",
+        allow_abbrev=False,
+        epilog=_EPILOG.format(protocols=listing),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = flags.add_argument
+    add("--data", nargs="+", type=Path, required=True, metavar="DIR", help="test set folders")
+    add("--lr", type=Path, metavar="DIR", help="given low-resolution images, paired by name")
+    add(
+        "--scales",
+        type=_scales,
+        default=[(2.0, 2.0), (3.0, 3.0), (4.0, 4.0)],
+        metavar="S[,S...]",
+        help="factors, or WIDTHxHEIGHT pairs (default: 2,3,4)",
+    )
+    add("--protocol", choices=list(PROTOCOLS), default="benchmark-y", help="(default: %(default)s)")
+    add(
+        "--model",
+        nargs="+",
+        default=[BICUBIC, "light"],
+        metavar="MODEL",
+        help="a shipped model's name, a file, bicubic, lanczos, NAME+flips: the network's mean "
+        "over flips and turns, or NAME@4+lanczos: the network at 4, not rounded, then Lanczos to "
+        "the size; bicubic is always added (default: light)",
+    )
+    add("--out", type=Path, metavar="DIR", help="folder for the results, made if missing")
+    add("--limit", type=arguments.whole, metavar="N", help="only the first N images of each folder")
+    add("--lpips", action="store_true", help="also LPIPS; needs: pip install 'ccsr[metrics]'")
+    add("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
+    add(
+        "--precision",
+        choices=["auto", "fp32", "bf16"],
+        default="fp32",
+        help="of the networks (default: fp32, so that results do not depend on the processor)",
+    )
+    add("--quiet", action="store_true", help="no progress")
+    add("--debug", action="store_true", help="show tracebacks")
+    return flags
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run `ccsr evaluate` with the arguments after that word; returns the exit code.
+
+    Raises:
+        ValueError: for input that cannot be evaluated.
+        OSError: for files that cannot be read or written.
+    """
+    options = parser().parse_args(argv)
+    protocol = by_name(options.protocol)
+    for scale in options.scales:
+        protocol.crop((10**6, 10**6), scale)  # a scale it cannot do is no image's fault
+    testsets = find_all(options.data)
+    images = [(one, key) for one in testsets for key in one.names()[: options.limit]]
+    if options.lr and not options.lr.is_dir():
+        raise NotADirectoryError(f"--lr: expected a folder, got {options.lr}")
+    names = options.model if BICUBIC in options.model else [BICUBIC, *options.model]
+    plan = Plan(
+        methods=build(names, protocol, options.device, options.precision),
+        scales=options.scales,
+        protocol=protocol,
+        lr=options.lr,
+        lpips=load_lpips() if options.lpips else None,
+        crop_scale=_crop_scale(options.scales) if options.out and len(names) > 1 else None,
+    )
+    if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)
+        if not plots.available():
+            note = "ccsr: curve.png and crops.png need matplotlib: pip install 'ccsr[evaluate]'"
+            print(note, file=sys.stderr)
+    with _Progress(len(images), options.quiet, options.debug) as progress:
+        findings = measure(plan, images, progress.show, progress.complain)
+    if not findings.records:
+        raise ValueError("no image could be evaluated: every one was left out")
+    _report(findings, plan, options, argv)
+    return 1 if findings.left_out else 0
+
+
+def _report(
+    findings: Findings, plan: Plan, options: argparse.Namespace, argv: Sequence[str]
+) -> None:
+    """Print the table; write the files if a folder is given."""
+    rows = means(findings.records)
+    print(textwrap.fill(f"Protocol {plan.protocol.name}. {plan.protocol.definition}.", 96) + "\n")
+    print(table(rows, bold=sys.stdout.isatty()))
+    if findings.left_out:
+        count = len(findings.left_out)
+        print(f"\n{count} image{'s' if count > 1 else ''} left out of every mean, see above.")
+    if options.out is None:
+        return
+    write_csv(options.out / "results.csv", rows)
+    document = {
+        "protocol": {"name": plan.protocol.name, "definition": plan.protocol.definition},
+        "command": shlex.join(["ccsr", "evaluate", *argv]),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "device": options.device,
+        "precision": options.precision,
+        "environment": environment(),
+        "models": [
+            {"name": m.name, "checkpoint": m.checkpoint and str(m.checkpoint), "sha256": m.sha256}
+            for m in plan.methods
+        ],
+        "means": [row.row() for row in rows],
+        "images": [record.row() for record in findings.records],
+        "left_out": [asdict(one) for one in findings.left_out],
+    }
+    write_json(options.out / "results.json", document)
+    if plots.available():
+        plots.draw_curve(options.out / "curve.png", rows, plan.protocol.name)
+        if plan.crop_scale:
+            plots.draw_crops(options.out / "crops.png", findings.crops, plan.crop_scale)
+
+
+def _crop_scale(scales: Sequence[Pair]) -> Pair:
+    """The scale to look at: the one nearest to 4 in area."""
+    return min(scales, key=lambda scale: abs(scale[0] * scale[1] - 16))
+
+
+def _scales(text: str) -> list[Pair]:
+    """`1.5,2,4x1.5` -> (vertical, horizontal) pairs."""
+    pairs = list(dict.fromkeys(arguments.scale(part) for part in text.split(",")))
+    for pair in pairs:
+        if not 1 <= min(pair) <= max(pair) <= LARGEST_SCALE or max(pair) == 1:
+            raise argparse.ArgumentTypeError(
+                f"expected factors above 1 and up to {LARGEST_SCALE}, got {text!r}"
+            )
+    return pairs
+
+
+class _Progress:
+    """Images done and time left; a line now and then where it is no terminal."""
+
+    SECONDS_BETWEEN_LINES = 30
+
+    def __init__(self, total: int, quiet: bool, debug: bool) -> None:
+        self.total, self.quiet, self.debug = total, quiet, debug
+        self.start = self.last = time.monotonic()
+        self.line = StatusLine(quiet)
+
+    def __enter__(self) -> "_Progress":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.line.rewrite("")
+
+    def show(self, done: int) -> None:
+        """Say that `done` images are done."""
+        now = time.monotonic()
+        left = round((now - self.start) / done * (self.total - done))
+        text = f"{done} of {self.total} images, {left // 60}:{left % 60:02d} min left"
+        self.line.rewrite(text)
+        late = now - self.last > self.SECONDS_BETWEEN_LINES
+        if late and not (self.quiet or self.line.rewritable):
+            self.line.say(f"ccsr: {text}")
+            self.last = now
+
+    def complain(self, one: LeftOut, error: Exception) -> None:
+        """Say that an image is left out, and why."""
+        if self.debug:
+            self.line.rewrite("")
+            traceback.print_exception(error)
+        self.line.say(f"ccsr: {one.testset} {one.image}: left out: {one.reason}")

@@ -1,0 +1,267 @@
+"""Many pictures, one after the other: decoding, enlarging and encoding overlap."""
+
+import signal
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from itertools import islice
+from pathlib import Path
+from types import FrameType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ccsr import image
+from ccsr.atomic import make_folder, sweep
+from ccsr.jobs import large_tiff
+from ccsr.jobs.checks import Job
+from ccsr.jobs.target import Target
+from ccsr.resample import Size
+from ccsr.upscaling.pixels import NoRoomError
+from ccsr.upscaling.upscaler import Upscaler
+
+AHEAD = 2  # pictures that are decoded before their turn
+WRITERS = 4
+WAITING = 8  # results that may wait to be written
+WAITING_PIXELS = 64_000_000  # likewise; but one may always
+
+
+class Outcome(NamedTuple):
+    """What came of a job. Holds no pixels.
+
+    Attributes:
+        job: that it was.
+        size: (H, W) of the output; None if it failed.
+        summary: of the output, for a person.
+        seconds: that the work took.
+        error: why it failed; empty if it did not.
+        trace: where in the code it failed.
+    """
+
+    job: Job
+    size: Size | None
+    seconds: float
+    summary: str = ""
+    error: str = ""
+    trace: str = ""
+
+
+def run(
+    jobs: Sequence[Job],
+    target: Target,
+    upscaler: Upscaler,
+    report: Callable[[Outcome], None],
+    files: image.Output = image.DEFAULT,
+    progress: Callable[[Path, float], None] = lambda source, share: None,
+) -> None:
+    """Do all jobs; one that fails does not touch the others.
+
+    The memory does not depend on their number: at most `AHEAD` inputs, and `WAITING` results of
+    `WAITING_PIXELS`, are held besides the picture in hand.
+
+    Args:
+        jobs: see `ccsr.jobs.plan.plan`.
+        target: the size of the outputs.
+        upscaler: does the work, in this thread.
+        report: gets each outcome, in the order of the jobs.
+        files: how the outputs are written.
+        progress: gets the source that is being enlarged, and the share that is done: 0 to 1.
+
+    Raises:
+        KeyboardInterrupt: on Ctrl-C, after what was being written is whole and reported.
+    """
+    for folder in {job.output.parent for job in jobs}:
+        sweep(folder)
+    upcoming = iter(jobs)
+    with (
+        image.steady_warnings(),
+        _deferred_interrupt() as interrupted,
+        ThreadPoolExecutor(1, "ccsr-read") as reader,
+        ThreadPoolExecutor(WRITERS, "ccsr-write") as writers,
+    ):
+        reading = deque((job, reader.submit(_read, job)) for job in islice(upcoming, AHEAD))
+        writing = _Writing(writers, report, files)
+
+        def watch(job: Job, share: float) -> None:
+            if interrupted.is_set():
+                raise KeyboardInterrupt
+            progress(job.source, share)
+
+        try:
+            while reading:
+                job, future = reading.popleft()
+                watch(job, 0)
+                _do(job, future, target, upscaler, writing, watch)
+                writing.wait(WAITING)
+                reading.extend((job, reader.submit(_read, job)) for job in islice(upcoming, 1))
+        finally:
+            for _, future in reading:
+                future.cancel()
+            writing.wait(0)
+
+
+class _Writing:
+    """Results on their way to the disk, in the order of the jobs."""
+
+    def __init__(
+        self,
+        writers: ThreadPoolExecutor,
+        report: Callable[[Outcome], None],
+        files: image.Output,
+    ) -> None:
+        self.files = files
+        self._writers = writers
+        self._report = report
+        self._waiting: deque[tuple[Future[Outcome], int]] = deque()  # with their pixels
+
+    def add(self, job: Job, result: image.Picture, seconds: float) -> None:
+        """Write a result, as soon as those that wait leave room for it."""
+        pixels = sum(frame.shape[0] * frame.shape[1] for frame in result.frames)
+        self.wait(WAITING - 1, WAITING_PIXELS - pixels)
+        self._waiting.append(
+            (self._writers.submit(_write, job, result, self.files, seconds), pixels)
+        )
+
+    def fail(self, job: Job, error: Exception) -> None:
+        """Report a failure in its turn."""
+        self.report(_failure(job, error))
+
+    def report(self, outcome: Outcome) -> None:
+        """Report what needs no writing, in its turn."""
+        future: Future[Outcome] = Future()
+        future.set_result(outcome)
+        self._waiting.append((future, 0))
+
+    def wait(self, count: int, pixels: int = WAITING_PIXELS) -> None:
+        """Report what is written; return when at most `count` and `pixels` are left."""
+        while self._waiting and (
+            self._waiting[0][0].done()
+            or len(self._waiting) > count
+            or sum(size for _, size in self._waiting) > pixels
+        ):
+            self._report(self._waiting.popleft()[0].result())
+
+
+def preview(job: Job, target: Target, files: image.Output = image.DEFAULT) -> Size:
+    """(H, W) of the output, after the checks that need no more than the header of the source.
+
+    Raises:
+        OSError: if the source cannot be read.
+        ValueError: if the output cannot be written.
+    """
+    _check_regular(job.source)
+    with image.steady_warnings():
+        header = image.probe(job.source)
+    size = target.size(header.size)
+    # stands for the picture: takes no memory
+    blanks = (np.broadcast_to(np.uint8(0), (*header.size, 1)),) * header.frames
+    blank = image.Picture(blanks, durations=(1.0,) * header.frames if header.animated else ())
+    image.check(job.output, blank, size, files)
+    return size
+
+
+def _check_regular(source: Path) -> None:
+    if source.exists() and not source.is_file():  # opening a pipe waits for ever
+        raise OSError(f"cannot read {source}: it is no file but a pipe, a device or the like")
+
+
+def _read(job: Job) -> tuple[image.Picture, float]:
+    started = time.monotonic()
+    _check_regular(job.source)
+    return image.read(job.source), time.monotonic() - started
+
+
+def _do(
+    job: Job,
+    future: Future[tuple[image.Picture, float]],
+    target: Target,
+    upscaler: Upscaler,
+    writing: _Writing,
+    watch: Callable[[Job, float], None],
+) -> None:
+    """Enlarge what `future` gives, and hand the result to `writing`."""
+    try:
+        source, seconds = future.result()
+        started = time.monotonic()
+        size = target.size(source.size)
+        image.check(job.output, source, size, writing.files)
+        wanted: dict[str, Any] = {
+            "scale": target.scale,
+            "size": None if target.scale else size,
+            "progress": lambda share: watch(job, share),
+        }
+        result: image.Picture | None = None
+        if large_tiff.worthwhile(upscaler, source, size, job.output):
+            _stream(job, source, upscaler, writing.files, wanted)
+        else:
+            with suppress(NoRoomError):
+                result = upscaler(source, **wanted)
+            if result is None:
+                writing.wait(0)  # and gives free the room of what waited
+                result = upscaler(source, **wanted)
+    except Exception as error:
+        writing.fail(job, error)
+        return
+    seconds += time.monotonic() - started
+    if result is None:
+        writing.report(Outcome(job, size, seconds, f"{size[1]}x{size[0]}, in strips"))
+    else:
+        writing.add(job, result, seconds)
+
+
+def _stream(
+    job: Job,
+    source: image.Picture,
+    upscaler: Upscaler,
+    files: image.Output,
+    wanted: Mapping[str, Any],
+) -> None:
+    values = source.frames[0]
+    metadata = source.metadata.under(files.metadata).fitting(values.shape[2])
+    make_folder(job.output)
+    large_tiff.enlarge(upscaler, values, job.output, metadata=metadata, **wanted)
+
+
+def _write(job: Job, result: image.Picture, files: image.Output, seconds: float) -> Outcome:
+    started = time.monotonic()
+    try:
+        make_folder(job.output)
+        image.write(result, job.output, files)
+    except Exception as error:
+        return _failure(job, error)
+    return Outcome(job, result.size, seconds + time.monotonic() - started, str(result))
+
+
+def _failure(job: Job, error: Exception) -> Outcome:
+    """As text: an exception would keep the pictures of its frames alive."""
+    text = str(error)
+    if not text.startswith("cannot "):  # it names no file
+        expected = isinstance(error, OSError | ValueError | RuntimeError) and text
+        text = text if expected else f"{type(error).__name__} {text}".strip()
+        text = f"cannot enlarge {job.source}: {text}"
+    return Outcome(job, None, 0, "", text, "".join(traceback.format_exception(error)))
+
+
+@contextmanager
+def _deferred_interrupt() -> Iterator[threading.Event]:
+    """Ctrl-C sets the event, to be looked at where stopping is safe; a second one interrupts."""
+    event = threading.Event()
+    usual = signal.getsignal(signal.SIGINT)
+    main = threading.current_thread() is threading.main_thread()
+    if not main or usual is not signal.default_int_handler:
+        yield event
+        return
+
+    def note(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, usual)
+        event.set()
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, usual)

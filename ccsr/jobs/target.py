@@ -1,0 +1,48 @@
+"""The size that a person asks for, and the name that says it."""
+
+import math
+import re
+from dataclasses import dataclass
+
+from ccsr.cli.arguments import scale_text
+from ccsr.resample import Size, output_size
+
+_LABELLED = re.compile(r"(.+)_(?:[\d.e+-]+(?:x[\d.e+-]+)?x|\d+x\d+|\d+[wh])", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Target:
+    """The wanted size: a scale, or a height, a width or both.
+
+    Attributes:
+        scale: (vertical, horizontal).
+        height: in pixels; with `width` None the aspect ratio is kept.
+        width: likewise.
+    """
+
+    scale: tuple[float, float] | None = None
+    height: int | None = None
+    width: int | None = None
+
+    @property
+    def label(self) -> str:
+        """What is appended to file names; width before height: 2.37x, 2x1.5x, 1920x1080, 1920w."""
+        if self.scale:
+            return f"{scale_text(self.scale)}x"
+        if self.width and self.height:
+            return f"{self.width}x{self.height}"
+        return f"{self.width}w" if self.width else f"{self.height}h"
+
+    def size(self, source: Size) -> Size:
+        """(H, W) for a picture of size (h, w): nearest, halves up, at least 1."""
+        if self.scale:
+            return output_size(source, self.scale)
+        height = self.height or math.floor(source[0] * (self.width or 1) / source[1] + 0.5)
+        width = self.width or math.floor(source[1] * (self.height or 1) / source[0] + 0.5)
+        return max(1, height), max(1, width)
+
+
+def unlabelled(stem: str) -> str | None:
+    """What stood before the label of any target; None for a name without one."""
+    match = _LABELLED.fullmatch(stem)
+    return match[1] if match else None

@@ -1,0 +1,262 @@
+"""Three ways to compute a continuous convolution, equal to rounding, and which one is cheapest.
+
+`reference` is the formula itself. The others rest on its factorisation: the filter is a sum of
+few basis functions of the offset times static matrices (see :mod:`ccsr.model.cc_layer`).
+"""
+
+import math
+from collections.abc import Callable
+from itertools import product
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ccsr.model.fields import SeparableField
+from ccsr.resample import Axis, ProjectedGrid, neighbours
+
+if TYPE_CHECKING:
+    from ccsr.model.cc_layer import CCLayer
+
+Plan = Literal["reference", "phases", "basis"]
+
+PERIOD_LIMIT = 32  # more phases per axis than this are never worth a kernel each
+BLOCK = 16  # outputs per axis that share one dense matrix in the basis plan
+GROUP_ELEMENTS = 1 << 20  # rough size of the basis plan's intermediates: they stay in cache
+NEGLIGIBLE = 1e-7  # part of the largest singular value below which basis functions are dropped
+BASIS_OVERHEAD = 3.0  # time per multiply of the basis plan over that of a convolution
+
+
+def reference(layer: "CCLayer", x: Tensor, grid: ProjectedGrid) -> Tensor:
+    """Every filter written out, gathered and multiplied: slow, obvious, the oracle in tests."""
+    row_index, dy = layer.taps(grid.rows)
+    column_index, dx = layer.taps(grid.columns)
+    filters = layer.filters(layer.functions(dy, dx, grid))  # (H, W, taps_y, taps_x, C_out, C_in)
+    pixels = x[:, :, row_index.clamp(0, x.shape[2] - 1)]  # (N, C_in, H, taps_y, w)
+    pixels = pixels[..., column_index.clamp(0, x.shape[3] - 1)]  # (N, C_in, H, taps_y, W, taps_x)
+    return layer.biased(torch.einsum("nchiwj,hwijoc->nohw", pixels, filters.to(x.dtype)))
+
+
+def phases(layer: "CCLayer", x: Tensor, grid: ProjectedGrid) -> Tensor:
+    """One strided convolution: at a scale p/q an axis has only p distinct sub-pixel phases.
+
+    The kernels of all p_h * p_w phases are the output channels of a convolution with stride
+    (q_h, q_w); their outputs interleave.
+
+    Raises:
+        ValueError: if the scale is no fraction with a numerator up to `PERIOD_LIMIT`.
+    """
+    (p_h, q_h), (p_w, q_w) = (_period(a) for a in _axes(grid))
+    kernel, top, left = phase_kernels(layer, ProjectedGrid(*map(_one_period, _axes(grid))))
+    channels = kernel.shape[2]
+    m_h, m_w = -(-grid.rows.size // p_h), -(-grid.columns.size // p_w)  # periods in the output
+    x = _frame(
+        x,
+        (top, top + (m_h - 1) * q_h + kernel.shape[4]),
+        (left, left + (m_w - 1) * q_w + kernel.shape[5]),
+    )
+    weight = kernel.flatten(0, 2).to(x.dtype).contiguous(memory_format=torch.channels_last)
+    bias = None if layer.bias is None else layer.bias.repeat(p_h * p_w).to(x.dtype)
+    y = F.conv2d(x, weight, bias, stride=(q_h, q_w)).permute(0, 2, 3, 1)
+    y = y.reshape(-1, m_h, m_w, p_h, p_w, channels).transpose(2, 3)
+    y = y.reshape(-1, m_h * p_h, m_w * p_w, channels)  # interleaved
+    return y[:, : grid.rows.size, : grid.columns.size].permute(0, 3, 1, 2)
+
+
+def phase_kernels(layer: "CCLayer", period: ProjectedGrid) -> tuple[Tensor, int, int]:
+    """The filters of one period of the output, each where its taps lie in the union of all.
+
+    Returns:
+        (p_h, p_w, C_out, C_in, U_h, U_w), and the input row and column where the union begins.
+    """
+    (_, dy), (_, dx) = (layer.taps(axis) for axis in _axes(period))
+    (row_place, top), (column_place, left) = (layer.placement(axis) for axis in _axes(period))
+    functions = layer.functions(dy, dx, period)  # (p_h, p_w, taps_y, taps_x, B)
+    functions = torch.einsum("yxijb,yiu,xjv->yxuvb", functions, row_place, column_place)
+    kernel = layer.filters(functions).permute(0, 1, 4, 5, 2, 3)
+    return kernel, top, left
+
+
+def basis(layer: "CCLayer", x: Tensor, grid: ProjectedGrid) -> Tensor:
+    """Any size, by the factorisation of the filter; see the two functions it calls."""
+    if isinstance(layer.field, SeparableField):
+        return _basis_separable(layer, x, grid)
+    return _basis_dense(layer, x, grid)
+
+
+def _basis_separable(layer: "CCLayer", x: Tensor, grid: ProjectedGrid) -> Tensor:
+    """Rows first, then columns, from H + W evaluations of the field.
+
+    All outputs of a row share their vertical offsets, so what is left of the filter is a function
+    of the horizontal offset: `sum_m g_m(dx) V_m`, with matrices V_m (C_out x C_in) per tap. One
+    matrix product per row applies the V_m; a banded product per block of columns, the g_m.
+    """
+    row_index, dy = layer.taps(grid.rows)
+    bands, column_base = _blocks(layer, grid.columns)  # (l, BLOCK, U, R, B)
+    bands, mix = span(bands)  # (l, BLOCK, U, m), (m, R, B)
+    column_index = _block_index(column_base, bands.shape[2], x.shape[3])
+    vertical = torch.einsum("htrb,mrb->htmb", layer.factors(dy, grid.rows, 0), mix)
+    row_index = row_index.clamp(0, x.shape[2] - 1)
+    lines = x.permute(2, 0, 3, 1).flatten(1, 2)  # (h, N * w, C_in)
+    channels = layer.weight.shape[1]
+    places = column_index * channels + torch.arange(channels, device=x.device)[:, None, None]
+    bands = bands.flatten(2).mT.to(x.dtype)  # (l, U * m, BLOCK)
+    per_row = lines.shape[1] * max(x.shape[1], channels * len(mix))
+    group = max(1, GROUP_ELEMENTS // per_row)
+    parts = []
+    for k in range(0, grid.rows.size, group):
+        filters = layer.filters(vertical[k : k + group]).to(x.dtype)  # (g, taps, m, C_out, C_in)
+        filters = filters.permute(1, 0, 4, 3, 2).flatten(3)  # (taps, g, C_in, C_out * m)
+        (first, *others) = zip(row_index[k : k + group].unbind(1), filters, strict=True)
+        part = lines.index_select(0, first[0]) @ first[1]  # (g, N * w, C_out * m)
+        for index, matrix in others:
+            part = torch.baddbmm(part, lines.index_select(0, index), matrix)
+        part = part.view(-1, x.shape[3] * channels, len(mix)).index_select(1, places.flatten())
+        part = part.view(-1, *bands.shape[:2]).transpose(0, 1) @ bands  # (l, g * N * C_out, BLOCK)
+        part = part.view(len(bands), -1, x.shape[0], channels, BLOCK)
+        parts.append(part.permute(2, 1, 0, 4, 3).flatten(2, 3))  # (N, g, W', C_out)
+    y = torch.cat(parts, 1)[:, :, : grid.columns.size].permute(0, 3, 1, 2)
+    return layer.biased(y)
+
+
+def span(functions: Tensor) -> tuple[Tensor, Tensor]:
+    """Fewer functions that span the same, to float rounding.
+
+    Sines of bounded frequency over a few pixels are nearly dependent: a quarter of them do. Only
+    without gradients, which need the functions themselves.
+
+    Returns:
+        (..., m) and (m, R, B): (..., R, B) is the product of the two.
+    """
+    shape = functions.shape[-2:]
+    values = functions.flatten(-2)
+    if torch.is_grad_enabled():
+        vectors = torch.eye(values.shape[-1], dtype=values.dtype, device=values.device)
+    else:
+        samples = values.flatten(0, -2).cpu().double()  # which not every device has
+        energy, vectors = torch.linalg.eigh(samples.mT @ samples)
+        vectors = vectors[:, energy >= energy[-1] * NEGLIGIBLE**2].to(values)
+    return values @ vectors, vectors.mT.reshape(-1, *shape)
+
+
+def _basis_dense(layer: "CCLayer", x: Tensor, grid: ProjectedGrid) -> Tensor:
+    """For any field: project by the W_b (a 1x1 convolution), then combine tap by tap."""
+    weight = layer.weight.to(x.dtype)
+    x = F.conv2d(x, weight.flatten(0, 1)[..., None, None])
+    x = x.view(len(x), *weight.shape[:2], *x.shape[2:])  # (N, B, C_out, h, w)
+    row_index, dy = layer.taps(grid.rows)
+    column_index, dx = layer.taps(grid.columns)
+    row_index = row_index.clamp(0, x.shape[3] - 1)
+    column_index = column_index.clamp(0, x.shape[4] - 1)
+    per_row = grid.columns.size * layer.field.basis
+    per_row *= max(dy.shape[1] * dx.shape[1], x.shape[0] * x.shape[2])
+    group = max(1, GROUP_ELEMENTS // per_row)
+    parts = []
+    for k in range(0, grid.rows.size, group):
+        index = row_index[k : k + group]
+        functions = layer.functions(dy[k : k + group], dx, grid).to(x.dtype)
+        part = x.new_zeros(())
+        for i, j in product(range(dy.shape[1]), range(dx.shape[1])):
+            pixels = x[..., index[:, i], :][..., column_index[:, j]]
+            part = part + torch.einsum("hwb,nbohw->nohw", functions[:, :, i, j], pixels)
+        parts.append(part)
+    return layer.biased(torch.cat(parts, -2))
+
+
+PLANS: dict[Plan, Callable[["CCLayer", Tensor, ProjectedGrid], Tensor]] = {
+    "reference": reference,
+    "phases": phases,
+    "basis": basis,
+}
+
+
+def cheapest_plan(layer: "CCLayer", x: Tensor, grid: ProjectedGrid) -> Plan:
+    """The plan with the fewest multiplies, those of `basis` weighed by `BASIS_OVERHEAD`."""
+    union = outputs = 1.0
+    for axis in _axes(grid):
+        period = axis.period(PERIOD_LIMIT)
+        if period is None:
+            return "basis"
+        p, q = period
+        union *= layer.kernel_size / axis.stretch + q - q / p  # taps, from the first phase to last
+        outputs *= -(-axis.size // p) * p
+    _, channels_out, channels_in = layer.weight.shape
+    convolution = x.shape[0] * outputs * union * channels_out * channels_in
+    return "phases" if convolution <= BASIS_OVERHEAD * _basis_cost(layer, x, grid) else "basis"
+
+
+def _basis_cost(layer: "CCLayer", x: Tensor, grid: ProjectedGrid) -> float:
+    """Multiplies of the basis plan, for the whole batch."""
+    n, _, h, w = x.shape
+    b, channels_out, channels_in = layer.weight.shape
+    taps = [layer.kernel_size / axis.stretch for axis in _axes(grid)]
+    if isinstance(layer.field, SeparableField):
+        functions = 2 * b if torch.is_grad_enabled() else b / 2  # before and after span
+        per_row = w * taps[0] * channels_in
+        per_row += grid.columns.size * (taps[1] + BLOCK / grid.columns.scale)
+        return n * grid.rows.size * per_row * functions * channels_out
+    combine = 8 * math.prod(grid.size) * math.prod(taps)
+    return n * b * channels_out * (h * w * channels_in + combine)
+
+
+def _axes(grid: ProjectedGrid) -> tuple[Axis, Axis]:
+    return grid.rows, grid.columns
+
+
+def _period(axis: Axis) -> tuple[int, int]:
+    period = axis.period(PERIOD_LIMIT)
+    if period is None:
+        raise ValueError(
+            f"plan 'phases' needs a scale p/q with p up to {PERIOD_LIMIT}, got {axis.scale}: "
+            "use plan 'basis'"
+        )
+    return period
+
+
+def _one_period(axis: Axis) -> Axis:
+    return Axis(_period(axis)[0], axis.scale, axis.origin, axis.first)
+
+
+def _frame(x: Tensor, rows: tuple[int, int], columns: tuple[int, int]) -> Tensor:
+    """Rows and columns from start to stop of `x`, borders replicated where they lie outside."""
+    h, w = x.shape[2:]
+    x = x[:, :, max(rows[0], 0) : max(rows[1], 1), max(columns[0], 0) : max(columns[1], 1)]
+    pad = [max(n, 0) for n in (-columns[0], columns[1] - w, -rows[0], rows[1] - h)]
+    if not any(pad):
+        return x
+    if x.requires_grad:  # or every convolution before would get its gradients in another layout
+        x.register_hook(_channels_last)
+    return F.pad(x, pad, mode="replicate")
+
+
+def _channels_last(gradient: Tensor | None) -> Tensor | None:
+    if gradient is None:  # nothing depends on it
+        return None
+    return gradient.contiguous(memory_format=torch.channels_last)
+
+
+def _blocks(layer: "CCLayer", axis: Axis) -> tuple[Tensor, Tensor]:
+    """Horizontal factors per block of `BLOCK` outputs as dense bands, and each block's first pixel.
+
+    Returns:
+        (blocks, BLOCK, U, R, B) and (blocks,) int64; the last block runs past the axis' end.
+    """
+    count = -(-axis.size // BLOCK)
+    whole = Axis(count * BLOCK, axis.scale, axis.origin, axis.first)
+    index, offset = layer.taps(whole)
+    factors = layer.factors(offset, axis, 1)
+    factors = factors.view(count, BLOCK, *factors.shape[1:])
+    index = index.view(count, BLOCK, -1)
+    base = index[:, 0, 0]
+    place = index - base[:, None, None]
+    pixel = neighbours(whole, layer.kernel_size).pixel.view(count, -1)  # not on the device
+    width = int((pixel.amax(1) - pixel[:, 0]).max()) + 1
+    bands = factors.new_zeros(count, BLOCK, width, *factors.shape[3:])
+    place = place[..., None, None].expand_as(factors)
+    return bands.scatter_add(2, place, factors), base
+
+
+def _block_index(base: Tensor, width: int, limit: int) -> Tensor:
+    """Input pixels that each block reads: (blocks, width), borders replicated."""
+    return (base[:, None] + torch.arange(width, device=base.device)).clamp(0, limit - 1)

@@ -1,0 +1,239 @@
+"""Trained networks in files: safetensors with JSON metadata. Loading one executes nothing."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as serialize
+from torch import Tensor
+
+from ccsr.atomic import replacing
+from ccsr.bundled import resource_dir
+from ccsr.model import CCSR, build
+from ccsr.suggest import near
+
+JSON: TypeAlias = "str | int | float | bool | Sequence[JSON] | Mapping[str, JSON] | None"
+
+SUFFIX = ".safetensors"
+FORMAT = 1
+LARGEST_FILE = 4 << 30  # bytes
+LARGEST_METADATA = 1 << 20  # characters
+LARGEST_NUMBER = 4096  # in an architecture: channels, blocks
+_FLOATS = ("F16", "BF16", "F32")
+
+
+class Header(NamedTuple):
+    """What a checkpoint says of itself.
+
+    Attributes:
+        architecture: arguments of `ccsr.model.build`.
+        summary: training, licence, data sources: as given to `save`.
+        shapes: of each tensor.
+    """
+
+    architecture: dict[str, Any]
+    summary: dict[str, Any]
+    shapes: dict[str, tuple[int, ...]]
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights."""
+        return sum(math.prod(shape) for shape in self.shapes.values())
+
+
+def save(
+    path: str | Path,
+    model: CCSR,
+    summary: Mapping[str, JSON],
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    """Write `model` to `path`, whole or not at all.
+
+    Args:
+        path: should end in `.safetensors`.
+        model: on any device.
+        summary: training, licence, data sources; anything that JSON can hold.
+        dtype: of the stored weights, float32 or float16; `load` gives float32 in either case.
+
+    Raises:
+        ValueError: for another dtype, or weights that are not finite in it.
+        OSError: if the file system refuses.
+    """
+    if dtype not in (torch.float32, torch.float16):
+        raise ValueError(f"expected dtype float32 or float16, got {dtype}")
+    weights = {
+        name: value.detach().cpu().to(dtype).contiguous()
+        for name, value in model.state_dict().items()
+    }
+    _check_finite(weights, f"cannot save {path}")
+    metadata = {
+        "ccsr": str(FORMAT),
+        "architecture": json.dumps(model.architecture),
+        "summary": json.dumps(dict(summary), ensure_ascii=False),
+    }
+    path = Path(path)
+    with replacing(path) as temporary:
+        # safetensors' own writer makes files that only their owner may read
+        temporary.write_bytes(serialize(weights, metadata))
+
+
+def load(path: str | Path) -> tuple[CCSR, dict[str, Any]]:
+    """Rebuild the network in `path`: float32, on the CPU, in evaluation mode; and its summary.
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: if it is not a sound checkpoint of ccsr.
+    """
+    path = Path(path)
+    header = read_header(path)
+    try:
+        with torch.device("meta"):  # learns the shapes without the memory they would take
+            expected = build(**header.architecture).state_dict()
+    except (ValueError, TypeError, AttributeError, RuntimeError) as error:
+        raise ValueError(f"{path}: its architecture cannot be built: {error}") from error
+    _check_shapes(path, {k: tuple(v.shape) for k, v in expected.items()}, header.shapes)
+    model = build(**header.architecture)
+    with safe_open(path, framework="pt") as file:
+        weights = {name: file.get_tensor(name).float() for name in header.shapes}
+    _check_finite(weights, str(path))
+    model.load_state_dict(weights)
+    return model.eval(), header.summary
+
+
+def read_header(path: str | Path) -> Header:
+    """What the checkpoint in `path` says of itself, without its weights.
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: if it is not a checkpoint of ccsr.
+    """
+    path = Path(path)
+    _check_kind(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+            kinds = {name: part.get_dtype() for name, part in slices.items()}
+            shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
+    except SafetensorError as error:
+        raise ValueError(
+            f"{path} is damaged, truncated or not a safetensors file ({error}): get it again"
+        ) from error
+    _check_version(path, metadata)
+    for name, kind in kinds.items():
+        if kind not in _FLOATS:
+            raise ValueError(f"{path}: expected floats in {name!r}, got {kind}: get it again")
+    return Header(_json(path, metadata, "architecture"), _json(path, metadata, "summary"), shapes)
+
+
+def shipped() -> dict[str, Path]:
+    """The models that come with ccsr, by name."""
+    try:
+        folder = resource_dir("checkpoints")
+    except FileNotFoundError:
+        return {}
+    return {path.stem: path for path in sorted(folder.glob(f"*{SUFFIX}"))}
+
+
+def resolve(name_or_path: str | Path) -> Path:
+    """The file of a shipped model's name, or of a path.
+
+    Raises:
+        ValueError: if it is neither; names what is near.
+        FileNotFoundError: if it looks like a path and there is no such file.
+    """
+    models = shipped()
+    name, path = str(name_or_path), Path(name_or_path)
+    if name in models:
+        return models[name]
+    if path.exists():
+        return path
+    if path.suffix or path.name != name:
+        raise FileNotFoundError(f"no model file at {path}: check the path, or see `ccsr models`")
+    raise ValueError(f"no model called {name!r}: {near(name, models)}; or give a {SUFFIX} file")
+
+
+def digest(path: str | Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _check_kind(path: Path) -> None:
+    """Refuse what is not a safetensors file, above all pickles, before anything parses it."""
+    if path.is_dir():
+        raise IsADirectoryError(f"expected a {SUFFIX} file, got the folder {path}")
+    if not path.exists():
+        raise FileNotFoundError(f"no model file at {path}: check the path, or see `ccsr models`")
+    with path.open("rb") as stream:
+        start = stream.read(9)
+    if start[8:] != b"{":  # where a safetensors file's header begins
+        if start[:1] == b"\x80" or start[:2] == b"PK":
+            raise ValueError(
+                f"{path} looks like a pickle (.pt, .pth, .ckpt), which can run code and is never "
+                f"opened: give the {SUFFIX} file that `ccsr train` writes at its end"
+            )
+        raise ValueError(f"{path} is not a safetensors file: expected a model file of ccsr")
+    if path.stat().st_size > LARGEST_FILE:
+        raise ValueError(f"{path} is larger than any model of ccsr ({LARGEST_FILE >> 30} GiB)")
+
+
+def _check_version(path: Path, metadata: Mapping[str, str]) -> None:
+    version = metadata.get("ccsr")
+    if version is None:
+        raise ValueError(f"{path} is a safetensors file, but not of ccsr: it lacks its metadata")
+    if version != str(FORMAT):
+        raise ValueError(
+            f"{path} has the format {version[:20]!r}, this ccsr reads {FORMAT}: upgrade ccsr"
+        )
+
+
+def _json(path: Path, metadata: Mapping[str, str], key: str) -> dict[str, Any]:
+    text = metadata.get(key, "")
+    try:
+        if len(text) > LARGEST_METADATA:
+            raise ValueError(f"more than {LARGEST_METADATA} characters")
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: cannot read its {key}: {error}") from error
+    if not isinstance(value, dict):
+        raise ValueError(f"{path}: expected a mapping as {key}, got {type(value).__name__}")
+    if key == "architecture":
+        _check_numbers(path, value)
+    return value
+
+
+def _check_numbers(path: Path, value: object) -> None:
+    """A hostile file must not make us build a network that fills the memory or takes hours."""
+    if isinstance(value, Mapping):
+        for item in value.values():
+            _check_numbers(path, item)
+    elif isinstance(value, list) or (
+        isinstance(value, int | float) and not abs(value) <= LARGEST_NUMBER  # NaN too
+    ):
+        raise ValueError(
+            f"{path}: expected names and numbers up to {LARGEST_NUMBER} in its architecture, "
+            f"got {str(value)[:40]}"
+        )
+
+
+def _check_shapes(
+    path: Path, expected: Mapping[str, tuple[int, ...]], got: Mapping[str, tuple[int, ...]]
+) -> None:
+    for name in expected.keys() | got.keys():
+        if expected.get(name) != got.get(name):
+            raise ValueError(
+                f"{path}: its weights do not fit its architecture: expected "
+                f"{expected.get(name, 'no tensor')} for {name!r}, got {got.get(name, 'none')}"
+            )
+
+
+def _check_finite(weights: Mapping[str, Tensor], subject: str) -> None:
+    for name, value in weights.items():
+        if not bool(value.isfinite().all()):
+            raise ValueError(f"{subject}: the weights {name!r} are not finite: train again")

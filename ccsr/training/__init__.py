@@ -1,0 +1,1 @@
+"""Training a network, as `ccsr train` does it."""

@@ -1,0 +1,198 @@
+"""Training data: batches from folders of photos, and the validation set beside them."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import torch
+from pytorch_lightning import LightningDataModule
+from torch.utils.data import DataLoader, Sampler
+
+from ccsr.device import free_memory
+from ccsr.training.batches import Batch, Batches, FromFiles, OnDevice, Reduction
+from ccsr.training.photos import Photos, Roots, find_images
+from ccsr.training.scales import Scales
+from ccsr.training.validation import ValidationSet
+
+Place = Literal["auto", "memory", "device"]
+MOST_WORKERS = 8  # more than these no network of ours can use
+
+
+class PhotoData(LightningDataModule):
+    """Training batches from folders of photos, and the validation set beside them.
+
+    Args:
+        root: folder or folders, searched to the bottom; None for the bundled photos.
+        val: arguments of :class:`ccsr.training.validation.ValidationSet`, and instead of its files
+            `root`, as above, or without one `subfolder`, which lies within each training root.
+        scales: arguments of :class:`ccsr.training.scales.Scales`.
+        patch: side of the low-resolution patches (of the high-resolution ones below scale 1).
+        batch_size: patches per batch.
+        seed: with the step it decides every batch.
+        subfolder: folder within each root that holds the photos; None for the root itself.
+        reduction: ``uint8`` (MATLAB's, rounded to 8 bit) or ``float`` (not rounded).
+        reduced: factors in (0, 1); reduced by each of them the photos are trained on too.
+        dots: share of the patches that are turned into dots, see
+            :class:`ccsr.training.batches.Batches`.
+        place: where the photos lie. ``device``: all of them, decoded, where the training runs,
+            which makes the batches there. ``memory``: in files, decoded as they are drawn.
+            ``auto``: on the device if that is a GPU and they fit into `device_mb`.
+        device_mb: megabytes that they may take there; None for half of what is free.
+        cache_mb: megabytes of decoded photos that are kept with the place ``memory``.
+        cache: a folder to keep them in from run to run, which several processes share.
+        workers: processes that read files and prepare batches; 0 prepares them between the steps;
+            None takes what suits: on a GPU the processors, at most eight, else 0.
+
+    Raises:
+        ValueError: for settings that cannot be, or photos that cannot be read.
+    """
+
+    def __init__(
+        self,
+        root: Roots,
+        val: Mapping[str, Any],
+        scales: Mapping[str, Any],
+        patch: int,
+        batch_size: int,
+        seed: int = 0,
+        subfolder: str | None = None,
+        reduction: Reduction = "uint8",
+        reduced: Sequence[float] | float | None = None,
+        dots: float = 0.0,
+        place: Place = "auto",
+        device_mb: float | None = None,
+        cache_mb: float = 1024,
+        cache: str | None = None,
+        workers: int | None = None,
+    ) -> None:
+        super().__init__()
+        if place not in get_args(Place):
+            raise ValueError(f"data.place must be auto, memory or device, got {place!r}")
+        _check_not_negative(cache_mb=cache_mb, device_mb=device_mb, workers=workers)
+        self.place, self.device_mb, self.workers = place, device_mb, workers
+        factors = [reduced] if isinstance(reduced, int | float) else reduced or ()
+        self.photos = Photos(find_images(_within(root, subfolder)), cache_mb, cache, factors)
+        self.batches = Batches(
+            FromFiles(self.photos),
+            self.photos.sizes,
+            Scales(**{"seed": seed, **scales}),
+            patch=patch,
+            batch_size=batch_size,
+            seed=seed,
+            reduction=reduction,
+            dots=dots,
+        )
+        options = dict(val)
+        own, part = options.pop("root", None), options.pop("subfolder", None)
+        files = find_images(_within(root, part) if part is not None and own is None else own)
+        self.validation = ValidationSet(files, **options)
+
+    def train_dataloader(self) -> "Timed":
+        """Batches from the trainer's step on, so that a resumed run takes up where it was."""
+        trainer = self.trainer
+        if trainer is None:
+            raise RuntimeError("expected a trainer: pass this to Trainer.fit(datamodule=...)")
+        device = trainer.strategy.root_device
+        steps = Steps(
+            lambda: trainer.global_step * trainer.accumulate_grad_batches,
+            trainer.global_rank,
+            trainer.world_size,
+        )
+        if self._lies_on(device):
+            self.batches.source = OnDevice(self.photos, device)
+            workers = 0
+        else:
+            processors = (os.cpu_count() or 1) // trainer.num_devices
+            suitable = min(processors, MOST_WORKERS) if device.type == "cuda" else 0
+            workers = suitable if self.workers is None else self.workers
+        return Timed(
+            self.batches,
+            batch_size=None,
+            sampler=steps,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            worker_init_fn=_leave_signals,
+            multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
+            pin_memory=workers > 0 and device.type == "cuda",
+        )
+
+    def _lies_on(self, device: torch.device) -> bool:
+        """Whether the photos are to lie on the training's device.
+
+        Raises:
+            ValueError: if they must and do not fit.
+        """
+        if self.place == "memory" or (self.place == "auto" and device.type != "cuda"):
+            return False
+        budget = (free_memory(device) or 0) / 2e6 if self.device_mb is None else self.device_mb
+        fits = self.photos.bytes <= budget * 1e6
+        if self.place == "device" and not fits:
+            raise ValueError(
+                f"data.place=device needs {self.photos.bytes / 1e6:.0f} MB for the decoded photos "
+                f"on {device}, and data.device_mb allows {budget:.0f}: raise it, or take "
+                "data.place=memory, which reads them from their files"
+            )
+        return fits
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Before a training batch is used, count the pictures that could not be read."""
+        if isinstance(batch, Batch):
+            self.photos.check()
+        return batch
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """One item per (image, scale)."""
+        return DataLoader(self.validation, batch_size=None)
+
+
+def _check_not_negative(**settings: float | None) -> None:
+    for name, value in settings.items():
+        if value is not None and value < 0:
+            raise ValueError(f"data.{name} must not be negative, got {value}")
+
+
+class Timed(DataLoader[Batch]):
+    """A loader that measures how long its batches are waited for.
+
+    Attributes:
+        waited: seconds, in all.
+    """
+
+    waited = 0.0
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        batches = super().__iter__()
+        while True:
+            start = time.perf_counter()
+            batch = next(batches)
+            self.waited += time.perf_counter() - start
+            yield batch
+
+
+def _within(root: Roots, subfolder: str | None) -> Roots:
+    """The same folder within each root."""
+    if root is None or subfolder is None:
+        return root
+    roots = [root] if isinstance(root, str | Path) else root
+    return [Path(each) / subfolder for each in roots]
+
+
+def _leave_signals(worker: int) -> None:
+    """Ctrl-C and SIGTERM reach whole process groups: stopping is the main process' business."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
+class Steps(Sampler[int]):
+    """Steps from `start()` on, without end; of several processes each takes its own share."""
+
+    def __init__(self, start: Callable[[], int], rank: int = 0, world_size: int = 1) -> None:
+        self.start, self.rank, self.world_size = start, rank, world_size
+
+    def __iter__(self) -> Iterator[int]:
+        return count(self.start() * self.world_size + self.rank, self.world_size)

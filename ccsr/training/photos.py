@@ -1,0 +1,301 @@
+"""Photos in folders: found by name, known by their headers, decoded when one is first drawn."""
+
+import hashlib
+import logging
+import mmap
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ccsr import image
+from ccsr.bundled import resource_dir
+from ccsr.resample import ProjectedGrid, Size, reduce_uint8
+
+Roots = str | Path | Sequence[str | Path] | None
+log = logging.getLogger(__name__)
+
+_UNSEEN, _KEPT, _BROKEN = range(3)  # what is known of a photo, a byte each
+_TOLERATED = 100  # one picture in so many may be unreadable
+_NAMED = 20  # in one message
+
+
+def find_images(roots: Roots) -> list[Path]:
+    """Files with an image's suffix in `roots` (folders, searched to the bottom, or files), sorted.
+
+    `None` stands for the bundled photos.
+
+    Raises:
+        FileNotFoundError: if a root does not exist or there is no image in any of them.
+    """
+    if roots is None:
+        roots = resource_dir("samples")
+    folders = [Path(r) for r in ([roots] if isinstance(roots, str | Path) else roots)]
+    files: set[Path] = set()
+    for folder in folders:
+        if not folder.exists():
+            raise FileNotFoundError(
+                f"expected a folder of images, got {str(folder)!r}, which does not exist"
+            )
+        found = iter([folder]) if folder.is_file() else _walk(folder)
+        files.update(f for f in found if image.named_as_image(f.name))
+    if not files:
+        names = ", ".join(repr(str(f)) for f in folders)
+        raise FileNotFoundError(f"expected image files in {names}, got none")
+    return sorted(files)
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for parent, _, names in os.walk(folder):
+        yield from (path for name in names if (path := Path(parent, name)).is_file())
+
+
+def read_rgb(path: Path) -> Tensor:
+    """The image in `path` as uint8 (3, h, w)."""
+    pixels = np.array(image.read(path).convert("RGB"))
+    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+
+
+class Photo(NamedTuple):
+    """One photo of :class:`Photos`.
+
+    Attributes:
+        path: its file.
+        size: (h, w) in pixels, upright.
+        factor: what its sides are reduced by; 1 leaves the file's pixels as they are.
+    """
+
+    path: Path
+    size: Size
+    factor: float = 1.0
+
+
+class Photos:
+    """Photos as uint8 (3, h, w), by number; a file is decoded when one of its photos is drawn.
+
+    At the start only headers are read. What is decoded is kept, the first photos of the list that
+    fit into `cache_mb` megabytes, where every process that was forked from this one finds it too;
+    the others are decoded again whenever they are drawn. A file that turns out to be unreadable is
+    named and left out; :meth:`check` tells when there are too many.
+
+    Args:
+        files: image files.
+        cache_mb: megabytes of decoded photos to keep, in memory or in `cache`.
+        cache: a folder that keeps them from run to run, for all processes of this machine.
+        reduced: factors in (0, 1): each photo reduced by each of them is a photo of its own too.
+
+    Attributes:
+        photos: path, size and factor of each; those of one file stand together, the original first.
+        versions: how many photos each file gives.
+
+    Raises:
+        ValueError: if too few of the files can be read, or for a factor out of its range.
+        OSError: if the folder `cache` cannot be written.
+    """
+
+    def __init__(
+        self,
+        files: Sequence[Path],
+        cache_mb: float = 1024,
+        cache: str | Path | None = None,
+        reduced: Sequence[float] = (),
+    ) -> None:
+        for factor in reduced:
+            if not 0 < factor < 1:
+                raise ValueError(f"data.reduced must be factors between 0 and 1, got {factor}")
+        self.total, self.told, self.versions = len(files), 0, 1 + len(reduced)
+        self.headless: list[Path] = []
+        self.photos: list[Photo] = []
+        with image.steady_warnings():
+            for path in files:
+                try:
+                    size = image.probe(path).size
+                except OSError as error:
+                    self.headless.append(path)
+                    log.warning("left out a picture that cannot be read: %s", error)
+                    continue
+                self.photos.append(Photo(path, size))
+                for factor in reduced:
+                    sides = max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
+                    self.photos.append(Photo(path, sides, factor))
+        if not self.photos:
+            raise ValueError(f"expected readable images, got {len(files)} files that are not")
+        ends = np.cumsum([3 * h * w for h, w in self.sizes])
+        self.kept = int(np.searchsorted(ends, cache_mb * 1e6, side="right"))
+        self.starts = np.concatenate(([0], ends))
+        self.store = _Store(int(self.starts[self.kept]), len(self), _folder(cache, self.photos))
+        log.info("%d photos, %.1f megapixels", len(self), self.bytes / 3e6)
+        self.check()
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+    @property
+    def sizes(self) -> list[Size]:
+        """(h, w) of each photo."""
+        return [photo.size for photo in self.photos]
+
+    @property
+    def bytes(self) -> int:
+        """What all of them take when decoded."""
+        return int(self.starts[-1])
+
+    def get(self, index: int) -> Tensor | None:
+        """Photo number `index`, uint8 (3, h, w); None if its file is unreadable."""
+        _, (h, w), factor = self.photos[index]
+        state = self.store.states[index]
+        if state == _BROKEN:
+            return None
+        if state == _KEPT:
+            kept = self.store.read(int(self.starts[index]), 3 * h * w)
+            return torch.from_numpy(kept).view(3, h, w)
+        first = index - index % self.versions
+        original = self._decoded(first) if factor == 1 else self.get(first)
+        if original is None:
+            return None
+        photo = original if factor == 1 else reduced_to(original, (h, w))
+        if index < self.kept and self.store.write(int(self.starts[index]), photo.numpy()):
+            self.store.states[index] = _KEPT
+        return photo
+
+    def _decoded(self, index: int) -> Tensor | None:
+        """The original number `index`, from its file."""
+        path, size, _ = self.photos[index]
+        try:
+            photo = read_rgb(path)
+            if photo.shape[1:] != size:
+                raise OSError(f"cannot read {path}: its size is not the one its header says")
+        except (OSError, ValueError) as error:
+            self.store.states[index : index + self.versions] = _BROKEN
+            log.warning("left out a picture that cannot be read: %s", error)
+            return None
+        return photo
+
+    def originals(self) -> Iterator[tuple[int, Tensor | None]]:
+        """Each file's first photo and its number; several threads decode a few ahead."""
+        count = os.cpu_count() or 1
+        with image.steady_warnings(), ThreadPoolExecutor(count) as pool:
+            numbers = iter(range(0, len(self), self.versions))
+            ahead = deque((n, pool.submit(self.get, n)) for n in islice(numbers, 4 * count))
+            while ahead:
+                number, photo = ahead.popleft()
+                yield number, photo.result()
+                ahead += ((n, pool.submit(self.get, n)) for n in islice(numbers, 1))
+
+    @property
+    def unreadable(self) -> np.ndarray:
+        """(number of photos,) bool, as far as any process that shares our store knows."""
+        found: np.ndarray = self.store.states == _BROKEN
+        return found
+
+    def broken(self) -> list[Path]:
+        """The files known to be unreadable."""
+        numbers = np.flatnonzero(self.unreadable)
+        return list(dict.fromkeys([*self.headless, *(self.photos[n].path for n in numbers)]))
+
+    @property
+    def too_many(self) -> bool:
+        """Whether more pictures than one, and than one in a hundred, cannot be read."""
+        return len(self.broken()) > max(1, self.total // _TOLERATED)
+
+    def check(self) -> None:
+        """Count what is unreadable by now.
+
+        Raises:
+            ValueError: if that is more than one picture in a hundred (and more than one).
+        """
+        broken = self.broken()
+        if len(broken) == self.told:
+            return
+        self.told = len(broken)
+        if self.too_many:
+            more = f", and {len(broken) - _NAMED} more" if len(broken) > _NAMED else ""
+            raise ValueError(
+                f"{len(broken)} of {self.total} pictures cannot be read, more than one in "
+                f"{_TOLERATED}: repair or remove them; each is named in the log: "
+                f"{', '.join(map(str, broken[:_NAMED]))}{more}"
+            )
+        log.warning("%d of %d pictures left out, unreadable", len(broken), self.total)
+
+
+def _folder(cache: str | Path | None, photos: Sequence[Photo]) -> Path | None:
+    """Where in the folder `cache` these photos lie: files that change lie elsewhere."""
+    if cache is None:
+        return None
+    digest = hashlib.sha256()
+    for path, size, factor in photos:
+        status = path.stat()
+        digest.update(f"{path.absolute()}|{status.st_size}|{status.st_mtime_ns}|".encode())
+        digest.update(f"{size}|{factor}\n".encode())
+    return Path(cache) / digest.hexdigest()[:16]
+
+
+def reduced_to(photo: Tensor, size: Size) -> Tensor:
+    """The photo, uint8 (3, h, w) on any device, reduced to `size`."""
+    grid = ProjectedGrid.project((photo.shape[1], photo.shape[2]), size)
+    return reduce_uint8(photo, grid)
+
+
+class _Store:
+    """Bytes that processes share, and a state of each photo.
+
+    In memory they are an anonymous mapping, which forked processes share (others begin with an
+    empty one of their own); in a folder they are two files, as large as all bytes together but
+    without the blocks that nobody wrote.
+    """
+
+    def __init__(self, size: int, count: int, folder: Path | None) -> None:
+        self.size, self.count, self.folder = size, count, folder
+        self.full, self._file = False, -1
+        try:
+            self._open()
+        except OSError as error:
+            reason = error.strerror or error
+            raise OSError(f"cannot keep photos in data.cache, {folder}: {reason}") from error
+
+    def _open(self) -> None:
+        if self.folder is None:
+            self.pixels = np.frombuffer(mmap.mmap(-1, max(1, self.size)), np.uint8)
+            self.states = np.frombuffer(mmap.mmap(-1, self.count), np.uint8)
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for name, size in (("pixels", max(1, self.size)), ("states", self.count)):
+            with (self.folder / name).open("ab") as stream:
+                stream.truncate(size)
+        self.pixels = np.memmap(self.folder / "pixels", np.uint8, "r+")
+        self.states = np.memmap(self.folder / "states", np.uint8, "r+")
+        self._file = os.open(self.folder / "pixels", os.O_WRONLY)
+
+    def read(self, start: int, length: int) -> np.ndarray:
+        """The bytes from `start` on."""
+        return self.pixels[start : start + length]
+
+    def write(self, start: int, values: np.ndarray) -> bool:
+        """Whether the values are kept: a full disk is no reason to stop."""
+        if self.folder is None:
+            self.pixels[start : start + values.size] = values.reshape(-1)
+            return True
+        if self.full:
+            return False
+        try:
+            rest = memoryview(values.tobytes())
+            while rest:  # not through the mapping: there a full disk kills the process
+                done = os.pwrite(self._file, rest, start)
+                rest, start = rest[done:], start + done
+        except OSError as error:
+            log.warning("photos are no longer kept in %s: %s", self.folder, error.strerror)
+            self.full = True
+        return not self.full
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"size": self.size, "count": self.count, "folder": self.folder}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]

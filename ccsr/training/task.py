@@ -1,0 +1,352 @@
+"""The training task: loss, optimizer, schedule and validation of a network."""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, Literal, NamedTuple, cast, get_args
+
+import numpy as np
+import torch
+from pytorch_lightning import LightningModule
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
+
+from ccsr.cli.arguments import scale_text
+from ccsr.metrics import luma
+from ccsr.model import CCSR
+from ccsr.model.encoder import Residual
+from ccsr.resample import ProjectedGrid, resize
+from ccsr.training.batches import Batch
+from ccsr.training.optimizer import Muon, split
+from ccsr.training.replay import Replay
+from ccsr.training.validation import Item, as_float, quantised, score
+
+Loss = Literal["rmse", "l1"]
+Schedule = Literal["cosine", "trapezoid", "constant"]
+_LEAST_ERROR = 0.008  # of bicubic, about what it leaves at a scale of 1.2; at 1 it leaves nothing
+_LUMA_WEIGHT = 3.0  # where eyes see detail
+_LUMA_OF_BLACK = 16 / 255
+_EPSILON = 1e-8  # under a square root, whose slope at 0 is infinite
+
+
+class SRModule(LightningModule):
+    """Trains a network on pairs of patches.
+
+    Args:
+        model: see :class:`ccsr.model.CCSR`. One that can work with different efforts gets one
+            at random in each step, as a pure function of the step.
+        loss: ``rmse`` or ``l1`` over red, green, blue and three times luma, of each patch in
+            proportion to bicubic's on it: the mean PSNR over images counts them so, and else
+            large scales and busy patches would lead. Beyond an error of 1, which only a network
+            that explodes makes, its logarithm counts.
+        learning_rate: at the end of the warm-up.
+        schedule: what follows the warm-up: ``cosine`` falls to zero over all steps; ``trapezoid``
+            stays, then falls to zero in a line over the last part, so that a training can be cut
+            into runs and prolonged before it falls; ``constant`` stays to the end.
+        decay: that last part, as a share of all steps.
+        warmup: steps of linear warm-up, at most a tenth of all.
+        momentum: of :class:`ccsr.training.optimizer.Muon`, which moves the filters.
+        betas: of Adam, which moves the rest.
+        weight_decay: of the filters.
+        replay: whether a GPU gets each step as a few recordings of its operations (CUDA graphs, one
+            per shape) instead of one operation after the other. One process only.
+        compile: whether those of the residual blocks, where most of the time goes, are fused first
+            (`torch.compile`): faster, after some 15 seconds at the start.
+
+    Raises:
+        ValueError: for an unknown loss or schedule, or a share that is none.
+    """
+
+    def __init__(
+        self,
+        model: CCSR,
+        loss: Loss = "rmse",
+        learning_rate: float = 5e-4,
+        schedule: Schedule = "cosine",
+        decay: float = 0.2,
+        warmup: int = 500,
+        momentum: float = 0.95,
+        betas: tuple[float, float] = (0.9, 0.99),
+        weight_decay: float = 0.1,
+        replay: bool = True,
+        compile: bool = False,
+    ) -> None:
+        super().__init__()
+        if loss not in get_args(Loss):
+            raise ValueError(f"module.loss must be 'rmse' or 'l1', got {loss!r}")
+        if schedule not in get_args(Schedule):
+            raise ValueError(
+                f"module.schedule must be cosine, trapezoid or constant, got {schedule!r}"
+            )
+        if not 0 < decay <= 1:
+            raise ValueError(f"module.decay must be a share of the steps, in (0, 1], got {decay}")
+        betas = (float(betas[0]), float(betas[1]))
+        self.save_hyperparameters(ignore=["model"])
+        self.model = model.to(memory_format=torch.channels_last)
+        self.loss, self.learning_rate, self.warmup = loss, learning_rate, warmup
+        self.momentum, self.betas, self.weight_decay = momentum, betas, weight_decay
+        self.schedule, self.decay, self.replay, self.compiles = schedule, decay, replay, compile
+        self.last_loss = torch.tensor(math.nan)
+        self.last_effort = 1.0
+        self._unchecked: list[_Watched] = []
+        self._replay: Replay | None = None
+        self._trained = list(self.parameters())
+        self._gradients: list[Tensor] = []
+        self._fused: Callable[..., Tensor] | None = None
+        self.last_validation: dict[str, float] = {}
+        self.validated_at = -1
+        self._scores: defaultdict[str, list[float]] = defaultdict(list)
+
+    def forward(self, x: Tensor, grid: ProjectedGrid, effort: float = 1.0) -> Tensor:
+        """Read the image `x` (N, 3, h, w), uint8 or float in [0, 1], at `grid`; float32."""
+        x = as_float(x).contiguous(memory_format=torch.channels_last)
+        sr: Tensor = self.model(x, grid, self.model.route((x.shape[2], x.shape[3]), grid, effort))
+        return sr.float()
+
+    def on_train_start(self) -> None:
+        """Take the rate that the schedule says by now, and prepare what recordings on a GPU need.
+
+        A run that is prolonged or gets another schedule was saved with the rate of the old one.
+        """
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = group["initial_lr"] * self._factor(self.global_step)
+        self._replay = Replay(self.device) if self.replays else None
+        if self._replay:
+            for p in self._trained:
+                p.grad = torch.zeros_like(p)
+            own = [cast(Tensor, p.grad) for p in self._trained]
+            self._gradients = own if self._accumulated == 1 else [g.clone() for g in own]
+            if self.compiles:
+                self._fused = torch.compile(self._blocks.forward)
+
+    @property
+    def _accumulated(self) -> int:
+        """Batches whose gradients make a step."""
+        return int(self.trainer.accumulate_grad_batches)
+
+    @property
+    def replays(self) -> bool:
+        """Whether steps are recorded and replayed: on one GPU, if it is wanted."""
+        return self.replay and self.device.type == "cuda" and self.trainer.world_size == 1
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Loss of one batch, 1 where the network is as good as bicubic.
+
+        Raises:
+            RuntimeError: if the loss is not finite.
+        """
+        effort = self.last_effort = draw_effort(self.model.efforts, self.global_step)
+        lr, hr = batch
+        if self._replay is None:
+            loss = self.loss_of(lr, hr, effort)
+        else:
+            key = lr.shape, hr.shape, effort
+            found = self._replay(key, partial(self._find, effort=effort), lr, hr)
+            loss = found.clone().requires_grad_()  # Lightning asks for it and calls `backward`
+        self.last_loss = loss.detach()
+        self._watch("loss", self.last_loss)
+        return loss
+
+    def loss_of(self, lr: Tensor, hr: Tensor, effort: float = 1.0) -> Tensor:
+        """The loss of patches: a scalar."""
+        grid = ProjectedGrid.project((lr.shape[2], lr.shape[3]), (hr.shape[2], hr.shape[3]))
+        sr, hr = self(lr, grid, effort), as_float(hr)
+        least = distance(resize(as_float(lr), grid), hr, self.loss).clamp_min(_LEAST_ERROR)
+        return (distance(sr, hr, self.loss) / least).mean()
+
+    def _find(self, lr: Tensor, hr: Tensor, effort: float) -> Tensor:
+        """The loss; its gradients are written to `_gradients`."""
+        with self._fusing():
+            loss = self.loss_of(lr, hr, effort)
+            found = torch.autograd.grad(loss, self._trained)
+        torch._foreach_copy_(self._gradients, list(found))
+        return loss.detach()
+
+    @contextmanager
+    def _fusing(self) -> Iterator[None]:
+        """What is recorded takes the fused blocks, if there are; a validation never does.
+
+        It has images of other sizes, and each would be compiled anew.
+        """
+        cached, blocks = torch.is_autocast_cache_enabled(), self._blocks
+        torch.set_autocast_cache_enabled(False)  # it would hold tensors of another recording
+        if self._fused:
+            object.__setattr__(blocks, "forward", self._fused)
+        try:
+            yield
+        finally:
+            torch.set_autocast_cache_enabled(cached)
+            blocks.__dict__.pop("forward", None)
+
+    @property
+    def _blocks(self) -> nn.Module:
+        """The encoder's blocks, or all of it where they are not one module."""
+        blocks = getattr(self.model.encoder, "body", None)
+        return blocks if isinstance(blocks, Residual) else self.model.encoder
+
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        """Compute the gradients, or add those that a recording has found."""
+        if self._replay is None:
+            super().backward(loss, *args, **kwargs)
+        elif self._accumulated > 1:
+            gradients = [cast(Tensor, p.grad) for p in self._trained]
+            torch._foreach_add_(gradients, self._gradients, alpha=1 / self._accumulated)
+
+    def optimizer_zero_grad(
+        self, epoch: int, batch_idx: int, optimizer: torch.optim.Optimizer
+    ) -> None:
+        """Forget the gradients; where recordings know them they are overwritten or zeroed."""
+        if self._replay is None:
+            optimizer.zero_grad()
+        elif self._accumulated > 1:
+            optimizer.zero_grad(set_to_none=False)
+
+    def _watch(self, what: str, value: Tensor) -> None:
+        """See that a value is finite: at once, or on a GPU when its step is reported.
+
+        To look at a value there is to wait for it, and the device would wait for what comes next.
+        """
+        self._unchecked.append(_Watched(what, self.global_step, value))
+        if self.device.type == "cpu" or self.reports:
+            self.check_finite()
+
+    @property
+    def reports(self) -> bool:
+        """Whether this step is one that goes to the tables."""
+        every = int(cast(Any, self.trainer).log_every_n_steps)
+        return (self.global_step + 1) % every == 0
+
+    def check_finite(self) -> None:
+        """Raise RuntimeError if a loss or gradient since the last call was not finite.
+
+        Nothing is saved without it, so that weights which such a gradient reached never are.
+        """
+        unchecked, self._unchecked = self._unchecked, []
+        if not unchecked or bool(torch.stack([w.value for w in unchecked]).isfinite().all()):
+            return
+        what, step, value = next(w for w in unchecked if not math.isfinite(w.value))
+        rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+        raise RuntimeError(
+            f"the {what} is not finite ({float(value)}) at step {step}, learning rate "
+            f"{rate:.2g}: start again with a lower module.learning_rate, or go on from the "
+            "last checkpoint (resume=...) with a lower trainer.gradient_clip_val or "
+            "trainer.precision=32-true"
+        )
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip the norm, see that it is finite, and report the step."""
+        limit = float(gradient_clip_val or math.inf)  # 0 means no limit too, as in Lightning
+        clip = partial(nn.utils.clip_grad_norm_, self._trained, limit)
+        norm = self._replay("clip", clip).clone() if self._replay else clip()
+        self._watch("gradient", norm)
+        if self.reports:
+            self.log("step", self.global_step + 1.0)  # for the loggers, instead of Lightning's
+            self.log("train/loss", float(self.last_loss))
+            self.log("train/learning_rate", optimizer.param_groups[0]["lr"])
+            self.log("train/gradient_norm", float(norm))
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Muon, and the schedule over `trainer.max_steps`."""
+        optimizer = Muon(
+            *split(self.model),
+            self.learning_rate,
+            self.momentum,
+            self.betas,
+            self.weight_decay,
+            self.replays,
+        )
+        schedule = LambdaLR(optimizer, self._factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _factor(self, step: int) -> float:
+        """Of the learning rate at a step of this run."""
+        steps = self.trainer.max_steps
+        return rate_factor(step, min(self.warmup, steps // 10), steps, self.schedule, self.decay)
+
+    def on_validation_start(self) -> None:
+        """What is validated may be saved: no step that led to it may be unchecked."""
+        self.check_finite()
+
+    def validation_step(self, batch: Item, batch_idx: int) -> Tensor:
+        """The 8-bit result (1, 3, H, W); its PSNR and bicubic's are kept for the epoch's end."""
+        sr = quantised(self(batch.lr, batch.grid))
+        name = f"x{scale_text(batch.scale)}"
+        self._scores[f"psnr_{name}"].append(score(sr, batch.hr, batch.scale))
+        self._scores[f"bicubic_{name}"].append(batch.bicubic)
+        return sr
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the mean per scale, and ``val/gain``: ours less bicubic, mean over the scales."""
+        means = {name: sum(values) / len(values) for name, values in self._scores.items()}
+        self._scores.clear()
+        gains = [
+            mean - means[name.replace("psnr_", "bicubic_")]
+            for name, mean in means.items()
+            if name.startswith("psnr_")
+        ]
+        means["gain"] = sum(gains) / len(gains)
+        self.last_validation, self.validated_at = means, self.global_step
+        self.log("step", float(self.global_step), sync_dist=True)
+        self.log_dict({f"val/{name}": mean for name, mean in means.items()}, sync_dist=True)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the last validation."""
+        checkpoint["validation"] = {"step": self.validated_at, "means": self.last_validation}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Restore the last validation."""
+        validation = checkpoint.get("validation", {"step": -1, "means": {}})
+        self.validated_at, self.last_validation = validation["step"], validation["means"]
+
+
+def distance(image: Tensor, target: Tensor, loss: Loss) -> Tensor:
+    """How far each patch (N, 3, H, W) is from its target: (N,)."""
+    error = image - target
+    parts = _bounded(error), _LUMA_WEIGHT * _bounded(luma(error) - _LUMA_OF_BLACK)
+    values = parts if loss == "l1" else [part.square() for part in parts]
+    total = torch.stack([each.sum((1, 2, 3)) for each in values]).sum(0)
+    mean = total / sum(each[0].numel() for each in values)
+    return mean if loss == "l1" else (mean + _EPSILON).sqrt()
+
+
+def _bounded(error: Tensor) -> Tensor:
+    """Magnitudes; beyond 1, where only a network that explodes comes, they grow as a logarithm."""
+    error = error.abs()
+    return torch.where(error > 1, 1 + error.clamp_min(1).log(), error)
+
+
+def draw_effort(efforts: Sequence[float], step: int) -> float:
+    """One of `efforts`, all equally likely; the same whenever `step` is the same."""
+    if len(efforts) == 1:
+        return efforts[0]
+    return efforts[int(np.random.default_rng(step).integers(len(efforts)))]
+
+
+def rate_factor(
+    step: int, warmup: int, steps: int, schedule: Schedule = "cosine", decay: float = 0.2
+) -> float:
+    """Factor on the learning rate at `step` of `steps`; see :class:`SRModule`."""
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    if schedule == "constant":
+        return 1.0
+    if schedule == "trapezoid":
+        return min(1.0, max(0, steps - step) / max(1, decay * steps))
+    progress = min(1.0, (step - warmup) / max(1, steps - warmup))
+    return 0.5 * (1 + math.cos(math.pi * progress))
+
+
+class _Watched(NamedTuple):
+    """A value that should be finite, and what and when it was."""
+
+    what: str
+    step: int
+    value: Tensor

@@ -1,0 +1,166 @@
+"""What an upscaler reads and what it makes of the network's results: floats, or levels of a file.
+
+A source gives the network its windows of the input as floats and puts windows of the result into
+a piece of the output, so that neither the input nor the output is ever held as floats where levels
+of 8 or 16 bit will do.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ccsr.device import free_memory
+from ccsr.image import Levels, from_array, to_array
+from ccsr.resample import ProjectedGrid, Size
+from ccsr.upscaling.alpha import bleed, confine, surroundings
+
+Piece = TypeVar("Piece")
+
+GREY = (0.299, 0.587, 0.114)  # BT.601, sums to 1
+
+
+class Source(Protocol[Piece]):
+    """Pixels to enlarge.
+
+    Attributes:
+        size: (h, w).
+        images: number of images that the network computes at once.
+        pixel_bytes: what a pixel of the result takes, with its copies on the way to a file.
+    """
+
+    size: Size
+    images: int
+    pixel_bytes: int
+
+    def read(self, rows: slice, columns: slice) -> Tensor:
+        """A window of the input for the network: float32 (images, 3, rows, columns)."""
+
+    def empty(self, size: Size) -> Piece:
+        """Room for rows and columns of the result."""
+
+    def store(
+        self, piece: Piece, rows: slice, columns: slice, y: Tensor, window: ProjectedGrid
+    ) -> None:
+        """Put what the network gave, float32 (images, 3, H, W), into rows and columns of `piece`.
+
+        `window` is its grid, laid over the whole input.
+        """
+
+
+class FloatSource:
+    """Images as tensors (N, C, h, w), C of 1 or 3, in [0, 1]; the result is of the same kind."""
+
+    def __init__(self, x: Tensor) -> None:
+        self.x = x
+        self.size = (x.shape[2], x.shape[3])
+        self.images = len(x)
+        self.pixel_bytes = x.shape[0] * x.shape[1] * 4
+
+    def read(self, rows: slice, columns: slice) -> Tensor:
+        """See :meth:`Source.read`."""
+        return self.x[..., rows, columns].expand(-1, 3, -1, -1)
+
+    def empty(self, size: Size) -> Tensor:
+        """(N, C, *size)."""
+        return torch.empty(*self.x.shape[:2], *size)
+
+    def store(
+        self, piece: Tensor, rows: slice, columns: slice, y: Tensor, window: ProjectedGrid
+    ) -> None:
+        """See :meth:`Source.store`."""
+        piece[..., rows, columns] = (to_grey(y) if self.x.shape[1] == 1 else y).clamp(0, 1)
+
+
+class LevelSource:
+    """A picture as a file holds it; the result (H, W, C) has as many bits.
+
+    Alpha goes through the network as a second image, unless it is the same everywhere.
+
+    Raises:
+        ValueError: for another array than (h, w, C) of uint8 or uint16 with C of 1 to 4.
+    """
+
+    def __init__(self, values: Levels) -> None:
+        if (
+            values.ndim != 3
+            or not values.size
+            or values.shape[2] > 4
+            or values.dtype not in (np.uint8, np.uint16)
+        ):
+            raise ValueError(
+                "expected levels (h, w, C) of uint8 or uint16 with C of 1 to 4, got "
+                f"{values.dtype} {values.shape}"
+            )
+        self.size = (values.shape[0], values.shape[1])
+        colours = values.shape[2] - (values.shape[2] in (2, 4))
+        self.values = values
+        self.grey = colours == 1
+        self.alpha = values[..., colours:]
+        self.flat = self.alpha.size == 0 or self.alpha.min() == self.alpha.max()
+        self.colour = values[..., :colours]
+        if not self.flat and self.alpha.min() == 0:
+            self.colour = bleed(self.colour, self.alpha)
+        self.images = 1 if self.flat else 2
+        self.pixel_bytes = values.itemsize * values.shape[2] * 3
+
+    def read(self, rows: slice, columns: slice) -> Tensor:
+        """See :meth:`Source.read`."""
+        colour = from_array(self.colour[rows, columns]).expand(3, -1, -1)
+        if self.flat:
+            return colour[None]
+        return torch.stack((colour, from_array(self.alpha[rows, columns]).expand(3, -1, -1)))
+
+    def empty(self, size: Size) -> Levels:
+        """(*size, C)."""
+        return np.empty((*size, self.values.shape[2]), self.values.dtype)
+
+    def store(
+        self, piece: Levels, rows: slice, columns: slice, y: Tensor, window: ProjectedGrid
+    ) -> None:
+        """See :meth:`Source.store`."""
+        colours = self.colour.shape[2]
+        result = piece[rows, columns]
+        result[..., :colours] = to_array(to_grey(y[0]) if self.grey else y[0], self.values)
+        if self.flat:
+            result[..., colours:] = self.alpha[0, 0]
+        else:
+            result[..., colours:] = to_array(self._alpha(to_grey(y[1]), window), self.values)
+
+    def _alpha(self, enlarged: Tensor, window: ProjectedGrid) -> Tensor:
+        """(1, H, W) within the range of the input's alpha around each pixel."""
+        top, left = surroundings(window, self.size)
+        near = from_array(self.alpha[top, left])
+        return confine(enlarged, near, window.shifted(top.start, left.start))
+
+
+def to_grey(rgb: Tensor) -> Tensor:
+    """(..., 3, H, W) -> (..., 1, H, W); grey keeps its value."""
+    weights = torch.tensor(GREY, device=rgb.device)[:, None, None]
+    return (rgb * weights).sum(-3, keepdim=True)
+
+
+class NoRoomError(RuntimeError):
+    """A result does not fit into the memory that is free."""
+
+
+def check_room(results: Sequence[tuple[Source[Any], ProjectedGrid]]) -> None:
+    """Make sure, before any work, that all results, each of a source at a grid, fit into memory.
+
+    Raises:
+        NoRoomError: if they do not.
+    """
+    needed = sum(math.prod(grid.size) * source.pixel_bytes for source, grid in results)
+    free = free_memory(torch.device("cpu"))
+    if free is not None and needed > free:
+        several = len(results) > 1
+        times = f"{len(results)} times " if several else ""
+        height, width = results[0][1].size
+        raise NoRoomError(
+            f"a result of {times}{width}x{height} pixels needs {needed / 2**30:.1f} GiB of "
+            f"memory, {free / 2**30:.1f} GiB are free: ask for a smaller size, or "
+            + ("split the file" if several else "for a .tif file, which is written in strips")
+        )

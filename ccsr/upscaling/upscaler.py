@@ -1,0 +1,340 @@
+"""The one path from a picture to its enlargement: device, precision, pieces that fit."""
+
+import math
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, TypedDict, TypeVar, Unpack
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ccsr.choice import choose_grid
+from ccsr.device import choose_device, free_memory, has_native_bfloat16
+from ccsr.image import Levels, Picture
+from ccsr.model import CCSR, checkpoint
+from ccsr.model.network import BASE_KERNEL_SIZE, base_crop
+from ccsr.resample import ProjectedGrid, Scale, Size, resize
+from ccsr.upscaling.effort import LEAST, Effort
+from ccsr.upscaling.flips import Ensemble
+from ccsr.upscaling.pixels import FloatSource, LevelSource, Source, check_room
+from ccsr.upscaling.tiles import strips
+
+Precision = Literal["auto", "fp32", "bf16"]
+Tile = int | Literal["auto", "off"]
+Progress = Callable[[float], None]
+AnyPicture = TypeVar("AnyPicture", Image.Image, Picture)
+Piece = TypeVar("Piece")
+
+LARGEST_WORKING_MEMORY = 384 << 20  # larger pieces are no faster
+FEATURES = 6  # of the encoder's width that are in memory at once
+OUTPUT_PIXEL_BYTES = 96
+SMALLEST_MEMORY = 32 << 20
+SMALLEST_TILE = 16  # that can be asked for: smaller ones mostly compute their surroundings
+
+
+class Options(TypedDict, total=False):
+    """Of an :class:`Upscaler`, which explains them."""
+
+    device: str
+    precision: str
+    tile: Tile
+    memory: int | None
+    ensemble: str
+    effort: float | str
+    warn: Callable[[str], None]
+
+
+class Upscaler:
+    """A trained network, ready to enlarge (or reduce) pictures by any factor.
+
+    Where both axes reduce it has nothing to add: the result is bicubic with antialiasing.
+
+    Args:
+        model: moved to `device` and set to evaluation.
+        device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+        precision: `bf16` or `fp32`; `auto` takes bfloat16 where the processor has it natively.
+        tile: side of the pieces, in output pixels, in which large results are computed;
+            `auto` follows `memory`, `off` starts with the whole. The result is the same; a
+            piece that does not fit into memory is always cut further.
+        memory: bytes that may be taken; None is a quarter of what is free.
+        ensemble: what to average over, as in :meth:`ccsr.upscaling.flips.Ensemble.parse`.
+        effort: share of the network's work, 0.25 to 1, or `auto:SECONDS`: the largest with which
+            a picture (of several in a file, each) is likely to take no longer.
+        warn: called with what the user should know of, such as a piece that was computed again.
+
+    Raises:
+        ValueError: for an unknown or unavailable device, precision or tile, little memory, or an
+            ensemble or effort that the network has not.
+    """
+
+    def __init__(
+        self,
+        model: CCSR,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        tile: Tile = "auto",
+        memory: int | None = None,
+        ensemble: str = "",
+        effort: float | str = 1.0,
+        warn: Callable[[str], None] = warnings.warn,
+    ) -> None:
+        if precision not in ("auto", "fp32", "bf16"):
+            raise ValueError(f"precision must be auto, fp32 or bf16, got {precision!r}")
+        if tile not in ("auto", "off") and (isinstance(tile, str) or tile < SMALLEST_TILE):
+            raise ValueError(f"tile must be auto, off or at least {SMALLEST_TILE}, got {tile!r}")
+        if memory is not None and memory < SMALLEST_MEMORY:
+            raise ValueError(f"memory must be at least {SMALLEST_MEMORY >> 20} MiB, got {memory} B")
+        self.device = choose_device(device)
+        native = precision == "auto" and has_native_bfloat16(self.device)
+        self.dtype = torch.bfloat16 if precision == "bf16" or native else torch.float32
+        self.tile = tile
+        self.ensemble = Ensemble.parse(ensemble)
+        if self.ensemble.scales > 1 and len(model.stack.layers) == 1:
+            raise ValueError(
+                "this network has no intermediate grid, so there are no scales to average over: "
+                "use flips"
+            )
+        self.effort = Effort.parse(effort)
+        model.check_effort(LEAST if self.effort.seconds else self.effort.share)
+        self.warn = warn
+        self._memory = memory
+        self.model = model.eval().to(self.device)
+        self.model.to(memory_format=torch.channels_last)
+
+    @classmethod
+    def load(cls, name_or_path: str | Path = "light", **options: Unpack[Options]) -> "Upscaler":
+        """Load a shipped model by its name, or a `.safetensors` file of `ccsr train`.
+
+        Args:
+            name_or_path: of the model.
+            options: as for the class itself.
+
+        Raises:
+            ValueError: for an unknown name, an unsound file, or as the class itself.
+            OSError: if the file cannot be read.
+        """
+        model, _ = checkpoint.load(checkpoint.resolve(name_or_path))
+        return cls(model, **options)
+
+    def __call__(
+        self,
+        image: AnyPicture,
+        *,
+        scale: Scale | None = None,
+        size: Size | None = None,
+        progress: Progress | None = None,
+    ) -> AnyPicture:
+        """Enlarge a picture.
+
+        Args:
+            image: of Pillow, in any mode with 8 bits, or 16-bit grey, turned as its EXIF says;
+                or of `ccsr.image.read`, with up to 16 bits and all its frames.
+            scale: output over input, or (vertical, horizontal); the size is rounded to the
+                nearest, halves up, at least 1, and the image stays centred.
+            size: (H, W) instead of `scale`; other pages of another size grow by the same factors.
+            progress: called with the share that is done, up to 1.
+
+        Returns:
+            Of the same type. Grey stays grey, transparency is kept, and so is what a `Picture`
+            says about itself; a picture of Pillow has mode L, LA, RGB, RGBA or, for 16-bit grey,
+            I;16, and its colour profile in `info`.
+        """
+        if isinstance(image, Image.Image):
+            enlarged = self(Picture.of(image), scale=scale, size=size, progress=progress)
+            return enlarged.to_pil()
+        first = choose_grid(image.size, scale, size)
+        sizes = (None,) * len(image.frames) if size is None else image.sizes(first.size)
+        grids = [
+            choose_grid((frame.shape[0], frame.shape[1]), scale, its_size)
+            for frame, its_size in zip(image.frames, sizes, strict=True)
+        ]
+        sources = [LevelSource(frame) for frame in image.frames]
+        check_room(list(zip(sources, grids, strict=True)))
+        frames: list[Levels] = []
+        for source, grid in zip(sources, grids, strict=True):
+            frames.append(self._whole(source, grid, _part(progress, len(frames), len(grids))))
+        return replace(image, frames=tuple(frames))
+
+    def levels(
+        self,
+        values: Levels,
+        *,
+        scale: Scale | None = None,
+        size: Size | None = None,
+        progress: Progress | None = None,
+    ) -> Levels:
+        """Enlarge pixels as files hold them.
+
+        Args:
+            values: (h, w, C), uint8 or uint16: grey, grey + alpha, RGB, RGBA for C = 1 to 4.
+            scale: see `__call__`.
+            size: (H, W) instead of `scale`.
+            progress: called with the share that is done, up to 1.
+
+        Returns:
+            (H, W, C) of the same type.
+
+        Raises:
+            ValueError: for another array.
+            RuntimeError: see `tensor`.
+        """
+        source = LevelSource(values)
+        grid = choose_grid(source.size, scale, size)
+        check_room([(source, grid)])
+        return self._whole(source, grid, progress)
+
+    def strips(
+        self,
+        values: Levels,
+        height: int,
+        *,
+        scale: Scale | None = None,
+        size: Size | None = None,
+        progress: Progress | None = None,
+    ) -> Iterator[Levels]:
+        """What `levels` gives, from top to bottom in strips of `height` rows, the last shorter."""
+        source = LevelSource(values)
+        return self._strips(source, choose_grid(source.size, scale, size), height, progress)
+
+    def tensor(
+        self,
+        x: Tensor,
+        *,
+        scale: Scale | None = None,
+        size: Size | None = None,
+        grid: ProjectedGrid | None = None,
+        progress: Progress | None = None,
+    ) -> Tensor:
+        """Enlarge images given as tensors. Exactly one of `scale`, `size` and `grid`.
+
+        Args:
+            x: (N, C, h, w) or (C, h, w), RGB or grey (C = 3 or 1), floating point in [0, 1].
+            scale: output over input, or (vertical, horizontal); grid anchor `centred`.
+            size: (H, W); grid anchor `ratio`.
+            grid: laid over (h, w).
+            progress: called with the share that is done, up to 1.
+
+        Returns:
+            (N, C, H, W) or (C, H, W): float32 in [0, 1], clamped, not rounded, on the CPU.
+
+        Raises:
+            ValueError: for another shape, or values that are not finite.
+            RuntimeError: if memory does not suffice, or the network gives no finite values.
+        """
+        colours = x.ndim in (3, 4) and len(x) > 0 and x.shape[-3] in (1, 3)
+        if not colours or not x.is_floating_point():
+            raise ValueError(
+                "expected a floating-point tensor (N, C, h, w) or (C, h, w) with C of 1 or 3, "
+                f"got {x.dtype} {tuple(x.shape)}"
+            )
+        if not bool(x.isfinite().all()):
+            raise ValueError("expected finite values in [0, 1], got NaN or infinity")
+        grid = choose_grid((x.shape[-2], x.shape[-1]), scale, size, grid)
+        source = FloatSource(x.detach().float().reshape(-1, *x.shape[-3:]))  # (N, C, h, w)
+        check_room([(source, grid)])
+        result = self._whole(source, grid, progress)
+        return result.reshape(*x.shape[:-2], *grid.size)
+
+    @property
+    def memory(self) -> int:
+        """Bytes that may be taken."""
+        if self._memory is not None:
+            return self._memory
+        free = free_memory(self.device)
+        return (4 << 30 if free is None else free) // 4
+
+    def _whole(
+        self, source: Source[Piece], grid: ProjectedGrid, progress: Progress | None
+    ) -> Piece:
+        return next(self._strips(source, grid, grid.rows.size, progress))
+
+    def _strips(
+        self, source: Source[Piece], grid: ProjectedGrid, height: int, progress: Progress | None
+    ) -> Iterator[Piece]:
+        tile = self._tile_size(source, grid)
+        if reduces(grid):
+            return strips(source, grid, tile, height, partial(_reduced, source, grid), progress)
+        computing = partial(self._computing, source, grid)
+        effort = self.effort.choose(self.model.efforts, grid.size, tile, computing, self.warn)
+        return strips(source, grid, tile, height, computing(effort), progress)
+
+    def _computing(
+        self, source: Source[Any], grid: ProjectedGrid, effort: float
+    ) -> Callable[[slice, slice], Tensor]:
+        """What gives windows of the output with that effort, averaged; see `_window`."""
+        via = self.model.route(source.size, grid, effort)
+        routes = self.ensemble.routes(source.size, via, self.model.encoder_grids)
+
+        def compute(rows: slice, columns: slice) -> Tensor:
+            parts = [self._window(source, grid, via, rows, columns) for via in routes]
+            return torch.stack(parts).mean(0) if len(parts) > 1 else parts[0]
+
+        return compute
+
+    def _window(
+        self,
+        source: Source[Any],
+        grid: ProjectedGrid,
+        via: tuple[ProjectedGrid, ...],
+        rows: slice,
+        columns: slice,
+    ) -> Tensor:
+        """One window of the output, (N, 3, rows, columns), finite, from the input it needs.
+
+        On the input's own pixels that is the input: there is nothing between them to find out.
+        """
+        if grid == ProjectedGrid.project(source.size, source.size):
+            return source.read(rows, columns)
+        crop = self.model.crop(source.size, grid, via, rows, columns)
+        part = source.read(crop.rows, crop.columns)
+        part = part.to(self.device).contiguous(memory_format=torch.channels_last)
+        place = f"rows {rows.start} to {rows.stop}, columns {columns.start} to {columns.stop}"
+        for dtype in dict.fromkeys((self.dtype, torch.float32)):
+            mixed = dtype != torch.float32
+            with torch.inference_mode(), torch.autocast(self.device.type, dtype, enabled=mixed):
+                y = self.ensemble.run(self.model, part, crop.grid, crop.via).float()
+            if bool(y.isfinite().all()):
+                return y.cpu()
+            if mixed:
+                self.warn(f"not finite in bfloat16, computed again in float32: {place}")
+        raise RuntimeError(
+            f"the network gives values that are not finite in {place}: its weights are damaged, "
+            "use another model"
+        )
+
+    def _tile_size(self, source: Source[Any], grid: ProjectedGrid) -> int:
+        """Side of a window in output pixels."""
+        if isinstance(self.tile, int):
+            return self.tile
+        if self.tile == "off":
+            return max(grid.size)
+        budget = self.memory if self._memory else min(self.memory, LARGEST_WORKING_MEMORY)
+        channels = 3 if reduces(grid) else self.model.encoder.channels
+        features = FEATURES * channels * 4 / math.prod(grid.scale)
+        side = math.isqrt(int(budget / (source.images * (OUTPUT_PIXEL_BYTES + features))))
+        if reduces(grid):
+            return max(side - BASE_KERNEL_SIZE, 1)  # so many more are read around it
+        return max(side, SMALLEST_TILE)
+
+
+def reduces(grid: ProjectedGrid) -> bool:
+    """Whether a grid has fewer pixels than the input along both axes."""
+    return max(grid.scale) < 1
+
+
+def _reduced(source: Source[Any], grid: ProjectedGrid, rows: slice, columns: slice) -> Tensor:
+    """A window of a reduction: bicubic with antialiasing, as the input holds more than is asked."""
+    crop = base_crop(source.size, grid.window(rows, columns))
+    return resize(source.read(crop.rows, crop.columns), crop.grid)
+
+
+def _part(progress: Progress | None, number: int, count: int) -> Progress | None:
+    """Progress of one of several frames, as a share of them all."""
+    if progress is None or count == 1:
+        return progress
+    return lambda share: progress((number + share) / count)

@@ -1,0 +1,80 @@
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from ccsr.analysis import ANALYSES, Analysis
+from ccsr.analysis.findings import Findings, Options, Table
+from ccsr.cli import analyze
+from ccsr.cli.main import main
+from ccsr.evaluation import plots
+
+
+def fake(options: Options) -> Findings:
+    def draw(path: Path) -> None:
+        Image.new("L", (2, 2)).save(path)
+
+    return Findings(
+        [Table("A table", [["name", "value"], ["x", "1"]])],
+        [{"limit": options.limit, "value": float("inf")}],
+        {"one.png": draw},
+    )
+
+
+@pytest.fixture(autouse=True)
+def analyses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ANALYSES, "alignment", Analysis(fake, "a fake", ("limit",)))
+
+
+def test_the_table_is_printed_and_nothing_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["analyze", "alignment"]) == 0
+    assert capsys.readouterr().out == "A table\nname   value\nx          1\n"
+    assert not list(tmp_path.iterdir())
+
+
+def test_records_and_pictures_go_to_the_folder(tmp_path: Path) -> None:
+    out = tmp_path / "new" / "results"
+    assert main(["analyze", "alignment", "--limit", "3", "--out", str(out)]) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["alignment.json", "one.png"]
+    document = json.loads((out / "alignment.json").read_text())
+    assert document["analysis"] == "alignment"
+    assert document["command"] == f"ccsr analyze alignment --limit 3 --out {out}"
+    assert document["records"] == [{"limit": 3, "value": "inf"}]
+
+
+def test_without_matplotlib_there_are_no_pictures_and_it_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(plots, "available", lambda: False)
+    assert main(["analyze", "alignment", "--out", str(tmp_path)]) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["alignment.json"]
+    assert "pictures need matplotlib: pip install 'ccsr[evaluate]'" in capsys.readouterr().err
+
+
+def test_an_unknown_name_shows_what_is_near(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["analyze", "alignmnet"])
+    assert caught.value.code == 2
+    assert "unknown analysis 'alignmnet': did you mean 'alignment'" in capsys.readouterr().err
+
+
+def test_the_help_names_every_analysis() -> None:
+    text = analyze.parser().format_help()
+    assert all(f"  {name} " in text for name in ANALYSES)
+
+
+def test_models_of_one_name_are_refused_before_any_work(capsys: pytest.CaptureFixture[str]) -> None:
+    models = ["a/model.safetensors", "b/model.safetensors"]
+    assert main(["analyze", "ensembles", "--model", *models]) == 1
+    assert "expected different names, got model twice" in capsys.readouterr().err
+
+
+def test_flags_that_an_analysis_does_not_read_are_refused(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["analyze", "alignment", "--limit", "2", "--steps", "3", "--data", "x"]) == 1
+    assert "alignment has no use for --data and --steps" in capsys.readouterr().err

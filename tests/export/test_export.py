@@ -1,0 +1,249 @@
+import json
+import re
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from onnx.reference import ReferenceEvaluator
+from PIL import Image
+from torch import nn
+
+from ccsr import Upscaler, __version__
+from ccsr.bundled import resource_dir
+from ccsr.export import save, to_onnx
+from ccsr.export.graph import Graph, Value
+from ccsr.export.pointwise import add_module
+from ccsr.model import build, checkpoint
+from ccsr.resample import ProjectedGrid, resize
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+SIZES = [(1, 1), (2, 3), (17, 24), (24, 17), (31, 33), (40, 52)]
+FOURIER = {"name": "fourier", "kernel_size": 3, "basis": 5}
+FRIENDLY = {"name": "friendly", "channels": 6, "field": FOURIER}
+LIGHT = {"name": "light", "channels": 6, "blocks": 1}
+IDENTITY = {"name": "identity"}
+
+
+def network(encoder=LIGHT, stack=FRIENDLY, decoder=IDENTITY):
+    """Small, and far from bicubic: a new network's last layer is zero."""
+    torch.manual_seed(0)
+    model = build(encoder, stack, decoder)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if not parameter.any():
+                parameter.normal_(std=0.2)
+    return model
+
+
+def opened(exported):
+    return onnxruntime.InferenceSession(exported.SerializeToString())
+
+
+def run(session, x, scale=None):
+    inputs = {"image": x.numpy()} | ({} if scale is None else {"scale": np.array(scale)})
+    (result,) = session.run(["enlarged"], inputs)
+    return torch.from_numpy(result)
+
+
+def assert_agrees(exported, upscaler, scale, sizes=SIZES, given=None):
+    session = opened(exported)
+    for size in sizes:
+        x = torch.rand(2, 3, *size)
+        result = run(session, x, given)
+        torch.testing.assert_close(result, upscaler.tensor(x, scale=scale), rtol=0, atol=1e-5)
+
+
+def upscaler_of(model):
+    return Upscaler(model, device="cpu", precision="fp32", tile="off")
+
+
+@pytest.mark.parametrize(
+    "scale", [1.2, 1.5, 2.0, 2.37, 2.5, 3.0, 4.0, 8.0, (1.5, 4.0), (4.0, 1.5), (2.37, 2.0)]
+)
+def test_onnxruntime_agrees_with_torch_at_odd_and_even_sizes(scale):
+    model = network()
+    assert_agrees(to_onnx(model, scale), upscaler_of(model), scale)
+
+
+@pytest.mark.parametrize("scale", [0.25, 0.5, 0.6, 0.75, (0.3, 2.37)])
+def test_it_agrees_where_it_reduces(scale):
+    model = network()
+    assert_agrees(to_onnx(model, scale), upscaler_of(model), scale)
+
+
+@pytest.mark.parametrize("scale", [1.5, 2.37, (4.0, 1.5), 0.5, None])
+def test_an_elastic_network_is_exported_at_full_effort(scale):
+    model = network({"name": "elastic", "channels": 6, "blocks": 1, "field": FOURIER})
+    given = None if scale else (2.37, 1.5)
+    assert_agrees(to_onnx(model, scale), upscaler_of(model), scale or given, given=given)
+
+
+def test_there_is_nothing_to_export_at_scale_1():
+    with pytest.raises(ValueError, match="expected a scale to export a network for, got 1"):
+        to_onnx(network(), 1)
+
+
+def test_the_network_has_its_part_in_what_is_compared():
+    model, x = network(), torch.rand(1, 3, 20, 20)
+    bicubic = resize(x, ProjectedGrid.project((20, 20), (40, 40))).clamp(0, 1)
+    assert (run(opened(to_onnx(model, 2)), x) - bicubic).abs().mean() > 0.05
+
+
+@pytest.mark.parametrize("scale", [1.5, 2.37])
+def test_the_shipped_model_agrees(scale):
+    upscaler = Upscaler.load("light", device="cpu", precision="fp32", tile="off")
+    assert_agrees(to_onnx(upscaler.model, scale), upscaler, scale, sizes=[(40, 53)])
+
+
+@pytest.mark.parametrize("scale", [2.0, 2.5, 2.37])
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"encoder": {"name": "edsr", "channels": 6, "blocks": 2}},
+        {
+            "stack": {"name": "direct", "channels": 5, "field": FOURIER},
+            "decoder": {"name": "pointwise", "hidden": 4, "layers": 3},
+        },
+        {
+            "stack": {"name": "gradual", "channels": 5, "layers": 2, "field": FOURIER},
+            "decoder": {"name": "pointwise", "layers": 1},
+        },
+        {"stack": FRIENDLY | {"last_field": {"name": "cubic", "kernel_size": 4}}},
+        {"stack": FRIENDLY | {"field": FOURIER | {"kernel_size": 4}, "factor": 3}},
+    ],
+    ids=["edsr", "direct", "gradual", "cubic", "friendly of 3"],
+)
+def test_every_part_can_be_exported(parts, scale):
+    model = network(**parts)
+    assert_agrees(to_onnx(model, scale), upscaler_of(model), scale, sizes=[(7, 10)])
+
+
+MLP = FRIENDLY | {"last_field": {"name": "mlp", "kernel_size": 3, "basis": 3, "hidden": 4}}
+
+
+@pytest.mark.parametrize("scale", [2.0, 2.5])
+def test_a_field_that_is_not_separable_needs_few_phases(scale):
+    model = network(stack=MLP)
+    assert_agrees(to_onnx(model, scale), upscaler_of(model), scale, sizes=[(7, 10)])
+    with pytest.raises(ValueError, match=r"type MLPField at this scale: .* such as 2"):
+        to_onnx(model, 2.37)
+
+
+@pytest.mark.parametrize("scale", [(1.5, 1.5), (2.0, 2.0), (2.37, 2.37), (4.0, 1.5), (7.9, 16.0)])
+def test_scale_as_an_input(scale):
+    model = network()
+    assert_agrees(to_onnx(model, None), upscaler_of(model), scale, given=scale)
+
+
+def test_a_smaller_scale_as_an_input_is_taken_as_the_smallest():
+    x, session = torch.rand(1, 3, 6, 8), opened(to_onnx(network(), None))
+    assert torch.equal(run(session, x, (1.2, 2.0)), run(session, x, (1.5, 2.0)))
+
+
+def test_a_stack_whose_grids_follow_the_scale_needs_one_scale():
+    stack = {"name": "gradual", "channels": 5, "field": FOURIER}
+    with pytest.raises(ValueError, match=r"'gradual' stack an input: .* from 1\.5 on"):
+        to_onnx(network(stack=stack, decoder={"name": "pointwise"}), None)
+
+
+@pytest.mark.parametrize("scale", [2.0, 2.37])
+def test_another_runtime_gives_the_same(scale):
+    """onnx's own evaluator, written from the standard's text."""
+    model, x = network(), torch.rand(1, 3, 5, 6)
+    exported = to_onnx(model, scale)
+    (result,) = ReferenceEvaluator(exported).run(None, {"image": x.numpy()})
+    expected = upscaler_of(model).tensor(x, scale=scale)
+    torch.testing.assert_close(torch.from_numpy(result), expected, rtol=0, atol=1e-5)
+
+
+def operators(scale):
+    return Counter(node.op_type for node in to_onnx(network(), scale).graph.node)
+
+
+def types(scale):
+    return {tensor.data_type for tensor in to_onnx(network(), scale).graph.initializer}
+
+
+def test_whole_scales_become_convolutions_and_depth_to_space():
+    plain = {"Conv", "DepthToSpace", "Pad", "Reshape", "Identity", "Clip"}
+    activation = {"Erf", "Div", "Mul", "Add", "Sub"}
+    sane = {"Abs", "LessOrEqual", "Where"}
+    assert set(operators(4)) == plain | activation | sane
+    assert operators(4)["DepthToSpace"] == 3  # the heavy layer, the last layer, the base
+
+
+def test_scales_of_few_phases_become_convolutions_too():
+    assert operators(2.5)["Conv"] == operators(4)["Conv"] == operators((1.5, 4))["Conv"]
+    assert not {"Sin", "Cos", "MatMul"} & operators(2.5).keys()
+    assert {"Sin", "Cos", "MatMul"} <= operators(2.37).keys()
+    assert types(2.5) == {onnx.TensorProto.FLOAT, onnx.TensorProto.INT64}
+    assert types(2.37) == types(2.5) | {onnx.TensorProto.DOUBLE}
+
+
+def test_metadata(tmp_path):
+    save(
+        tmp_path / "a.onnx",
+        network(),
+        (1.5, 4),
+        name="tiny",
+        summary={"licence": "MIT", "data": ["ß"]},
+    )
+    properties = {p.key: p.value for p in onnx.load(tmp_path / "a.onnx").metadata_props}
+    assert json.loads(properties.pop("summary")) == {"licence": "MIT", "data": ["ß"]}
+    assert properties == {
+        "ccsr": __version__,
+        "model": "tiny",
+        "scale": "4x1.5",
+        "licence": "MIT",
+        "layout": "NCHW, RGB",
+        "range": "0 to 1",
+    }
+
+
+def test_metadata_of_a_scale_that_is_an_input(tmp_path):
+    save(tmp_path / "a.onnx", network(), None)
+    session = onnxruntime.InferenceSession(tmp_path / "a.onnx")
+    assert session.get_modelmeta().custom_metadata_map["scale"] == "input"
+    assert [each.name for each in session.get_inputs()] == ["image", "scale"]
+
+
+def test_a_file_that_cannot_be_written(tmp_path):
+    with pytest.raises(ValueError, match=r"expected a file name that ends in \.onnx, got .*a\.pt"):
+        save(tmp_path / "a.pt", network(), 2)
+    (tmp_path / "a.onnx").mkdir()
+    with pytest.raises(OSError, match=r"cannot write .*a\.onnx: Is a directory"):
+        save(tmp_path / "a.onnx", network(), 2)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.onnx"]
+
+
+class Doubled(nn.Module):
+    def forward(self, x):
+        return torch.cat((x, x), 1)
+
+
+def test_parts_that_have_no_operator_are_named():
+    with pytest.raises(ValueError, match=r"cannot export Doubled: .* cat.*, expected layers, sums"):
+        add_module(Graph(), Doubled(), Value("x"))
+    with pytest.raises(ValueError, match=r"cannot export the layer Tanh\(\): no ONNX operator"):
+        add_module(Graph(), nn.Sequential(nn.Tanh()), Value("x"))
+
+
+def test_the_example_of_the_readme_gives_what_ccsr_upscale_gives(tmp_path, monkeypatch):
+    (code,) = re.findall(r"```python\n(import numpy.*?)```", README.read_text("utf-8"), re.DOTALL)
+    assert len(code.splitlines()) <= 10
+    monkeypatch.chdir(tmp_path)
+    model, summary = checkpoint.load(checkpoint.resolve("light"))
+    save("light_2.5x.onnx", model, 2.5, name="light", summary=summary)
+    with Image.open(resource_dir("samples") / "chelsea.png") as picture:
+        photo = picture.convert("RGB").resize((47, 31))
+    photo.save("photo.png")
+    exec(code, {})
+    upscaler = Upscaler(model, device="cpu", precision="fp32")
+    with Image.open("photo_2.5x.png") as result:
+        difference = np.asarray(result, int) - np.asarray(upscaler(photo, scale=2.5), int)
+    assert difference.shape == (78, 118, 3)
+    assert abs(difference).max() <= 1

@@ -1,0 +1,67 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from ccsr import atomic
+from ccsr.atomic import make_folder, replacing, sweep
+
+
+def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_text("old")
+    with replacing(path) as temporary:
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+
+    def fail() -> None:
+        with replacing(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError, match="no"):
+        fail()
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_fails_is_told_of_the_file_itself(tmp_path: Path) -> None:
+    with (
+        pytest.raises(OSError, match=r"^cannot write .*/a\.txt: No space left$"),
+        replacing(tmp_path / "a.txt"),
+    ):
+        raise OSError(28, "No space left")
+    (tmp_path / "a.txt").write_text("")
+    with pytest.raises(OSError, match=r"^cannot write .*/a\.txt/b\.txt: "):
+        make_folder(tmp_path / "a.txt" / "b.txt")
+
+
+def test_sweeping_takes_only_what_was_abandoned(tmp_path: Path) -> None:
+    names = [".ccsr-1.part", ".ccsr-2.part", ".ccsr-3", "a.part"]
+    for name in names:
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (0, 0))
+    os.utime(tmp_path / names[1])
+    sweep(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names[1:])
+    sweep(tmp_path / "missing")
+
+
+def test_a_file_that_is_being_written_is_not_swept(tmp_path: Path) -> None:
+    with replacing(tmp_path / "a") as temporary:
+        temporary.write_text("half")
+        sweep(tmp_path)
+        assert temporary.exists()
+
+
+def test_sweeping_hurts_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".ccsr-1.part").touch()
+    monkeypatch.setattr(atomic, "ABANDONED", -1)
+
+    def refuse(self: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    sweep(tmp_path)
+    assert (tmp_path / ".ccsr-1.part").exists()

@@ -1,0 +1,153 @@
+"""Every configuration composes, and every key of it binds to a constructor."""
+
+import importlib
+import inspect
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
+
+from ccsr.bundled import resource_dir
+from ccsr.model import build
+from ccsr.training.config import explain, made, quoted, resumed
+from ccsr.training.data import PhotoData
+from ccsr.training.scales import Scales
+from ccsr.training.train import start_from
+from ccsr.training.validation import ValidationSet
+
+CONF = resource_dir("conf")
+CHOICES = [(path.parent.name, path.stem) for path in sorted(CONF.glob("*/*.yaml"))]
+
+
+def composed(*overrides):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = compose("train", overrides=["data.root=somewhere", *overrides])
+    return OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+
+
+def bind(node, target=None):
+    """Bind the keys of every node that has a `_target_`."""
+    if not isinstance(node, dict):
+        return
+    arguments = {k: v for k, v in node.items() if k != "_target_"}
+    if "_target_" in node:
+        module, _, name = node["_target_"].rpartition(".")
+        target = getattr(importlib.import_module(module), name)
+    if target:
+        known = inspect.signature(target).parameters
+        assert set(arguments) <= set(known), f"{target} does not take {set(arguments) - set(known)}"
+        if target is PhotoData:
+            inspect.signature(target).bind(**arguments)
+    inner = {"scales": Scales, "val": None} if target is PhotoData else {}
+    for key, value in arguments.items():
+        bind(value, inner.get(key))
+
+
+@pytest.mark.parametrize(("group", "choice"), CHOICES)
+def test_every_choice_composes_and_binds(group, choice):
+    config = composed(f"{group}={choice}")
+    bind(config)
+    val = {k: v for k, v in config["data"]["val"].items() if k not in ("root", "subfolder")}
+    inspect.signature(ValidationSet).bind(files=[], **val)
+
+
+@pytest.mark.parametrize("choice", [choice for group, choice in CHOICES if group == "model"])
+def test_every_model_builds(choice):
+    config = composed(f"model={choice}")["model"]
+    assert config.pop("_target_") == "ccsr.model.build"
+    with torch.device("meta"):
+        build(**config)
+
+
+@pytest.mark.parametrize(
+    ("experiment", "init"),
+    [("light", "light"), ("base", "light"), ("base", "base"), ("elastic", "light")],
+)
+def test_an_experiment_can_start_from_what_is_shipped(experiment, init):
+    network = made(composed(f"experiment={experiment}")["model"])
+    start_from(network, init)
+
+
+def test_the_groups_are_all_there():
+    groups = {group for group, _ in CHOICES}
+    assert groups == {"data", "experiment", "logger", "model", "module", "trainer"}
+
+
+def test_div2k_has_its_own_folders():
+    data = composed("data=div2k")["data"]
+    assert data["subfolder"] == "DIV2K_train_HR"
+    assert data["val"]["root"] is None
+    assert data["val"]["subfolder"] == "DIV2K_valid_HR"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["trainer.max_stps=3"], r"no key 'trainer\.max_stps'; did you mean 'trainer\.max_steps'"),
+        (["model=gradual", "model.stack.layrs=3"], r"did you mean 'model\.stack\.layers'"),
+        (["modl=tiny"], "no key 'modl'; did you mean 'model'"),
+        (["foo.bar=1"], r"no key 'foo\.bar'$"),
+        (["model=lihgt"], r"model has no choice 'lihgt'; did you mean 'light'.*choices: base, "),
+        (["data=folder"], r"data\.root has no value: give data\.root=\.\.\.$"),
+    ],
+)
+def test_mistakes_are_explained(overrides, message):
+    with initialize_config_dir(str(CONF), version_base="1.3"), pytest.raises(Exception) as caught:
+        OmegaConf.to_container(compose("train", overrides=overrides), throw_on_missing=True)
+    with pytest.raises(ValueError, match=message):
+        raise ValueError(explain(caught.value, overrides))
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["photos", "my photos", "Öl & Ähre (2), #1", "it's", "a=b", "back\\slash", "end\\", "$5;!~[{"],
+)
+@pytest.mark.parametrize("key", ["data.root", "init"])
+def test_any_path_goes_through_hydra(key, path):
+    override = OverridesParser.create().parse_override(quoted(f"{key}={path}"))
+    assert override.key_or_group == key
+    assert override.value() == path
+
+
+@pytest.mark.parametrize(
+    "argument", ["data.root='a b'", "data.root=[a,b]", "data.root=null", "seed=3"]
+)
+def test_what_needs_no_quotes_is_left_alone(argument):
+    assert quoted(argument) == argument
+
+
+@pytest.fixture
+def run(tmp_path):
+    OmegaConf.save(OmegaConf.create(composed("data.val.root=there")), tmp_path / "config.yaml")
+    return tmp_path
+
+
+def test_a_resumed_run_can_change_what_leaves_it_the_same(run):
+    cfg = resumed(run, ["trainer.max_steps=900", "data.root=[a,b]", "data.val.root=my val"])
+    assert cfg.trainer.max_steps == 900
+    assert list(cfg.data.root) == ["a", "b"]
+    assert cfg.data.val.root == "my val"
+    assert resumed(run, ["data.root=/a #1: b"]).data.root == "/a #1: b"
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("model.encoder.blocks=9", "cannot change when a run is resumed"),
+        ("data.patch=16", "cannot change"),
+        ("trainer.max_stps=9", r"no key 'trainer\.max_stps'; did you mean 'trainer\.max_steps'"),
+        ("logger=wandb", r"'logger' cannot be replaced as a whole: give logger\.NAME="),
+        ("trainer=ddp", "'trainer' cannot be replaced as a whole"),
+        ("--multirun", "expected key=value beside resume=..., got '--multirun'"),
+    ],
+)
+def test_a_resumed_run_refuses_the_rest(run, argument, message):
+    with pytest.raises(ValueError, match=message):
+        resumed(run, [argument])
+
+
+def test_resume_needs_a_run(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"expects a run's folder with a config\.yaml"):
+        resumed(tmp_path, [])

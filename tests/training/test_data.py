@@ -1,0 +1,56 @@
+"""The data module."""
+
+import itertools
+
+import pytest
+
+from ccsr.training.data import PhotoData, Steps
+from photos import noise, save
+
+
+def folders(tmp_path, val):
+    """Photos of 40 pixels for training and of 32 for validation, in two roots; and elsewhere."""
+    roots = [tmp_path / name for name in "ab"]
+    for root in roots:
+        save(noise(40, 40), root / "train" / "one.png")
+        save(noise(32, 32), root / "valid" / "two.png")
+    save(noise(24, 24), tmp_path / "own" / "three.png")
+    options = {"scales": [2], "crop": 64, **val}
+    scales = {"values": [2], "anisotropic": 0}
+    return PhotoData(roots, options, scales, patch=8, batch_size=1, subfolder="train")
+
+
+def test_validation_is_on_a_folder_within_each_root(tmp_path):
+    data = folders(tmp_path, {"root": None, "subfolder": "valid"})
+    assert [tuple(size) for size in data.batches.sizes] == [(40, 40)] * 2
+    assert [item.hr.shape[-1] for item in data.validation.items] == [32, 32]
+
+
+def test_a_root_of_its_own_for_validation_comes_first(tmp_path):
+    data = folders(tmp_path, {"root": str(tmp_path / "own"), "subfolder": "valid"})
+    assert [item.hr.shape[-1] for item in data.validation.items] == [24]
+
+
+def test_steps_go_on_from_the_start_and_are_shared_out():
+    assert list(itertools.islice(Steps(lambda: 7), 3)) == [7, 8, 9]
+    ranks = [itertools.islice(Steps(lambda: 5, rank, 2), 2) for rank in (0, 1)]
+    assert [list(rank) for rank in ranks] == [[10, 12], [11, 13]]
+
+
+@pytest.mark.parametrize("name", ["cache_mb", "device_mb", "workers"])
+def test_settings_below_zero_are_refused(tmp_path, name):
+    with pytest.raises(ValueError, match=rf"data\.{name} must not be negative, got -1"):
+        PhotoData(None, {"scales": [2]}, {}, 8, 1, **{name: -1})
+
+
+def test_a_cache_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    message = r"cannot keep photos in data\.cache, .*file.*: Not a directory"
+    with pytest.raises(OSError, match=message):
+        PhotoData(None, {"scales": [2]}, {}, 8, 1, cache=str(tmp_path / "file"))
+
+
+def test_one_factor_may_stand_without_a_list(tmp_path):
+    save(noise(40, 40), tmp_path / "one.png")
+    data = PhotoData(tmp_path, {"scales": [2]}, {"values": [2]}, 8, 1, reduced=0.5)
+    assert data.photos.sizes == [(40, 40), (20, 20)]

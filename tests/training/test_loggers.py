@@ -1,0 +1,32 @@
+import csv
+
+import pytest
+
+from ccsr.training.loggers import Tables, build_loggers
+
+
+def rows(table):
+    with table.open() as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_tables_take_new_columns_and_drop_what_a_resumed_run_repeats(tmp_path):
+    tables = Tables(tmp_path)
+    tables.log_metrics({"train/loss": 1.0, "epoch": 0}, 1)
+    tables.log_metrics({"train/loss": 2.0, "train/norm": 3.0}, 2)
+    tables.log_metrics({"train/loss": 4.0}, 3)
+    with (tmp_path / "train.csv").open("a") as stream:
+        stream.write('4,"cut')
+    assert rows(tmp_path / "train.csv")[2] == {"step": "3", "loss": "4.0", "norm": ""}
+    (tmp_path / "results.csv").write_text("model,psnr\nlight,30\n")
+    Tables(tmp_path, resume_step=2)
+    assert (tmp_path / "results.csv").read_text() == "model,psnr\nlight,30\n"  # another's
+    assert [row["step"] for row in rows(tmp_path / "train.csv")] == ["1", "2"]
+
+
+def test_wandb_online_needs_credentials(tmp_path, monkeypatch):
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
+    config = {"_target_": "pytorch_lightning.loggers.WandbLogger", "offline": False}
+    with pytest.raises(ValueError, match=r"found none: run `wandb login`.*logger\.offline=true"):
+        build_loggers(config, tmp_path, 0)

@@ -1,0 +1,141 @@
+"""Runs that are stopped, and go on as if they had not been."""
+
+import os
+import signal
+
+import pytest
+import torch
+
+from ccsr.model import checkpoint
+from ccsr.training.config import resumed
+from ccsr.training.task import SRModule
+from ccsr.training.train import step_of, train
+from runs import assert_same_run, rows, state
+
+
+def die(monkeypatch, method, when):
+    """Make a step of the module fail once `when(module, batch_idx)` holds."""
+    original = getattr(SRModule, method)
+
+    def dying(self, batch, batch_idx):
+        if when(self, batch_idx):
+            raise RuntimeError("killed")
+        return original(self, batch, batch_idx)
+
+    monkeypatch.setattr(SRModule, method, dying)
+
+
+@pytest.mark.parametrize("step", [3, 5])
+def test_a_killed_run_goes_on_exactly(finished, configure, tmp_path, monkeypatch, step):
+    folder = tmp_path / "run"
+    die(monkeypatch, "training_step", lambda module, batch_idx: module.global_step == step)
+    with pytest.raises(RuntimeError, match="killed"):
+        train(configure("callbacks.checkpoints.minutes=0"), folder)
+    monkeypatch.undo()
+    assert step_of(folder / "last.ckpt") == step
+    train(resumed(folder, ["callbacks.checkpoints.minutes=5"]), folder, resume=True)
+    assert_same_run(folder, finished[0])
+
+
+def test_an_elastic_network_sees_the_same_efforts_after_a_stop(configure, tmp_path, monkeypatch):
+    small = ("model=elastic", "model.encoder.channels=6", "model.encoder.blocks=1")
+    small += ("model.stack.channels=6", "callbacks.checkpoints.minutes=0")
+    train(configure(*small), tmp_path / "whole")
+    die(monkeypatch, "training_step", lambda module, batch_idx: module.global_step == 3)
+    with pytest.raises(RuntimeError, match="killed"):
+        train(configure(*small), tmp_path / "cut")
+    monkeypatch.undo()
+    train(resumed(tmp_path / "cut", []), tmp_path / "cut", resume=True)
+    assert_same_run(tmp_path / "cut", tmp_path / "whole")
+
+
+def test_a_run_killed_while_it_validates_goes_on_exactly(
+    finished, configure, tmp_path, monkeypatch
+):
+    folder = tmp_path / "run"
+    die(monkeypatch, "validation_step", lambda module, batch_idx: batch_idx == 1)
+    with pytest.raises(RuntimeError, match="killed"):
+        train(configure("callbacks.checkpoints.minutes=0"), folder)
+    monkeypatch.undo()
+    assert step_of(folder / "last.ckpt") == 3
+    train(resumed(folder, []), folder, resume=True)
+    assert_same_run(folder, finished[0])
+
+
+@pytest.mark.parametrize(
+    ("number", "stop"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]
+)
+@pytest.mark.parametrize(
+    ("method", "step", "saved"),
+    [
+        ("training_step", 2, 3),
+        ("training_step", 3, 4),
+        ("validation_step", 4, 5),
+        ("training_step", 7, 8),
+    ],
+)
+def test_a_run_asked_to_stop_finishes_its_step_and_saves(
+    finished, configure, tmp_path, monkeypatch, number, stop, method, step, saved
+):
+    folder = tmp_path / "run"
+    original = getattr(SRModule, method)
+
+    def interrupted(self, batch, batch_idx):
+        if self.global_step == step and (method == "training_step" or batch_idx == 1):
+            os.kill(os.getpid(), number)
+        return original(self, batch, batch_idx)
+
+    before = signal.getsignal(number)
+    monkeypatch.setattr(SRModule, method, interrupted)
+    with pytest.raises(stop):
+        train(configure(), folder)
+    monkeypatch.undo()
+    assert signal.getsignal(number) == before
+    assert step_of(folder / "last.ckpt") == saved
+    train(resumed(folder, []), folder, resume=True)
+    assert_same_run(folder, finished[0])
+
+
+def test_a_finished_run_can_be_prolonged(configure, tmp_path):
+    folder = tmp_path / "run"
+    train(configure("trainer.max_steps=4"), folder)
+    train(resumed(folder, ["trainer.max_steps=6"]), folder, resume=True)
+    assert [row["step"] for row in rows(folder / "train.csv")] == [str(i) for i in range(1, 7)]
+    assert [row["step"] for row in rows(folder / "val.csv")] == ["4", "6"]
+
+
+def test_a_run_killed_before_it_wrote_its_result_writes_it(finished, configure, tmp_path):
+    folder = tmp_path / "run"
+    train(configure(), folder)
+    (folder / "model.safetensors").unlink()
+    train(resumed(folder, []), folder, resume=True)
+    assert_same_run(folder, finished[0])
+
+
+def test_accumulated_gradients_and_a_time_limit_survive_a_resume(configure, tmp_path, monkeypatch):
+    extra = ("trainer.accumulate_grad_batches=2", "trainer.max_time='00:01:00:00'")
+    train(configure(*extra), tmp_path / "whole")
+    die(monkeypatch, "training_step", lambda module, batch_idx: batch_idx == 11)
+    with pytest.raises(RuntimeError, match="killed"):
+        train(configure(*extra, "callbacks.checkpoints.minutes=0"), tmp_path / "cut")
+    monkeypatch.undo()
+    assert step_of(tmp_path / "cut" / "last.ckpt") == 5
+    train(resumed(tmp_path / "cut", []), tmp_path / "cut", resume=True)
+    one, two = state(tmp_path / "whole"), state(tmp_path / "cut")
+    assert all(torch.equal(v, two["state_dict"][k]) for k, v in one["state_dict"].items())
+
+
+def test_the_best_is_the_best_of_one_validation(finished, configure, tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    with monkeypatch.context() as context:
+        context.setattr("ccsr.training.task.score", lambda *args: 99.0)  # not to be reached again
+        train(configure("trainer.max_steps=4", "data.val.scales=[4]"), folder)
+    other = ["trainer.max_steps=8", "data.val.scales=[2]"]
+    train(resumed(folder, other), folder, resume=True)
+    assert checkpoint.load(folder / "best.safetensors")[1]["steps"] == 8
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path):
+    (tmp_path / "last.ckpt").write_bytes(b"no checkpoint")
+    with pytest.raises(ValueError, match=r"last\.ckpt is damaged"):
+        step_of(tmp_path / "last.ckpt")

@@ -1,0 +1,154 @@
+"""What a run leaves, and what it refuses."""
+
+import sys
+
+import pytest
+import torch
+from PIL import Image
+
+from ccsr.model import CCSR, checkpoint
+from ccsr.resample import ProjectedGrid
+from ccsr.training.task import SRModule
+from ccsr.training.train import train
+from runs import assert_same_run, rows, state
+
+
+def test_a_run_leaves_one_folder_with_everything(finished):
+    folder, results = finished
+    names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert names == {
+        "best.safetensors",
+        "config.yaml",
+        "last.ckpt",
+        "model.safetensors",
+        "pictures/step_0000004.png",
+        "pictures/step_0000008.png",
+        "speed.csv",
+        "train.csv",
+        "train.log",
+        "val.csv",
+    }
+    assert [folder] == list(folder.parent.iterdir())
+    assert results["gain"] == pytest.approx(
+        (results["psnr_x2"] + results["psnr_x3x1.5"]) / 2
+        - (results["bicubic_x2"] + results["bicubic_x3x1.5"]) / 2
+    )
+
+
+def test_the_tables_hold_every_step(finished):
+    folder, results = finished
+    assert [row["step"] for row in rows(folder / "train.csv")] == [str(i) for i in range(1, 9)]
+    assert set(rows(folder / "train.csv")[0]) == {"step", "loss", "learning_rate", "gradient_norm"}
+    validations = rows(folder / "val.csv")
+    assert [row["step"] for row in validations] == ["4", "8"]
+    assert float(validations[1]["gain"]) == pytest.approx(results["gain"])
+
+
+def test_the_log_tells_of_progress(finished):
+    log = (finished[0] / "train.log").read_text()
+    assert "3 photos" in log
+    assert "step 8/8  loss" in log
+    assert "validation, PSNR (bicubic): x2 " in log
+
+
+def test_the_result_is_the_average_and_upscales(finished):
+    folder, results = finished
+    model, summary = checkpoint.load(folder / "model.safetensors")
+    averaged = state(folder)["state_dict"]
+    assert all(torch.equal(v, averaged[f"model.{k}"]) for k, v in model.state_dict().items())
+    assert model(torch.rand(1, 3, 5, 6), ProjectedGrid.project((5, 6), (9, 20))).shape[2:] == (
+        9,
+        20,
+    )
+    assert summary["steps"] == 8
+    assert summary["validation"]["gain"] == pytest.approx(results["gain"], abs=1e-3)
+
+
+def test_no_path_of_this_machine_is_in_the_result(finished, photos):
+    _, summary = checkpoint.load(finished[0] / "model.safetensors")
+    assert summary["data"] == [photos.name]
+    assert str(photos.parent) not in str(summary)
+
+
+def test_the_picture_shows_four_tiles_per_row(finished):
+    with Image.open(finished[0] / "pictures" / "step_0000008.png") as picture:
+        assert picture.size == (4 * (36 + 4) + 4, 2 * (36 + 4) + 4)
+
+
+def test_batches_of_other_processes_are_the_same(finished, configure, tmp_path):
+    train(configure("data.workers=1"), tmp_path / "run")
+    assert_same_run(tmp_path / "run", finished[0])
+
+
+def test_a_terminal_gets_a_bar(finished, configure, tmp_path, monkeypatch, capsys):
+    for stream in (sys.stdout, sys.stderr):
+        monkeypatch.setattr(stream, "isatty", lambda: True)
+    train(configure(), tmp_path / "run")
+    shown = capsys.readouterr().out
+    assert "training" in shown
+    assert "8/8" in shown
+    assert "step 8/8" not in (tmp_path / "run" / "train.log").read_text()
+    assert (tmp_path / "run" / "val.csv").read_text() == (finished[0] / "val.csv").read_text()
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(configure, tmp_path, monkeypatch):
+    original = CCSR.forward
+
+    def broken(self, x, grid, via=None):
+        return original(self, x, grid, via) * float("nan")
+
+    monkeypatch.setattr(CCSR, "forward", broken)
+    message = r"the loss is not finite \(nan\) at step 0, learning rate .*module\.learning_rate"
+    with pytest.raises(RuntimeError, match=message):
+        train(configure(), tmp_path / "run")
+    assert "not finite" in (tmp_path / "run" / "train.log").read_text()
+
+
+def test_a_gradient_that_is_not_finite_never_reaches_the_weights(configure, tmp_path, monkeypatch):
+    original = SRModule.training_step
+
+    def broken(self, batch, batch_idx):
+        loss = original(self, batch, batch_idx)
+        return loss * float("inf") if self.global_step == 2 else loss
+
+    monkeypatch.setattr(SRModule, "training_step", broken)
+    with pytest.raises(RuntimeError, match=r"the gradient is not finite .* at step 2"):
+        train(configure("callbacks.checkpoints.minutes=0"), tmp_path / "run")
+    assert all(v.isfinite().all() for v in state(tmp_path / "run")["state_dict"].values())
+
+
+def test_a_run_does_not_overwrite_another(finished, configure):
+    with pytest.raises(ValueError, match="already holds a run: choose another, or resume="):
+        train(configure(), finished[0])
+
+
+def test_a_run_starts_from_the_weights_of_init(finished, configure, tmp_path):
+    path = finished[0] / "model.safetensors"
+    train(configure(f"init={path}", "trainer.max_steps=1", "module.learning_rate=0"), tmp_path)
+    result, summary = checkpoint.load(tmp_path / "model.safetensors")
+    expected = checkpoint.load(path)[0].state_dict()
+    for name, value in result.state_dict().items():
+        assert torch.equal(value, expected[name])
+    assert summary["init"] == "model"
+
+
+def test_weights_of_another_shape_are_refused(finished, configure, tmp_path):
+    start = f"init={finished[0] / 'model.safetensors'}"
+    with pytest.raises(ValueError, match=r"init=.* do not fit .* at least as large"):
+        train(configure(start, "model.encoder.channels=4"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "trainer.max_steps=0",
+        "trainer.val_check_interval=null",
+        "data.batch_size=2.5",
+        "data.patch=0",
+    ],
+)
+def test_counts_must_be_positive_integers(configure, tmp_path, override):
+    key, _, value = override.partition("=")
+    message = rf"{key} must be a positive integer, got {'None' if value == 'null' else value}"
+    with pytest.raises(ValueError, match=message):
+        train(configure(override), tmp_path / "run")

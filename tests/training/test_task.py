@@ -1,0 +1,146 @@
+"""The training task."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from ccsr.model import build
+from ccsr.resample import ProjectedGrid, resize
+from ccsr.training.task import SRModule, draw_effort, rate_factor
+
+
+class Bicubic(nn.Module):
+    """A network with one weight that does nothing."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    efforts = (1.0,)
+
+    def route(self, size, grid, effort):
+        return ()
+
+    def forward(self, x, grid, via):
+        return resize(x, grid) + self.weight
+
+
+def test_the_rate_warms_up_and_ends_at_zero():
+    rates = [rate_factor(step, 10, 100) for step in range(101)]
+    assert rates[0] == pytest.approx(1 / 11)
+    assert rates[:11] == sorted(rates[:11])
+    assert rates[10] == 1
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert rates[55] == pytest.approx(0.5)
+    assert rates[100] == 0
+
+
+def test_efforts_follow_from_the_step_and_all_occur():
+    efforts = (0.25, 0.5, 1.0)
+    drawn = [draw_effort(efforts, step) for step in range(300)]
+    assert drawn == [draw_effort(efforts, step) for step in range(300)]
+    assert all(70 < drawn.count(effort) < 130 for effort in efforts)
+    assert draw_effort((1.0,), 7) == 1
+
+
+def test_an_elastic_network_reads_at_the_effort_it_is_given():
+    field = {"name": "fourier", "kernel_size": 3, "basis": 3}
+    encoder = {"name": "elastic", "channels": 4, "blocks": 1, "field": field}
+    stack = {"name": "friendly", "channels": 4, "field": field}
+    module = SRModule(build(encoder, stack, {"name": "identity"}))
+    for parameter in module.parameters():
+        nn.init.normal_(parameter, std=0.2)
+    x, grid = torch.rand(1, 3, 12, 12), ProjectedGrid.project((12, 12), (24, 24))
+    model = module.model
+    for effort in model.efforts:
+        expected = model(x, grid, model.route((12, 12), grid, effort))
+        torch.testing.assert_close(module(x, grid, effort), expected)
+    assert not torch.equal(module(x, grid, 0.25), module(x, grid))
+
+
+def test_forward_takes_uint8_and_float_alike():
+    module = SRModule(Bicubic())
+    x = torch.randint(256, (2, 3, 6, 5), dtype=torch.uint8)
+    grid = ProjectedGrid.project((6, 5), (12, 15))
+    torch.testing.assert_close(module(x, grid), module(x / 255, grid))
+    assert module(x, grid).shape == (2, 3, 12, 15)
+
+
+def distance(loss, error):
+    """What `loss` makes of one error in red, green and blue, and so of 219/255 of it in luma."""
+    colour, grey = (1 + math.log(e) if e > 1 else e for e in (error, error * 219 / 255))
+    if loss == "l1":
+        return (3 * colour + 3 * grey) / 4
+    return math.sqrt((3 * colour**2 + (3 * grey) ** 2) / 4)
+
+
+@pytest.mark.parametrize("loss", ["rmse", "l1"])
+@pytest.mark.parametrize(
+    ("ours", "target", "bicubic"),
+    [
+        (0.1, 0.5, 0.3),
+        (0.1, 0.2, 0.0),  # where bicubic makes no error
+        (1e15, 0.5, 0.3),  # a network that explodes
+    ],
+)
+def test_losses_are_relative_to_that_of_bicubic(loss, ours, target, bicubic):
+    expected = distance(loss, abs(0.2 + ours - target)) / max(distance(loss, bicubic), 0.008)
+    module = shifting(loss, ours)
+    lr, hr = torch.full((1, 3, 4, 4), 0.2), torch.full((1, 3, 8, 8), target)
+    found = module.loss_of(lr, hr)
+    found.backward()
+    assert found.item() == pytest.approx(expected, rel=1e-4)
+    assert 0 < module.model.weight.grad.abs() <= 1 / (0.005 * max(ours, 1))
+
+
+@pytest.mark.parametrize(
+    ("loss", "second"), [("rmse", math.sqrt((0.15**2 + 0.25**2) / 0.1**2)), ("l1", 0.2 / 0.05)]
+)
+def test_each_patch_counts_by_what_bicubic_makes_of_it(loss, second):
+    module = shifting(loss, 0.25)
+    hr = torch.full((2, 3, 8, 8), 0.5)
+    hr[1] = torch.tensor([0.0, 0.1]).repeat(4)
+    found = module.loss_of(torch.zeros(2, 3, 4, 4), hr)
+    assert found.item() == pytest.approx((0.25 / 0.5 + second) / 2, rel=1e-4)
+
+
+@pytest.mark.parametrize("loss", ["rmse", "l1"])
+def test_errors_that_change_luma_cost_more(loss):
+    module = shifting(loss, 0.1)
+    grey = torch.full((1, 3, 4, 4), 0.2)
+    found = []
+    for channel in (0, 1, 2):  # red, green, blue
+        hr = torch.full((1, 3, 8, 8), 0.3)
+        hr[:, channel] = 0.2  # bicubic is right there and ours is not
+        found.append(module.loss_of(grey, hr).item())
+    assert found[2] < found[0] < found[1]
+
+
+def shifting(loss, by):
+    """A module whose network adds `by` to bicubic's result."""
+    module = SRModule(Bicubic(), loss=loss)
+    nn.init.constant_(module.model.weight, by)
+    return module
+
+
+def test_unknown_losses_are_refused():
+    with pytest.raises(ValueError, match=r"module\.loss must be 'rmse' or 'l1', got 'l2'"):
+        SRModule(Bicubic(), loss="l2")
+
+
+def test_hyperparameters_are_plain():
+    module = SRModule(Bicubic(), betas=[0.9, 0.99])
+    assert dict(module.hparams) == {
+        "loss": "rmse",
+        "learning_rate": 5e-4,
+        "warmup": 500,
+        "momentum": 0.95,
+        "weight_decay": 0.1,
+        "schedule": "cosine",
+        "decay": 0.2,
+        "replay": True,
+        "compile": False,
+        "betas": (0.9, 0.99),
+    }

@@ -1,0 +1,66 @@
+"""The validation set."""
+
+import pytest
+import torch
+from PIL import Image
+
+from ccsr.training.validation import ValidationSet, as_float, quantised, score
+
+
+@pytest.fixture
+def files(tmp_path):
+    ramp = torch.linspace(0, 255, 120).round().to(torch.uint8).expand(100, 120)
+    paths = [tmp_path / f"{i}.png" for i in range(5)]
+    for path in paths:
+        Image.fromarray(ramp.contiguous().numpy()).save(path)
+    return paths
+
+
+def test_sizes_fit_the_scale_exactly_where_they_can(files):
+    items = ValidationSet(files[:1], [1.5, 2, 2.37, 3, (1.5, 4)], crop=64).items
+    sizes = [(tuple(item.lr.shape[2:]), tuple(item.hr.shape[2:])) for item in items]
+    assert sizes == [
+        ((42, 42), (63, 63)),
+        ((32, 32), (64, 64)),
+        ((27, 27), (64, 64)),
+        ((21, 21), (63, 63)),
+        ((42, 16), (63, 64)),
+    ]
+    assert items[-1].scale == (1.5, 4)
+
+
+def test_bicubic_is_scored_beside(files):
+    item = ValidationSet(files[:1], [2], crop=64)[0]
+    assert 30 < item.bicubic < 80
+    assert score(item.hr, item.hr, item.scale) == float("inf")
+
+
+def test_images_are_taken_at_even_distances(files, caplog):
+    files[2].write_bytes(b"broken")
+    chosen = ValidationSet(files, [2, 3], images=3, crop=32)
+    assert len(chosen) == 4
+    assert "2.png" in caplog.text
+
+
+def test_an_image_of_one_colour_says_nothing(files, caplog):
+    Image.new("RGB", (64, 64), "white").save(files[1])
+    chosen = ValidationSet(files[:2], [2, 3], crop=32)
+    assert len(chosen) == 2
+    assert "skipped an image at x3: bicubic is exact: " in caplog.text
+
+
+def test_nothing_to_validate_with_is_an_error(tmp_path):
+    path = tmp_path / "empty.png"
+    path.touch()
+    with pytest.raises(ValueError, match=r"got 1 files and 1 scales: check data\.val"):
+        ValidationSet([path], [2])
+
+
+def test_at_a_scale_of_1_there_is_nothing_to_validate(tmp_path):
+    with pytest.raises(ValueError, match="scales for validation other than 1, where bicubic is"):
+        ValidationSet([tmp_path / "a.png"], [2, 1])
+
+
+def test_quantised_and_back():
+    x = torch.tensor([-0.2, 0.0, 0.5, 1.0, 1.3]).view(1, 1, 1, 5)
+    assert as_float(quantised(x)).flatten().tolist() == pytest.approx([0, 0, 128 / 255, 1, 1])
