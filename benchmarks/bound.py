@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from ccsr.grid import ProjectedGrid
 from ccsr.model import CCSR
-from ccsr.resample import ProjectedGrid
 
 aten = torch.ops.aten
 PRODUCTS = {

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from ccsr.bundled import resource_dir
-from ccsr.resample import Size, output_size
+from ccsr.grid import Size, output_size
 
 SMALL = (270, 480)
 FULL_HD = (1080, 1920)

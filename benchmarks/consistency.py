@@ -12,7 +12,7 @@ from ccsr import image
 from ccsr.analysis import consistency
 from ccsr.evaluation.methods import BICUBIC, Method, build
 from ccsr.evaluation.protocols import by_name
-from ccsr.resample import Size
+from ccsr.grid import Size
 
 
 def measure(say: Callable[[str], None]) -> dict[str, Any]:

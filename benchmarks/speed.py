@@ -15,9 +15,8 @@ from benchmarks.bound import StandIns, bound
 from benchmarks.cases import BFLOAT16, CASES, FULL_HD, PART, SMALL, Case
 from benchmarks.parts import Parts
 from ccsr import Upscaler, image
-from ccsr.choice import choose_grid
 from ccsr.device import has_native_bfloat16
-from ccsr.resample import Size
+from ccsr.grid import Size, choose_grid
 
 Seconds = dict[str, float]
 Measure = Callable[[], Seconds]

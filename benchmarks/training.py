@@ -12,7 +12,7 @@ from hydra import compose, initialize_config_dir
 
 from benchmarks.peak import status
 from ccsr.bundled import resource_dir
-from ccsr.choice import choose_grid
+from ccsr.grid import choose_grid
 from ccsr.model import build
 from ccsr.training.train import train
 

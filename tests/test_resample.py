@@ -7,16 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from ccsr.resample import (
-    Axis,
-    ProjectedGrid,
-    as_pair,
-    neighbours,
-    normalised_weights,
-    output_size,
-    reduce_uint8,
-    resize,
-)
+from ccsr.grid import Axis, ProjectedGrid, as_pair, neighbours, output_size
+from ccsr.resample import normalised_weights, reduce_uint8, resize
 
 SCALES = [1.0, 4 / 3, 1.5, 2.0, 2.37, 3.0, math.pi, 8.0, 0.5, 0.73, (1.5, 4.0), (0.5, 3.0)]
 

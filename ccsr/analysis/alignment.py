@@ -19,8 +19,9 @@ from ccsr.analysis import layers
 from ccsr.analysis.findings import Findings, Options, Table, photo
 from ccsr.analysis.layers import Resizer
 from ccsr.analysis.registration import registered_drift
+from ccsr.grid import ProjectedGrid
 from ccsr.metrics import luma
-from ccsr.resample import ProjectedGrid, resize
+from ccsr.resample import resize
 
 DEPTH = 6
 SIZES = {"down": (1024, 1023, 1025), "up": (32, 33), "down and up": (512, 511, 513)}

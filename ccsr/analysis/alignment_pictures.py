@@ -10,7 +10,8 @@ from ccsr.analysis import alignment
 from ccsr.analysis.findings import photo
 from ccsr.evaluation.plots import save
 from ccsr.evaluation.table import unique
-from ccsr.resample import ProjectedGrid, resize
+from ccsr.grid import ProjectedGrid
+from ccsr.resample import resize
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

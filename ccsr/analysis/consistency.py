@@ -20,8 +20,9 @@ from ccsr.evaluation.methods import BICUBIC, LANCZOS, Method, build
 from ccsr.evaluation.plots import save
 from ccsr.evaluation.protocols import by_name
 from ccsr.evaluation.table import unique
+from ccsr.grid import ProjectedGrid
 from ccsr.metrics import psnr
-from ccsr.resample import ProjectedGrid, reduce_uint8, resize
+from ccsr.resample import reduce_uint8, resize
 
 SIDE = 128  # of the input, a photo of 512 pixels reduced
 MARGIN = 4  # input pixels at each border that are not compared

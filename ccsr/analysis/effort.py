@@ -13,7 +13,8 @@ from ccsr.analysis.scoring import PROTOCOL, Enlarger, middle, score
 from ccsr.evaluation.methods import BICUBIC
 from ccsr.evaluation.plots import save
 from ccsr.evaluation.table import unique
-from ccsr.resample import ProjectedGrid, resize
+from ccsr.grid import ProjectedGrid
+from ccsr.resample import resize
 from ccsr.training.photos import find_images, read_rgb
 from ccsr.upscaling.upscaler import Upscaler
 

@@ -19,9 +19,10 @@ from torch import Tensor
 from ccsr.analysis.findings import MODELS, Findings, Options, Table, photo, relative_error
 from ccsr.evaluation.plots import save
 from ccsr.evaluation.table import unique
+from ccsr.grid import Axis, ProjectedGrid
 from ccsr.model import CCLayer, checkpoint
 from ccsr.model.fields import CubicField, Field, FourierField
-from ccsr.resample import Axis, ProjectedGrid, resize
+from ccsr.resample import resize
 
 SIDE = 96  # of the input
 WHOLE = tuple(float(n) for n in range(1, 9))

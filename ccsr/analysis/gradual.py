@@ -21,8 +21,8 @@ from ccsr.analysis.scoring import PROTOCOL, middle, score
 from ccsr.bundled import resource_dir
 from ccsr.evaluation.plots import save
 from ccsr.evaluation.table import unique
+from ccsr.grid import ProjectedGrid, output_size
 from ccsr.model import CCLayer, build
-from ccsr.resample import ProjectedGrid, output_size
 from ccsr.training.photos import find_images, read_rgb
 from ccsr.upscaling.upscaler import Upscaler
 

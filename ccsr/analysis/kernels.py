@@ -17,9 +17,10 @@ from torch import Tensor
 
 from ccsr.analysis.findings import MODELS, Findings, Options, Table
 from ccsr.atomic import replacing
+from ccsr.grid import ProjectedGrid
 from ccsr.model import CCSR, CCLayer, checkpoint
 from ccsr.model.stack import grid_to_grid
-from ccsr.resample import ProjectedGrid, cubic, lanczos
+from ccsr.resample import cubic, lanczos
 
 SAMPLES = 64  # per input pixel
 SCALES = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)

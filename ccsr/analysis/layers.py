@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ccsr.grid import Axis, ProjectedGrid
 from ccsr.model.cc_layer import CCLayer
 from ccsr.model.fields import CubicField
-from ccsr.resample import Axis, ProjectedGrid
 
 
 @dataclass(frozen=True)

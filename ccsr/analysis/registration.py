@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from ccsr.resample import Axis, ProjectedGrid, resize
+from ccsr.grid import Axis, ProjectedGrid
+from ccsr.resample import resize
 
 
 def registered_drift(y: Tensor, reference: Tensor) -> float:

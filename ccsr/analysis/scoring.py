@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ccsr import image
 from ccsr.evaluation.protocols import by_name
-from ccsr.resample import ProjectedGrid
+from ccsr.grid import ProjectedGrid
 
 PROTOCOL = "liif-y"
 

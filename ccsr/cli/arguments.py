@@ -18,12 +18,6 @@ def scale(text: str) -> tuple[float, float]:
     return factors[-1], factors[0]
 
 
-def scale_text(pair: tuple[float, float]) -> str:
-    """The other way: `2.37`, or `2x1.5` (WIDTHxHEIGHT) where the axes differ."""
-    vertical, horizontal = (f"{factor:.10g}" for factor in pair)
-    return vertical if vertical == horizontal else f"{horizontal}x{vertical}"
-
-
 def size(text: str) -> tuple[int, int]:
     """(H, W) of WIDTHxHEIGHT `1920x1080`."""
     width, cross, height = text.partition("x")

@@ -20,8 +20,8 @@ from ccsr.evaluation.protocols import PROTOCOLS, by_name
 from ccsr.evaluation.results import LeftOut, environment, means, write_csv, write_json
 from ccsr.evaluation.table import table
 from ccsr.evaluation.testsets import find_all
+from ccsr.grid import Pair
 from ccsr.metrics import load_lpips
-from ccsr.resample import Pair
 
 LARGEST_SCALE = 100
 _EPILOG = """\

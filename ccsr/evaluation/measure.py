@@ -8,13 +8,12 @@ from pathlib import Path
 from torch import Tensor
 
 from ccsr import image
-from ccsr.cli.arguments import scale_text
 from ccsr.evaluation.methods import BICUBIC, Method
 from ccsr.evaluation.plots import Crops, detailed_window, nearest
 from ccsr.evaluation.protocols import Protocol
 from ccsr.evaluation.results import LeftOut, Record, Scores
 from ccsr.evaluation.testsets import TestSet, low_resolution
-from ccsr.resample import Pair, Size
+from ccsr.grid import Pair, Size, scale_text
 
 Distance = Callable[[Tensor, Tensor], float]
 

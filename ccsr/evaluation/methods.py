@@ -9,8 +9,9 @@ from torch import Tensor
 
 from ccsr import image
 from ccsr.evaluation.protocols import Protocol
+from ccsr.grid import ProjectedGrid, Size, output_size
 from ccsr.model.checkpoint import SUFFIX, digest, resolve
-from ccsr.resample import ProjectedGrid, Size, output_size, reduce_uint8, resize
+from ccsr.resample import reduce_uint8, resize
 from ccsr.upscaling.upscaler import Upscaler
 
 BICUBIC, LANCZOS = "bicubic", "lanczos"

@@ -16,7 +16,7 @@ from torch import Tensor
 from ccsr.atomic import replacing
 from ccsr.evaluation.results import Mean
 from ccsr.evaluation.table import spell, unique
-from ccsr.resample import Pair, Size
+from ccsr.grid import Pair, Size
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

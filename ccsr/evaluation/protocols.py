@@ -18,7 +18,8 @@ from PIL import Image
 from torch import Tensor
 
 from ccsr import image, metrics
-from ccsr.resample import Pair, ProjectedGrid, Size, reduce_uint8
+from ccsr.grid import Pair, ProjectedGrid, Size
+from ccsr.resample import reduce_uint8
 
 STEPS = (1, 2, 5, 10, 20)
 """Low-resolution sides are multiples of the first of these that makes `step * scale` whole."""

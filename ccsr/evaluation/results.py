@@ -15,7 +15,7 @@ import torch
 
 from ccsr import __version__
 from ccsr.atomic import replacing
-from ccsr.resample import Pair, Size
+from ccsr.grid import Pair, Size
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from ccsr.evaluation.methods import BICUBIC
 from ccsr.evaluation.results import Mean, Scores
-from ccsr.resample import Pair
+from ccsr.grid import Pair
 
 T = TypeVar("T")
 BOLD, RESET = "\033[1m", "\033[0m"

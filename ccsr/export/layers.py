@@ -12,10 +12,10 @@ from torch.nn import functional as F
 from ccsr.export.fields import factors
 from ccsr.export.graph import Graph, Value
 from ccsr.export.grids import LARGEST_DENOMINATOR, Line, taps
+from ccsr.grid import Axis, ProjectedGrid, output_size
 from ccsr.model.algorithms import PERIOD_LIMIT, phase_kernels
 from ccsr.model.cc_layer import CCLayer
 from ccsr.model.fields import SeparableField
-from ccsr.resample import Axis, ProjectedGrid, output_size
 
 Lines = tuple[Line, Line]
 

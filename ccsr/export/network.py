@@ -10,17 +10,16 @@ from torch import nn
 
 from ccsr import __version__
 from ccsr.atomic import make_folder, replacing
-from ccsr.cli.arguments import scale_text
 from ccsr.export.graph import Graph, Value
 from ccsr.export.grids import Line, double
 from ccsr.export.layers import Lines, add_cc_layer
 from ccsr.export.pointwise import add_module
+from ccsr.grid import ProjectedGrid, Scale, Size, as_pair, output_size, scale_text
 from ccsr.model import CCSR, CCLayer
 from ccsr.model.checkpoint import JSON
 from ccsr.model.encoder import Elastic
 from ccsr.model.fields import CubicField
 from ccsr.model.network import BASE_KERNEL_SIZE, LARGEST_RESIDUAL
-from ccsr.resample import ProjectedGrid, Scale, Size, as_pair, output_size
 
 SUFFIX = ".onnx"
 LEAST_INPUT = 1.5  # smallest scale as an input: networks treat smaller ones in another way

@@ -9,11 +9,10 @@ import torch
 from PIL import Image
 
 from ccsr.atomic import replacing
-from ccsr.choice import choose_grid
 from ccsr.device import free_memory
+from ccsr.grid import Scale, Size, choose_grid
 from ccsr.image import Levels, Metadata, Picture
 from ccsr.image.metadata import as_stored
-from ccsr.resample import Scale, Size
 from ccsr.upscaling.upscaler import Upscaler
 
 SUFFIXES = (".tif", ".tiff")

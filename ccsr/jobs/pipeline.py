@@ -17,10 +17,10 @@ import numpy as np
 
 from ccsr import image
 from ccsr.atomic import make_folder, sweep
+from ccsr.grid import Size
 from ccsr.jobs import large_tiff
 from ccsr.jobs.checks import Job
 from ccsr.jobs.target import Target
-from ccsr.resample import Size
 from ccsr.upscaling.pixels import NoRoomError
 from ccsr.upscaling.upscaler import Upscaler
 

@@ -4,8 +4,7 @@ import math
 import re
 from dataclasses import dataclass
 
-from ccsr.cli.arguments import scale_text
-from ccsr.resample import Size, output_size
+from ccsr.grid import Size, output_size, scale_text
 
 _LABELLED = re.compile(r"(.+)_(?:[\d.e+-]+(?:x[\d.e+-]+)?x|\d+x\d+|\d+[wh])", re.DOTALL)
 

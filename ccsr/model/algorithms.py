@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ccsr.grid import Axis, ProjectedGrid, neighbours
 from ccsr.model.fields import SeparableField
-from ccsr.resample import Axis, ProjectedGrid, neighbours
 
 if TYPE_CHECKING:
     from ccsr.model.cc_layer import CCLayer

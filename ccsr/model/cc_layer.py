@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ccsr.grid import REMEMBERED, Axis, ProjectedGrid, neighbours
 from ccsr.model.algorithms import PLANS, Plan, cheapest_plan
 from ccsr.model.fields import Field, FourierField, SeparableField
-from ccsr.resample import REMEMBERED, Axis, ProjectedGrid, neighbours
 
 LARGEST_KERNEL = 16  # pixels: a layer reads the square of it
 

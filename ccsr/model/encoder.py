@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ccsr.grid import Axis, ProjectedGrid, Size
 from ccsr.model.stack import build_layer, covering, reach
-from ccsr.resample import Axis, ProjectedGrid, Size
 
 SIDES = (1 / 2, 2 / 3, 3 / 4, 5 / 6, 1.0)  # of an elastic encoder's grid, in those of the image
 

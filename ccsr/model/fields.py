@@ -3,7 +3,7 @@
 A field gives `basis` functions phi_b of the offset; a CC layer's filter is their combination
 `W(offset; scale) = sum_b phi_b(offset; scale) W_b` with static matrices W_b. Offsets arrive per
 axis, (H, taps) and (W, taps), in input pixels, already stretched where the grid reduces
-(:func:`ccsr.resample.neighbours`); there a filter covers 1/s times the pixels, so a field's values
+(:func:`ccsr.grid.neighbours`); there a filter covers 1/s times the pixels, so a field's values
 shrink by s per axis. All arithmetic here is at least float32.
 """
 

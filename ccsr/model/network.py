@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ccsr.grid import Axis, ProjectedGrid, Size
 from ccsr.model.decoder import DECODERS
 from ccsr.model.encoder import ENCODERS, Elastic, Encoder
 from ccsr.model.registry import construct
 from ccsr.model.stack import STACKS, Stack, reach
-from ccsr.resample import Axis, ProjectedGrid, Size, resize
+from ccsr.resample import resize
 
 BASE_KERNEL_SIZE = 4  # of the bicubic base
 LARGEST_RESIDUAL = 1.0  # levels are 0 to 1, and bicubic's nearly: no image needs more

@@ -10,10 +10,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ccsr.grid import Axis, ProjectedGrid, Size, neighbours, output_size
 from ccsr.model.cc_layer import CCLayer
 from ccsr.model.fields import FIELDS, Field
 from ccsr.model.registry import construct
-from ccsr.resample import Axis, ProjectedGrid, Size, neighbours, output_size
 
 
 class Stack(nn.Module):

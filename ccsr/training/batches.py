@@ -18,7 +18,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision.transforms.v2.functional import to_dtype
 
-from ccsr.resample import Pair, ProjectedGrid, Size, reduce_uint8, resize
+from ccsr.grid import Pair, ProjectedGrid, Size
+from ccsr.resample import reduce_uint8, resize
 from ccsr.training.photos import Photos, reduced_to
 from ccsr.training.replay import Replay, sent
 from ccsr.training.scales import Scales

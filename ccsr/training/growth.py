@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from ccsr.grid import Axis, ProjectedGrid
 from ccsr.model import CCSR, CCLayer
 from ccsr.model.fields import taper
-from ccsr.resample import Axis, ProjectedGrid
 
 HEAD = "encoder.head."
 _FIT = 13  # offsets per axis at which a CC layer is fitted to a convolution

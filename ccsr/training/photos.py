@@ -17,7 +17,8 @@ from torch import Tensor
 
 from ccsr import image
 from ccsr.bundled import resource_dir
-from ccsr.resample import ProjectedGrid, Size, reduce_uint8
+from ccsr.grid import ProjectedGrid, Size
+from ccsr.resample import reduce_uint8
 
 Roots = str | Path | Sequence[str | Path] | None
 log = logging.getLogger(__name__)

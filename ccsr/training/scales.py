@@ -6,7 +6,7 @@ from itertools import permutations
 
 import numpy as np
 
-from ccsr.resample import Pair
+from ccsr.grid import Pair
 
 
 class Scales:

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from ccsr.device import used_memory
+from ccsr.grid import ProjectedGrid, Size
 from ccsr.model import CCSR
-from ccsr.resample import ProjectedGrid, Size
 
 _BACKWARD = 2  # gradients of inputs and of weights: each as many multiply-adds as the result
 _TIMED = 0.2  # seconds in which the peak is measured

@@ -14,11 +14,11 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from ccsr.cli.arguments import scale_text
+from ccsr.grid import ProjectedGrid, scale_text
 from ccsr.metrics import luma
 from ccsr.model import CCSR
 from ccsr.model.encoder import Residual
-from ccsr.resample import ProjectedGrid, resize
+from ccsr.resample import resize
 from ccsr.training.batches import Batch
 from ccsr.training.optimizer import Muon, split
 from ccsr.training.replay import Replay

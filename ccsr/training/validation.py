@@ -13,9 +13,9 @@ from torch.utils.data import Dataset
 from torchvision.transforms.v2.functional import center_crop
 
 from ccsr import image
-from ccsr.cli.arguments import scale_text
+from ccsr.grid import Pair, ProjectedGrid, Scale, as_pair, output_size, scale_text
 from ccsr.metrics import luma, psnr
-from ccsr.resample import Pair, ProjectedGrid, Scale, as_pair, output_size, reduce_uint8, resize
+from ccsr.resample import reduce_uint8, resize
 from ccsr.training.photos import read_rgb
 
 log = logging.getLogger(__name__)

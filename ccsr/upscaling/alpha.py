@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ccsr.grid import Axis, ProjectedGrid, Size
 from ccsr.image import Levels, from_array, to_array
-from ccsr.resample import Axis, ProjectedGrid, Size
 
 STRIP = 256  # rows that are floats at once, an even number
 

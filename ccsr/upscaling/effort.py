@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ccsr.resample import Size
+from ccsr.grid import Size
 from ccsr.upscaling.tiles import for_each_window
 
 LEAST, FULL = 0.25, 1.0

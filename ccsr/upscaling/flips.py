@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ccsr.resample import Axis, ProjectedGrid, Size
+from ccsr.grid import Axis, ProjectedGrid, Size
 from ccsr.suggest import near
 
 Via = tuple[ProjectedGrid, ...]

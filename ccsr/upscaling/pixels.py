@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from ccsr.device import free_memory
+from ccsr.grid import ProjectedGrid, Size
 from ccsr.image import Levels, from_array, to_array
-from ccsr.resample import ProjectedGrid, Size
 from ccsr.upscaling.alpha import bleed, confine, surroundings
 
 Piece = TypeVar("Piece")

@@ -7,7 +7,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from ccsr.resample import ProjectedGrid
+from ccsr.grid import ProjectedGrid
 from ccsr.upscaling.pixels import Source
 
 Piece = TypeVar("Piece")

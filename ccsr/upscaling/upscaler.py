@@ -12,12 +12,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ccsr.choice import choose_grid
 from ccsr.device import choose_device, free_memory, has_native_bfloat16
+from ccsr.grid import ProjectedGrid, Scale, Size, choose_grid
 from ccsr.image import Levels, Picture
 from ccsr.model import CCSR, checkpoint
 from ccsr.model.network import BASE_KERNEL_SIZE, base_crop
-from ccsr.resample import ProjectedGrid, Scale, Size, resize
+from ccsr.resample import resize
 from ccsr.upscaling.effort import LEAST, Effort
 from ccsr.upscaling.flips import Ensemble
 from ccsr.upscaling.pixels import FloatSource, LevelSource, Source, check_room

@@ -8,7 +8,7 @@ from ccsr.analysis import consistency
 from ccsr.analysis.findings import Options
 from ccsr.evaluation.methods import Method, build
 from ccsr.evaluation.protocols import by_name
-from ccsr.resample import Size
+from ccsr.grid import Size
 
 BICUBIC, LANCZOS = build(["bicubic", "lanczos"], by_name("liif-rgb"))
 

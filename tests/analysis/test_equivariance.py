@@ -6,8 +6,9 @@ import torch
 from ccsr.analysis import equivariance
 from ccsr.analysis.equivariance import Subject, error
 from ccsr.analysis.findings import Options, relative_error
+from ccsr.grid import Axis, ProjectedGrid
 from ccsr.model.fields import CubicField
-from ccsr.resample import Axis, ProjectedGrid, resize
+from ccsr.resample import resize
 
 photo = equivariance.moving_photo(None)
 

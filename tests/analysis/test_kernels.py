@@ -7,9 +7,9 @@ from PIL import Image
 
 from ccsr.analysis import kernels
 from ccsr.analysis.findings import Options
+from ccsr.grid import Axis, ProjectedGrid
 from ccsr.model import CCLayer
 from ccsr.model.fields import CubicField, FourierField, MLPField
-from ccsr.resample import Axis, ProjectedGrid
 
 
 @pytest.mark.parametrize("field", [FourierField, MLPField])

@@ -4,7 +4,8 @@ import pytest
 
 from ccsr.analysis.findings import photo
 from ccsr.analysis.registration import registered_drift
-from ccsr.resample import Axis, ProjectedGrid, resize
+from ccsr.grid import Axis, ProjectedGrid
+from ccsr.resample import resize
 
 
 @pytest.mark.parametrize(("down", "right"), [(0.0, 0.0), (0.4, -1.3), (-2.0, 3.5)])

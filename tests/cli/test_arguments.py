@@ -3,6 +3,7 @@ from argparse import ArgumentTypeError
 import pytest
 
 from ccsr.cli import arguments
+from ccsr.grid import scale_text
 
 
 @pytest.mark.parametrize(
@@ -10,7 +11,7 @@ from ccsr.cli import arguments
 )
 def test_scales_are_width_by_height(text, pair):
     assert arguments.scale(text) == pair
-    assert arguments.scale_text(pair) == text
+    assert scale_text(pair) == text
 
 
 def test_colours_and_qualities():

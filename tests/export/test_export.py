@@ -17,8 +17,9 @@ from ccsr.bundled import resource_dir
 from ccsr.export import save, to_onnx
 from ccsr.export.graph import Graph, Value
 from ccsr.export.pointwise import add_module
+from ccsr.grid import ProjectedGrid
 from ccsr.model import build, checkpoint
-from ccsr.resample import ProjectedGrid, resize
+from ccsr.resample import resize
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 SIZES = [(1, 1), (2, 3), (17, 24), (24, 17), (31, 33), (40, 52)]

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ccsr import Upscaler, image
+from ccsr.grid import output_size
 from ccsr.image import Output, Picture
-from ccsr.resample import output_size
 from networks import tiny
 
 SHALLOW = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")

@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from ccsr.grid import ProjectedGrid
 from ccsr.model import checkpoint
-from ccsr.resample import ProjectedGrid
 from networks import tiny
 
 

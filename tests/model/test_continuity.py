@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from ccsr.grid import Axis, ProjectedGrid
 from ccsr.model import CCLayer
 from ccsr.model.fields import FourierField, MLPField
-from ccsr.resample import Axis, ProjectedGrid
 
 
 def largest_steps(field, kernel_size):

@@ -9,9 +9,10 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from ccsr.grid import ProjectedGrid, output_size
 from ccsr.model import build, network
 from ccsr.model.encoder import Elastic
-from ccsr.resample import ProjectedGrid, output_size, resize
+from ccsr.resample import resize
 
 PRESETS = Path(__file__).parents[2] / "conf" / "model"
 NAMES = sorted(path.stem for path in PRESETS.glob("*.yaml"))

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from ccsr.resample import ProjectedGrid, reduce_uint8
+from ccsr.grid import ProjectedGrid
+from ccsr.resample import reduce_uint8
 from ccsr.training.batches import Batches, FromFiles, dotted
 from ccsr.training.scales import Scales
 from photos import noise

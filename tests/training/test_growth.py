@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
+from ccsr.grid import ProjectedGrid
 from ccsr.model import CCSR, build
-from ccsr.resample import ProjectedGrid
 from ccsr.training.growth import grow, spread
 
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from PIL import Image
 
+from ccsr.grid import ProjectedGrid
 from ccsr.model import CCSR, checkpoint
-from ccsr.resample import ProjectedGrid
 from ccsr.training.task import SRModule
 from ccsr.training.train import train
 from runs import assert_same_run, rows, state

@@ -6,8 +6,8 @@ import yaml
 from torch.utils.flop_counter import FlopCounterMode
 
 from ccsr.bundled import resource_dir
+from ccsr.grid import ProjectedGrid
 from ccsr.model import build
-from ccsr.resample import ProjectedGrid
 from ccsr.training.config import resumed
 from ccsr.training.speed import Meter, multiply_adds, peak
 from ccsr.training.task import rate_factor

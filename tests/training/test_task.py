@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+from ccsr.grid import ProjectedGrid
 from ccsr.model import build
-from ccsr.resample import ProjectedGrid, resize
+from ccsr.resample import resize
 from ccsr.training.task import SRModule, draw_effort, rate_factor
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from ccsr.resample import ProjectedGrid
+from ccsr.grid import ProjectedGrid
 from ccsr.upscaling import alpha as alpha_module
 from ccsr.upscaling.alpha import bleed, confine, surroundings
 

@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from ccsr.grid import Axis, ProjectedGrid
 from ccsr.model import build
-from ccsr.resample import Axis, ProjectedGrid, resize
+from ccsr.resample import resize
 from ccsr.upscaling.flips import SYMMETRIES, Ensemble, flipped, moved
 from ccsr.upscaling.upscaler import Upscaler
 from networks import tiny

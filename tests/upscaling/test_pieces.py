@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from ccsr import Upscaler
-from ccsr.choice import choose_grid
+from ccsr.grid import ProjectedGrid, choose_grid
 from ccsr.image import Picture
 from ccsr.model import CCSR
-from ccsr.resample import ProjectedGrid, resize
+from ccsr.resample import resize
 from ccsr.upscaling import pixels
 from ccsr.upscaling import upscaler as upscaler_module
 from networks import tiny

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from ccsr.resample import ProjectedGrid
+from ccsr.grid import ProjectedGrid
 from ccsr.upscaling import pixels
 from ccsr.upscaling.pixels import FloatSource, LevelSource, check_room, to_grey
 

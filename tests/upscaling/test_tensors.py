@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from ccsr import Upscaler
-from ccsr.resample import ProjectedGrid, output_size, resize
+from ccsr.grid import ProjectedGrid, output_size
+from ccsr.resample import resize
 from ccsr.upscaling import upscaler as upscaler_module
 from networks import tiny
 

@@ -3,8 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ccsr.choice import choose_grid
-from ccsr.resample import ProjectedGrid
+from ccsr.grid import ProjectedGrid, choose_grid
 
 
 def test_a_scale_is_centred_and_a_size_is_a_ratio() -> None:

@@ -1,0 +1,263 @@
+"""Where output pixels look into the input: positions per axis, and the pixels around them.
+
+An :class:`Axis` says at which input position each output index sits, a :class:`ProjectedGrid` is
+one axis per dimension, and :func:`neighbours` lists the input pixels that a kernel centred there
+covers. Everything that resamples in this package, the fixed kernels of :mod:`ccsr.resample` and
+the learned ones of :mod:`ccsr.model.cc_layer`, reads these same positions.
+
+Positions are in input pixels, pixel centres at integers, computed in float64.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from numbers import Integral, Real
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+Anchor = Literal["centred", "ratio", "topleft"]
+Pair = tuple[float, float]
+Scale = float | Pair
+Size = tuple[int, int]
+
+LARGEST_SIDE = 2**31 - 1
+REMEMBERED = 512  # outputs per axis up to which what depends on positions alone is made once
+
+
+def as_pair(scale: Scale) -> Pair:
+    """Return `scale` as (vertical, horizontal).
+
+    Raises:
+        ValueError: if a factor is not positive and finite.
+    """
+    vertical, horizontal = scale if isinstance(scale, tuple) else (scale, scale)
+    for factor in (vertical, horizontal):
+        if not (math.isfinite(factor) and factor > 0):
+            raise ValueError(f"scale must be positive and finite, got {factor}")
+    return float(vertical), float(horizontal)
+
+
+def output_size(size: Size, scale: Scale) -> Size:
+    """Size (H, W) of an image of `size` (h, w) after scaling: nearest, halves up, at least 1.
+
+    Raises:
+        ValueError: for a scale that is not positive, or makes a side too long.
+    """
+    sides = [n * s for n, s in zip(size, as_pair(scale), strict=True)]
+    if max(sides) > LARGEST_SIDE:
+        raise ValueError(f"sides must be at most {LARGEST_SIDE}, got {size} times {scale}")
+    rows, columns = (max(1, math.floor(side + 0.5)) for side in sides)
+    return rows, columns
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Positions of `size` consecutive output indices along one axis of the input.
+
+    Output index `o` sits at input position `origin + (first + o) / scale`.
+
+    Attributes:
+        size: number of output indices.
+        scale: output pixels per input pixel.
+        origin: input position of the output index 0 of the whole image.
+        first: index in the whole image of this axis' index 0 (see :meth:`window`).
+    """
+
+    size: int
+    scale: float
+    origin: float
+    first: int = 0
+
+    @classmethod
+    def project(
+        cls, input_size: int, output_size: int, scale: float | None = None, anchor: Anchor = "ratio"
+    ) -> "Axis":
+        """Lay `output_size` indices over `input_size` pixels; see :class:`ProjectedGrid`."""
+        if not (1 <= input_size <= LARGEST_SIDE and 1 <= output_size <= LARGEST_SIDE):
+            raise ValueError(
+                f"sizes must be 1 to {LARGEST_SIDE}, got input {input_size} and output "
+                f"{output_size}"
+            )
+        if anchor == "ratio":
+            scale = output_size / input_size
+        elif scale is None:
+            raise ValueError(f"anchor {anchor!r} needs a scale, got None: pass scale=output/input")
+        scale = as_pair(scale)[0]
+        if anchor == "centred":
+            origin = (input_size - 1) / 2 - (output_size - 1) / (2 * scale)
+        elif anchor in ("ratio", "topleft"):
+            origin = 0.5 / scale - 0.5
+        else:
+            raise ValueError(f"anchor must be 'centred', 'ratio' or 'topleft', got {anchor!r}")
+        return cls(output_size, scale, origin)
+
+    @property
+    def stretch(self) -> float:
+        """Factor on offsets before a kernel sees them: `scale` when reducing, else 1."""
+        return min(self.scale, 1.0)
+
+    def positions(self) -> Tensor:
+        """Input positions, float64 of shape (size,)."""
+        index = torch.arange(self.first, self.first + self.size, dtype=torch.float64)
+        return self.origin + index / self.scale
+
+    def window(self, start: int, stop: int) -> "Axis":
+        """Indices `start` to `stop` (exclusive) of this axis, at unchanged positions."""
+        if not 0 <= start < stop <= self.size:
+            raise ValueError(f"window must lie within 0..{self.size}, got {start}..{stop}")
+        return replace(self, size=stop - start, first=self.first + start)
+
+    def shifted(self, by: int) -> "Axis":
+        """The same positions counted from input pixel `by`: for an input cropped there."""
+        return replace(self, origin=self.origin - by)
+
+    def within(self, inner: "Axis") -> "Axis":
+        """These positions in index units of `inner`, another axis over the same input."""
+        return replace(
+            self,
+            scale=self.scale / inner.scale,
+            origin=(self.origin - inner.origin) * inner.scale - inner.first,
+        )
+
+    def over(self, inner: "Axis") -> "Axis":
+        """The inverse of `within`: from index units of `inner` to the input of `inner`."""
+        return replace(
+            self,
+            scale=self.scale * inner.scale,
+            origin=inner.origin + (inner.first + self.origin) / inner.scale,
+        )
+
+    def period(self, limit: int) -> tuple[int, int] | None:
+        """(p, q) if every p outputs advance by q input pixels, exact to 1e-6 pixels; p <= limit."""
+        step = Fraction(1 / self.scale).limit_denominator(limit)
+        drift = abs(float(step) - 1 / self.scale) * self.size
+        return (step.denominator, step.numerator) if step > 0 and drift < 1e-6 else None
+
+
+@dataclass(frozen=True)
+class ProjectedGrid:
+    """An output grid laid over an input: one :class:`Axis` for rows, one for columns."""
+
+    rows: Axis
+    columns: Axis
+
+    @classmethod
+    def project(
+        cls,
+        input_size: Size,
+        output_size: Size,
+        scale: Scale | None = None,
+        anchor: Anchor = "ratio",
+    ) -> "ProjectedGrid":
+        """Lay an output of `output_size` (H, W) over an input of `input_size` (h, w).
+
+        The anchors differ only where `output_size != scale * input_size`:
+
+        - ``ratio``: scale is redefined as out/in, so both images cover the same area (Pillow,
+          LIIF). `scale` is ignored.
+        - ``centred``: exact scale, image centres coincide (Shocher et al. 2020, section 3).
+        - ``topleft``: exact scale, top-left corners coincide (MATLAB's ``imresize`` by scale).
+
+        Raises:
+            ValueError: for sizes below 1 or too large, or a scale that is missing or not positive.
+        """
+        pair = (None, None) if scale is None else as_pair(scale)
+        rows, columns = (
+            Axis.project(*sizes, anchor)
+            for sizes in zip(input_size, output_size, pair, strict=True)
+        )
+        return cls(rows, columns)
+
+    @property
+    def size(self) -> Size:
+        """(H, W) of the output."""
+        return self.rows.size, self.columns.size
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """(vertical, horizontal) output pixels per input pixel."""
+        return self.rows.scale, self.columns.scale
+
+    def window(self, rows: slice, columns: slice) -> "ProjectedGrid":
+        """The part of the grid at `rows` and `columns`, at exactly the positions of the whole."""
+        return ProjectedGrid(
+            self.rows.window(*rows.indices(self.rows.size)[:2]),
+            self.columns.window(*columns.indices(self.columns.size)[:2]),
+        )
+
+    def shifted(self, top: int, left: int) -> "ProjectedGrid":
+        """The same grid over an input that was cropped by `top` rows and `left` columns."""
+        return ProjectedGrid(self.rows.shifted(top), self.columns.shifted(left))
+
+    def within(self, inner: "ProjectedGrid") -> "ProjectedGrid":
+        """The same grid laid over the output of `inner`, another grid over the same input."""
+        return ProjectedGrid(self.rows.within(inner.rows), self.columns.within(inner.columns))
+
+    def over(self, inner: "ProjectedGrid") -> "ProjectedGrid":
+        """The inverse of `within`: laid over the input of `inner`."""
+        return ProjectedGrid(self.rows.over(inner.rows), self.columns.over(inner.columns))
+
+
+class Neighbours(NamedTuple):
+    """Input pixels under a kernel, per output index.
+
+    Attributes:
+        pixel: (size, taps) int64, may lie outside the input: clamp it (borders replicate).
+        offset: (size, taps) float64, pixel minus position, in input pixels, times
+            `axis.stretch`: what a kernel is evaluated at, within +-kernel_size/2.
+    """
+
+    pixel: Tensor
+    offset: Tensor
+
+
+def neighbours(axis: Axis, kernel_size: int) -> Neighbours:
+    """The `kernel_size` nearest pixels of each position; `kernel_size / scale` when reducing.
+
+    All rows list the same number of taps. Those beyond the support have offsets beyond
+    `kernel_size / 2`, where every kernel of this package is zero.
+    """
+    position = axis.positions()
+    taps = math.ceil(kernel_size / axis.stretch - 1e-9)
+    first = torch.floor(position - kernel_size / (2 * axis.stretch)).long() + 1
+    pixel = first[:, None] + torch.arange(taps)
+    return Neighbours(pixel, (pixel - position[:, None]) * axis.stretch)
+
+
+def choose_grid(
+    input_size: Size,
+    scale: Scale | None = None,
+    size: Size | None = None,
+    grid: ProjectedGrid | None = None,
+) -> ProjectedGrid:
+    """The grid of a `scale` (anchor `centred`) or of a `size` (anchor `ratio`), or `grid` itself.
+
+    Raises:
+        ValueError: if not exactly one of them is given, of that kind and positive.
+    """
+    given: Any = (scale, size, grid)  # numbers of other libraries are welcome too
+    match given:
+        case None, None, ProjectedGrid() as wanted:
+            return wanted
+        case None, (Integral() as height, Integral() as width), None:
+            return ProjectedGrid.project(input_size, (int(height), int(width)))
+        case Real() as factor, None, None:
+            return _centred(input_size, (float(factor), float(factor)))
+        case (Real() as vertical, Real() as horizontal), None, None:
+            return _centred(input_size, (float(vertical), float(horizontal)))
+    raise ValueError(
+        "expected exactly one of scale (a number, or (vertical, horizontal)), size (H, W) in whole "
+        f"numbers and grid, got scale={scale!r}, size={size!r}, grid={grid!r}"
+    )
+
+
+def _centred(input_size: Size, scale: Pair) -> ProjectedGrid:
+    return ProjectedGrid.project(input_size, output_size(input_size, scale), scale, "centred")
+
+
+def scale_text(pair: tuple[float, float]) -> str:
+    """The other way: `2.37`, or `2x1.5` (WIDTHxHEIGHT) where the axes differ."""
+    vertical, horizontal = (f"{factor:.10g}" for factor in pair)
+    return vertical if vertical == horizontal else f"{horizontal}x{vertical}"
