@@ -53,7 +53,7 @@ class _Recorder(TorchDispatchMode):
 def bound(
     model: CCSR, x: Tensor, grid: ProjectedGrid, dtype: torch.dtype, stand_ins: StandIns
 ) -> Callable[[], None]:
-    """What repeats the products of `model(x, grid)`, computed in `dtype`, and nothing else.
+    """What repeats the products of `model.enlarge(x, grid)`, computed in `dtype`, and nothing else.
 
     `stand_ins` are shared between calls, to save memory.
     """
@@ -61,7 +61,7 @@ def bound(
     recorder = _Recorder([], stand_ins)
     # inference mode would show convolutions by other names
     with torch.no_grad(), autocast, recorder:
-        model(x, grid)
+        model.enlarge(x, grid)
 
     def repeat() -> None:
         with torch.inference_mode():

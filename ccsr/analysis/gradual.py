@@ -84,7 +84,7 @@ def multiplies(config: Mapping[str, Any], scale: float) -> float:
     size = output_size(INPUT, scale)
     grid = ProjectedGrid.project(INPUT, size)
     total = math.prod(INPUT) * _weights(model.encoder) + math.prod(size) * _weights(model.decoder)
-    for layer, each in zip(model.stack.layers, (*model.route(INPUT, grid), grid), strict=True):
+    for layer, each in zip(model.stack.layers, (*model.route(INPUT, grid)[1:], grid), strict=True):
         assert isinstance(layer, CCLayer)
         _, channels_out, channels_in = layer.weight.shape
         total += math.prod(each.size) * layer.kernel_size**2 * channels_out * channels_in

@@ -101,7 +101,7 @@ def _own_scale(model: CCSR, number: int, scale: float) -> tuple[float, float]:
     size = (_INPUT, _INPUT)
     side = round(_INPUT * scale)
     grid = ProjectedGrid.project(size, (side, side), scale, "centred")
-    return grid_to_grid((*model.route(size, grid), grid))[number].scale
+    return grid_to_grid((*model.route(size, grid), grid))[number + 1].scale
 
 
 def strongest(values: Tensor, count: int) -> list[tuple[int, int]]:

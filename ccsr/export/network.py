@@ -6,7 +6,7 @@ from pathlib import Path
 
 import onnx
 from onnx import TensorProto, helper
-from torch import nn
+from torch import Tensor, nn
 
 from ccsr import __version__
 from ccsr.atomic import make_folder, replacing
@@ -17,7 +17,7 @@ from ccsr.export.pointwise import add_module
 from ccsr.grid import ProjectedGrid, Scale, Size, as_pair, output_size, scale_text
 from ccsr.model import CCSR, CCLayer
 from ccsr.model.checkpoint import JSON
-from ccsr.model.encoder import Elastic
+from ccsr.model.encoder import Elastic, Encoder
 from ccsr.model.fields import CubicField
 from ccsr.model.network import BASE_KERNEL_SIZE, LARGEST_RESIDUAL
 
@@ -121,7 +121,8 @@ def _tensor(name: str, kind: int, *shape: int | str) -> onnx.ValueInfoProto:
 def _route(model: CCSR, scale: tuple[float, float]) -> list[tuple[float, float]]:
     """Scales of the intermediate grids; all are centred."""
     grid = ProjectedGrid.project(_SIZE, output_size(_SIZE, scale), scale, "centred")
-    return [via.scale for via in model.route(_SIZE, grid)]
+    route = model.route(_SIZE, grid)
+    return [via.scale for via in (route if isinstance(model.encoder, Elastic) else route[1:])]
 
 
 def _fixed_route(model: CCSR) -> list[tuple[float, float]]:
@@ -144,13 +145,25 @@ def _add_network(graph: Graph, model: CCSR, image: Value, grids: list[Lines]) ->
         x = add_module(graph, model.encoder.body, x)
         inner, *outer = outer
     else:
-        x = add_module(graph, model.encoder, x)
+        x = add_module(graph, _OnImage(model.encoder), x)
     for number, (layer, grid) in enumerate(zip(model.stack.layers, outer, strict=True)):
         assert isinstance(layer, CCLayer)
         x = add_module(graph, model.stack.activation, x) if number else x
         x = add_cc_layer(graph, layer, x, inner, grid)
         inner = grid
     return add_module(graph, model.decoder, x)
+
+
+class _OnImage(nn.Module):
+    """An encoder whose grid is the image's own, as a function of the image alone."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, x: Tensor) -> Tensor:
+        features: Tensor = self.encoder(x, self.encoder.grid((1, 1)))  # which it does not look at
+        return features
 
 
 def _add_bicubic(graph: Graph, image: Value, inner: Lines, outer: Lines) -> Value:

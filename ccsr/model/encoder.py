@@ -1,4 +1,4 @@
-"""Encoders: low-resolution image -> features on the same grid, or on one that is chosen."""
+"""Encoders: low-resolution image -> features on a grid, the image's own or one that is chosen."""
 
 import math
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from ccsr.grid import Axis, ProjectedGrid, Size
 from ccsr.model.stack import build_layer, covering, reach
 
+Span = tuple[int, int]  # start and stop of rows or columns
 SIDES = (1 / 2, 2 / 3, 3 / 4, 5 / 6, 1.0)  # of an elastic encoder's grid, in those of the image
 
 
@@ -17,16 +18,40 @@ class Encoder(nn.Module):
 
     Attributes:
         channels: channels of the features.
-        radius: receptive radius in pixels: features within `radius` of an artificial border of
-            the input (a tile's) depend on what lies beyond it.
+        radius: receptive radius in pixels of the grid: features within `radius` of an artificial
+            border (a tile's) depend on what lies beyond it.
+        efforts: the shares of the image's pixels that the grid can have, ascending.
     """
 
     channels: int
     radius: int
+    efforts: tuple[float, ...] = (1.0,)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Image (N, 3, h, w), centred on 0 -> features (N, channels, h, w)."""
+    def forward(self, x: Tensor, grid: ProjectedGrid) -> Tensor:
+        """Image (N, 3, h, w), centred on 0 -> features (N, channels, *grid.size).
+
+        By default the grid is the image's own.
+        """
         raise NotImplementedError
+
+    def grid(self, size: Size, effort: float = 1.0) -> ProjectedGrid:
+        """The grid over an image of `size` (h, w) whose share of the pixels is nearest `effort`."""
+        return ProjectedGrid.project(size, size)
+
+    def window(
+        self, grid: ProjectedGrid, rows: Span, columns: Span
+    ) -> tuple[ProjectedGrid, Span, Span]:
+        """What the features at `rows` and `columns` of `grid` need.
+
+        Returns:
+            The part of the grid; rows and columns of the image, which may reach beyond it.
+        """
+        (top, bottom), (left, right), around = rows, columns, self.radius
+        return grid, (top - around, bottom + around), (left - around, right + around)
+
+    def cropped(self, grid: ProjectedGrid, rows: Span, columns: Span) -> ProjectedGrid:
+        """The part of the grid that :meth:`window` gave, over the image cut to these pixels."""
+        return self.grid((rows[1] - rows[0], columns[1] - columns[0]))
 
 
 def conv3x3(in_channels: int, out_channels: int) -> nn.Conv2d:
@@ -55,7 +80,7 @@ class EDSR(Encoder):
         )
         self.tail = conv3x3(channels, channels)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, grid: ProjectedGrid) -> Tensor:
         """See :meth:`Encoder.forward`."""
         head = x = self.head(x)
         for block in self.body:
@@ -82,7 +107,7 @@ class Light(Encoder):
         self.body = Residual(channels, blocks, closing)
         self.radius = 1 + self.body.radius
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, grid: ProjectedGrid) -> Tensor:
         """See :meth:`Encoder.forward`."""
         features: Tensor = self.body(self.head(x))
         return features
@@ -130,9 +155,6 @@ class Elastic(Encoder):
         channels: width.
         blocks: residual blocks of two convolutions each.
         closing: whether half a block follows, see :class:`Residual`.
-
-    Attributes:
-        efforts: the shares of the image's pixels that the grid can have, ascending.
     """
 
     efforts = tuple(side * side for side in SIDES)
@@ -151,33 +173,29 @@ class Elastic(Encoder):
         self.radius = self.body.radius
 
     def grid(self, size: Size, effort: float = 1.0) -> ProjectedGrid:
-        """The grid over an image of `size` (h, w) whose share of the pixels is nearest `effort`."""
+        """See :meth:`Encoder.grid`."""
         side = min(SIDES, key=lambda side: abs(side * side - effort))
         rows, columns = (math.ceil(n * side - 1e-9) for n in size)
         return ProjectedGrid.project(size, (rows, columns), side, "topleft")
 
-    def forward(self, x: Tensor) -> Tensor:
-        """At full effort; see :meth:`Encoder.forward`."""
-        return self.at(x, self.grid((x.shape[2], x.shape[3])))
-
-    def at(self, x: Tensor, grid: ProjectedGrid) -> Tensor:
-        """Image (N, 3, h, w), centred on 0 -> features (N, channels, *grid.size)."""
+    def forward(self, x: Tensor, grid: ProjectedGrid) -> Tensor:
+        """See :meth:`Encoder.forward`."""
         features: Tensor = self.body(self.head(x, grid))
         return features
 
     def window(
-        self, grid: ProjectedGrid, rows: tuple[int, int], columns: tuple[int, int]
-    ) -> tuple[ProjectedGrid, tuple[int, int], tuple[int, int]]:
-        """What the features at `rows` and `columns` of `grid`, start and stop, need.
-
-        Returns:
-            The window of `grid`; the image's rows and columns, which may reach beyond it.
-        """
+        self, grid: ProjectedGrid, rows: Span, columns: Span
+    ) -> tuple[ProjectedGrid, Span, Span]:
+        """See :meth:`Encoder.window`."""
         window = ProjectedGrid(self._around(grid.rows, rows), self._around(grid.columns, columns))
         kernel_size = self.head.kernel_size
         return window, reach(window.rows, kernel_size), reach(window.columns, kernel_size)
 
-    def _around(self, axis: Axis, part: tuple[int, int]) -> Axis:
+    def cropped(self, grid: ProjectedGrid, rows: Span, columns: Span) -> ProjectedGrid:
+        """See :meth:`Encoder.cropped`."""
+        return grid.shifted(rows[0], columns[0])
+
+    def _around(self, axis: Axis, part: Span) -> Axis:
         return covering(axis, part[0] - self.radius, part[1] + self.radius)
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ccsr.grid import Axis, ProjectedGrid, Size
 from ccsr.model.decoder import DECODERS
-from ccsr.model.encoder import ENCODERS, Elastic, Encoder
+from ccsr.model.encoder import ENCODERS, Encoder
 from ccsr.model.registry import construct
 from ccsr.model.stack import STACKS, Stack, reach
 from ccsr.resample import resize
@@ -26,7 +26,7 @@ class Crop(NamedTuple):
         rows: input rows.
         columns: input columns.
         grid: the window's positions in the cropped input.
-        via: the intermediate grids, likewise.
+        via: the grids on the way, likewise.
     """
 
     rows: slice
@@ -66,38 +66,43 @@ class CCSR(nn.Module):
         Args:
             x: (N, 3, h, w), RGB in [0, 1].
             grid: laid over (h, w); (H, W) is its size.
-            via: intermediate grids, laid over (h, w); None takes :meth:`route`.
+            via: the grids on the way, the encoder's first, all laid over (h, w); None takes
+                :meth:`route`.
 
         Returns:
-            (N, 3, H, W), RGB, not clamped. Without gradients the residual is :func:`sane`.
+            (N, 3, H, W), RGB, not clamped.
         """
         via = self.route((x.shape[2], x.shape[3]), grid) if via is None else via
-        if isinstance(self.encoder, Elastic):
-            features = self.encoder.at(x - 0.5, via[0])
-        else:
-            features = self.encoder(x - 0.5)  # (N, C, h, w)
-        if torch.is_grad_enabled():
-            return resize(x, grid) + self._residual(features, *self._local(grid, via))
-        strips = [
-            resize(x, strip) + sane(self._residual(*self._cut(features, *self._local(strip, via))))
-            for strip in self._strips(len(x), grid, via)
-        ]
+        features = self.encoder(x - 0.5, via[0])  # (N, C, *via[0].size)
+        features = self.stack(features, grid, via)  # (N, C', H, W)
+        residual: Tensor = self.decoder(features)  # (N, 3, H, W)
+        return resize(x, grid) + residual
+
+    def enlarge(
+        self, x: Tensor, grid: ProjectedGrid, via: Sequence[ProjectedGrid] | None = None
+    ) -> Tensor:
+        """What :meth:`forward` gives, for use instead of training; the residual is :func:`sane`.
+
+        What follows the encoder is computed in strips of rows, which stay in the processor's cache.
+        """
+        via = self.route((x.shape[2], x.shape[3]), grid) if via is None else via
+        features = self.encoder(x - 0.5, via[0])
+        strips = []
+        for strip in self._strips(len(x), grid, via):
+            part, on_the_way = self._cut(features, strip, via)
+            residual = self.decoder(self.stack(part, strip, on_the_way))
+            strips.append(resize(x, strip) + sane(residual))
         return torch.cat(strips, 2)
 
     @property
     def efforts(self) -> tuple[float, ...]:
         """The shares of the full work that the network can do, ascending."""
-        return self.encoder.efforts if isinstance(self.encoder, Elastic) else (1.0,)
-
-    @property
-    def encoder_grids(self) -> int:
-        """How many of the grids of a route, the first ones, are the encoder's."""
-        return int(isinstance(self.encoder, Elastic))
+        return self.encoder.efforts
 
     def route(
         self, size: Size, grid: ProjectedGrid, effort: float = 1.0
     ) -> tuple[ProjectedGrid, ...]:
-        """The intermediate grids that an input of `size` (h, w) takes to `grid` by default.
+        """The grids that an input of `size` (h, w) takes to `grid` by default, the encoder's first.
 
         Args:
             size: of the input.
@@ -108,8 +113,6 @@ class CCSR(nn.Module):
             ValueError: if `effort` is not 1 and the network has no choice.
         """
         self.check_effort(effort)
-        if not isinstance(self.encoder, Elastic):
-            return self.stack.route(size, grid)
         inner = self.encoder.grid(size, effort)
         rest = self.stack.route(inner.size, grid.within(inner))
         return inner, *(each.over(inner) for each in rest)
@@ -136,59 +139,35 @@ class CCSR(nn.Module):
         exactly the window of its result on the whole.
         """
         window = grid.window(rows, columns)
-        local, rest = self._local(window, via)
-        inner, rows_needed, columns_needed = self.stack.window(rest, local.rows, local.columns)
-        if isinstance(self.encoder, Elastic):
-            first, rows_needed, columns_needed = self.encoder.window(
-                via[0], rows_needed, columns_needed
-            )
-            inner = [first, *(each.over(via[0]) for each in inner)]
-        else:
-            rows_needed = _widened(rows_needed, self.encoder.radius)
-            columns_needed = _widened(columns_needed, self.encoder.radius)
+        inner, *needed = self.stack.window(via, window.rows, window.columns)
+        first, rows_needed, columns_needed = self.encoder.window(via[0], *needed)
         top, bottom = _input_range(window.rows, rows_needed, size[0])
         left, right = _input_range(window.columns, columns_needed, size[1])
+        first = self.encoder.cropped(first, (top, bottom), (left, right))
         return Crop(
             slice(top, bottom),
             slice(left, right),
             window.shifted(top, left),
-            tuple(each.shifted(top, left) for each in inner),
+            (first, *(each.shifted(top, left) for each in inner)),
         )
-
-    def _residual(
-        self, features: Tensor, grid: ProjectedGrid, via: Sequence[ProjectedGrid]
-    ) -> Tensor:
-        """(N, C, h, w) -> (N, 3, H, W)."""
-        features = self.stack(features, grid, via)  # (N, C', H, W)
-        residual: Tensor = self.decoder(features)
-        return residual
-
-    def _local(
-        self, grid: ProjectedGrid, via: Sequence[ProjectedGrid]
-    ) -> tuple[ProjectedGrid, Sequence[ProjectedGrid]]:
-        """The target and the stack's grids, laid over the encoder's features."""
-        if not isinstance(self.encoder, Elastic):
-            return grid, via
-        inner, *rest = via
-        return grid.within(inner), [each.within(inner) for each in rest]
 
     def _strips(
         self, batch: int, grid: ProjectedGrid, via: Sequence[ProjectedGrid]
     ) -> list[ProjectedGrid]:
         """Rows of `grid` in pieces whose features stay in cache."""
-        values = batch * self.stack.largest(grid, via[self.encoder_grids :])
+        values = batch * self.stack.largest(grid, via)
         count = min(-(-values // STRIP_VALUES), grid.rows.size)
         ends = [grid.rows.size * i // count for i in range(count + 1)]
         return [grid.window(slice(a, b), slice(None)) for a, b in pairwise(ends)]
 
     def _cut(
         self, features: Tensor, strip: ProjectedGrid, via: Sequence[ProjectedGrid]
-    ) -> tuple[Tensor, ProjectedGrid, list[ProjectedGrid]]:
-        """The rows of the features that a strip of the output reads, and the grids over them."""
+    ) -> tuple[Tensor, list[ProjectedGrid]]:
+        """The rows of the features that a strip of the output reads, and the grids on the way."""
         inner, (start, stop), _ = self.stack.window(via, strip.rows, strip.columns)
         top, bottom = max(start, 0), min(stop, features.shape[2])
-        rows = features[:, :, top:bottom]
-        return rows, strip.shifted(top, 0), [each.shifted(top, 0) for each in inner]
+        rows = via[0].window(slice(top, bottom), slice(None))
+        return features[:, :, top:bottom], [rows, *inner]
 
 
 def sane(residual: Tensor) -> Tensor:
@@ -207,10 +186,6 @@ def base_crop(size: Size, window: ProjectedGrid) -> Crop:
         for axis, limit in zip((window.rows, window.columns), size, strict=True)
     )
     return Crop(slice(top, bottom), slice(left, right), window.shifted(top, left), ())
-
-
-def _widened(part: tuple[int, int], by: int) -> tuple[int, int]:
-    return part[0] - by, part[1] + by
 
 
 def _input_range(axis: Axis, needed: tuple[int, int], limit: int) -> tuple[int, int]:

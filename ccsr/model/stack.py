@@ -1,7 +1,7 @@
-"""Stacks of CC layers: features on the low-resolution grid -> features on the target grid.
+"""Stacks of CC layers: features on the encoder's grid -> features on the target grid.
 
-All grids of a stack, the target and those on the way (`via`), are laid over the low-resolution
-image; `target.within(previous)` turns one into positions on the layer before.
+All grids, the target and those on the way (`via`, the encoder's first), are laid over the
+low-resolution image; `target.within(previous)` turns one into positions on the layer before.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,19 +35,22 @@ class Stack(nn.Module):
         self.widths = [layer.weight.shape[1] for layer in layers]
 
     def route(self, size: Size, grid: ProjectedGrid) -> tuple[ProjectedGrid, ...]:
-        """Grids between the input of `size` (h, w) and the target `grid`, one per inner layer."""
+        """Grids between features of `size` (h, w) and the target `grid`, one per inner layer.
+
+        All are laid over the features.
+        """
         raise NotImplementedError
 
     def forward(self, x: Tensor, grid: ProjectedGrid, via: Sequence[ProjectedGrid]) -> Tensor:
-        """(N, C, h, w) -> (N, out_channels, H, W), through the grids `via`."""
-        local = grid_to_grid((*via, grid))
+        """(N, C, *via[0].size) -> (N, out_channels, H, W), through the grids `via`."""
+        _, *local = grid_to_grid((*via, grid))
         for number, (layer, target) in enumerate(zip(self.layers, local, strict=True)):
             x = layer(self.activation(x) if number else x, target)
         return x
 
     def largest(self, grid: ProjectedGrid, via: Sequence[ProjectedGrid]) -> int:
         """Number of values in the largest result of a CC layer, per image."""
-        grids = (*via, grid)
+        grids = (*via[1:], grid)
         return max(
             each.rows.size * each.columns.size * width
             for width, each in zip(self.widths, grids, strict=True)
@@ -56,16 +59,19 @@ class Stack(nn.Module):
     def window(
         self, via: Sequence[ProjectedGrid], rows: Axis, columns: Axis
     ) -> tuple[list[ProjectedGrid], tuple[int, int], tuple[int, int]]:
-        """What a window of the target needs: the windows of `via`, and input rows and columns.
+        """What a window of the target needs of the features, which lie on `via[0]`.
 
-        The ranges of input pixels, start and stop, may reach beyond the image.
+        Returns:
+            The windows of the other grids; the rows and columns of the features, start and stop,
+            which may reach beyond them.
         """
         windows: list[ProjectedGrid] = []
         first, *others = self.kernel_sizes
-        for grid, kernel_size in zip(reversed(via), reversed(others), strict=True):
+        for grid, kernel_size in zip(reversed(via[1:]), reversed(others), strict=True):
             rows = _needed(rows, grid.rows, kernel_size)
             columns = _needed(columns, grid.columns, kernel_size)
             windows.insert(0, ProjectedGrid(rows, columns))
+        rows, columns = rows.within(via[0].rows), columns.within(via[0].columns)
         return windows, reach(rows, first), reach(columns, first)
 
 

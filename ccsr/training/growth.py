@@ -106,11 +106,12 @@ def _check_same(source: CCSR, target: CCSR, encoder: bool) -> None:
     x = torch.rand(1, 3, 9, 9, generator=torch.Generator().manual_seed(0))
     grid = ProjectedGrid.project((9, 9), (21, 22))
     with torch.no_grad():
-        features = source.encoder(x)
+        own = ProjectedGrid.project((9, 9), (9, 9))
+        features = source.encoder(x, own)
         more = torch.zeros(1, target.encoder.channels - features.shape[1], 9, 9)
-        same = target.encoder(x) if encoder else torch.cat((features, more), 1)
+        same = target.encoder(x, own) if encoder else torch.cat((features, more), 1)
         expected, found = (
-            network.decoder(network.stack(each, grid, network.stack.route((9, 9), grid)))
+            network.decoder(network.stack(each, grid, (own, *network.stack.route((9, 9), grid))))
             for network, each in ((source, features), (target, same))
         )
         difference = float((expected - found).abs().max())

@@ -75,17 +75,16 @@ class Ensemble:
                 )
         return found
 
-    def routes(self, size: Size, via: Via, fixed: int = 0) -> list[Via]:
-        """The intermediate grids of each member, the given ones first.
+    def routes(self, size: Size, via: Via) -> list[Via]:
+        """The grids on the way of each member, the given ones first.
 
         Args:
             size: (h, w) of the input.
-            via: the network's own, laid over the input.
-            fixed: how many of them, the first ones, are the same for all members.
+            via: the network's own, laid over the input; the encoder's, the first, stays.
         """
-        own, via = via[:fixed], via[fixed:]
+        own, *others = via
         factors = [1 + FINER * number for number in range(self.scales)]
-        return [(*own, *(_resized(each, size, factor) for each in via)) for factor in factors]
+        return [(own, *(_resized(each, size, factor) for each in others)) for factor in factors]
 
     def run(self, network: Network, x: Tensor, grid: ProjectedGrid, via: Via) -> Tensor:
         """The network's result (N, 3, H, W), averaged over the flips if they are wanted.

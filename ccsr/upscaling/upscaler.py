@@ -268,7 +268,7 @@ class Upscaler:
     ) -> Callable[[slice, slice], Tensor]:
         """What gives windows of the output with that effort, averaged; see `_window`."""
         via = self.model.route(source.size, grid, effort)
-        routes = self.ensemble.routes(source.size, via, self.model.encoder_grids)
+        routes = self.ensemble.routes(source.size, via)
 
         def compute(rows: slice, columns: slice) -> Tensor:
             parts = [self._window(source, grid, via, rows, columns) for via in routes]
@@ -297,7 +297,7 @@ class Upscaler:
         for dtype in dict.fromkeys((self.dtype, torch.float32)):
             mixed = dtype != torch.float32
             with torch.inference_mode(), torch.autocast(self.device.type, dtype, enabled=mixed):
-                y = self.ensemble.run(self.model, part, crop.grid, crop.via).float()
+                y = self.ensemble.run(self.model.enlarge, part, crop.grid, crop.via).float()
             if bool(y.isfinite().all()):
                 return y.cpu()
             if mixed:

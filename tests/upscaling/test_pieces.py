@@ -129,8 +129,8 @@ def test_frames_beyond_the_memory_are_refused_before_the_first(
 
 
 def poisoned(model: CCSR, bad: Callable[[], bool]) -> Callable[..., Tensor]:
-    forward = model.forward
-    return lambda *args: forward(*args) * (math.nan if bad() else 1)
+    enlarge = model.enlarge
+    return lambda *args: enlarge(*args) * (math.nan if bad() else 1)
 
 
 def test_a_non_finite_tile_is_computed_again_in_float32(
@@ -140,7 +140,7 @@ def test_a_non_finite_tile_is_computed_again_in_float32(
     expected = upscaler.tensor(x, scale=2)
     mixed = Upscaler(upscaler.model, precision="bf16")
     poison = poisoned(mixed.model, lambda: torch.is_autocast_enabled("cpu"))
-    monkeypatch.setattr(mixed.model, "forward", poison)
+    monkeypatch.setattr(mixed.model, "enlarge", poison)
     with pytest.warns(UserWarning, match="computed again in float32: rows 0 to 18, columns 0 to"):
         assert torch.equal(mixed.tensor(x, scale=2), expected)
     said: list[str] = []
@@ -154,6 +154,6 @@ def test_a_non_finite_tile_is_computed_again_in_float32(
 def test_what_stays_non_finite_is_an_error_that_names_the_place(
     upscaler: Upscaler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upscaler.model, "forward", poisoned(upscaler.model, lambda: True))
+    monkeypatch.setattr(upscaler.model, "enlarge", poisoned(upscaler.model, lambda: True))
     with pytest.raises(RuntimeError, match="not finite in rows 0 to 18, columns 0 to 20"):
         upscaler.tensor(torch.rand(3, 9, 10), scale=2)
