@@ -7,17 +7,37 @@ Example:
 
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from ccsr.upscaling.upscaler import Upscaler
-
-__all__ = ["Upscaler", "__version__"]
+__all__ = ["CCLayer", "ProjectedGrid", "Upscaler", "__version__", "image", "resize"]
 __version__ = "0.1.0"
 
+# The module that each public name comes from; `image` is a module itself. They are imported when
+# they are first used, because `import ccsr` and the command line's help must not wait for torch.
+_HOMES = {
+    "CCLayer": "ccsr.model",
+    "ProjectedGrid": "ccsr.grid",
+    "Upscaler": "ccsr.upscaling.upscaler",
+    "image": "ccsr.image",
+    "resize": "ccsr.resample",
+}
 
-def __getattr__(name: str) -> object:
-    """Import `Upscaler` on first use: `import ccsr` alone must not load torch."""
-    if name == "Upscaler":
-        from ccsr.upscaling.upscaler import Upscaler
+if TYPE_CHECKING:
+    from ccsr import image
+    from ccsr.grid import ProjectedGrid
+    from ccsr.model import CCLayer
+    from ccsr.resample import resize
+    from ccsr.upscaling.upscaler import Upscaler
+else:
+    # Type checkers do not see this function: they would believe that every name exists.
+    def __getattr__(name: str) -> object:
+        """Import a public name from the module that defines it."""
+        from importlib import import_module
 
-        return Upscaler
-    raise AttributeError(f"module 'ccsr' has no attribute {name!r}")
+        if name not in _HOMES:
+            raise AttributeError(f"module 'ccsr' has no attribute {name!r}")
+        module = import_module(_HOMES[name])
+        return module if name == "image" else getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    """List the public names too that are not imported yet."""
+    return sorted({*globals(), *__all__})

@@ -30,13 +30,20 @@ def as_pair(scale: Scale) -> Pair:
     """Return `scale` as (vertical, horizontal).
 
     Raises:
-        ValueError: if a factor is not positive and finite.
+        ValueError: if it is neither a number nor a pair, or a factor is not positive and finite.
     """
-    vertical, horizontal = scale if isinstance(scale, tuple) else (scale, scale)
-    for factor in (vertical, horizontal):
+    given: Any = scale
+    match given:
+        case Real():
+            factors = float(given), float(given)
+        case (Real() as vertical, Real() as horizontal):
+            factors = float(vertical), float(horizontal)
+        case _:
+            raise ValueError(f"scale must be a number or (vertical, horizontal), got {scale!r}")
+    for factor in factors:
         if not (math.isfinite(factor) and factor > 0):
             raise ValueError(f"scale must be positive and finite, got {factor}")
-    return float(vertical), float(horizontal)
+    return factors
 
 
 def output_size(size: Size, scale: Scale) -> Size:

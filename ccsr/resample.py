@@ -51,7 +51,15 @@ def resize(x: Tensor, grid: ProjectedGrid, kernel: Kernel = "cubic") -> Tensor:
 
     Returns:
         (..., H, W) of the same dtype; overshoots are kept, nothing is clamped or rounded.
+
+    Raises:
+        TypeError: if `x` is not floating point.
+        ValueError: for an unknown kernel.
     """
+    if not x.is_floating_point():
+        raise TypeError(f"expected floating point, got {x.dtype}: divide levels by their largest")
+    if kernel not in _KERNELS:
+        raise ValueError(f"kernel must be one of {', '.join(_KERNELS)}, got {kernel!r}")
     x = _resize_rows(x, grid.rows, kernel)
     return _resize_rows(x.mT, grid.columns, kernel).mT
 

@@ -192,3 +192,18 @@ def test_reduce_uint8_rounds_after_each_pass():
 def test_reduce_uint8_refuses_floats():
     with pytest.raises(TypeError, match=r"expected a uint8 image, got torch\.float32"):
         reduce_uint8(torch.zeros(4, 4), ProjectedGrid.project((4, 4), (2, 2)))
+
+
+def test_resize_refuses_levels_and_unknown_kernels():
+    grid = ProjectedGrid.project((4, 4), (8, 8))
+    with pytest.raises(TypeError, match=r"expected floating point, got torch\.uint8"):
+        resize(torch.zeros(1, 4, 4, dtype=torch.uint8), grid)
+    with pytest.raises(ValueError, match="kernel must be one of cubic, lanczos, got 'foo'"):
+        resize(torch.zeros(1, 4, 4), grid, "foo")
+
+
+def test_a_scale_may_be_any_pair_of_numbers():
+    assert as_pair([2, 2.5]) == as_pair((2, 2.5)) == (2.0, 2.5)
+    for scale in ("2", [1, 2, 3], None):
+        with pytest.raises(ValueError, match=r"scale must be a number or \(vertical, horizontal\)"):
+            as_pair(scale)

@@ -23,6 +23,12 @@ CHANGEABLE = re.compile(
     r"|data\.(root|subfolder|place|device_mb|cache_mb|cache|workers)$"
     r"|module\.(schedule|decay|replay)$"
 )
+_MOVED = {  # modules that the configuration of an older run names
+    "ccsr.module": "ccsr.training.task",
+    "ccsr.data": "ccsr.training.data",
+    "ccsr.callbacks": "ccsr.training.callbacks",
+    "ccsr.pictures": "ccsr.training.pictures",
+}
 _PATH_KEYS = re.compile(r"(resume|init|(\w+\.)*(?:root|cache))=(?!\[)(.+)", re.DOTALL)
 
 
@@ -53,7 +59,10 @@ def resumed(folder: Path, arguments: Sequence[str]) -> DictConfig:
         raise FileNotFoundError(
             f"resume expects a run's folder with a config.yaml in it, got {str(folder)!r}"
         )
-    cfg = OmegaConf.load(path)
+    text = path.read_text(encoding="utf-8")
+    for old, new in _MOVED.items():
+        text = text.replace(f"_target_: {old}.", f"_target_: {new}.")
+    cfg = OmegaConf.create(text)
     known = keys(cfg)
     OmegaConf.set_struct(cfg, True)
     parser = OverridesParser.create()
@@ -84,7 +93,7 @@ def plain(cfg: DictConfig) -> dict[str, Any]:
             holder["root"] = str(Path(root).absolute())
         elif root is not None:
             holder["root"] = [str(Path(each).absolute()) for each in root]
-    if config["data"]["cache"] is not None:
+    if config["data"].get("cache") is not None:
         config["data"]["cache"] = str(Path(config["data"]["cache"]).absolute())
     return config
 
