@@ -1,6 +1,6 @@
 # Everything runs in .venv, which is made on first use. Another interpreter: make test PYTHON=python3.12
 PYTHON ?= python3
-ARGS ?=
+.DEFAULT_GOAL := help
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,10 +11,15 @@ DEV := $(VENV)/.installed-dev
 PHOTO := data/samples/chelsea.png
 SCALE := 2.37
 
-.PHONY: demo test fuzz check lint types format train bench wheel clean
+# Modules of tests are dealt out to as many processes as there are cores, up to eight.
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
 
-# Enlarge a bundled photo and show it beside bicubic.
-demo: $(RUN)
+.PHONY: help demo test long fuzz check lint types format docs train bench wheel clean
+
+help: ## Say what each target does.
+	@awk -F ': .*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(RUN) ## Enlarge a bundled photo and show it beside bicubic.
 	@mkdir -p demo
 	$(BIN)/ccsr upscale $(PHOTO) -o demo/enlarged.png --scale $(SCALE) --model light --exists overwrite
 	$(BIN)/python data/readme/side_by_side.py $(PHOTO) demo/enlarged.png demo/side-by-side.png
@@ -22,40 +27,48 @@ demo: $(RUN)
 	@echo "the photo enlarged $(SCALE) times:        $(CURDIR)/demo/enlarged.png"
 	@echo "beside the input and bicubic:      $(CURDIR)/demo/side-by-side.png"
 
-test: $(DEV)
-	$(BIN)/python -m pytest $(ARGS)
+# make test ARGS="tests/model -k grid" runs what it names, long ones too.
+test: ARGS ?= -m "not long"
+test: $(DEV) ## Run the tests but the long ones, or those of ARGS.
+	$(PYTEST) $(ARGS)
 
-# The long forms of tests/test_faults.py: damaged files of every format, and runs that are killed.
-fuzz: $(DEV)
+long: $(DEV) ## Run the long tests only.
+	$(PYTEST) -m long
+
+fuzz: $(DEV) ## Damage 10,000 files and kill 200 runs: the long forms of tests/test_faults.py.
 	$(BIN)/python tests/fuzz.py --files 10000
 	OMP_NUM_THREADS=1 $(BIN)/python tests/kill.py --trials 200
 
-# What CI runs.
-check: test lint types
+check: test lint types docs long ## Run all that CI runs.
 
-lint: $(DEV)
+lint: $(DEV) ## Check the code and its layout with ruff.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(DEV)
+types: $(DEV) ## Check the types with mypy.
 	$(BIN)/mypy
 
-format: $(DEV)
+format: $(DEV) ## Correct what ruff can correct.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: $(DEV) ## Build the pages of the docstrings in build/docs.
+	rm -rf build/docs
+	$(BIN)/python docs/pages.py build/docs
+	@echo "the pages: $(CURDIR)/build/docs/index.html"
+
 # make train ARGS="model=base trainer.max_steps=20000"
-train: $(DEV)
+train: $(DEV) ## Train a network with the settings of ARGS.
 	$(BIN)/ccsr train $(ARGS)
 
 # Speed against Lanczos, LIIF and the bound, a few minutes; the results are in benchmarks/RESULTS.md.
 # make bench ARGS="memory --gigapixel", make bench ARGS=training
-bench: $(DEV)
+bench: $(DEV) ## Measure speed, or what ARGS names, and write benchmarks/RESULTS.md.
 	$(BIN)/python -m benchmarks $(ARGS)
 
-# Build, then use the wheel as a stranger would: a new environment, an empty folder.
+# The wheel is used as a stranger would: in a new environment and an empty folder.
 # WHEEL_SHARES_VENV=1 lets that environment see the packages of .venv, to save the downloads.
-wheel: $(DEV)
+wheel: $(DEV) ## Build the wheel and use it in a new environment.
 	rm -rf dist
 	$(BIN)/python -m build --outdir dist
 	@set -eu; room=$$(mktemp -d); trap 'rm -rf "$$room"' EXIT; \
@@ -73,7 +86,7 @@ wheel: $(DEV)
 	test -s job.yaml; \
 	echo "the wheel works: $$(ls $(CURDIR)/dist/*.whl)"
 
-clean:
+clean: ## Remove what was built, and the caches.
 	rm -rf dist build demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find ccsr tests data -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -1,9 +1,17 @@
-"""Benchmark images that may be measured with but not passed on: used where they are."""
+"""What all tests share: threads where processes share the cores, and benchmark images.
+
+The benchmark images may be measured with but not passed on: they are used where they are.
+"""
 
 import os
 from pathlib import Path
 
 import pytest
+
+if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
+    # Read when torch is imported, here and in the processes that tests start.
+    threads = max(1, (os.cpu_count() or 1) // int(workers))
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
 
 _DEFAULT = Path(__file__).parents[2] / "shared" / "data"
 

@@ -9,9 +9,11 @@ import random
 import resource
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -81,25 +83,63 @@ def expected(jobs: list[Job]) -> dict[str, bytes]:
     return contents
 
 
+def full_disk(limit: int) -> AbstractContextManager[None]:
+    """Within it the kernel writes at most so many bytes of each file, the last write a part."""
+
+    @contextmanager
+    def limited() -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited()
+
+
 def test_a_disk_that_is_full_after_any_number_of_bytes(
     jobs: list[Job], expected: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The kernel refuses what goes beyond a limit, as it does on a full disk."""
     inputs = [job.source.read_bytes() for job in jobs]
     largest = max(map(len, expected.values()))
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
     failed = set()
     for limit in [*range(0, largest, 29), largest - 1, largest]:
         restore(jobs)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
-        try:
+        with full_disk(limit):
             outcomes = outcomes_of(jobs)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, before)
         check_whole(jobs, outcomes, expected)
         failed.add(sum(bool(outcome.error) for outcome in outcomes))
     assert {0, 3} <= failed
     assert [job.source.read_bytes() for job in jobs] == inputs
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif", ".avif", ".gif", ".bmp"])
+def test_no_format_leaves_a_part_of_a_file(tmp_path: Path, suffix: str, frames: int) -> None:
+    rng = np.random.default_rng(0)
+    levels = tuple(rng.integers(256, size=(180, 200, 3), dtype=np.uint8) for _ in range(frames))
+    durations = (90.0,) * frames if frames > 1 else ()
+    picture = image.Picture(levels, durations=durations)
+    path = tmp_path / f"a{suffix}"
+    try:
+        image.write(picture, path)
+    except ValueError:
+        pytest.skip("holds one frame only")
+    size = path.stat().st_size
+    path.write_bytes(b"before")
+    for limit in (0, 1, size // 3, size // 2, size - 4097, size - 1):
+        with (
+            full_disk(max(0, limit)),
+            pytest.raises(OSError, match=r"cannot write .*File too large"),
+        ):
+            image.write(picture, path)
+        assert path.read_bytes() == b"before"
+        assert [path] == list(tmp_path.iterdir())
+    with full_disk(size):
+        image.write(picture, path)
+    assert path.stat().st_size == size
 
 
 def refuse(patch: pytest.MonkeyPatch, folder: Path, aim: int, number: int) -> Callable[[], int]:
@@ -167,6 +207,7 @@ def test_runs_that_are_killed_or_interrupted() -> None:
     assert "6 runs stopped" in done.stdout
 
 
+@pytest.mark.long
 def test_damaged_files_of_every_format() -> None:
     done = run_script("fuzz.py", "--files", "300", "--seed", "1")
     assert done.returncode == 0, done.stderr

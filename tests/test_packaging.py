@@ -18,8 +18,8 @@ from packaging.requirements import Requirement
 from PIL import Image
 
 import ccsr
+from documents import DOCUMENTS, ROOT, links, read
 
-ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 TRAINING_ONLY = ["pytorch_lightning", "hydra", "omegaconf", "torchvision", "wandb", "matplotlib"]
 
@@ -36,10 +36,12 @@ TRAINING = requirements(PROJECT["optional-dependencies"]["train"])
 def checkout(tmp_path_factory):
     """A copy of what git holds, with files beside it that must not travel."""
     copy = tmp_path_factory.mktemp("checkout")
-    for name in ("benchmarks", "ccsr", "checkpoints", "conf", "data", "docs", "tests"):
+    for name in ("benchmarks", "ccsr", "checkpoints", "conf", "data", "docs", "examples", "tests"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE", "Makefile", ".gitignore"):
+    for name in ("pyproject.toml", "Makefile", "LICENSE", ".gitignore", "CITATION.cff"):
         shutil.copy(ROOT / name, copy)
+    for path in ROOT.glob("*.md"):
+        shutil.copy(path, copy)
     for stray in (
         "checkpoints/last.ckpt",
         "conf/notes.txt",
@@ -134,7 +136,8 @@ def test_sdist_can_build_test_and_train(checkout, tmp_path):
     kept = {"pyproject.toml", "Makefile", "README.md", "LICENSE", "data/README.md"}
     kept |= {"ccsr/__init__.py", "tests/test_packaging.py", "data/samples/chelsea.png"}
     kept |= {f"conf/{name}" for name in below(checkout / "conf", "**/*.yaml")}
-    kept |= {path for path in linked(*DOCUMENTS) if (checkout / path).is_file()}
+    linked = {link.path for document in DOCUMENTS for link in links(document)}
+    kept |= {path for path in linked if (checkout / path).is_file()}
     assert kept <= names
     tables = {name for name in names if name.endswith(".csv")}
     assert tables == {"data/open/validation.csv"}
@@ -155,26 +158,3 @@ def test_samples_are_pictures_with_a_source_and_a_licence():
         with Image.open(path) as image:
             image.load()
             assert image.mode in ("L", "RGB")
-
-
-def read(name):
-    return (ROOT / name).read_text(encoding="utf-8")
-
-
-DOCUMENTS = sorted(
-    str(path.relative_to(ROOT))
-    for folder in ("", "benchmarks", "checkpoints", "data", "docs", "tests")
-    for path in (ROOT / folder).glob("*.md")
-)
-
-
-def linked(*documents):
-    """The files that documents point to, from the top."""
-    for document in documents:
-        for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", read(document)):
-            yield os.path.normpath(Path(document).parent / link)
-
-
-@pytest.mark.parametrize("document", DOCUMENTS)
-def test_documents_link_to_files_that_exist(document):
-    assert [path for path in linked(document) if not (ROOT / path).exists()] == []

@@ -69,7 +69,7 @@ CHOICES: tuple[Choice, ...] = get_args(Choice)
 _BY_SUFFIX = {suffix: name for name, known in FORMATS.items() for suffix in known.suffixes}
 _SAME_AS = {".jfif": ".jpg", ".jpe": ".jpg"}
 _ONLY_READ = {
-    ".heic", ".heif", ".jp2", ".j2k", ".pbm", ".pgm", ".pnm", ".ppm", ".tga", *_SAME_AS,
+    ".heic", ".heif", ".jp2", ".j2k", ".pbm", ".pgm", ".pnm", ".ppm", ".psd", ".tga", *_SAME_AS,
 }  # fmt: skip
 READABLE = frozenset({*_BY_SUFFIX, *_ONLY_READ})
 

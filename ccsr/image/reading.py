@@ -107,7 +107,9 @@ def _numbers(image: Image.Image) -> list[int]:
     _check_pixels(pixels)  # first: their number may take a look at the whole file
     if image.format == "TIFF":
         return _page_numbers(image)
-    frames = int(getattr(image, "n_frames", 1)) if image.format in _ANIMATED else 1
+    if image.format not in _ANIMATED:
+        return [image.tell()]  # of PSD, whose layers are frames to Pillow, the whole picture is 1
+    frames = int(getattr(image, "n_frames", 1))
     first = int(frames > 1 and bool(image.info.get("default_image")))
     _check_pixels(pixels * (frames - first))
     return list(range(first, frames))

@@ -1,6 +1,7 @@
 """Writing picture files, whole or not at all."""
 
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,10 @@ def _save(picture: Picture, described: Metadata, path: Path, known: Format, outp
     options |= save_options(described, known.pillow)
     if picture.several:
         options |= {"save_all": True, "append_images": images[1:]} | _timing(picture, known)
-    images[0].save(path, known.pillow, **options)
+    # Not to the path: some of Pillow's writers do not notice that a full disk took only a part.
+    encoded = BytesIO()
+    images[0].save(encoded, known.pillow, **options)
+    path.write_bytes(encoded.getbuffer())
 
 
 def _timing(picture: Picture, known: Format) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from ccsr.bundled import resource_dir
 from ccsr.model import CCSR, build
 from ccsr.suggest import near
 
-JSON: TypeAlias = "str | int | float | bool | Sequence[JSON] | Mapping[str, JSON] | None"
+JSON: TypeAlias = str | int | float | bool | Sequence["JSON"] | Mapping[str, "JSON"] | None
 
 SUFFIX = ".safetensors"
 FORMAT = 1

@@ -1,7 +1,7 @@
 """Overrides of the training configuration: what a person typed, understood or refused kindly."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from operator import getitem
 from pathlib import Path
@@ -64,14 +64,17 @@ def resumed(folder: Path, arguments: Sequence[str]) -> DictConfig:
         text = text.replace(f"_target_: {old}.", f"_target_: {new}.")
     cfg = OmegaConf.create(text)
     known = keys(cfg)
+    _check_targets(cfg, path, arguments)
     OmegaConf.set_struct(cfg, True)
     parser = OverridesParser.create()
     for argument in arguments:
-        key, equals, _ = argument.partition("=")
+        key, equals, value = argument.partition("=")
         if not equals:
             raise ValueError(f"expected key=value beside resume=..., got {argument!r}")
         if key not in known:
             raise ValueError(f"the run has no key {key!r}{key_hint(key, known)}")
+        if key.endswith("._target_") and OmegaConf.select(cfg, key) == value:
+            continue  # named to be trusted
         if not CHANGEABLE.match(key):
             raise ValueError(
                 f"{key!r} cannot change when a run is resumed, it would be another run: start a "
@@ -81,6 +84,36 @@ def resumed(folder: Path, arguments: Sequence[str]) -> DictConfig:
             raise ValueError(f"{key!r} cannot be replaced as a whole: give {key}.NAME=...")
         OmegaConf.update(cfg, key, parser.parse_override(quoted(argument)).value())
     return cfg if isinstance(cfg, DictConfig) else DictConfig({})
+
+
+def _check_targets(cfg: Any, path: Path, arguments: Sequence[str]) -> None:
+    """Refuse to build what our own configurations do not name, unless the arguments name it.
+
+    A run's folder may come from somebody else, and a `_target_` in it could be any function.
+    """
+    configurations = resource_dir("conf").rglob("*.yaml")
+    own = {
+        name
+        for file in configurations
+        for name in re.findall(r"_target_: (\S+)", file.read_text(encoding="utf-8"))
+    }
+    for key, name in _targets(OmegaConf.to_container(cfg)):
+        if name not in own and f"{key}={name}" not in arguments:
+            raise ValueError(
+                f"{path} names {name!r}, which no configuration of ccsr does, and to resume would "
+                f"run it: if you trust the folder, add {key}={name}"
+            )
+
+
+def _targets(node: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """The dotted key and the value of each `_target_` in mappings and lists."""
+    pairs: Iterable[tuple[Any, Any]] = ()
+    if isinstance(node, dict | list):
+        pairs = node.items() if isinstance(node, dict) else enumerate(node)
+    for key, value in pairs:
+        if key == "_target_":
+            yield f"{prefix}{key}", str(value)
+        yield from _targets(value, f"{prefix}{key}.")
 
 
 def plain(cfg: DictConfig) -> dict[str, Any]:

@@ -334,3 +334,19 @@ def test_a_tiff_without_pixels_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
     )
     with pytest.raises(OSError, match=r"cannot read .*a\.tif: it holds no pixels"):
         image.read(tmp_path / "a.tif")
+
+
+def psd(channels: np.ndarray, mode: int) -> bytes:
+    """A whole Photoshop file without layers, uncompressed: (C, h, w), 8 bits."""
+    count, height, width = channels.shape
+    header = struct.pack(">4sH6xHIIHH", b"8BPS", 1, count, height, width, 8, mode)
+    return header + bytes(12) + struct.pack(">H", 0) + channels.tobytes()
+
+
+@pytest.mark.parametrize(("mode", "count", "kind"), [(1, 1, 1), (3, 3, 3), (3, 4, 4)])
+def test_photoshop_files(tmp_path: Path, mode: int, count: int, kind: int) -> None:
+    values = np.random.default_rng(0).integers(0, 256, (count, 20, 32), np.uint8)
+    (tmp_path / "a.psd").write_bytes(psd(values, mode))
+    assert image.probe(tmp_path / "a.psd") == ((20, 32), 1, False)
+    assert np.array_equal(only(tmp_path / "a.psd"), values.transpose(1, 2, 0)[..., :kind])
+    assert image.named_as_image("a.psd")

@@ -2,6 +2,7 @@ import errno
 import os
 import struct
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -228,8 +229,8 @@ def test_an_interrupted_write_leaves_nothing(
 def test_a_written_file_of_another_size_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def save(self: Image.Image, path: Path, file_format: str, **options: object) -> None:
-        path.write_bytes(wrong)
+    def save(self: Image.Image, stream: BinaryIO, file_format: str, **options: object) -> None:
+        stream.write(wrong)
 
     Image.new("RGB", (1, 1)).save(tmp_path / "wrong.bmp")
     wrong = (tmp_path / "wrong.bmp").read_bytes()

@@ -151,3 +151,34 @@ def test_a_resumed_run_refuses_the_rest(run, argument, message):
 def test_resume_needs_a_run(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"expects a run's folder with a config\.yaml"):
         resumed(tmp_path, [])
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        ("model._target_", "torch.load"),
+        ("callbacks.more._target_", "os.system"),
+        ("data.val.root._target_", "builtins.eval"),
+        ("trainer.plugins.0._target_", "subprocess.run"),
+    ],
+)
+def test_a_folder_that_names_a_function_is_not_resumed(run, key, name):
+    cfg = OmegaConf.load(run / "config.yaml")
+    if key.startswith("trainer.plugins"):
+        cfg.trainer.plugins = [{"_target_": name}]
+    else:
+        OmegaConf.update(cfg, key, name, force_add=True)
+    OmegaConf.save(cfg, run / "config.yaml")
+    with pytest.raises(ValueError, match=rf"names '{name}', which no configuration of ccsr does"):
+        resumed(run, [])
+    with pytest.raises(ValueError, match=r"if you trust the folder, add .*_target_="):
+        resumed(run, ["trainer.max_steps=9"])
+
+
+def test_a_function_that_is_named_is_trusted(run):
+    cfg = OmegaConf.load(run / "config.yaml")
+    cfg.callbacks.mine = {"_target_": "mine.Callback"}
+    OmegaConf.save(cfg, run / "config.yaml")
+    assert resumed(run, ["callbacks.mine._target_=mine.Callback"]).callbacks.mine
+    with pytest.raises(ValueError, match=r"names 'mine\.Callback'"):
+        resumed(run, ["callbacks.mine._target_=mine.Other"])

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from ccsr.model import checkpoint
 from ccsr.training.train import step_of
 from runs import TINY, rows
@@ -40,6 +42,7 @@ main()
 """
 
 
+@pytest.mark.long
 def test_two_processes_train_one_network_and_stop_together(photos, tmp_path, monkeypatch):
     script, folder = tmp_path / "script.py", tmp_path / "run"
     script.write_text(STOPPED)
@@ -58,6 +61,7 @@ def test_two_processes_train_one_network_and_stop_together(photos, tmp_path, mon
     checkpoint.load(folder / "model.safetensors")
 
 
+@pytest.mark.long
 def test_a_sweep_from_the_command_line(photos, tmp_path):
     short = ("trainer.max_steps=2", "trainer.val_check_interval=2")
     several = ("logger=wandb", "seed=1,2", "--multirun")

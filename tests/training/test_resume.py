@@ -25,7 +25,7 @@ def die(monkeypatch, method, when):
     monkeypatch.setattr(SRModule, method, dying)
 
 
-@pytest.mark.parametrize("step", [3, pytest.param(5, marks=pytest.mark.long)])
+@pytest.mark.parametrize("step", [3, 5])
 def test_a_killed_run_goes_on_exactly(finished, configure, tmp_path, monkeypatch, step):
     folder = tmp_path / "run"
     die(monkeypatch, "training_step", lambda module, batch_idx: module.global_step == step)
@@ -37,7 +37,6 @@ def test_a_killed_run_goes_on_exactly(finished, configure, tmp_path, monkeypatch
     assert_same_run(folder, finished[0])
 
 
-@pytest.mark.long
 def test_an_elastic_network_sees_the_same_efforts_after_a_stop(configure, tmp_path, monkeypatch):
     small = ("model=elastic", "model.encoder.channels=6", "model.encoder.blocks=1")
     small += ("model.stack.channels=6", "callbacks.checkpoints.minutes=0")
@@ -50,7 +49,6 @@ def test_an_elastic_network_sees_the_same_efforts_after_a_stop(configure, tmp_pa
     assert_same_run(tmp_path / "cut", tmp_path / "whole")
 
 
-@pytest.mark.long
 def test_a_run_killed_while_it_validates_goes_on_exactly(
     finished, configure, tmp_path, monkeypatch
 ):
@@ -99,7 +97,6 @@ def test_a_run_asked_to_stop_finishes_its_step_and_saves(
     assert_same_run(folder, finished[0])
 
 
-@pytest.mark.long
 def test_a_finished_run_can_be_prolonged(configure, tmp_path):
     folder = tmp_path / "run"
     train(configure("trainer.max_steps=4"), folder)
@@ -108,7 +105,6 @@ def test_a_finished_run_can_be_prolonged(configure, tmp_path):
     assert [row["step"] for row in rows(folder / "val.csv")] == ["4", "6"]
 
 
-@pytest.mark.long
 def test_a_run_killed_before_it_wrote_its_result_writes_it(finished, configure, tmp_path):
     folder = tmp_path / "run"
     train(configure(), folder)
@@ -117,7 +113,6 @@ def test_a_run_killed_before_it_wrote_its_result_writes_it(finished, configure, 
     assert_same_run(folder, finished[0])
 
 
-@pytest.mark.long
 def test_accumulated_gradients_and_a_time_limit_survive_a_resume(configure, tmp_path, monkeypatch):
     extra = ("trainer.accumulate_grad_batches=2", "trainer.max_time='00:01:00:00'")
     train(configure(*extra), tmp_path / "whole")
