@@ -26,6 +26,8 @@ def levels(image: Image.Image) -> Levels:
     """
     if image.mode.startswith("I;16"):
         return _keyed(np.asarray(image).astype(np.uint16), image.info.get("transparency"))
+    if image.mode in ("1", "L") and isinstance(image.info.get("transparency"), int):
+        return _keyed(np.asarray(image.convert("L")), image.info["transparency"])
     if image.mode in ("I", "F"):
         return _from_32bit(np.asarray(image), image.mode, image.info.get("transparency"))
     converted = _to_8bit_mode(image)
@@ -96,11 +98,12 @@ def _is_grey(image: Image.Image) -> bool:
     return bool((shades == shades[:, :1]).all())
 
 
-def _keyed(values: NDArray[np.uint16], key: object) -> Levels:
+def _keyed(values: Levels, key: object) -> Levels:
     """(h, w) to (h, w, 1), or with an alpha that is 0 where `values` are `key`."""
     if not isinstance(key, int):
         return values[..., None]
-    return np.stack((values, np.where(values == key, 0, 65535).astype(np.uint16)), axis=-1)
+    alpha = np.where(values == key, 0, np.iinfo(values.dtype).max).astype(values.dtype)
+    return np.stack((values, alpha), axis=-1)
 
 
 def _from_32bit(values: NDArray[np.generic], mode: str, key: object) -> Levels:

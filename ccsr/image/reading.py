@@ -25,6 +25,7 @@ _HEIF_BRANDS = {b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"}
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _SUBFILE_TYPE, _REDUCED = 254, 1  # the tag, and its bit for the small copy of a TIFF page
 _DEFAULT_DURATION = 100  # ms
+_KEY_FACTORS = {"L;2": 85, "L;4": 17}  # by how Pillow unpacks the pixels
 
 
 class Header(NamedTuple):
@@ -157,11 +158,20 @@ def _frame(image: Image.Image, path: Path) -> Levels:
     if deep.is_deep(image):
         values = deep.read(image, path)
     else:
+        _rescale_key(image)
         image.load()
         values = levels(image)
     if image.format == "TIFF":
         values = tiff.scaled(values, image)
     return turned(values, metadata.orientation(image))
+
+
+def _rescale_key(image: Image.Image) -> None:
+    """Bring the transparent grey of a PNG, given as it is stored, to the 8 bits of the pixels."""
+    key = image.info.get("transparency")
+    tiles = getattr(image, "tile", ())
+    if image.format == "PNG" and isinstance(key, int) and tiles:
+        image.info["transparency"] = key * _KEY_FACTORS.get(str(tiles[0][3]), 1)
 
 
 def _animation(image: Image.Image, numbers: list[int]) -> Picture:

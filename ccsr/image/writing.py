@@ -109,12 +109,16 @@ def _in_srgb(values: Levels, profile: bytes) -> Levels:
 
 
 def _on_or_off(values: Levels) -> Levels:
-    """Pixels that are opaque or not there, as GIF knows them."""
+    """Pixels that are opaque or not there, as GIF knows them.
+
+    In colour, as Pillow's GIF writer takes alpha away from grey.
+    """
     if values.shape[2] not in (2, 4):
         return values
     highest = np.iinfo(values.dtype).max
     seen = (values[..., -1:] > highest // 2).astype(values.dtype) * highest
-    return np.concatenate((values[..., :-1], seen), axis=2)
+    colour = values[..., :-1].repeat(3, axis=2) if values.shape[2] == 2 else values[..., :-1]
+    return np.concatenate((colour, seen), axis=2)
 
 
 def _without_alpha(values: Levels, output: Output) -> Levels:

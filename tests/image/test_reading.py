@@ -350,3 +350,33 @@ def test_photoshop_files(tmp_path: Path, mode: int, count: int, kind: int) -> No
     assert image.probe(tmp_path / "a.psd") == ((20, 32), 1, False)
     assert np.array_equal(only(tmp_path / "a.psd"), values.transpose(1, 2, 0)[..., :kind])
     assert image.named_as_image("a.psd")
+
+
+def grey_png(depth: int, rows: list[bytes], width: int, key: int) -> bytes:
+    """A whole grey PNG of any depth in which the value `key` is transparent."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        length, check = struct.pack(">I", len(data)), struct.pack(">I", zlib.crc32(name + data))
+        return length + name + data + check
+
+    header = struct.pack(">IIBBBBB", width, len(rows), depth, 0, 0, 0, 0)
+    pixels = zlib.compress(b"".join(b"\0" + row for row in rows))
+    parts = (b"IHDR", header), (b"tRNS", struct.pack(">H", key)), (b"IDAT", pixels), (b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 8, 16])
+@pytest.mark.parametrize("which", ["lowest", "highest"])
+def test_a_transparent_grey_of_any_depth(tmp_path: Path, depth: int, which: str) -> None:
+    """By the specification of PNG, 11.3.2.1: samples of the value in tRNS are transparent."""
+    highest = 2**depth - 1
+    key = highest if which == "highest" else 0
+    bits = "".join(f"{value:0{depth}b}" for value in [0, highest] * 8)
+    row = int(bits, 2).to_bytes(2 * depth, "big")
+    (tmp_path / "a.png").write_bytes(grey_png(depth, [row, row], 16, key))
+    values = only(tmp_path / "a.png")
+    most = 65535 if depth == 16 else 255
+    assert values.shape == (2, 16, 2)
+    assert values[..., 0].tolist() == [[0, most] * 8] * 2
+    alpha = [most, 0] if key else [0, most]
+    assert values[..., 1].tolist() == [alpha * 8] * 2

@@ -243,3 +243,21 @@ def test_names_may_be_as_long_as_the_file_system_allows(tmp_path: Path) -> None:
     path = tmp_path / ("ü% #" * 50 + ".png")
     image.write(Picture((noise(3),)), path)
     assert image.read(path).size == (4, 5)
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp", ".png"])
+@pytest.mark.parametrize("frames", [1, 3])
+def test_grey_with_transparency_keeps_it(tmp_path: Path, suffix: str, frames: int) -> None:
+    """An animation's frames differ in their transparency alone."""
+    made = []
+    for number in range(frames):
+        values = np.full((40, 40, 2), (90, 0), np.uint8)
+        values[5 + 8 * number : 12 + 8 * number, 10:30, 1] = 255
+        made.append(values)
+    durations = (90.0,) * frames if frames > 1 else ()
+    image.write(Picture(tuple(made), durations=durations), tmp_path / f"a{suffix}")
+    with Image.open(tmp_path / f"a{suffix}") as written:
+        assert getattr(written, "n_frames", 1) == frames
+        for number, values in enumerate(made):
+            written.seek(number)
+            assert np.array_equal(np.asarray(written.convert("RGBA"))[..., 3], values[..., 1])
