@@ -35,6 +35,8 @@ class Average(WeightAveraging):
     """
 
     def __init__(self, decay: float = 0.999) -> None:
+        if not 0 <= decay < 1:
+            raise ValueError(f"callbacks.average.decay must be in [0, 1), got {decay}")
         super().__init__(use_buffers=False)
         self.decay = decay
         self._averages: list[Tensor] = []
@@ -82,6 +84,8 @@ class Checkpoints(Checkpoint):
     """
 
     def __init__(self, minutes: float = 5) -> None:
+        if not minutes >= 0:
+            raise ValueError(f"callbacks.checkpoints.minutes must not be negative, got {minutes}")
         self.minutes = minutes
         self.best = -math.inf
         self.facts: dict[str, Any] = {}

@@ -75,12 +75,15 @@ class PhotoData(LightningDataModule):
             raise ValueError(f"data.place must be auto, memory or device, got {place!r}")
         _check_not_negative(cache_mb=cache_mb, device_mb=device_mb, workers=workers)
         self.place, self.device_mb, self.workers = place, device_mb, workers
+        drawn = Scales(**{"seed": seed, **scales})
+        if set(drawn.pairs()) == {(1.0, 1.0)}:
+            raise ValueError("data.scales has 1 only, where bicubic is exact: nothing to learn")
         factors = [reduced] if isinstance(reduced, int | float) else reduced or ()
         self.photos = Photos(find_images(_within(root, subfolder)), cache_mb, cache, factors)
         self.batches = Batches(
             FromFiles(self.photos),
             self.photos.sizes,
-            Scales(**{"seed": seed, **scales}),
+            drawn,
             patch=patch,
             batch_size=batch_size,
             seed=seed,

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from ccsr import image
@@ -54,13 +55,26 @@ def find_images(roots: Roots) -> list[Path]:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    for parent, _, names in os.walk(folder):
+    """Files below a folder, through links to folders too, each folder once."""
+    seen = {os.path.realpath(folder)}
+    for parent, folders, names in os.walk(folder, followlinks=True):
         yield from (path for name in names if (path := Path(parent, name)).is_file())
+        for name in list(folders):
+            place = os.path.realpath(Path(parent, name))
+            if place in seen:
+                folders.remove(name)
+            seen.add(place)
 
 
 def read_rgb(path: Path) -> Tensor:
-    """The image in `path` as uint8 (3, h, w)."""
-    pixels = np.array(image.read(path).convert("RGB"))
+    """The image in `path` as uint8 (3, h, w); what is transparent is white, not what it hides."""
+    picture = image.read(path)
+    if picture.frames[0].shape[2] in (2, 4):
+        seen = picture.convert("RGBA")
+        pixels = np.array(Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen))
+        pixels = pixels[..., :3]
+    else:
+        pixels = np.array(picture.convert("RGB"))
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
 

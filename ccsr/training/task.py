@@ -57,7 +57,7 @@ class SRModule(LightningModule):
             (`torch.compile`): faster, after some 15 seconds at the start.
 
     Raises:
-        ValueError: for an unknown loss or schedule, or a share that is none.
+        ValueError: for an unknown loss or schedule, or a number out of its range.
     """
 
     def __init__(
@@ -83,6 +83,14 @@ class SRModule(LightningModule):
             )
         if not 0 < decay <= 1:
             raise ValueError(f"module.decay must be a share of the steps, in (0, 1], got {decay}")
+        for name, value in (
+            ("learning_rate", learning_rate), ("warmup", warmup), ("weight_decay", weight_decay),
+        ):  # fmt: skip
+            if not 0 <= value < math.inf:
+                raise ValueError(f"module.{name} must not be negative, got {value}")
+        for name, value in (("momentum", momentum), ("betas", betas[0]), ("betas", betas[1])):
+            if not 0 <= float(value) < 1:
+                raise ValueError(f"module.{name} must be in [0, 1), got {value}")
         betas = (float(betas[0]), float(betas[1]))
         self.save_hyperparameters(ignore=["model"])
         self.model = model.to(memory_format=torch.channels_last)
@@ -215,9 +223,9 @@ class SRModule(LightningModule):
 
     @property
     def reports(self) -> bool:
-        """Whether this step is one that goes to the tables."""
-        every = int(cast(Any, self.trainer).log_every_n_steps)
-        return (self.global_step + 1) % every == 0
+        """Whether this step is one that goes to the tables: one of every few, and the last."""
+        every, step = int(cast(Any, self.trainer).log_every_n_steps), self.global_step + 1
+        return step % every == 0 or step == self.trainer.max_steps
 
     def check_finite(self) -> None:
         """Raise RuntimeError if a loss or gradient since the last call was not finite.
@@ -247,11 +255,15 @@ class SRModule(LightningModule):
         clip = partial(nn.utils.clip_grad_norm_, self._trained, limit)
         norm = self._replay("clip", clip).clone() if self._replay else clip()
         self._watch("gradient", norm)
-        if self.reports:
-            self.log("step", self.global_step + 1.0)  # for the loggers, instead of Lightning's
-            self.log("train/loss", float(self.last_loss))
-            self.log("train/learning_rate", optimizer.param_groups[0]["lr"])
-            self.log("train/gradient_norm", float(norm))
+        if not self.reports:
+            return
+        values = {
+            "train/loss": float(self.last_loss),
+            "train/learning_rate": optimizer.param_groups[0]["lr"],
+            "train/gradient_norm": float(norm),
+        }
+        for logger in self.trainer.loggers:
+            logger.log_metrics(values, self.global_step + 1)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Muon, and the schedule over `trainer.max_steps`."""

@@ -58,6 +58,7 @@ def train(cfg: DictConfig, folder: Path, resume: bool = False) -> dict[str, floa
         "trainer.max_steps",
         "trainer.val_check_interval",
         "trainer.accumulate_grad_batches",
+        "trainer.log_every_n_steps",
         "data.patch",
         "data.batch_size",
     )
@@ -72,8 +73,14 @@ def train(cfg: DictConfig, folder: Path, resume: bool = False) -> dict[str, floa
 
 
 def _train(config: dict[str, Any], folder: Path, step: int) -> dict[str, float]:
+    most = config["trainer"]["max_steps"]
+    if step > most:
+        raise ValueError(
+            f"the run is at step {step} already, beyond trainer.max_steps={most}: give more, or "
+            "take its best.safetensors as it is"
+        )
     if step:
-        log.info("going on at step %d of %d", step, config["trainer"]["max_steps"])
+        log.info("going on at step %d of %d", step, most)
     seed_everything(config["seed"], verbose=False)
     network = made(config["model"])
     if config["init"] is not None and not step:

@@ -47,6 +47,9 @@ def build_trainer(
         facts: what the inference files that it writes tell of themselves.
     """
     options = dict(config["trainer"])
+    limit = options["gradient_clip_val"]
+    if limit is not None and not limit >= 0:
+        raise ValueError(f"trainer.gradient_clip_val must not be negative, got {limit}")
     callbacks: list[Callback] = [made(each) for each in config["callbacks"].values()]
     for callback in callbacks:
         if isinstance(callback, Checkpoints):

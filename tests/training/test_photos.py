@@ -182,3 +182,20 @@ def test_grey_and_transparent_photos_become_rgb(tmp_path):
     photos = Photos(find_images(tmp_path))
     assert photos.get(0).unique().tolist() == [7]
     assert photos.get(1)[:, 0, 0].tolist() == [1, 2, 3]
+
+
+def test_what_is_transparent_is_white_and_not_what_it_hides(tmp_path):
+    Image.new("RGBA", (5, 4), (200, 10, 30, 0)).save(tmp_path / "a.png")
+    Image.new("LA", (5, 4), (100, 51)).save(tmp_path / "b.png")
+    photos = Photos(find_images(tmp_path))
+    assert photos.get(0).unique().tolist() == [255]
+    assert photos.get(1).unique().tolist() == [round(255 - 0.2 * 155)]
+
+
+def test_linked_folders_are_searched_once(folder, tmp_path):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "link").symlink_to(folder / "a", target_is_directory=True)
+    (tmp_path / "set" / "again").symlink_to(folder / "a", target_is_directory=True)
+    (folder / "a" / "round").symlink_to(tmp_path / "set", target_is_directory=True)
+    save(noise(4, 4), folder / "a" / "zero.png")
+    assert [path.name for path in find_images(tmp_path / "set")] == ["one.png", "zero.png"]

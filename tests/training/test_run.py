@@ -8,6 +8,7 @@ from PIL import Image
 
 from ccsr.grid import ProjectedGrid
 from ccsr.model import CCSR, checkpoint
+from ccsr.training.config import resumed
 from ccsr.training.task import SRModule
 from ccsr.training.train import train
 from runs import assert_same_run, rows, state
@@ -152,3 +153,29 @@ def test_counts_must_be_positive_integers(configure, tmp_path, override):
     message = rf"{key} must be a positive integer, got {'None' if value == 'null' else value}"
     with pytest.raises(ValueError, match=message):
         train(configure(override), tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("callbacks.average.decay=2", r"callbacks\.average\.decay must be in \[0, 1\), got 2"),
+        ("callbacks.checkpoints.minutes=-1", "minutes must not be negative, got -1"),
+        ("trainer.gradient_clip_val=-1", "gradient_clip_val must not be negative, got -1"),
+        ("trainer.log_every_n_steps=0", "log_every_n_steps must be a positive integer, got 0"),
+        ("data.scales.values=[1]", "has 1 only, where bicubic is exact: nothing to learn"),
+    ],
+)
+def test_nonsense_is_not_trained(configure, tmp_path, override, message):
+    with pytest.raises(ValueError, match=message):
+        train(configure(override), tmp_path / "run")
+
+
+def test_a_run_beyond_its_steps_is_not_resumed(configure, tmp_path):
+    train(configure("trainer.max_steps=4"), tmp_path)
+    with pytest.raises(ValueError, match=r"at step 4 already, beyond trainer\.max_steps=3"):
+        train(resumed(tmp_path, ["trainer.max_steps=3"]), tmp_path, resume=True)
+
+
+def test_a_run_shorter_than_its_reports_has_a_table(configure, tmp_path):
+    train(configure("trainer.log_every_n_steps=50"), tmp_path)
+    assert [row["step"] for row in rows(tmp_path / "train.csv")] == ["8"]

@@ -145,3 +145,21 @@ def test_hyperparameters_are_plain():
         "compile": False,
         "betas": (0.9, 0.99),
     }
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"learning_rate": -1}, r"module\.learning_rate must not be negative, got -1"),
+        ({"learning_rate": math.inf}, r"module\.learning_rate must not be negative, got inf"),
+        ({"warmup": -1}, r"module\.warmup must not be negative, got -1"),
+        ({"weight_decay": -0.1}, r"module\.weight_decay must not be negative, got -0\.1"),
+        ({"momentum": 1}, r"module\.momentum must be in \[0, 1\), got 1"),
+        ({"betas": [0.9, 1.5]}, r"module\.betas must be in \[0, 1\), got 1\.5"),
+        ({"schedule": "step"}, r"module\.schedule must be cosine, trapezoid or constant"),
+        ({"decay": 0}, r"module\.decay must be a share of the steps, in \(0, 1\], got 0"),
+    ],
+)
+def test_numbers_out_of_their_range_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        SRModule(Bicubic(), **options)
