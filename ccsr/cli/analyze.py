@@ -30,13 +30,13 @@ def parser() -> argparse.ArgumentParser:
     )
     add = flags.add_argument
     add("name", type=_name, metavar="NAME", help="see below")
-    add("--out", type=Path, metavar="DIR", help="folder for NAME.json and pictures")
+    add("--out", type=arguments.path, metavar="DIR", help="folder for NAME.json and pictures")
     add(
         "--model", nargs="+", default=[], metavar="NAME|FILE", help="networks to analyse, where "
         "the analysis looks at any; default: light (effort: elastic and light)",
     )  # fmt: skip
     add(
-        "--data", type=Path, metavar="PATH", help="an image (equivariance, "
+        "--data", type=arguments.path, metavar="PATH", help="an image (equivariance, "
         "consistency), a folder to measure on (ensembles, effort) or to train on (gradual); "
         "default: what comes with ccsr",
     )  # fmt: skip

@@ -3,6 +3,7 @@
 import math
 import re
 from argparse import ArgumentTypeError
+from pathlib import Path
 
 
 def scale(text: str) -> tuple[float, float]:
@@ -24,6 +25,19 @@ def size(text: str) -> tuple[int, int]:
     if not cross:
         raise ArgumentTypeError(f"expected WIDTHxHEIGHT such as 1920x1080, got {text!r}")
     return whole(height), whole(width)
+
+
+def path(text: str) -> Path:
+    """A path; an empty text, of a variable that is not set perhaps, is none."""
+    if not text:
+        raise ArgumentTypeError("expected a path, got an empty text: it would be this folder")
+    return Path(text)
+
+
+def place(text: str) -> str:
+    """A path whose end, a separator, may matter."""
+    path(text)
+    return text
 
 
 def whole(text: str) -> int:

@@ -9,7 +9,6 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 
 from ccsr.cli import arguments
 from ccsr.cli.progress import StatusLine
@@ -54,8 +53,20 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = flags.add_argument
-    add("--data", nargs="+", type=Path, required=True, metavar="DIR", help="test set folders")
-    add("--lr", type=Path, metavar="DIR", help="given low-resolution images, paired by name")
+    add(
+        "--data",
+        nargs="+",
+        type=arguments.path,
+        required=True,
+        metavar="DIR",
+        help="test set folders",
+    )
+    add(
+        "--lr",
+        type=arguments.path,
+        metavar="DIR",
+        help="given low-resolution images, paired by name",
+    )
     add(
         "--scales",
         type=_scales,
@@ -73,7 +84,7 @@ def parser() -> argparse.ArgumentParser:
         "over flips and turns, or NAME@4+lanczos: the network at 4, not rounded, then Lanczos to "
         "the size; bicubic is always added (default: light)",
     )
-    add("--out", type=Path, metavar="DIR", help="folder for the results, made if missing")
+    add("--out", type=arguments.path, metavar="DIR", help="folder for the results, made if missing")
     add("--limit", type=arguments.whole, metavar="N", help="only the first N images of each folder")
     add("--lpips", action="store_true", help="also LPIPS; needs: pip install 'ccsr[metrics]'")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")

@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
 from typing import Never
 
 from ccsr.cli import arguments
@@ -19,9 +18,15 @@ def upscale() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("inputs", metavar="INPUT", nargs="+", type=Path, help="image file, or folder of them")
     add(
-        "-o", "--output", metavar="OUT",
+        "inputs",
+        metavar="INPUT",
+        nargs="+",
+        type=arguments.path,
+        help="image file, or folder of them",
+    )
+    add(
+        "-o", "--output", type=arguments.place, metavar="OUT",
         help="file, or folder (end it with /); default: NAME_2.37x.png beside the input",
     )  # fmt: skip
     size = parser.add_argument_group("size, one of")
@@ -107,7 +112,7 @@ def _add_folder_options(parser: argparse.ArgumentParser) -> None:
     )
     add("--dry-run", action="store_true", help="print the outputs and their sizes, write nothing")
     add(
-        "--report", type=Path, metavar="FILE.jsonl",
+        "--report", type=arguments.path, metavar="FILE.jsonl",
         help="write what came of each picture, one JSON object a line",
     )  # fmt: skip
 
@@ -129,7 +134,7 @@ def export() -> argparse.ArgumentParser:
         "--dynamic-scale", action="store_true",
         help="a second input instead, (vertical, horizontal), from 1.5 on",
     )  # fmt: skip
-    add("-o", "--output", required=True, type=Path, metavar="FILE.onnx")
+    add("-o", "--output", required=True, type=arguments.path, metavar="FILE.onnx")
     add("--model", default="light", metavar="NAME|FILE", help="see ccsr models; default: light")
     add("--exists", default="error", choices=("error", "overwrite"), help="default: error")
     add("--debug", action="store_true", help="show tracebacks")

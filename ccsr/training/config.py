@@ -120,15 +120,24 @@ def plain(cfg: DictConfig) -> dict[str, Any]:
     """The configuration as plain values: interpolations resolved, data roots absolute."""
     config = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True))
     config.pop("hydra", None)
-    for holder in (config["data"], config["data"]["val"]):
+    data = config["data"]
+    for name, holder in (("data.root", data), ("data.val.root", data["val"])):
         root = holder["root"]
-        if isinstance(root, str):
-            holder["root"] = str(Path(root).absolute())
+        if isinstance(root, list):
+            holder["root"] = [_absolute(name, each) for each in root]
         elif root is not None:
-            holder["root"] = [str(Path(each).absolute()) for each in root]
-    if config["data"].get("cache") is not None:
-        config["data"]["cache"] = str(Path(config["data"]["cache"]).absolute())
+            holder["root"] = _absolute(name, root)
+    if data.get("cache") is not None:
+        data["cache"] = _absolute("data.cache", data["cache"])
+    if config["init"] is not None:
+        _absolute("init", config["init"])
     return config
+
+
+def _absolute(name: str, path: object) -> str:
+    if not path:
+        raise ValueError(f"{name} is empty, which would be this folder: give a path, or . for it")
+    return str(Path(str(path)).absolute())
 
 
 def check_whole(config: Mapping[str, Any], *names: str) -> None:

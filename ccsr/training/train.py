@@ -191,6 +191,8 @@ def _run(arguments: Sequence[str]) -> list[Exception]:
     """A resumed run if the arguments say so, else Hydra's; what went wrong in its jobs."""
     folders = [a.partition("=")[2].strip("'\"") for a in arguments if a.startswith("resume=")]
     if folders:
+        if not folders[-1]:
+            raise ValueError("resume is empty, which would be this folder: give a run's folder")
         rest = [a for a in arguments if not a.startswith("resume=")]
         train(resumed(Path(folders[-1]), rest), Path(folders[-1]), resume=True)
         return []

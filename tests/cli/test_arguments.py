@@ -54,3 +54,11 @@ def test_other_words_are_refused(parse, text, message):
 )
 def test_amounts_of_memory(text, expected):
     assert arguments.memory(text) == expected
+
+
+@pytest.mark.parametrize("parse", [arguments.path, arguments.place])
+def test_an_empty_text_is_no_path(parse):
+    with pytest.raises(ArgumentTypeError, match="expected a path, got an empty text"):
+        parse("")
+    assert str(parse("a/b")) == "a/b"
+    assert arguments.place("a/") == "a/"

@@ -133,3 +133,22 @@ def test_evaluate_gets_its_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(evaluate, "main", lambda argv: len(argv))
     assert main(["evaluate", "--data", "x", "--scales", "2"]) == 4
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["upscale", "", "--scale", "2"],
+        ["upscale", "a.png", "-o", "", "--scale", "2"],
+        ["upscale", "a.png", "--scale", "2", "--report", ""],
+        ["evaluate", "--data", "", "--scales", "2"],
+        ["evaluate", "--data", "a", "--scales", "2", "--out", ""],
+        ["analyze", "alignment", "--out", ""],
+        ["export", "--scale", "2", "-o", ""],
+    ],
+)
+def test_a_path_that_is_empty_is_not_this_folder(words, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(words)
+    assert stopped.value.code == 2
+    assert "expected a path, got an empty text" in capsys.readouterr().err

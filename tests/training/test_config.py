@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from ccsr.bundled import resource_dir
 from ccsr.model import build
-from ccsr.training.config import explain, made, quoted, resumed
+from ccsr.training.config import explain, made, plain, quoted, resumed
 from ccsr.training.data import PhotoData
 from ccsr.training.scales import Scales
 from ccsr.training.train import start_from
@@ -182,3 +182,11 @@ def test_a_function_that_is_named_is_trusted(run):
     assert resumed(run, ["callbacks.mine._target_=mine.Callback"]).callbacks.mine
     with pytest.raises(ValueError, match=r"names 'mine\.Callback'"):
         resumed(run, ["callbacks.mine._target_=mine.Other"])
+
+
+@pytest.mark.parametrize("key", ["data.root", "data.val.root", "data.cache", "init"])
+def test_a_path_that_is_empty_is_not_this_folder(key):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = compose("train", overrides=["data.root=somewhere", f"{key}=''"])
+    with pytest.raises(ValueError, match=rf"^{key} is empty, which would be this folder"):
+        plain(cfg)
