@@ -90,6 +90,7 @@ def _train(config: dict[str, Any], folder: Path, step: int) -> dict[str, float]:
     data: PhotoData = made(config["data"])
     with replacing(folder / CONFIG) as temporary:
         temporary.write_text(OmegaConf.to_yaml(OmegaConf.create(config)), encoding="utf-8")
+    check_kept(network, folder)
     parameters = sum(p.numel() for p in module.parameters())
     log.info("%d parameters, %s, run folder %s", parameters, trainer.precision, folder)
     ckpt_path = folder / LAST if step else None
@@ -119,6 +120,25 @@ def start_from(network: CCSR, name: str) -> None:
             f"init={name}: its weights do not fit the network that model=... describes: give a "
             f"network that is at least as large in every part, or train without init ({error})"
         ) from error
+
+
+def check_kept(network: CCSR, folder: Path) -> None:
+    """See before the first step that the network can be written and read again.
+
+    Raises:
+        ValueError: if it cannot.
+    """
+    path = folder / f".check-{os.getpid()}{checkpoint.SUFFIX}"
+    try:
+        checkpoint.save(path, network, {})
+        checkpoint.load(path)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(
+            "the network that model=... makes could not be read again from its file, so nothing "
+            f"would be left of the training: make it by ccsr.model.build ({error})"
+        ) from error
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def finish(

@@ -18,6 +18,15 @@ from ccsr.training.loggers import build_loggers
 
 log = logging.getLogger(__name__)
 
+# What Lightning's trainer takes and a run here decides itself, or has no use for.
+_OURS = {
+    "callbacks", "check_val_every_n_epoch", "default_root_dir", "enable_checkpointing",
+    "enable_model_summary", "enable_progress_bar", "limit_train_batches", "logger", "max_epochs",
+    "min_epochs", "min_steps", "num_sanity_val_steps", "overfit_batches", "plugins", "profiler",
+    "reload_dataloaders_every_n_epochs", "use_distributed_sampler",
+}  # fmt: skip
+_PRECISIONS = ("auto", "32", "32-true", "bf16", "bf16-mixed")
+
 
 class AtomicIO(TorchCheckpointIO):
     """Lightning's checkpoint files, written beside their place and renamed.
@@ -47,6 +56,17 @@ def build_trainer(
         facts: what the inference files that it writes tell of themselves.
     """
     options = dict(config["trainer"])
+    ours = sorted(_OURS & options.keys())
+    if ours:
+        raise ValueError(
+            f"trainer.{ours[0]} cannot be set: a run here has one epoch of trainer.max_steps "
+            "steps, its own folder, log and bar"
+        )
+    if options.get("gradient_clip_algorithm", "norm") not in ("norm", None):
+        raise ValueError(
+            "trainer.gradient_clip_algorithm must be norm, got "
+            f"{options['gradient_clip_algorithm']!r}"
+        )
     limit = options["gradient_clip_val"]
     if limit is not None and not limit >= 0:
         raise ValueError(f"trainer.gradient_clip_val must not be negative, got {limit}")
@@ -89,12 +109,14 @@ def resolve_precision(name: str | int, accelerator: str = "auto") -> str:
     """Lightning's name of a precision; `auto` takes bfloat16 where the device computes in it.
 
     Raises:
-        ValueError: for float16, whose gradients overflow now and then by design; or if there is no
-            such accelerator here.
+        ValueError: for float16, whose gradients overflow now and then by design, and others that
+            nothing here computes in; or if there is no such accelerator here.
     """
     name = str(name)
     if name.startswith("16"):
         raise ValueError(f"trainer.precision cannot be float16, got {name!r}: use auto")
+    if name not in _PRECISIONS:
+        raise ValueError(f"trainer.precision must be one of {', '.join(_PRECISIONS)}, got {name!r}")
     device = choose_device("cpu" if accelerator == "cpu" else "auto")
     if accelerator in ("gpu", "cuda", "mps") and device.type == "cpu":
         raise ValueError(

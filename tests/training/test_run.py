@@ -10,7 +10,7 @@ from ccsr.grid import ProjectedGrid
 from ccsr.model import CCSR, checkpoint
 from ccsr.training.config import resumed
 from ccsr.training.task import SRModule
-from ccsr.training.train import train
+from ccsr.training.train import check_kept, train
 from runs import assert_same_run, rows, state
 
 
@@ -179,3 +179,50 @@ def test_a_run_beyond_its_steps_is_not_resumed(configure, tmp_path):
 def test_a_run_shorter_than_its_reports_has_a_table(configure, tmp_path):
     train(configure("trainer.log_every_n_steps=50"), tmp_path)
     assert [row["step"] for row in rows(tmp_path / "train.csv")] == ["8"]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("+trainer.max_epochs=3", r"trainer\.max_epochs cannot be set: a run here has one epoch"),
+        ("+trainer.num_sanity_val_steps=1", r"trainer\.num_sanity_val_steps cannot be set"),
+        ("+trainer.enable_progress_bar=false", r"trainer\.enable_progress_bar cannot be set"),
+        ("+trainer.overfit_batches=1", r"trainer\.overfit_batches cannot be set"),
+        ("+trainer.profiler=simple", r"trainer\.profiler cannot be set"),
+        ("+trainer.gradient_clip_algorithm=value", "algorithm must be norm, got 'value'"),
+        ("trainer.precision=64-true", "precision must be one of auto, 32, .* got '64-true'"),
+        ("trainer.precision=bf16-true", "precision must be one of auto, 32, .* got 'bf16-true'"),
+    ],
+)
+def test_settings_that_would_not_be_obeyed_are_refused(configure, tmp_path, override, message):
+    with pytest.raises(ValueError, match=message):
+        train(configure(override), tmp_path / "run")
+
+
+class Foreign(torch.nn.Conv2d):
+    """A network of somebody else, with all that a step needs."""
+
+    efforts = (1.0,)
+
+    def __init__(self):
+        super().__init__(3, 3, 1)
+
+    def route(self, size, grid, effort=1.0):
+        return ()
+
+
+def test_a_network_that_cannot_be_kept_is_refused_before_the_first_step(tmp_path):
+    with pytest.raises(ValueError, match="could not be read again from its file, so nothing"):
+        check_kept(Foreign(), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_goes_on_with_as_many_processes(configure, tmp_path):
+    train(configure("trainer.max_steps=4"), tmp_path)
+    kept = state(tmp_path)
+    (name,) = (key for key in kept["callbacks"] if key.startswith("Checkpoints"))
+    kept["callbacks"][name]["processes"] = 2
+    torch.save(kept, tmp_path / "last.ckpt")
+    message = r"trained by 2 processes and would go on with 1, .* give trainer\.devices=2"
+    with pytest.raises(ValueError, match=message):
+        train(resumed(tmp_path, ["trainer.max_steps=6"]), tmp_path, resume=True)
