@@ -77,7 +77,8 @@ def turned(values: Levels, orientation: int) -> Levels:
 def _to_8bit_mode(image: Image.Image) -> Image.Image:
     """The same in mode L, LA, RGB or RGBA."""
     mode = image.mode
-    alpha = "A" if "transparency" in image.info else ""
+    own = getattr(image.palette, "mode", "") == "RGBA"  # a palette may hold alpha itself
+    alpha = "A" if own or "transparency" in image.info else ""
     if mode == "CMYK":
         return _from_cmyk(image)
     if mode == "P":

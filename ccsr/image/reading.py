@@ -145,12 +145,22 @@ def _check_pixels(pixels: int) -> None:
 
 def _still(image: Image.Image, path: Path) -> Picture:
     converted = image.mode == "CMYK"
+    # decoded, a TIFF forgets it, and before that some PNG do not know it
+    turn = metadata.orientation(image) if image.format == "TIFF" else 1
     values = _frame(image, path)
-    described = metadata.collect(image)
+    described = _described(image, max(turn, metadata.orientation(image)))
     if not converted:
         return Picture((values,), described.fitting(values.shape[2]))
     # to sRGB, which needs no profile
     return Picture((values,), replace(described, profile=None), notes=("CMYK converted to RGB",))
+
+
+def _described(image: Image.Image, turn: int) -> metadata.Metadata:
+    """What the decoded image says, upright: a quarter turn swaps the two resolutions."""
+    described = metadata.collect(image)
+    if described.dpi and turn >= 5:
+        return replace(described, dpi=described.dpi[::-1])
+    return described
 
 
 def _frame(image: Image.Image, path: Path) -> Levels:
@@ -182,7 +192,7 @@ def _animation(image: Image.Image, numbers: list[int]) -> Picture:
         image.load()
         frames.append(turned(levels(image), metadata.orientation(image)))
         durations.append(float(image.info.get("duration", _DEFAULT_DURATION)))
-    described = metadata.collect(image)
+    described = _described(image, metadata.orientation(image))
     same = _same_kind(frames, by_content=image.format == "GIF")
     # Pillow does not say it of AVIF, which browsers repeat
     loop = 0 if image.format == "AVIF" else image.info.get("loop", 1)

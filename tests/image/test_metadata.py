@@ -199,3 +199,19 @@ def test_the_shape_that_tifffile_describes_is_not_kept(tmp_path: Path) -> None:
     with Image.open(tmp_path / "b.tif") as opened:
         assert 270 not in opened.getexif()
     assert tifffile.imread(tmp_path / "b.tif").shape == (10, 8, 3)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif"])
+@pytest.mark.parametrize(
+    ("orientation", "dpi"), [(1, (100, 200)), (3, (100, 200)), (6, (200, 100))]
+)
+def test_a_quarter_turn_swaps_the_resolutions(
+    tmp_path: Path, suffix: str, orientation: int, dpi: tuple[int, int]
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.new("RGB", (10, 20)).save(tmp_path / f"a{suffix}", dpi=(100, 200), exif=exif)
+    picture = image.read(tmp_path / f"a{suffix}")
+    assert picture.metadata.dpi == pytest.approx(dpi, abs=0.01)
+    image.write(picture, tmp_path / f"b{suffix}")
+    assert image.read(tmp_path / f"b{suffix}").metadata.dpi == pytest.approx(dpi, abs=0.01)

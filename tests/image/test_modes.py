@@ -160,3 +160,12 @@ def test_cmyk_goes_through_its_profile(tmp_path: Path, monkeypatch: pytest.Monke
     assert got.frames[0].tolist() == [[[1, 2, 3]]]
     assert asked == ["CMYK to RGB"]
     assert got.metadata.profile is None
+
+
+def test_a_palette_with_its_own_alpha_keeps_it() -> None:
+    values = np.random.default_rng(0).integers(0, 256, (8, 9, 4), np.uint8)
+    picture = Image.fromarray(values).quantize(16)  # as a TGA with a colour map of 32 bits is read
+    assert picture.palette is not None
+    assert picture.palette.mode == "RGBA"
+    (values,) = Picture.of(picture).frames
+    assert np.array_equal(values, np.asarray(picture.convert("RGBA")))
