@@ -187,10 +187,16 @@ def _rescale_key(image: Image.Image) -> None:
 def _animation(image: Image.Image, numbers: list[int]) -> Picture:
     frames: list[Levels] = []
     durations: list[float] = []
+    canvas: Size = (0, 0)
     for number in numbers:
         image.seek(number)
         image.load()
-        frames.append(turned(levels(image), metadata.orientation(image)))
+        values = levels(image)
+        if frames:  # a GIF's canvas is that of its first frame, and what exceeds it is not seen
+            values = values[: canvas[0], : canvas[1]]
+        else:
+            canvas = values.shape[0], values.shape[1]
+        frames.append(turned(values, metadata.orientation(image)))
         durations.append(float(image.info.get("duration", _DEFAULT_DURATION)))
     described = _described(image, metadata.orientation(image))
     same = _same_kind(frames, by_content=image.format == "GIF")

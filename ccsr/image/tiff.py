@@ -27,6 +27,7 @@ _HEADER = b"II*\0\0\0\0\0"
 _BIG_HEADER = b"II+\0\x08\0\0\0" + bytes(8)
 _STRIP = 1 << 20  # bytes that are compressed at a time
 _XMP, _BITS = 700, 258
+_SAMPLE_FORMAT, _SIGNED = 339, 2
 _LARGEST = 3_900_000_000  # bytes that offsets of 32 bit reach, with room for the directories
 
 
@@ -81,8 +82,13 @@ def scaled(values: Levels, image: Image.Image) -> Levels:
     """Levels over the full range of a page that Pillow has decoded without that.
 
     It leaves 12 bits in the lower part of 16, and takes white for black in 16-bit grey.
+
+    Raises:
+        ValueError: for signed numbers of 8 bits, which it takes for others.
     """
     tags: Any = getattr(image, "tag_v2", {})
+    if _SIGNED in tags.get(_SAMPLE_FORMAT, ()) and values.dtype == np.uint8:
+        raise ValueError("it holds signed numbers of 8 bits: store them as levels from 0 to 255")
     if tags.get(_BITS) == (12,):
         values = (values.astype(np.uint32) * 65535 // 4095).astype(np.uint16)
     if tags.get(262) == 0 and values.dtype == np.uint16:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, features
 
 from ccsr import image
@@ -380,3 +381,29 @@ def test_a_transparent_grey_of_any_depth(tmp_path: Path, depth: int, which: str)
     assert values[..., 0].tolist() == [[0, most] * 8] * 2
     alpha = [most, 0] if key else [0, most]
     assert values[..., 1].tolist() == [alpha * 8] * 2
+
+
+def test_a_frame_beyond_the_canvas_is_cut(tmp_path: Path) -> None:
+    """By GIF89a, 20: what lies outside the logical screen is not shown."""
+    blocks = []
+    for colour, size in ((0, (10, 8)), (1, (14, 9))):
+        frame = Image.new("P", size, colour)
+        frame.putpalette([250, 0, 0, 0, 0, 250] + [0] * 762)
+        frame.save(tmp_path / "one.gif", optimize=False)
+        data = (tmp_path / "one.gif").read_bytes()
+        start = 13 + 3 * 2 ** ((data[10] & 7) + 1)  # behind the header and its colours
+        blocks.append((data[:start], data[start:-1]))
+    control = b"\x21\xf9\x04\x04\x05\x00\x00\x00"
+    (header, first), (_, second) = blocks
+    pictures = [block[block.index(b"\x2c") :] for block in (first, second)]
+    body = b"".join(control + picture for picture in pictures)
+    (tmp_path / "a.gif").write_bytes(header + body + b"\x3b")
+    frames = image.read(tmp_path / "a.gif").frames
+    assert [frame.shape for frame in frames] == [(8, 10, 3)] * 2
+    assert [frame[3, 3].tolist() for frame in frames] == [[250, 0, 0], [0, 0, 250]]
+
+
+def test_signed_levels_are_refused(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.array([[-1, 0, 1, 100]] * 4, np.int8))
+    with pytest.raises(OSError, match="signed numbers of 8 bits: store them as levels from 0"):
+        image.read(tmp_path / "a.tif")
