@@ -21,7 +21,7 @@ from ccsr.grid import ProjectedGrid
 from ccsr.model import build, checkpoint
 from ccsr.resample import resize
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "export.md"
 SIZES = [(1, 1), (2, 3), (17, 24), (24, 17), (31, 33), (40, 52)]
 FOURIER = {"name": "fourier", "kernel_size": 3, "basis": 5}
 FRIENDLY = {"name": "friendly", "channels": 6, "field": FOURIER}
@@ -233,8 +233,8 @@ def test_parts_that_have_no_operator_are_named():
         add_module(Graph(), nn.Sequential(nn.Tanh()), Value("x"))
 
 
-def test_the_example_of_the_readme_gives_what_ccsr_upscale_gives(tmp_path, monkeypatch):
-    (code,) = re.findall(r"```python\n(import numpy.*?)```", README.read_text("utf-8"), re.DOTALL)
+def test_the_example_of_the_page_gives_what_ccsr_upscale_gives(tmp_path, monkeypatch):
+    (code,) = re.findall(r"```python\n(import numpy.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     assert len(code.splitlines()) <= 10
     monkeypatch.chdir(tmp_path)
     model, summary = checkpoint.load(checkpoint.resolve("light"))
