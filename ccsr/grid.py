@@ -23,6 +23,7 @@ Scale = float | Pair
 Size = tuple[int, int]
 
 LARGEST_SIDE = 2**31 - 1
+HALF = 0.5 + 1e-9  # rounds 57.5 up, which 50 * 1.15 is but not in binary
 REMEMBERED = 512  # outputs per axis up to which what depends on positions alone is made once
 
 
@@ -55,7 +56,7 @@ def output_size(size: Size, scale: Scale) -> Size:
     sides = [n * s for n, s in zip(size, as_pair(scale), strict=True)]
     if max(sides) > LARGEST_SIDE:
         raise ValueError(f"sides must be at most {LARGEST_SIDE}, got {size} times {scale}")
-    rows, columns = (max(1, math.floor(side + 0.5)) for side in sides)
+    rows, columns = (max(1, math.floor(side + HALF)) for side in sides)
     return rows, columns
 
 

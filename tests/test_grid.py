@@ -1,9 +1,11 @@
+import math
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pytest
 
-from ccsr.grid import ProjectedGrid, choose_grid
+from ccsr.grid import ProjectedGrid, choose_grid, output_size
 
 
 def test_a_scale_is_centred_and_a_size_is_a_ratio() -> None:
@@ -37,3 +39,12 @@ def test_numbers_and_pairs_of_other_libraries_are_taken() -> None:
 def test_what_is_neither_is_named(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"expected exactly one of scale .* whole numbers .* got"):
         choose_grid((7, 9), **options)
+
+
+def test_sizes_are_those_of_decimal_factors():
+    """The rule, nearest and halves up, on the factor as it is written."""
+    for hundredths in range(101, 400):
+        factor = Fraction(hundredths, 100)
+        for side in range(1, 400, 3):
+            expected = math.floor(factor * side + Fraction(1, 2))
+            assert output_size((side, 1), hundredths / 100)[0] == expected, (side, hundredths)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 
 from ccsr.export.graph import Graph, Value
+from ccsr.grid import HALF
 
 LARGEST_DENOMINATOR = 4  # of a scale that is treated as a fraction
 
@@ -67,7 +68,7 @@ class Line(NamedTuple):
             return graph("Max", graph("Div", graph("Add", doubled, half), whole), 1)
         factor = double(least) if scale is None else scale
         exactly = graph("Mul", graph.double(self.pixels), factor)
-        size = graph("Floor", graph("Add", exactly, double(0.5)))
+        size = graph("Floor", graph("Add", exactly, double(HALF)))
         return graph("Max", graph.whole(size), 1)
 
 

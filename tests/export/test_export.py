@@ -248,3 +248,10 @@ def test_the_example_of_the_page_gives_what_ccsr_upscale_gives(tmp_path, monkeyp
         difference = np.asarray(result, int) - np.asarray(upscaler(photo, scale=2.5), int)
     assert difference.shape == (78, 118, 3)
     assert abs(difference).max() <= 1
+
+
+def test_sizes_are_those_of_decimal_factors():
+    """50 * 1.15 is 57.5, though not in binary."""
+    image = np.random.default_rng(0).random((1, 3, 50, 10), np.float32)
+    session = opened(to_onnx(network(), 1.15))
+    assert session.run(None, {"image": image})[0].shape == (1, 3, 58, 12)
