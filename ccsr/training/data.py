@@ -14,9 +14,10 @@ from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, Sampler
 
 from ccsr.device import free_memory
-from ccsr.training.batches import Batch, Batches, FromFiles, OnDevice, Reduction
+from ccsr.training.batches import Batch, Batches, Reduction
 from ccsr.training.photos import Photos, Roots, find_images
 from ccsr.training.scales import Scales
+from ccsr.training.sources import FromFiles, OnDevice
 from ccsr.training.validation import ValidationSet
 
 Place = Literal["auto", "memory", "device"]

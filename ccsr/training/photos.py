@@ -215,11 +215,6 @@ class Photos:
         numbers = np.flatnonzero(self.unreadable)
         return list(dict.fromkeys([*self.headless, *(self.photos[n].path for n in numbers)]))
 
-    @property
-    def too_many(self) -> bool:
-        """Whether more pictures than one, and than one in a hundred, cannot be read."""
-        return len(self.broken()) > max(1, self.total // _TOLERATED)
-
     def check(self) -> None:
         """Count what is unreadable by now.
 
@@ -230,7 +225,7 @@ class Photos:
         if len(broken) == self.told:
             return
         self.told = len(broken)
-        if self.too_many:
+        if len(broken) > max(1, self.total // _TOLERATED):
             more = f", and {len(broken) - _NAMED} more" if len(broken) > _NAMED else ""
             raise ValueError(
                 f"{len(broken)} of {self.total} pictures cannot be read, more than one in "

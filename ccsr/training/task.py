@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Literal, NamedTuple, cast, get_args
+from typing import Any, NamedTuple, cast, get_args
 
 import numpy as np
 import torch
@@ -15,21 +15,15 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from ccsr.grid import ProjectedGrid, scale_text
-from ccsr.metrics import luma
 from ccsr.model import CCSR
 from ccsr.model.encoder import Residual
 from ccsr.resample import resize
 from ccsr.training.batches import Batch
+from ccsr.training.loss import Loss, relative
 from ccsr.training.optimizer import Muon, split
 from ccsr.training.replay import Replay
+from ccsr.training.schedule import Schedule, rate_factor
 from ccsr.training.validation import Item, as_float, quantised, score
-
-Loss = Literal["rmse", "l1"]
-Schedule = Literal["cosine", "trapezoid", "constant"]
-_LEAST_ERROR = 0.008  # of bicubic, about what it leaves at a scale of 1.2; at 1 it leaves nothing
-_LUMA_WEIGHT = 3.0  # where eyes see detail
-_LUMA_OF_BLACK = 16 / 255
-_EPSILON = 1e-8  # under a square root, whose slope at 0 is infinite
 
 
 class SRModule(LightningModule):
@@ -162,8 +156,7 @@ class SRModule(LightningModule):
         """The loss of patches: a scalar."""
         grid = ProjectedGrid.project((lr.shape[2], lr.shape[3]), (hr.shape[2], hr.shape[3]))
         sr, hr = self(lr, grid, effort), as_float(hr)
-        least = distance(resize(as_float(lr), grid), hr, self.loss).clamp_min(_LEAST_ERROR)
-        return (distance(sr, hr, self.loss) / least).mean()
+        return relative(sr, hr, resize(as_float(lr), grid), self.loss)
 
     def _find(self, lr: Tensor, hr: Tensor, effort: float) -> Tensor:
         """The loss; its gradients are written to `_gradients`."""
@@ -319,41 +312,11 @@ class SRModule(LightningModule):
         self.validated_at, self.last_validation = validation["step"], validation["means"]
 
 
-def distance(image: Tensor, target: Tensor, loss: Loss) -> Tensor:
-    """How far each patch (N, 3, H, W) is from its target: (N,)."""
-    error = image - target
-    parts = _bounded(error), _LUMA_WEIGHT * _bounded(luma(error) - _LUMA_OF_BLACK)
-    values = parts if loss == "l1" else [part.square() for part in parts]
-    total = torch.stack([each.sum((1, 2, 3)) for each in values]).sum(0)
-    mean = total / sum(each[0].numel() for each in values)
-    return mean if loss == "l1" else (mean + _EPSILON).sqrt()
-
-
-def _bounded(error: Tensor) -> Tensor:
-    """Magnitudes; beyond 1, where only a network that explodes comes, they grow as a logarithm."""
-    error = error.abs()
-    return torch.where(error > 1, 1 + error.clamp_min(1).log(), error)
-
-
 def draw_effort(efforts: Sequence[float], step: int) -> float:
     """One of `efforts`, all equally likely; the same whenever `step` is the same."""
     if len(efforts) == 1:
         return efforts[0]
     return efforts[int(np.random.default_rng(step).integers(len(efforts)))]
-
-
-def rate_factor(
-    step: int, warmup: int, steps: int, schedule: Schedule = "cosine", decay: float = 0.2
-) -> float:
-    """Factor on the learning rate at `step` of `steps`; see :class:`SRModule`."""
-    if step < warmup:
-        return (step + 1) / (warmup + 1)
-    if schedule == "constant":
-        return 1.0
-    if schedule == "trapezoid":
-        return min(1.0, max(0, steps - step) / max(1, decay * steps))
-    progress = min(1.0, (step - warmup) / max(1, steps - warmup))
-    return 0.5 * (1 + math.cos(math.pi * progress))
 
 
 class _Watched(NamedTuple):

@@ -9,8 +9,10 @@ import torch
 
 from ccsr.grid import ProjectedGrid
 from ccsr.resample import reduce_uint8
-from ccsr.training.batches import Batches, FromFiles, dotted
+from ccsr.training.batches import Batches
+from ccsr.training.dots import dotted
 from ccsr.training.scales import Scales
+from ccsr.training.sources import FromFiles
 from photos import noise
 
 

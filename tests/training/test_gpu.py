@@ -6,11 +6,12 @@ from hydra import compose, initialize_config_dir
 
 from ccsr.bundled import resource_dir
 from ccsr.model import build, checkpoint
-from ccsr.training.batches import Batches, FromFiles, OnDevice
+from ccsr.training.batches import Batches
 from ccsr.training.config import resumed
 from ccsr.training.optimizer import Muon, split
 from ccsr.training.photos import Photos, find_images
 from ccsr.training.scales import Scales
+from ccsr.training.sources import FromFiles, OnDevice
 from ccsr.training.task import SRModule
 from ccsr.training.train import train
 from runs import TINY, rows

@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from ccsr.training.batches import Batches, FromFiles, OnDevice
+from ccsr.training.batches import Batches
 from ccsr.training.config import resumed
 from ccsr.training.photos import Photos, find_images
 from ccsr.training.scales import Scales
+from ccsr.training.sources import FromFiles, OnDevice
 from ccsr.training.train import train
 from runs import assert_same_run
 

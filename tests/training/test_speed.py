@@ -9,8 +9,8 @@ from ccsr.bundled import resource_dir
 from ccsr.grid import ProjectedGrid
 from ccsr.model import build
 from ccsr.training.config import resumed
+from ccsr.training.schedule import rate_factor
 from ccsr.training.speed import Meter, multiply_adds, peak
-from ccsr.training.task import rate_factor
 from ccsr.training.train import step_of, train
 from networks import tiny
 from runs import assert_same_run, rows

@@ -9,7 +9,8 @@ from torch import nn
 from ccsr.grid import ProjectedGrid
 from ccsr.model import build
 from ccsr.resample import resize
-from ccsr.training.task import SRModule, draw_effort, rate_factor
+from ccsr.training.schedule import rate_factor
+from ccsr.training.task import SRModule, draw_effort
 
 
 class Bicubic(nn.Module):

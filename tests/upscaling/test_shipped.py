@@ -12,7 +12,7 @@ from ccsr.evaluation.protocols import PROTOCOLS
 from ccsr.grid import ProjectedGrid
 from ccsr.model.checkpoint import shipped
 from ccsr.resample import reduce_uint8, resize
-from ccsr.training.batches import dotted
+from ccsr.training.dots import dotted
 
 BENCHMARK = PROTOCOLS["benchmark-y"]
 LIIF = PROTOCOLS["liif-y"]  # allows any scale

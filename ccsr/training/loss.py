@@ -1,0 +1,43 @@
+"""The loss: how far patches are from their targets, in proportion to bicubic's distance."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ccsr.metrics import luma
+
+Loss = Literal["rmse", "l1"]
+_LEAST_ERROR = 0.008  # of bicubic, about what it leaves at a scale of 1.2; at 1 it leaves nothing
+_LUMA_WEIGHT = 3.0  # where eyes see detail
+_LUMA_OF_BLACK = 16 / 255
+_EPSILON = 1e-8  # under a square root, whose slope at 0 is infinite
+
+
+def relative(image: Tensor, target: Tensor, bicubic: Tensor, loss: Loss) -> Tensor:
+    """The mean of each patch's distance over bicubic's: 1 where the network is as good as that.
+
+    Args:
+        image: what the network gives, (N, 3, H, W) in [0, 1].
+        target: what it should give, likewise.
+        bicubic: what bicubic gives, likewise.
+        loss: which distance.
+    """
+    least = distance(bicubic, target, loss).clamp_min(_LEAST_ERROR)
+    return (distance(image, target, loss) / least).mean()
+
+
+def distance(image: Tensor, target: Tensor, loss: Loss) -> Tensor:
+    """How far each patch (N, 3, H, W) is from its target: (N,)."""
+    error = image - target
+    parts = _bounded(error), _LUMA_WEIGHT * _bounded(luma(error) - _LUMA_OF_BLACK)
+    values = parts if loss == "l1" else [part.square() for part in parts]
+    total = torch.stack([each.sum((1, 2, 3)) for each in values]).sum(0)
+    mean = total / sum(each[0].numel() for each in values)
+    return mean if loss == "l1" else (mean + _EPSILON).sqrt()
+
+
+def _bounded(error: Tensor) -> Tensor:
+    """Magnitudes; beyond 1, where only a network that explodes comes, they grow as a logarithm."""
+    error = error.abs()
+    return torch.where(error > 1, 1 + error.clamp_min(1).log(), error)

@@ -1,0 +1,89 @@
+"""Files of kinds that are seldom met, put together byte by byte from their specifications."""
+
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from ccsr import image
+
+
+def only(path: Path) -> np.ndarray:
+    (frame,) = image.read(path).frames
+    return frame
+
+
+def psd(channels: np.ndarray, mode: int) -> bytes:
+    """A whole Photoshop file without layers, uncompressed: (C, h, w), 8 bits."""
+    count, height, width = channels.shape
+    header = struct.pack(">4sH6xHIIHH", b"8BPS", 1, count, height, width, 8, mode)
+    return header + bytes(12) + struct.pack(">H", 0) + channels.tobytes()
+
+
+@pytest.mark.parametrize(("mode", "count", "kind"), [(1, 1, 1), (3, 3, 3), (3, 4, 4)])
+def test_photoshop_files(tmp_path: Path, mode: int, count: int, kind: int) -> None:
+    values = np.random.default_rng(0).integers(0, 256, (count, 20, 32), np.uint8)
+    (tmp_path / "a.psd").write_bytes(psd(values, mode))
+    assert image.probe(tmp_path / "a.psd") == ((20, 32), 1, False)
+    assert np.array_equal(only(tmp_path / "a.psd"), values.transpose(1, 2, 0)[..., :kind])
+    assert image.named_as_image("a.psd")
+
+
+def grey_png(depth: int, rows: list[bytes], width: int, key: int) -> bytes:
+    """A whole grey PNG of any depth in which the value `key` is transparent."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        length, check = struct.pack(">I", len(data)), struct.pack(">I", zlib.crc32(name + data))
+        return length + name + data + check
+
+    header = struct.pack(">IIBBBBB", width, len(rows), depth, 0, 0, 0, 0)
+    pixels = zlib.compress(b"".join(b"\0" + row for row in rows))
+    parts = (b"IHDR", header), (b"tRNS", struct.pack(">H", key)), (b"IDAT", pixels), (b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 8, 16])
+@pytest.mark.parametrize("which", ["lowest", "highest"])
+def test_a_transparent_grey_of_any_depth(tmp_path: Path, depth: int, which: str) -> None:
+    """By the specification of PNG, 11.3.2.1: samples of the value in tRNS are transparent."""
+    highest = 2**depth - 1
+    key = highest if which == "highest" else 0
+    bits = "".join(f"{value:0{depth}b}" for value in [0, highest] * 8)
+    row = int(bits, 2).to_bytes(2 * depth, "big")
+    (tmp_path / "a.png").write_bytes(grey_png(depth, [row, row], 16, key))
+    values = only(tmp_path / "a.png")
+    most = 65535 if depth == 16 else 255
+    assert values.shape == (2, 16, 2)
+    assert values[..., 0].tolist() == [[0, most] * 8] * 2
+    alpha = [most, 0] if key else [0, most]
+    assert values[..., 1].tolist() == [alpha * 8] * 2
+
+
+def test_a_frame_beyond_the_canvas_is_cut(tmp_path: Path) -> None:
+    """By GIF89a, 20: what lies outside the logical screen is not shown."""
+    blocks = []
+    for colour, size in ((0, (10, 8)), (1, (14, 9))):
+        frame = Image.new("P", size, colour)
+        frame.putpalette([250, 0, 0, 0, 0, 250] + [0] * 762)
+        frame.save(tmp_path / "one.gif", optimize=False)
+        data = (tmp_path / "one.gif").read_bytes()
+        start = 13 + 3 * 2 ** ((data[10] & 7) + 1)  # behind the header and its colours
+        blocks.append((data[:start], data[start:-1]))
+    control = b"\x21\xf9\x04\x04\x05\x00\x00\x00"
+    (header, first), (_, second) = blocks
+    pictures = [block[block.index(b"\x2c") :] for block in (first, second)]
+    body = b"".join(control + picture for picture in pictures)
+    (tmp_path / "a.gif").write_bytes(header + body + b"\x3b")
+    frames = image.read(tmp_path / "a.gif").frames
+    assert [frame.shape for frame in frames] == [(8, 10, 3)] * 2
+    assert [frame[3, 3].tolist() for frame in frames] == [[250, 0, 0], [0, 0, 250]]
+
+
+def test_signed_levels_are_refused(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.array([[-1, 0, 1, 100]] * 4, np.int8))
+    with pytest.raises(OSError, match="signed numbers of 8 bits: store them as levels from 0"):
+        image.read(tmp_path / "a.tif")
