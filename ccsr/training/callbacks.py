@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from ccsr.model import CCSR, checkpoint
-from ccsr.training.speed import Meter
+from ccsr.training.speed import Meter, Speed
 from ccsr.training.task import SRModule
 
 LAST, BEST, FINAL = "last.ckpt", "best.safetensors", "model.safetensors"
@@ -217,11 +217,13 @@ class Lines(Callback):
 
     Attributes:
         written: whether there are lines; a terminal has a bar instead.
+        speed: of the last report, if there was one.
     """
 
     def __init__(self, seconds: float = 10) -> None:
         self.seconds = seconds
         self.written = True
+        self.speed: Speed | None = None
         self._start = self._last = 0.0
         self._first_step = self._last_step = 0
         self._meter: Meter | None = None
@@ -246,7 +248,7 @@ class Lines(Callback):
         if step == self._last_step:
             return
         waited = getattr(trainer.train_dataloader, "waited", 0.0)
-        speed = meter.read(step - self._last_step, waited)
+        self.speed = speed = meter.read(step - self._last_step, waited)
         self._last, self._last_step = now, step
         for logger in trainer.loggers:
             logger.log_metrics({f"speed/{k}": v for k, v in speed._asdict().items()}, step)
@@ -276,7 +278,24 @@ class Lines(Callback):
 
 
 class Bar(RichProgressBar):
-    """Progress as a bar, for terminals."""
+    """Progress as a bar, for terminals.
+
+    Args:
+        lines: measures the speed that the bar shows too.
+    """
+
+    def __init__(self, lines: Lines | None = None) -> None:
+        super().__init__()
+        self._lines = lines
+
+    def get_metrics(
+        self, trainer: Trainer, pl_module: LightningModule
+    ) -> dict[str, int | str | float | dict[str, float]]:
+        """Lightning's, and the pixels per second of the last report."""
+        metrics = super().get_metrics(trainer, pl_module)
+        if self._lines and self._lines.speed:
+            metrics["Mpx/s"] = round(self._lines.speed.pixels_per_second / 1e6, 4)
+        return metrics
 
     @property
     def total_train_batches(self) -> int | float:

@@ -108,7 +108,8 @@ class PhotoData(LightningDataModule):
             trainer.world_size,
         )
         if self._lies_on(device):
-            self.batches.source = OnDevice(self.photos, device)
+            records = bool(getattr(trainer.lightning_module, "replays", False))
+            self.batches.source = OnDevice(self.photos, device, records)
             workers = 0
         else:
             processors = (os.cpu_count() or 1) // trainer.num_devices

@@ -86,12 +86,13 @@ class OnDevice:
     Args:
         photos: are all decoded here.
         device: where they lie from then on.
+        records: whether a GPU's operations are recorded, see :class:`ccsr.training.replay.Replay`.
 
     Attributes:
         pixels: uint8, all photos one after the other, each (3, h, w).
     """
 
-    def __init__(self, photos: Photos, device: torch.device) -> None:
+    def __init__(self, photos: Photos, device: torch.device, records: bool = True) -> None:
         self.pixels = torch.empty(photos.bytes, dtype=torch.uint8, device=device)
         self.starts, self.sizes = photos.starts[:-1], np.array(photos.sizes)
         for number, original in photos.originals():
@@ -104,7 +105,7 @@ class OnDevice:
                 photo = original if factor == 1 else reduced_to(original, size)
                 self.pixels[self.starts[n] : photos.starts[n + 1]] = photo.flatten()
         self.unreadable = photos.unreadable
-        self.replay = Replay(device)
+        self.replay = Replay(device, records)
 
     def cut(self, cuts: Cuts) -> tuple[Tensor, list[int]]:
         """See :meth:`Source.cut`."""

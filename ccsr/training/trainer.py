@@ -80,10 +80,10 @@ def build_trainer(
             }
     terminal = sys.stderr.isatty() and sys.stdout.isatty()
     if terminal:
-        for callback in callbacks:
-            if isinstance(callback, Lines):
-                callback.written = False
-        callbacks.append(Bar())
+        lines = next((each for each in callbacks if isinstance(each, Lines)), None)
+        if lines:
+            lines.written = False
+        callbacks.append(Bar(lines))
     options["val_check_interval"] *= options["accumulate_grad_batches"]
     return cast(
         Trainer,

@@ -88,6 +88,7 @@ def test_a_terminal_gets_a_bar(finished, configure, tmp_path, monkeypatch, capsy
     shown = capsys.readouterr().out
     assert "training" in shown
     assert "8/8" in shown
+    assert "Mpx/s" in shown
     assert "step 8/8" not in (tmp_path / "run" / "train.log").read_text()
     assert (tmp_path / "run" / "val.csv").read_text() == (finished[0] / "val.csv").read_text()
 
