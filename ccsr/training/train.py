@@ -85,12 +85,12 @@ def _train(config: dict[str, Any], folder: Path, step: int) -> dict[str, float]:
     network = made(config["model"])
     if config["init"] is not None and not step:
         start_from(network, config["init"])
+    check_kept(network, folder)
     module: SRModule = made(config["module"], model=network)
     trainer = build_trainer(config, folder, step, facts(config))
     data: PhotoData = made(config["data"])
     with replacing(folder / CONFIG) as temporary:
         temporary.write_text(OmegaConf.to_yaml(OmegaConf.create(config)), encoding="utf-8")
-    check_kept(network, folder)
     parameters = sum(p.numel() for p in module.parameters())
     log.info("%d parameters, %s, run folder %s", parameters, trainer.precision, folder)
     ckpt_path = folder / LAST if step else None
