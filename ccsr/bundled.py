@@ -3,18 +3,20 @@
 from pathlib import Path
 from typing import Literal
 
-Resource = Literal["conf", "checkpoints", "samples"]
+Resource = Literal["conf", "checkpoints", "samples", "open", "benchmarks"]
 
 _PACKAGE = Path(__file__).resolve().parent
 _IN_CHECKOUT: dict[Resource, str] = {
     "conf": "conf",
     "checkpoints": "checkpoints",
     "samples": "data/samples",
+    "open": "data/open",
+    "benchmarks": "data/benchmarks",
 }
 
 
 def resource_dir(name: Resource) -> Path:
-    """Folder of the configurations, the shipped checkpoints or the sample photos.
+    """Folder of the configurations, the checkpoints, the samples or the lists of data sets.
 
     Raises:
         FileNotFoundError: if this installation has no such folder.

@@ -11,7 +11,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parents[1] / "ccsr"
 FLOORS = (
     ("grid", "device", "atomic", "bundled", "suggest", "metrics"),
-    ("image", "resample"),
+    ("image", "resample", "datasets"),
     ("model",),
     ("upscaling", "training", "export"),
     ("evaluation", "jobs"),

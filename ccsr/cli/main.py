@@ -138,6 +138,14 @@ def analyze(argv: Sequence[str]) -> int:
         return analyze.main(argv)
 
 
+def data(argv: Sequence[str]) -> int:
+    """`ccsr data NAME FOLDER`."""
+    with _needing({"requests"}, "fetching data", "data"):
+        from ccsr.cli import data
+
+        return data.main(argv)
+
+
 def train(argv: Sequence[str]) -> int:
     """`ccsr train key=value ...`, as `python -m ccsr.training.train`: DDP can launch that again."""
     kept = sys.argv
@@ -172,6 +180,7 @@ COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
     "evaluate": (evaluate, "measure models on test images"),
     "analyze": (analyze, "measure what continuous convolution promises"),
     "export": (export, "write a model as an ONNX file"),
+    "data": (data, "build training and test sets from where they are published"),
     "train": (train, "train a model: key=value, as Hydra takes them"),
 }
 

@@ -1,0 +1,160 @@
+"""`ccsr data`: build data sets on this machine, from where they are published."""
+
+import argparse
+import shutil
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from ccsr.cli import arguments
+from ccsr.cli.progress import StatusLine
+from ccsr.datasets import archives, open_tiles
+from ccsr.datasets.gather import Task, gather
+from ccsr.datasets.remote import Mirror, Source, Web
+
+LISTED_FAILURES = 20
+_DESCRIPTIONS = {
+    "open": "Build the open training set: tiles of openly licensed pictures, in train/ and val/.",
+    "div2k": "Build DIV2K from its official archives: 800 training and 100 validation photos.",
+    "benchmarks": "Build the usual test sets, in the layout in which they are distributed.",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The flags of `ccsr data`."""
+    top = argparse.ArgumentParser(
+        prog="ccsr data",
+        description="Build data sets from where they are published. What is there already stays; "
+        "the same command goes on after an interruption.",
+        allow_abbrev=False,
+    )
+    commands = top.add_subparsers(dest="name", required=True, metavar="NAME")
+    for name, text in _DESCRIPTIONS.items():
+        one = commands.add_parser(name, description=text, help=text, allow_abbrev=False)
+        add = one.add_argument
+        add("folder", type=arguments.path, metavar="FOLDER", help="where to build it")
+        if name == "open":
+            add("--tiles", type=arguments.whole, metavar="N", help="only the N that teach most")
+        if name == "benchmarks":
+            add(
+                "--sets",
+                nargs="+",
+                choices=list(archives.BENCHMARKS),
+                default=list(archives.BENCHMARKS),
+                help="which test sets to build (default: all)",
+            )
+        if name != "open":
+            add("--accept", action="store_true", help="agree to the licences that are shown")
+        add(
+            "--dry-run",
+            action="store_true",
+            help="say what would be fetched, how large it is and its licences, and stop",
+        )
+        add(
+            "--mirror",
+            type=arguments.path,
+            metavar="DIR",
+            help="take files from clones of the repositories, OWNER/NAME, and archives in DIR",
+        )
+        add("--server", default="", metavar="URL", help="a web server that holds the same paths")
+        add(
+            "--jobs",
+            type=arguments.whole,
+            default=8,
+            metavar="N",
+            help="files on their way at once (default: %(default)s)",
+        )
+        add("--quiet", action="store_true", help="no progress")
+        add("--debug", action="store_true", help="show tracebacks")
+    return top
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run `ccsr data` with the arguments after that word; returns the exit code.
+
+    Raises:
+        ValueError: for arguments that contradict each other, or licences that are not agreed to.
+        OSError: for a folder that cannot be read or written.
+    """
+    args = parser().parse_args(argv)
+    if args.mirror and args.server:
+        raise ValueError("--mirror and --server are two places to fetch from: give one of them")
+    folder: Path = args.folder
+    chosen = open_tiles.tiles()[: args.tiles] if args.name == "open" else []
+    if args.name == "open":
+        tasks = open_tiles.tasks(chosen, folder)
+        licences = [f"{n} x {name}" for name, n in Counter(t.licence for t in chosen).most_common()]
+    elif args.name == "div2k":
+        tasks, licences = archives.div2k_tasks(folder), [archives.DIV2K_TERMS]
+    else:
+        tasks = archives.benchmark_tasks(args.sets, folder)
+        licences = [f"{name}: {archives.BENCHMARKS[name][0]}" for name in args.sets]
+    size = sum(task.file.size for task in tasks)
+    print(f"{len(tasks)} files to fetch, {size / 1e6:,.0f} MB, into {folder}")
+    print("\n".join(["licences:", *(f"  {line}" for line in licences)]))
+    if args.dry_run:
+        return 0
+    restricted = args.name == "div2k" or any(
+        archives.BENCHMARKS[name][1] for name in getattr(args, "sets", [])
+    )
+    if tasks and restricted and not args.accept:
+        _ask()
+    if tasks and folder.exists() and shutil.disk_usage(folder).free < size:
+        raise OSError(f"{folder} has not {size / 1e6:,.0f} MB free: make room, or choose another")
+    failures = _fetch(tasks, args)
+    if args.name == "open":
+        open_tiles.write_attribution(chosen, folder)
+        print(f"whom to credit: {folder / open_tiles.ATTRIBUTION}")
+    return 1 if failures else 0
+
+
+def _fetch(tasks: list[Task], args: argparse.Namespace) -> int:
+    """Do the tasks and say which failed; returns how many."""
+    line = StatusLine(args.quiet)
+    stop = threading.Event()
+    received, finished, since = [0], [0], time.monotonic()
+    total = sum(task.file.size for task in tasks)
+
+    def show(count: int) -> None:
+        received[0] += count
+        seconds = max(time.monotonic() - since, 1e-3)
+        left = (total - received[0]) * seconds / max(received[0], 1)
+        line.rewrite(
+            f"{finished[0]}/{len(tasks)} files, {received[0] / 1e6:,.0f} of {total / 1e6:,.0f} MB, "
+            f"{received[0] / seconds / 1e6:.1f} MB/s, {left:,.0f} s left"
+        )
+
+    def done() -> None:
+        finished[0] += 1
+
+    source: Source = Mirror(args.mirror) if args.mirror else Web(args.server, show, stop)
+    try:
+        failures = gather(tasks, source, args.folder, args.jobs, done, stop)
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt("the same command goes on from here") from error
+    if not args.quiet:
+        line.say(f"{len(tasks) - len(failures)} of {len(tasks)} files done")
+    for failure in failures[:LISTED_FAILURES]:
+        line.say(f"ccsr: error: {failure}")
+    if len(failures) > LISTED_FAILURES:
+        line.say(f"ccsr: error: and {len(failures) - LISTED_FAILURES} more")
+    if failures:
+        line.say("ccsr: the same command tries these again and keeps what is there")
+    return len(failures)
+
+
+def _ask() -> None:
+    """Go on only if the user agrees to what was shown.
+
+    Raises:
+        ValueError: if not, or nobody can be asked.
+    """
+    if sys.stdin.isatty():
+        print("Agree to these terms? Type yes: ", end="", flush=True)
+        if sys.stdin.readline().strip().lower() == "yes":
+            return
+        raise ValueError("not agreed to, so nothing was fetched")
+    raise ValueError("these licences must be agreed to: give --accept")

@@ -1,0 +1,1 @@
+"""Data sets that anybody can build: what they hold, where it comes from, and how it is fetched."""
