@@ -104,10 +104,15 @@ def test_wheel_holds_the_package_and_its_data(checkout, wheel):
         | {f"ccsr/checkpoints/{name}" for name in below(checkout / "checkpoints", "*.safetensors")}
         | {f"ccsr/checkpoints/{name}" for name in below(checkout / "checkpoints", "*.md")}
         | {f"ccsr/samples/{name}" for name in below(checkout / "data" / "samples", "*")}
+        | {f"ccsr/open/{name}" for name in below(checkout / "data" / "open", "*")}
+        | {f"ccsr/benchmarks/{name}" for name in below(checkout / "data" / "benchmarks", "*")}
     )
     inside = {name for name in names if not name.startswith(info)}
     assert inside == expected
     assert f"{info}/licenses/LICENSE" in names
+
+
+KINDS = ("conf", "checkpoints", "samples", "open", "benchmarks")
 
 
 def test_installed_package_finds_its_data(wheel, tmp_path):
@@ -115,7 +120,7 @@ def test_installed_package_finds_its_data(wheel, tmp_path):
         archive.extractall(tmp_path)
     code = (
         "from ccsr.bundled import resource_dir as find;"
-        "print(find('conf'), find('checkpoints'), find('samples'), sep='\\n')"
+        f"print(*(find(name) for name in {KINDS}), sep='\\n')"
     )
     found = subprocess.run(
         [sys.executable, "-c", code],
@@ -125,7 +130,7 @@ def test_installed_package_finds_its_data(wheel, tmp_path):
         capture_output=True,
         text=True,
     )
-    expected = [tmp_path / "ccsr" / name for name in ("conf", "checkpoints", "samples")]
+    expected = [tmp_path / "ccsr" / name for name in KINDS]
     assert found.stdout.split() == [str(folder) for folder in expected]
 
 
@@ -140,7 +145,8 @@ def test_sdist_can_build_test_and_train(checkout, tmp_path):
     kept |= {path for path in linked if (checkout / path).is_file()}
     assert kept <= names
     tables = {name for name in names if name.endswith(".csv")}
-    assert tables == {"data/open/validation.csv"}
+    lists = {"data/open/tiles.csv", "data/open/validation.csv", "data/benchmarks/images.csv"}
+    assert tables == lists
     assert not [name for name in names if name.endswith((".ckpt", ".pyc"))]
 
 
