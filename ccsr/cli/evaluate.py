@@ -27,7 +27,8 @@ _EPILOG = """\
 protocols:
 {protocols}
 
-Folders are read as they are distributed: images directly, HR/, GTmod12/, DIV2K_valid_HR/,
+Folders are read as they are distributed: images directly, HR/, GTmod12/, test/, DIV2K with its
+halves beside each other (of which the validation images are taken),
 image_SRF_2/img_001_SRF_2_HR.png. With --out DIR this writes results.json, results.csv,
 curve.png and crops.png there (pictures need: pip install 'ccsr[evaluate]'); without it nothing
 is written. Exit code 1 if any image had to be left out.

@@ -1,12 +1,19 @@
 """Finds the images of benchmark folders in the layouts in which they are distributed.
 
-High resolution, in `DIR` or in the first of these that `DIR` holds: images directly (Set5,
-Kodak24, BSDS500's `val`), `HR/`, `GTmod12/`, `GT/`, `original/`, `DIV2K_valid_HR/` or any one
-`*_HR/`, `image_SRF_2/img_001_SRF_2_HR.png` (Urban100; one folder per scale).
+High resolution, in `DIR` itself or, folder by folder, in the first of these that holds images:
+
+- images directly (Set5, Kodak24, BSDS500's `val`);
+- one folder per scale: `image_SRF_2/img_001_SRF_2_HR.png` (Urban100), `x2/baby_HR_x2.png` (RCAN);
+- `HR/`, `GTmod12/`, `GTmod4/`, `GT/`, `original/`, in capitals or not;
+- of a set in halves the one that is meant for tests: `test/`, `valid/`, `validation/`, `val/`, or
+  `DIV2K_valid_HR/` beside `DIV2K_train_HR/`;
+- the only `*_HR/`, else the only folder that does not hold low-resolution images (what archives
+  unpack into a folder of their own).
 
 Low resolution for the scale 2 (`4x1.5`, WIDTHxHEIGHT, where the axes differ): `LR/x2/`, `X2/`,
 `2/`, `LR_bicubic/X2/`, `*_LR_bicubic/X2/`, `LRbicx2/`, `image_SRF_2/` or `LR` itself, also
-under a folder with the test set's name; files `0001.png`, `0001x2.png`, `img_001_SRF_2_LR.png`.
+under a folder with the test set's name; files `0001.png`, `0001x2.png`, `0001x4m.png` (DIV2K's
+`mild`), `img_001_SRF_2_LR.png`, `baby_LRBI_x2.png`.
 """
 
 import re
@@ -16,9 +23,12 @@ from pathlib import Path
 
 from ccsr.image import READABLE, named_as_image
 
-_HR_FOLDERS = ("HR", "GTmod12", "GT", "original")
-_SRF_FOLDER = re.compile(r"image_SRF_(\d+)")
-_SRF_HR = re.compile(r"(.+)_SRF_\d+_HR")
+_TRUTHS = ("hr", "gtmod12", "gtmod4", "gt", "original")
+_HALVES = ("test", "valid", "validation", "val")
+_SCALE_FOLDER = re.compile(r"(?:image_SRF_|[xX])(\d+)")
+_SCALED_HR = re.compile(r"(.+)_(?:SRF_\d+_HR|HR_x\d+)")
+_REDUCED = re.compile(r"(.*_)?LR(_.*|bicx\d+)?|[xX]\d+", re.IGNORECASE)
+_DEEPEST = 4  # folders within folders
 
 
 @dataclass(frozen=True)
@@ -64,26 +74,76 @@ def find(folder: Path) -> TestSet:
     folder = folder.resolve()
     if not folder.is_dir():
         raise NotADirectoryError(f"expected a folder of images, but {folder} is not a folder")
-    if match := _SRF_FOLDER.fullmatch(folder.name):
-        return TestSet(folder.parent.name, {int(match[1]): folder})
+    folders = _located(folder)
+    if folders is None:
+        raise ValueError(
+            f"{folder} holds no images, and not one folder HR/, GTmod12/, *_HR/, test/ or "
+            f"image_SRF_*/ of them; found {_found(folder)}: give the folder that holds the images "
+            "themselves"
+        )
+    owner = folder
+    while owner.name.lower() in _TRUTHS or _SCALE_FOLDER.fullmatch(owner.name):
+        owner = owner.parent
+    return TestSet(owner.name, folders)
+
+
+def _located(folder: Path, depth: int = 0) -> dict[int, Path] | None:
+    """Scale -> the folder with the images, see `TestSet.folders`; None if there is none."""
+    match = _SCALE_FOLDER.fullmatch(folder.name)
+    if match and _scaled(folder):
+        return {int(match[1]): folder}
     if _images(folder):
-        owner = folder.parent if folder.name in _HR_FOLDERS else folder
-        return TestSet(owner.name, {0: folder})
-    children = sorted(child for child in folder.iterdir() if child.is_dir())
+        return {0: folder}
+    children = _children(folder)
     by_scale = {
-        int(match[1]): child for child in children if (match := _SRF_FOLDER.fullmatch(child.name))
+        int(match[1]): child
+        for child in children
+        if (match := _SCALE_FOLDER.fullmatch(child.name)) and _scaled(child)
     }
     if by_scale:
-        return TestSet(folder.name, by_scale)
-    named = [folder / name for name in _HR_FOLDERS if folder / name in children]
-    truths = named[:1] or [child for child in children if child.name.endswith("_HR")]
-    if len(truths) == 1 and _images(truths[0]):
-        return TestSet(folder.name, {0: truths[0]})
-    found = ", ".join(child.name + "/" for child in truths or children) or "nothing"
-    raise ValueError(
-        f"{folder} holds no images, and not one folder HR/, GTmod12/, *_HR/ or image_SRF_*/ of "
-        f"them; found {found}: give the folder that holds the images themselves"
-    )
+        return by_scale
+    if depth < _DEEPEST:
+        for candidate in _candidates(children):
+            found = _located(candidate, depth + 1)
+            if found:
+                return found
+    return None
+
+
+def _candidates(children: list[Path]) -> Iterator[Path]:
+    """Those of a folder's folders that may hold the high-resolution images, the likeliest first."""
+    names = {child.name.lower(): child for child in children}
+    yield from (names[name] for name in _TRUTHS if name in names)
+    for half in _HALVES:
+        if half in names:
+            yield names[half]
+        ended = [child for child in children if child.name.lower().endswith(f"_{half}_hr")]
+        yield from ended if len(ended) == 1 else ()
+    ended = [child for child in children if child.name.lower().endswith("_hr")]
+    if len(ended) == 1:
+        yield ended[0]
+    others = [child for child in children if not _REDUCED.fullmatch(child.name)]
+    if not ended and len(others) == 1:
+        yield others[0]
+
+
+def _found(folder: Path) -> str:
+    """What a folder holds instead of images, for a message."""
+    children = _children(folder)
+    truths = [child for child in children if child.name.lower().endswith("_hr")]
+    return ", ".join(f"{child.name}/" for child in truths or children) or "nothing"
+
+
+def _children(folder: Path) -> list[Path]:
+    """The folders in a folder, hidden ones left out."""
+    return sorted(c for c in folder.iterdir() if c.is_dir() and not c.name.startswith("."))
+
+
+def _scaled(folder: Path) -> bool:
+    """Whether a folder for one scale holds truths: `X2/0001x2.png` is low resolution."""
+    images = _images(folder)
+    marked = any(_SCALED_HR.fullmatch(path.stem) for path in images)
+    return marked or (bool(images) and folder.name.startswith("image_SRF"))
 
 
 def find_all(folders: list[Path]) -> list[TestSet]:
@@ -96,9 +156,6 @@ def find_all(folders: list[Path]) -> list[TestSet]:
     sets = [find(folder) for folder in folders]
     if len({tuple(one.folders.values()) for one in sets}) < len(sets):
         raise ValueError("the same --data folder is given twice: leave one out")
-    for one, folder in zip(sets, folders, strict=True):
-        if not one.names():
-            raise ValueError(f"no images in {folder}: expected *_HR.png in image_SRF_*/")
     names = [one.name for one in sets]
     return [
         TestSet(one.name if names.count(one.name) == 1 else str(folder), one.folders)
@@ -119,7 +176,8 @@ def low_resolution(root: Path, name: str, key: str, label: str) -> Path:
         FileNotFoundError: saying where it was looked for.
     """
     stem = Path(key).stem if Path(key).suffix.lower() in READABLE else key
-    stems = (f"{stem}x{label}", f"{stem}_SRF_{label}_LR", stem)
+    stems = [f"{stem}x{label}", f"{stem}_SRF_{label}_LR", f"{stem}_LRBI_x{label}", stem]
+    stems += [f"{stem}x{label}{kind}" for kind in "mdw"]  # DIV2K's mild, difficult and wild
     for folder in _low_folders(root, name, label):
         files = {path.stem: path for path in _images(folder)}
         for candidate in stems:
@@ -132,13 +190,15 @@ def low_resolution(root: Path, name: str, key: str, label: str) -> Path:
 
 
 def _low_folders(root: Path, name: str, label: str) -> Iterator[Path]:
-    names = (f"x{label}", f"X{label}", label, f"LR_bicubic/X{label}", f"LRbicx{label}")
+    plain = (f"x{label}", f"X{label}", label, f"image_SRF_{label}")
+    below = ("", "LR/", "LR_bicubic/", "LR/LRBI/", f"LR/LRBI/{name}/")
     for top in (root / name, root):
-        for candidate in (*names, f"image_SRF_{label}"):
+        for candidate in (*(f"{b}{p}" for b in below for p in plain), f"LRbicx{label}"):
             if (top / candidate).is_dir():
                 yield top / candidate
         if top.is_dir():
-            yield from sorted(top.glob(f"*_LR_bicubic/X{label}"))
+            for pattern in (f"*_LR_*/X{label}", f"*_LR_*/*_LR_*/X{label}", "*_LR_*"):
+                yield from (path for path in sorted(top.glob(pattern)) if path.is_dir())
             yield top
 
 
@@ -152,5 +212,5 @@ def _images(folder: Path) -> list[Path]:
 def _truths(folder: Path) -> dict[str, Path]:
     """Key -> file; the key is `img_001` for `img_001_SRF_2_HR.png`, else the file's name."""
     files = _images(folder)
-    marked = {match[1]: path for path in files if (match := _SRF_HR.fullmatch(path.stem))}
+    marked = {match[1]: path for path in files if (match := _SCALED_HR.fullmatch(path.stem))}
     return marked or {path.name: path for path in files}

@@ -63,7 +63,9 @@ def test_an_image_that_one_scale_lacks(tmp_path):
     ("files", "found"),
     [
         (["readme.txt"], "found nothing"),
-        (["train/a.png", "test/b.png"], "found test/, train/"),
+        (["one/a.png", "two/b.png"], "found one/, two/"),
+        (["DIV2K_valid_LR_bicubic/X2/0801x2.png"], "found DIV2K_valid_LR_bicubic/"),
+        (["X2/0801x2.png", "X3/0801x3.png"], "found X2/, X3/"),
         (["A_HR/a.png", "B_HR/b.png"], "found A_HR/, B_HR/"),
     ],
 )
@@ -86,8 +88,65 @@ def test_names_of_several_folders(tmp_path):
 
 
 def test_a_folder_per_scale_without_images(tmp_path):
-    with pytest.raises(ValueError, match=r"no images in .*_HR\.png"):
+    with pytest.raises(ValueError, match=r"holds no images, .* found image_SRF_2/: give"):
         find_all([tree(tmp_path, "image_SRF_2/readme.txt")])
+
+
+@pytest.mark.parametrize(
+    ("files", "truth"),
+    [
+        # DIV2K: the halves beside each other, low resolution beside them, archives in folders
+        (
+            [
+                "DIV2K_train_HR/0001.png",
+                "DIV2K_valid_HR/0801.png",
+                "DIV2K_train_LR_bicubic/X2/0001x2.png",
+                "DIV2K_valid_LR_bicubic/X2/0801x2.png",
+                "DIV2K_valid_LR_mild/0801x4m.png",
+            ],
+            "DIV2K_valid_HR/0801.png",
+        ),
+        (
+            ["DIV2K_train_HR/DIV2K_train_HR/1.png", "DIV2K_valid_HR/DIV2K_valid_HR/0801.png"],
+            "DIV2K_valid_HR/DIV2K_valid_HR/0801.png",
+        ),
+        (["DIV2K_train_HR/1.png", "DIV2K_train_LR_bicubic/X2/1x2.png"], "DIV2K_train_HR/1.png"),
+        (
+            ["DIV2K_train_HR/1.png", "Flickr2K_HR/2.png", "DIV2K_valid_HR/0801.png"],
+            "DIV2K_valid_HR/0801.png",
+        ),
+        # BSDS500, and others in halves
+        (["images/test/3.jpg", "images/train/2.jpg", "images/val/1.jpg"], "images/test/3.jpg"),
+        (["train/a.png", "val/b.png"], "val/b.png"),
+        # as basicsr, EDSR and others hand them round
+        (["GTmod12/a.png", "original/b.png", "LRbicx2/a.png", "LRbicx3/a.png"], "GTmod12/a.png"),
+        (["HR/a.png", "LR_bicubic/X2/ax2.png", "LR_bicubic/X3/ax3.png"], "HR/a.png"),
+        (["hr/a.png", "lr/a.png"], "hr/a.png"),
+        (["Set5/a.png"], "Set5/a.png"),
+        (["Set5/HR/a.png", "LR/x2/a.png", "readme.txt", ".cache/b.png"], "Set5/HR/a.png"),
+    ],
+)
+def test_sets_as_they_are_handed_round(tmp_path, files, truth):
+    testset = find(tree(tmp_path / "Name", *files))
+    assert testset.name == "Name"
+    assert testset.names() == [Path(truth).name]
+    assert testset.path(Path(truth).name, (2, 2)) == tmp_path / "Name" / truth
+
+
+def test_one_folder_per_scale_with_names_of_another_kind(tmp_path):
+    files = [f"HR/Set5/x{s}/baby_HR_x{s}.png" for s in (2, 3)]
+    files += [f"LR/LRBI/Set5/x{s}/baby_LRBI_x{s}.png" for s in (2, 3)]
+    testset = find(tree(tmp_path, *files) / "HR/Set5")
+    assert (testset.name, testset.names()) == ("Set5", ["baby"])
+    assert testset.path("baby", (3, 3)).name == "baby_HR_x3.png"
+    low = low_resolution(tmp_path, "Set5", "baby", "3")
+    assert low == tmp_path / "LR/LRBI/Set5/x3/baby_LRBI_x3.png"
+
+
+def test_a_folder_that_leads_to_itself_is_no_layout(tmp_path):
+    (tmp_path / "loop").symlink_to(tmp_path, target_is_directory=True)
+    with pytest.raises(ValueError, match="holds no images"):
+        find(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -101,6 +160,10 @@ def test_a_folder_per_scale_without_images(tmp_path):
         "LR_bicubic/X2/0001x2.png",
         "LRbicx2/0001.png",
         "DIV2K_valid_LR_bicubic/X2/0001x2.png",
+        "DIV2K_valid_LR_bicubic_X2/DIV2K_valid_LR_bicubic/X2/0001x2.png",
+        "DIV2K_valid_LR_unknown/X2/0001x2.png",
+        "DIV2K_valid_LR_mild/0001x2m.png",
+        "LR/X2/0001.png",
         "image_SRF_2/0001_SRF_2_LR.png",
         "DIV2K/x2/0001.png",
     ],
