@@ -9,6 +9,7 @@ wherever they lie, by the same operations.
 
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 from functools import partial
 from typing import Literal, NamedTuple
 
@@ -18,7 +19,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision.transforms.v2.functional import to_dtype
 
-from ccsr.grid import Pair, ProjectedGrid, Size
+from ccsr.grid import Pair, ProjectedGrid, Size, output_size, scale_text
 from ccsr.resample import reduce_uint8, resize
 from ccsr.training.dots import dotted
 from ccsr.training.scales import Scales
@@ -59,7 +60,8 @@ class Batches(Dataset[Batch]):
             Photos alone leave a network free to do anything with what no photo looks like.
 
     Raises:
-        ValueError: if `patch` times a scale is no integer, or no photo is large enough.
+        ValueError: if `patch` times a scale is no integer (unless the scales are such that sizes
+            are rounded), or no photo is large enough.
     """
 
     def __init__(
@@ -81,8 +83,9 @@ class Batches(Dataset[Batch]):
         self.batch_size, self.seed, self.reduction = batch_size, seed, reduction
         self.sizes = np.array(sizes)
         self._weights: dict[Size, np.ndarray | None] = {}
-        for pair in scales.pairs():
-            self._choices(self._sides(pair)[2])
+        needed = {self._sides(pair)[2]: pair for pair in scales.pairs()}
+        for size in sorted(needed, key=math.prod, reverse=True):
+            self._choices(size, needed[size])
 
     def __getitem__(self, step: int) -> Batch:
         rng = np.random.default_rng((self.seed, step))
@@ -110,16 +113,19 @@ class Batches(Dataset[Batch]):
 
     def _sides(self, scale: Pair) -> tuple[Size, Size, Size]:
         """Sizes of the input, of the target, and of the part of the photo that makes both."""
-        hr = tuple(round(self.patch * s) for s in scale)
-        if any(abs(self.patch * s - side) > 1e-6 for s, side in zip(scale, hr, strict=True)):
-            raise ValueError(
-                f"data.patch times every scale must be an integer, got {self.patch} x {scale}: "
-                "make data.patch a multiple of data.scales.denominator"
-            )
-        source = max(self.patch, hr[0]), max(self.patch, hr[1])
-        return (self.patch, self.patch), (hr[0], hr[1]), source
+        hr = output_size((self.patch, self.patch), scale)
+        for factor, side in zip(scale, hr, strict=True):
+            if not self.scales.rounds and abs(self.patch * factor - side) > 1e-6:
+                whole = Fraction(factor).limit_denominator(1000).denominator
+                raise ValueError(
+                    f"data.patch={self.patch} times the scale {factor:g} is {self.patch * factor:g}"
+                    f" pixels, not whole: give a data.patch that is a multiple of {whole}, or "
+                    "data.scales.denominator=null, which rounds sizes and takes their ratio as the "
+                    f"scale, here {side}/{self.patch} = {side / self.patch:.4g}"
+                )
+        return (self.patch, self.patch), hr, (max(self.patch, hr[0]), max(self.patch, hr[1]))
 
-    def _choices(self, source: Size) -> list[tuple[bool, np.ndarray]]:
+    def _choices(self, source: Size, scale: Pair = (1, 1)) -> list[tuple[bool, np.ndarray]]:
         """(turned, cumulated areas of the photos large enough) for each possible turn."""
         turns = []
         for turned in (False, True):
@@ -131,9 +137,11 @@ class Batches(Dataset[Batch]):
             if weights is not None:
                 turns.append((turned, weights))
         if not turns:
+            height, width = self.sizes[self.sizes.prod(1).argmax()]
             raise ValueError(
-                f"no photo has {source[0]} x {source[1]} pixels, which data.patch={self.patch} "
-                "needs at the largest scale: lower data.patch or data.scales.max"
+                f"no photo has {source[1]}x{source[0]} pixels, which data.patch={self.patch} needs "
+                f"at the scale {scale_text(scale)}; the largest has {width}x{height}: lower "
+                "data.patch or data.scales, or give larger photos"
             )
         return turns
 

@@ -20,8 +20,8 @@ from ccsr.suggest import close, did_you_mean
 
 CHANGEABLE = re.compile(
     r"(trainer(?!\.accumulate_grad_batches$)|logger|callbacks(?!\.average\b)|data\.val)\b"
-    r"|data\.(root|subfolder|place|device_mb|cache_mb|cache|workers)$"
-    r"|module\.(schedule|decay|replay)$"
+    r"|data\.(root|subfolder|lr|place|device_mb|cache_mb|cache|workers)$"
+    r"|module\.(schedule|decay|milestones|gamma|replay)$"
 )
 _MOVED = {  # modules that the configuration of an older run names
     "ccsr.module": "ccsr.training.task",
@@ -29,7 +29,7 @@ _MOVED = {  # modules that the configuration of an older run names
     "ccsr.callbacks": "ccsr.training.callbacks",
     "ccsr.pictures": "ccsr.training.pictures",
 }
-_PATH_KEYS = re.compile(r"(resume|init|(\w+\.)*(?:root|cache))=(?!\[)(.+)", re.DOTALL)
+_PATH_KEYS = re.compile(r"(resume|init|(\w+\.)*(?:root|lr|cache))=(?!\[)(.+)", re.DOTALL)
 
 
 def quoted(argument: str) -> str:
@@ -121,14 +121,13 @@ def plain(cfg: DictConfig) -> dict[str, Any]:
     config = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True))
     config.pop("hydra", None)
     data = config["data"]
-    for name, holder in (("data.root", data), ("data.val.root", data["val"])):
-        root = holder["root"]
-        if isinstance(root, list):
-            holder["root"] = [_absolute(name, each) for each in root]
-        elif root is not None:
-            holder["root"] = _absolute(name, root)
-    if data.get("cache") is not None:
-        data["cache"] = _absolute("data.cache", data["cache"])
+    places = [(data, "data", "root"), (data, "data", "lr"), (data, "data", "cache")]
+    for holder, group, key in (*places, (data["val"], "data.val", "root")):
+        path = holder.get(key)
+        if isinstance(path, list):
+            holder[key] = [_absolute(f"{group}.{key}", each) for each in path]
+        elif path is not None:
+            holder[key] = _absolute(f"{group}.{key}", path)
     if config["init"] is not None:
         _absolute("init", config["init"])
     return config

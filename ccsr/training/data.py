@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import torch
 from pytorch_lightning import LightningDataModule
@@ -15,8 +15,10 @@ from torch.utils.data import DataLoader, Sampler
 
 from ccsr.device import free_memory
 from ccsr.training.batches import Batch, Batches, Reduction
+from ccsr.training.pairs import PairBatches, find_partners, numbered
 from ccsr.training.photos import Photos, Roots, find_images
 from ccsr.training.scales import Scales
+from ccsr.training.settings import choice, number, whole
 from ccsr.training.sources import FromFiles, OnDevice
 from ccsr.training.validation import ValidationSet
 
@@ -37,6 +39,8 @@ class PhotoData(LightningDataModule):
         seed: with the step it decides every batch.
         subfolder: folder within each root that holds the photos; None for the root itself.
         reduction: ``uint8`` (MATLAB's, rounded to 8 bit) or ``float`` (not rounded).
+        lr: folder or folders of given low-resolution images of the photos, see
+            :func:`ccsr.training.pairs.find_partners`; None to reduce the photos here.
         reduced: factors in (0, 1); reduced by each of them the photos are trained on too.
         dots: share of the patches that are turned into dots, see
             :class:`ccsr.training.batches.Batches`.
@@ -63,6 +67,7 @@ class PhotoData(LightningDataModule):
         seed: int = 0,
         subfolder: str | None = None,
         reduction: Reduction = "uint8",
+        lr: Roots = None,
         reduced: Sequence[float] | float | None = None,
         dots: float = 0.0,
         place: Place = "auto",
@@ -72,25 +77,37 @@ class PhotoData(LightningDataModule):
         workers: int | None = None,
     ) -> None:
         super().__init__()
-        if place not in get_args(Place):
-            raise ValueError(f"data.place must be auto, memory or device, got {place!r}")
-        _check_not_negative(cache_mb=cache_mb, device_mb=device_mb, workers=workers)
+        choice("data.place", place, Place)
+        for name, value in (("cache_mb", cache_mb), ("device_mb", device_mb)):
+            if value is not None:
+                number(f"data.{name}", value)
+        if workers is not None:
+            whole("data.workers", workers, least=0)
         self.place, self.device_mb, self.workers = place, device_mb, workers
         drawn = Scales(**{"seed": seed, **scales})
         if set(drawn.pairs()) == {(1.0, 1.0)}:
             raise ValueError("data.scales has 1 only, where bicubic is exact: nothing to learn")
-        factors = [reduced] if isinstance(reduced, int | float) else reduced or ()
-        self.photos = Photos(find_images(_within(root, subfolder)), cache_mb, cache, factors)
-        self.batches = Batches(
-            FromFiles(self.photos),
-            self.photos.sizes,
-            drawn,
-            patch=patch,
-            batch_size=batch_size,
-            seed=seed,
-            reduction=reduction,
-            dots=dots,
-        )
+        files = find_images(_within(root, subfolder))
+        self.batches: Batches | PairBatches
+        if lr is None:
+            factors = [reduced] if isinstance(reduced, int | float) else reduced or ()
+            self.photos = Photos(files, cache_mb, cache, factors)
+            source = FromFiles(self.photos)
+            self.batches = Batches(
+                source, self.photos.sizes, drawn, patch, batch_size, seed, reduction, dots
+            )
+        else:
+            _check_given(drawn, reduction=reduction, reduced=reduced, dots=dots)
+            singles = [scale for scale, _ in drawn.single]
+            low = find_images(lr)
+            partners = find_partners(files, low, list(dict.fromkeys(singles)))
+            both = {path: None for pairs in partners.values() for pair in pairs for path in pair}
+            self.photos = Photos(list(both), cache_mb, cache)
+            numbers = numbered(self.photos, partners)
+            source = FromFiles(self.photos)
+            self.batches = PairBatches(
+                source, self.photos.sizes, numbers, singles, patch, batch_size, seed
+            )
         options = dict(val)
         own, part = options.pop("root", None), options.pop("subfolder", None)
         files = find_images(_within(root, part) if part is not None and own is None else own)
@@ -155,10 +172,22 @@ class PhotoData(LightningDataModule):
         return DataLoader(self.validation, batch_size=None)
 
 
-def _check_not_negative(**settings: float | None) -> None:
-    for name, value in settings.items():
-        if value is not None and value < 0:
-            raise ValueError(f"data.{name} must not be negative, got {value}")
+def _check_given(scales: Scales, reduction: str, reduced: object, dots: float) -> None:
+    """See that nothing is asked of given low-resolution images that is done in a reduction.
+
+    Raises:
+        ValueError: if something is.
+    """
+    if scales.anisotropic or scales.continuous:
+        raise ValueError(
+            "data.lr has images of listed scales only: give data.scales.values=[2,3,4] and "
+            "data.scales.anisotropic=0"
+        )
+    if reduced or dots or reduction != "uint8":
+        raise ValueError(
+            "with data.lr nothing is reduced here: leave data.reduced=null, data.dots=0 and "
+            "data.reduction=uint8"
+        )
 
 
 class Timed(DataLoader[Batch]):
@@ -189,8 +218,8 @@ def _within(root: Roots, subfolder: str | None) -> Roots:
 
 def _leave_signals(worker: int) -> None:
     """Ctrl-C and SIGTERM reach whole process groups: stopping is the main process' business."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
 
 
 class Steps(Sampler[int]):

@@ -1,20 +1,36 @@
-"""The loss: how far patches are from their targets, in proportion to bicubic's distance."""
+"""The loss: how far patches are from their targets, plainly or in proportion to bicubic's."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from ccsr.metrics import luma
 
-Loss = Literal["rmse", "l1"]
+Relative = Literal["rmse", "l1"]
+Plain = Literal["plain_l1", "charbonnier"]
+Loss = Literal[Relative, Plain]
+PLAIN = frozenset(get_args(Plain))
 _LEAST_ERROR = 0.008  # of bicubic, about what it leaves at a scale of 1.2; at 1 it leaves nothing
 _LUMA_WEIGHT = 3.0  # where eyes see detail
 _LUMA_OF_BLACK = 16 / 255
 _EPSILON = 1e-8  # under a square root, whose slope at 0 is infinite
+_CHARBONNIER = 1e-3  # where it turns from a square into a magnitude
 
 
-def relative(image: Tensor, target: Tensor, bicubic: Tensor, loss: Loss) -> Tensor:
+def plain(image: Tensor, target: Tensor, loss: Plain) -> Tensor:
+    """The mean over all values of the images (N, 3, H, W), as papers have it.
+
+    ``plain_l1`` is the error's magnitude; ``charbonnier`` its smooth kin, `sqrt(error^2 + 0.001^2)`
+    (Lai et al., "Deep Laplacian pyramid networks", 2017).
+    """
+    error = image - target
+    if loss == "plain_l1":
+        return error.abs().mean()
+    return (error.square() + _CHARBONNIER**2).sqrt().mean()
+
+
+def relative(image: Tensor, target: Tensor, bicubic: Tensor, loss: Relative) -> Tensor:
     """The mean of each patch's distance over bicubic's: 1 where the network is as good as that.
 
     Args:
@@ -27,7 +43,7 @@ def relative(image: Tensor, target: Tensor, bicubic: Tensor, loss: Loss) -> Tens
     return (distance(image, target, loss) / least).mean()
 
 
-def distance(image: Tensor, target: Tensor, loss: Loss) -> Tensor:
+def distance(image: Tensor, target: Tensor, loss: Relative) -> Tensor:
     """How far each patch (N, 3, H, W) is from its target: (N,)."""
     error = image - target
     parts = _bounded(error), _LUMA_WEIGHT * _bounded(luma(error) - _LUMA_OF_BLACK)

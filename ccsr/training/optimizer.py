@@ -1,9 +1,9 @@
-"""The optimizer: Muon for filters between features, Adam for everything else."""
+"""The optimizers: Muon for filters between features and Adam for everything else, or Adam alone."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -11,11 +11,42 @@ from torch.nn import Parameter
 
 from ccsr.training.replay import Replay
 
+Kind = Literal["muon", "adamw", "adam"]
 # The quintic of Jordan et al. (2024): five rounds bring singular values from 0.01 up near 1.
 _QUINTIC = (3.4445, -4.7750, 2.0315)
 _ROUNDS = 5
 _RMS = 0.4  # of a filter's step at learning rate 1; Adam's is about 0.2
 _EPSILON = 1e-8
+
+
+def build_optimizer(
+    model: nn.Module,
+    kind: Kind,
+    learning_rate: float,
+    momentum: float,
+    betas: tuple[float, float],
+    weight_decay: float,
+    replay: bool,
+) -> torch.optim.Optimizer:
+    """The optimizer of a model's parameters.
+
+    Args:
+        model: whose parameters it moves.
+        kind: ``muon``: :class:`Muon`; ``adamw`` and ``adam``: PyTorch's.
+        learning_rate: of all parameters.
+        momentum: of Muon.
+        betas: of Adam.
+        weight_decay: of the filters, see :func:`split`; ``adam`` has none.
+        replay: whether Muon's operations are recorded.
+    """
+    filters, others = split(model)
+    if kind == "muon":
+        return Muon(filters, others, learning_rate, momentum, betas, weight_decay, replay)
+    if kind == "adam":
+        return torch.optim.Adam(model.parameters(), learning_rate, betas)
+    parts = (filters, weight_decay), (others, 0.0)
+    groups = [{"params": part, "weight_decay": decay} for part, decay in parts if part]
+    return torch.optim.AdamW(groups, learning_rate, betas)
 
 
 class Muon(torch.optim.Optimizer):

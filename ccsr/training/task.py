@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, NamedTuple, cast, get_args
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -19,10 +19,11 @@ from ccsr.model import CCSR
 from ccsr.model.encoder import Residual
 from ccsr.resample import resize
 from ccsr.training.batches import Batch
-from ccsr.training.loss import Loss, relative
-from ccsr.training.optimizer import Muon, split
+from ccsr.training.loss import PLAIN, Loss, Plain, Relative, plain, relative
+from ccsr.training.optimizer import Kind, build_optimizer
 from ccsr.training.replay import Replay
 from ccsr.training.schedule import Schedule, rate_factor
+from ccsr.training.settings import choice, number, numbers
 from ccsr.training.validation import Item, as_float, quantised, score
 
 
@@ -35,16 +36,22 @@ class SRModule(LightningModule):
         loss: ``rmse`` or ``l1`` over red, green, blue and three times luma, of each patch in
             proportion to bicubic's on it: the mean PSNR over images counts them so, and else
             large scales and busy patches would lead. Beyond an error of 1, which only a network
-            that explodes makes, its logarithm counts.
+            that explodes makes, its logarithm counts. ``plain_l1`` and ``charbonnier`` are means
+            over all values, as papers have them.
+        optimizer: ``muon``: :class:`ccsr.training.optimizer.Muon` moves the filters, Adam the rest;
+            ``adamw`` or ``adam`` moves all.
         learning_rate: at the end of the warm-up.
         schedule: what follows the warm-up: ``cosine`` falls to zero over all steps; ``trapezoid``
             stays, then falls to zero in a line over the last part, so that a training can be cut
-            into runs and prolonged before it falls; ``constant`` stays to the end.
+            into runs and prolonged before it falls; ``constant`` stays to the end; ``steps`` is
+            multiplied by `gamma` at each of `milestones`.
         decay: that last part, as a share of all steps.
+        milestones: shares of all steps, in (0, 1).
+        gamma: in (0, 1].
         warmup: steps of linear warm-up, at most a tenth of all.
-        momentum: of :class:`ccsr.training.optimizer.Muon`, which moves the filters.
-        betas: of Adam, which moves the rest.
-        weight_decay: of the filters.
+        momentum: of Muon.
+        betas: of Adam.
+        weight_decay: of the filters, apart from the gradient; ``adam`` has none.
         replay: whether a GPU gets each step as a few recordings of its operations (CUDA graphs, one
             per shape) instead of one operation after the other. One process only.
         compile: whether those of the residual blocks, where most of the time goes, are fused first
@@ -58,9 +65,12 @@ class SRModule(LightningModule):
         self,
         model: CCSR,
         loss: Loss = "rmse",
+        optimizer: Kind = "muon",
         learning_rate: float = 5e-4,
         schedule: Schedule = "cosine",
         decay: float = 0.2,
+        milestones: Sequence[float] = (0.5, 0.75),
+        gamma: float = 0.5,
         warmup: int = 500,
         momentum: float = 0.95,
         betas: tuple[float, float] = (0.9, 0.99),
@@ -69,28 +79,29 @@ class SRModule(LightningModule):
         compile: bool = False,
     ) -> None:
         super().__init__()
-        if loss not in get_args(Loss):
-            raise ValueError(f"module.loss must be 'rmse' or 'l1', got {loss!r}")
-        if schedule not in get_args(Schedule):
+        choice("module.loss", loss, Loss)
+        choice("module.schedule", schedule, Schedule)
+        choice("module.optimizer", optimizer, Kind)
+        if optimizer == "adam" and weight_decay != 0:
             raise ValueError(
-                f"module.schedule must be cosine, trapezoid or constant, got {schedule!r}"
+                f"module.optimizer=adam has no weight decay, got module.weight_decay={weight_decay}"
+                ": give module.weight_decay=0, or module.optimizer=adamw"
             )
-        if not 0 < decay <= 1:
-            raise ValueError(f"module.decay must be a share of the steps, in (0, 1], got {decay}")
+        number("module.decay", decay, "(0, 1]")
+        number("module.gamma", gamma, "(0, 1]")
         for name, value in (
             ("learning_rate", learning_rate), ("warmup", warmup), ("weight_decay", weight_decay),
         ):  # fmt: skip
-            if not 0 <= value < math.inf:
-                raise ValueError(f"module.{name} must not be negative, got {value}")
-        for name, value in (("momentum", momentum), ("betas", betas[0]), ("betas", betas[1])):
-            if not 0 <= float(value) < 1:
-                raise ValueError(f"module.{name} must be in [0, 1), got {value}")
-        betas = (float(betas[0]), float(betas[1]))
+            number(f"module.{name}", value)
+        number("module.momentum", momentum, "[0, 1)")
+        first, second = numbers("module.betas", betas, "[0, 1)", count=2)
+        betas, milestones = (first, second), numbers("module.milestones", milestones, "(0, 1)")
         self.save_hyperparameters(ignore=["model"])
         self.model = model.to(memory_format=torch.channels_last)
         self.loss, self.learning_rate, self.warmup = loss, learning_rate, warmup
         self.momentum, self.betas, self.weight_decay = momentum, betas, weight_decay
-        self.schedule, self.decay, self.replay, self.compiles = schedule, decay, replay, compile
+        self.schedule, self.decay, self.milestones, self.gamma = schedule, decay, milestones, gamma
+        self.optimizer, self.replay, self.compiles = optimizer, replay, compile
         self.last_loss = torch.tensor(math.nan)
         self.last_effort = 1.0
         self._unchecked: list[_Watched] = []
@@ -156,7 +167,9 @@ class SRModule(LightningModule):
         """The loss of patches: a scalar."""
         grid = ProjectedGrid.project((lr.shape[2], lr.shape[3]), (hr.shape[2], hr.shape[3]))
         sr, hr = self(lr, grid, effort), as_float(hr)
-        return relative(sr, hr, resize(as_float(lr), grid), self.loss)
+        if self.loss in PLAIN:
+            return plain(sr, hr, cast(Plain, self.loss))
+        return relative(sr, hr, resize(as_float(lr), grid), cast(Relative, self.loss))
 
     def _find(self, lr: Tensor, hr: Tensor, effort: float) -> Tensor:
         """The loss; its gradients are written to `_gradients`."""
@@ -259,9 +272,10 @@ class SRModule(LightningModule):
             logger.log_metrics(values, self.global_step + 1)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Muon, and the schedule over `trainer.max_steps`."""
-        optimizer = Muon(
-            *split(self.model),
+        """The optimizer, and the schedule over `trainer.max_steps`."""
+        optimizer = build_optimizer(
+            self.model,
+            self.optimizer,
             self.learning_rate,
             self.momentum,
             self.betas,
@@ -274,7 +288,15 @@ class SRModule(LightningModule):
     def _factor(self, step: int) -> float:
         """Of the learning rate at a step of this run."""
         steps = self.trainer.max_steps
-        return rate_factor(step, min(self.warmup, steps // 10), steps, self.schedule, self.decay)
+        return rate_factor(
+            step,
+            min(self.warmup, steps // 10),
+            steps,
+            self.schedule,
+            self.decay,
+            self.milestones,
+            self.gamma,
+        )
 
     def on_validation_start(self) -> None:
         """What is validated may be saved: no step that led to it may be unchecked."""

@@ -159,8 +159,11 @@ def facts(config: Mapping[str, Any]) -> dict[str, Any]:
     data = config["data"]
     roots = [data["root"]] if isinstance(data["root"], str) else data["root"] or ["samples"]
     keys = ("patch", "batch_size", "reduction", "dots", "scales")
+    given = data.get("lr")
     return {
         "data": [Path(root).name for root in roots],
+        "lr": given
+        and [Path(each).name for each in ([given] if isinstance(given, str) else given)],
         **{key: data[key] for key in keys},
         "seed": config["seed"],
         "data_seed": data["seed"],

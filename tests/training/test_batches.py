@@ -131,13 +131,38 @@ def test_large_photos_give_more_patches():
 
 
 def test_batches_need_whole_sizes():
-    with pytest.raises(ValueError, match=r"must be an integer, got 8 x .*denominator"):
+    message = r"=8 times the scale 2\.37 is 18\.96 pixels.*multiple of 100, .*=null.* 19/8 = 2\.375"
+    with pytest.raises(ValueError, match=message):
         batches(noise(40, 40), values=[2.37])
 
 
+def test_sizes_are_rounded_where_scales_are_continuous():
+    photo = noise(60, 60)
+    listed = Batches(
+        FromFiles(Held(photo)),
+        [(60, 60)],
+        Scales(denominator=None, values=[2.37], anisotropic=0),
+        8,
+    )
+    assert listed[0].hr.shape[2:] == (19, 19)
+    scales = Scales(1, 4, None, anisotropic=0.5, pairs=4)
+    made = Batches(FromFiles(Held(photo)), [(60, 60)], scales, 8, 2)
+    sizes = [tuple(made[step].hr.shape[2:]) for step in range(300)]
+    assert {h for h, w in sizes if h == w} == set(range(8, 33))
+    assert len({size for size in sizes if size[0] != size[1]}) <= 4
+    for step in range(20):  # and each pair covers the same area: the reduction of its target
+        lr, hr = made[step]
+        if min(hr.shape[2:]) >= 24:
+            grid = ProjectedGrid.project(tuple(hr.shape[2:]), (8, 8))
+            inner = (..., slice(3, -3), slice(3, -3))  # beyond it the photo goes on
+            difference = reduce_uint8(hr, grid)[inner].int() - lr[inner].int()
+            assert difference.abs().max() <= 1
+
+
 def test_batches_need_a_photo_large_enough():
-    with pytest.raises(ValueError, match=r"no photo has 32 x 32 pixels.*lower data\.patch"):
-        batches(noise(31, 40), values=[4])
+    message = "no photo has 32x32 pixels.* at the scale 4; the largest has 40x31: lower data.patch"
+    with pytest.raises(ValueError, match=message):
+        batches(noise(31, 40), values=[2, 4, 3])
 
 
 def test_batches_know_their_reductions():

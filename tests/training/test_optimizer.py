@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from ccsr.model import build
-from ccsr.training.optimizer import Muon, orthogonalised, split
+from ccsr.training.optimizer import Muon, build_optimizer, orthogonalised, split
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (8, 30), (30, 8)])
@@ -109,3 +109,29 @@ def test_weights_that_nothing_moves_decay():
     p.grad = torch.zeros_like(p)
     Muon([p], [], lr=0.5, weight_decay=0.1).step()
     torch.testing.assert_close(p.detach(), torch.full_like(p, 0.95))
+
+
+@pytest.mark.parametrize(("kind", "theirs"), [("adam", "Adam"), ("adamw", "AdamW")])
+def test_adam_alone_is_pytorchs(kind, theirs):
+    torch.manual_seed(0)
+    one, two = nn.Conv2d(5, 4, 3, bias=False), nn.Conv2d(5, 4, 3, bias=False)
+    two.load_state_dict(one.state_dict())
+    decay = 0.1 if kind == "adamw" else 0.0
+    optimizers = (
+        build_optimizer(one, kind, 1e-2, 0.95, (0.9, 0.99), decay, False),
+        getattr(torch.optim, theirs)(two.parameters(), 1e-2, (0.9, 0.99), weight_decay=decay),
+    )
+    for _ in range(3):
+        x = torch.randn(2, 5, 6, 6)
+        for model, optimizer in zip((one, two), optimizers, strict=True):
+            optimizer.zero_grad()
+            model(x).square().sum().backward()
+            optimizer.step()
+    torch.testing.assert_close(one.weight, two.weight)
+
+
+def test_adamw_leaves_biases_alone():
+    layer = nn.Conv2d(5, 4, 3)
+    optimizer = build_optimizer(layer, "adamw", 1e-2, 0.95, (0.9, 0.99), 0.1, False)
+    decays = {p.shape: g["weight_decay"] for g in optimizer.param_groups for p in g["params"]}
+    assert decays == {layer.weight.shape: 0.1, layer.bias.shape: 0.0}

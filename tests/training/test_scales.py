@@ -26,6 +26,23 @@ def test_one_scale_has_no_pairs():
     assert Scales(values=[2], anisotropic=0.5).pairs() == [(2, 2)]
 
 
+def test_a_continuous_range_is_uniform():
+    scales, rng = Scales(1, 4, None, anisotropic=0), np.random.default_rng(0)
+    drawn = np.array([scales.draw(rng) for _ in range(2000)])
+    assert (drawn[:, 0] == drawn[:, 1]).all()
+    assert np.histogram(drawn[:, 0], 6, (1, 4))[0].min() > 270
+    assert scales.rounds
+    assert scales.pairs() == [(1, 1), (4, 4)]
+
+
+def test_pairs_may_be_listed():
+    scales = Scales(values=[2], anisotropic=0.5, pairs=[[1.5, 4], (3, 2)])
+    assert scales.pairs() == [(2, 2), (1.5, 4), (3, 2)]
+    rng = np.random.default_rng(0)
+    drawn = [scales.draw(rng) for _ in range(400)]
+    assert all(70 < drawn.count(pair) < 130 for pair in scales.mixed)
+
+
 def test_scales_listed_twice_make_no_pairs_of_equals_nor_pairs_twice():
     for seed in range(6):
         mixed = Scales(values=[2, 2, 3, 3, 4, 6], pairs=12, seed=seed).mixed
@@ -39,7 +56,16 @@ def test_scales_listed_twice_make_no_pairs_of_equals_nor_pairs_twice():
         ({"min": 3, "max": 2}, "at least one scale"),
         ({"values": [0, 2]}, "positive ones only"),
         ({"anisotropic": 2}, r"anisotropic must be in \[0, 1\], got 2"),
-        ({"denominator": 0}, "denominator must be at least 1, got 0"),
+        ({"denominator": 0}, "denominator must be a positive integer, got 0"),
+        ({"denominator": 2.5}, r"denominator must be a positive integer, got 2\.5"),
+        ({"denominator": None, "min": 3, "max": 2}, "at least one scale"),
+        ({"min": "abc"}, r"data\.scales\.min must be a number, got 'abc'"),
+        ({"values": 2}, r"data\.scales\.values must be a list of numbers, got 2"),
+        ({"values": [2, [3, 4]]}, r"values must be a number, got \[3, 4\]"),
+        ({"pairs": -1}, "pairs must not be negative, got -1"),
+        ({"pairs": [2, 3]}, r"a list of pairs \(vertical, horizontal\) such as .*, got \[2, 3\]"),
+        ({"pairs": [[2, 0]]}, r"a list of pairs .*, got \[\[2, 0\]\]"),
+        ({"pairs": [[2, 3]], "anisotropic": 0}, "lists pairs that are never drawn"),
     ],
 )
 def test_scales_refuse(options, message):

@@ -39,6 +39,16 @@ def test_the_rate_warms_up_and_ends_at_zero():
     assert rates[100] == 0
 
 
+def test_a_rate_in_steps_is_pytorchs():
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    theirs = torch.optim.lr_scheduler.MultiStepLR(optimizer, [20, 50, 90], gamma=0.3)
+    for step in range(101):
+        ours = rate_factor(step, 0, 100, "steps", milestones=[0.2, 0.5, 0.9], gamma=0.3)
+        assert ours == pytest.approx(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        theirs.step()
+
+
 def test_efforts_follow_from_the_step_and_all_occur():
     efforts = (0.25, 0.5, 1.0)
     drawn = [draw_effort(efforts, step) for step in range(300)]
@@ -127,8 +137,23 @@ def shifting(loss, by):
     return module
 
 
+@pytest.mark.parametrize("loss", ["plain_l1", "charbonnier"])
+def test_plain_losses_are_pytorchs(loss):
+    generator = torch.Generator().manual_seed(0)
+    lr, hr = (torch.rand(2, 3, n, n, generator=generator) for n in (4, 8))
+    grid = ProjectedGrid.project((4, 4), (8, 8))
+    error = resize(lr, grid) + 0.1 - hr
+    expected = {
+        "plain_l1": nn.functional.l1_loss(error, torch.zeros_like(error)),
+        "charbonnier": torch.hypot(error, torch.tensor(1e-3)).mean(),
+    }
+    torch.testing.assert_close(shifting(loss, 0.1).loss_of(lr, hr), expected[loss])
+
+
 def test_unknown_losses_are_refused():
-    with pytest.raises(ValueError, match=r"module\.loss must be 'rmse' or 'l1', got 'l2'"):
+    with pytest.raises(
+        ValueError, match=r"loss must be rmse, l1, plain_l1 or charbonnier, got 'l2'"
+    ):
         SRModule(Bicubic(), loss="l2")
 
 
@@ -136,7 +161,10 @@ def test_hyperparameters_are_plain():
     module = SRModule(Bicubic(), betas=[0.9, 0.99])
     assert dict(module.hparams) == {
         "loss": "rmse",
+        "optimizer": "muon",
         "learning_rate": 5e-4,
+        "milestones": [0.5, 0.75],
+        "gamma": 0.5,
         "warmup": 500,
         "momentum": 0.95,
         "weight_decay": 0.1,
@@ -152,13 +180,20 @@ def test_hyperparameters_are_plain():
     ("options", "message"),
     [
         ({"learning_rate": -1}, r"module\.learning_rate must not be negative, got -1"),
-        ({"learning_rate": math.inf}, r"module\.learning_rate must not be negative, got inf"),
+        ({"learning_rate": math.inf}, r"module\.learning_rate must be finite, got inf"),
         ({"warmup": -1}, r"module\.warmup must not be negative, got -1"),
         ({"weight_decay": -0.1}, r"module\.weight_decay must not be negative, got -0\.1"),
         ({"momentum": 1}, r"module\.momentum must be in \[0, 1\), got 1"),
         ({"betas": [0.9, 1.5]}, r"module\.betas must be in \[0, 1\), got 1\.5"),
-        ({"schedule": "step"}, r"module\.schedule must be cosine, trapezoid or constant"),
-        ({"decay": 0}, r"module\.decay must be a share of the steps, in \(0, 1\], got 0"),
+        ({"schedule": "step"}, r"module\.schedule must be cosine, trapezoid, constant or steps"),
+        ({"decay": 0}, r"module\.decay must be in \(0, 1\], got 0"),
+        ({"gamma": 1.5}, r"module\.gamma must be in \(0, 1\], got 1\.5"),
+        ({"milestones": [0.5, 2000]}, r"module\.milestones must be in \(0, 1\), got 2000"),
+        ({"learning_rate": "abc"}, r"module\.learning_rate must be a number, got 'abc'"),
+        ({"betas": [0.9]}, r"module\.betas must be a list of 2 numbers, got \[0\.9\]"),
+        ({"betas": 0.9}, r"module\.betas must be a list of 2 numbers, got 0\.9"),
+        ({"optimizer": "sgd"}, r"module\.optimizer must be muon, adamw or adam, got 'sgd'"),
+        ({"optimizer": "adam"}, r"has no weight decay, .*=0\.1: give module\.weight_decay=0"),
     ],
 )
 def test_numbers_out_of_their_range_are_refused(options, message):

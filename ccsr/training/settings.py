@@ -1,0 +1,70 @@
+"""Checks of single settings; every message names the setting as it is written."""
+
+from collections.abc import Sequence
+from typing import Any, cast, get_args
+
+
+def number(name: str, value: object, interval: str = "[0, inf)") -> float:
+    """The value of a setting as a float.
+
+    Args:
+        name: of the setting, `module.decay`.
+        value: what it was given.
+        interval: what it must lie in, `[0, 1)`.
+
+    Raises:
+        ValueError: if it is no number, or lies elsewhere.
+    """
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise ValueError(f"{name} must be a number, got {value!r}")
+    least, most = (float(end) for end in interval[1:-1].split(","))
+    above = value > least or (value == least and interval[0] == "[")
+    below = value < most or (value == most and interval[-1] == "]")
+    if not (above and below):
+        where = f"be in {interval}"
+        if interval == "[0, inf)":
+            where = "not be negative" if value < 0 else "be finite"
+        raise ValueError(f"{name} must {where}, got {value}")
+    return float(value)
+
+
+def numbers(
+    name: str, values: object, interval: str = "[0, inf)", count: int | None = None
+) -> list[float]:
+    """The value of a setting that is a list of numbers, `count` of them if that is given.
+
+    Raises:
+        ValueError: if it is none, or see :func:`number`.
+    """
+    wanted = f"a list of {count} numbers" if count else "a list of numbers"
+    if not isinstance(values, Sequence) or isinstance(values, str):
+        raise ValueError(f"{name} must be {wanted}, got {values!r}")
+    if count is not None and len(values) != count:
+        raise ValueError(f"{name} must be {wanted}, got {list(values)}")
+    return [number(name, value, interval) for value in values]
+
+
+def whole(name: str, value: object, least: int = 1) -> int:
+    """The value of a setting that is an integer.
+
+    Raises:
+        ValueError: if it is none, or below `least`, which is 0 or 1.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        if isinstance(value, int) and not least:
+            raise ValueError(f"{name} must not be negative, got {value}")
+        wanted = "a positive integer" if least else "an integer"
+        raise ValueError(f"{name} must be {wanted}, got {value!r}")
+    return value
+
+
+def choice(name: str, value: object, literal: Any) -> str:
+    """The value of a setting that is one of a `Literal`'s words.
+
+    Raises:
+        ValueError: if it is none of them.
+    """
+    words = cast("tuple[str, ...]", get_args(literal))
+    if value not in words:
+        raise ValueError(f"{name} must be {', '.join(words[:-1])} or {words[-1]}, got {value!r}")
+    return str(value)
