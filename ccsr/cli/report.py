@@ -45,7 +45,7 @@ class Report:
             raise OSError(f"cannot write the report {path}: {error.strerror}") from error
 
     def add(
-        self, source: Path, status: str, output: Path | None = None, **more: str | float
+        self, source: Path, status: str, output: Path | None = None, **more: str | float | list[str]
     ) -> None:
         """Append a line. If that fails, `error` says so: it is no reason to stop."""
         if self._path is None:
@@ -76,8 +76,12 @@ class _Ledger:
             self.fail(source, outcome.error, outcome.trace, output)
             return
         (height, width), seconds = outcome.size, round(outcome.seconds, 3)
-        self._progress.done(source, f"{output} ({outcome.summary}) in {seconds:.1f} s")
-        self._report.add(source, "done", output, width=width, height=height, seconds=seconds)
+        dropped = list(dict.fromkeys(outcome.dropped))
+        summary = outcome.summary + (f"; dropped: {', '.join(dropped)}" if dropped else "")
+        self._progress.done(source, f"{output} ({summary}) in {seconds:.1f} s")
+        self._report.add(
+            source, "done", output, width=width, height=height, seconds=seconds, dropped=dropped
+        )
 
     def fail(self, source: Path, message: str, trace: str = "", output: Path | None = None) -> None:
         self.failures.append(message)

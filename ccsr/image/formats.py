@@ -23,6 +23,7 @@ class Format:
         depth: bits per channel.
         several: what more than one frame can be in it.
         profiles: the kinds of pixels whose colour profile it holds, by channels.
+        coded: whether it tells colours by code points (H.273).
         options: of Pillow's writer.
         lossless: likewise, to keep every level; None if it cannot.
         tunable: whether it takes a quality.
@@ -35,6 +36,7 @@ class Format:
     depth: int = 8
     several: Several = ""
     profiles: frozenset[int] = frozenset({1, 2, 3, 4})
+    coded: bool = False
     options: dict[str, Any] = field(default_factory=dict)
     lossless: dict[str, Any] | None = field(default_factory=dict)
     tunable: bool = False
@@ -43,7 +45,7 @@ class Format:
 _COLOUR = frozenset({3, 4})  # grey is stored as colour
 FORMATS = {
     "png": Format(
-        "PNG", (".png", ".apng"), depth=16, several="animation",
+        "PNG", (".png", ".apng"), depth=16, several="animation", coded=True,
         options={"compress_type": zlib.Z_RLE},  # of animations: see ccsr/image/png.py
     ),
     "jpg": Format(
@@ -57,7 +59,7 @@ FORMATS = {
     "tiff": Format("TIFF", (".tif", ".tiff"), depth=16, several="pages"),
     "avif": Format(
         "AVIF", (".avif",), longest=65_535, several="animation", lossless=None, tunable=True,
-        profiles=_COLOUR,
+        profiles=_COLOUR, coded=True,
         options={"quality": 90, "subsampling": "4:4:4"},
     ),
     "gif": Format(

@@ -1,12 +1,16 @@
 """What a file says about a picture, and the part of it that is still true when enlarged."""
 
 import contextlib
-import re
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, get_args
 
 from PIL import ExifTags, Image, PngImagePlugin
 
+from ccsr.image import xmp
+from ccsr.image.profiles import Code
+
+Size: TypeAlias = tuple[int, int]
 Policy: TypeAlias = Literal["keep", "no-gps", "strip"]
 POLICIES: tuple[Policy, ...] = get_args(Policy)
 
@@ -20,22 +24,16 @@ _KEPT = {
     _BASE.Artist, _BASE.HostComputer, _BASE.Copyright, _BASE.Rating, _BASE.RatingPercent,
     _BASE.XPTitle, _BASE.XPComment, _BASE.XPAuthor, _BASE.XPKeywords, _BASE.XPSubject,
 }  # fmt: skip
+# Of the Exif directory what cannot stay: a pointer to a directory that is not copied, and sizes of
+# other files.
+_STALE = {ExifTags.IFD.Interop, _BASE.RelatedImageWidth, _BASE.RelatedImageLength}
 _SUBJECT_AREA = 37396  # which Pillow has no name for
-# Measured in pixels of the smaller picture, or a pointer to a directory that is not copied.
-_STALE = {
-    _BASE.ExifImageWidth, _BASE.ExifImageHeight, _SUBJECT_AREA, _BASE.SubjectLocation,
-    _BASE.FocalPlaneXResolution, _BASE.FocalPlaneYResolution, _BASE.FocalPlaneResolutionUnit,
-    _BASE.RelatedImageWidth, _BASE.RelatedImageLength, ExifTags.IFD.Interop,
-}  # fmt: skip
+_POINTS = (_SUBJECT_AREA, _BASE.SubjectLocation)
+# Blocks of the first directory that are not read, by what they are called.
+_BLOCKS = {33723: "IPTC", 34377: "Photoshop resources", 34735: "GeoTIFF", 33550: "GeoTIFF"}
 _SHAPE = '{"shape":'  # what tifffile writes as the description: the size of the smaller picture
 _LONGEST_SEGMENT = 65_000  # of a JPEG, with room for its own header
 _PROFILE_SPACE = {1: b"GRAY", 2: b"GRAY", 3: b"RGB ", 4: b"RGB "}
-
-_STALE_XMP = (
-    rb"tiff:(?:Orientation|ImageWidth|ImageLength)|exif:Pixel[XY]Dimension"
-    rb"|xmp:Thumbnails|xap:Thumbnails|xmpGImg:\w+"
-)
-_GPS_XMP = rb"exif:GPS\w+"
 
 
 @dataclass(frozen=True)
@@ -44,40 +42,68 @@ class Metadata:
 
     Attributes:
         profile: ICC bytes.
-        exif: without orientation, sizes and thumbnail, starting with the word Exif.
-        xmp: likewise.
+        exif: without orientation and thumbnail, starting with the word Exif.
+        xmp: without what describes other pictures and streams of the file.
         dpi: (horizontal, vertical).
+        code: primaries and transfer of H.273, where the file tells its colours so; `profile`
+            says the same for those who do not know them.
+        size: (h, w) of the picture whose pixels `exif` and `xmp` count; None if they count none.
     """
 
     profile: bytes | None = None
     exif: bytes | None = None
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
+    code: Code | None = None
+    size: Size | None = field(default=None, compare=False)
 
     def fitting(self, channels: int) -> "Metadata":
         """The same without a profile of another kind of pixels."""
         fits = self.profile and self.profile[16:20] == _PROFILE_SPACE[channels]
-        return Metadata(self.profile if fits else None, self.exif, self.xmp, self.dpi)
+        return self if fits or self.profile is None else replace(self, profile=None)
 
     def under(self, policy: Policy) -> "Metadata":
-        """What of it a policy leaves.
+        """What that policy lets through.
 
-        `no-gps` drops the place (and the maker's notes, which may hold it); `strip` all but the
-        colour profile, without which colours would change.
+        `keep` all; `no-gps` all but the place (and notes of the camera's maker, which may hold
+        it); `strip` nothing but the colours, which would change without.
         """
         if policy == "keep":
             return self
         if policy == "strip":
-            return Metadata(self.profile)
+            return Metadata(self.profile, code=self.code)
         exif = _without_place(self.exif) if self.exif else None
-        return replace(self, exif=exif, xmp=_xmp_without_place(self.xmp) if self.xmp else None)
+        return replace(self, exif=exif, xmp=xmp.without_place(self.xmp) if self.xmp else None)
+
+    def at(self, size: Size) -> "Metadata":
+        """The same for an enlargement to `size` (H, W): what counts pixels is scaled."""
+        if self.size is None:
+            return self
+        before = self.size
+        exif = _scaled(self.exif, before, size) if self.exif else None
+        text = xmp.scaled(self.xmp, before, size) if self.xmp else None
+        return replace(self, exif=exif, xmp=text, size=size)
 
 
-def collect(image: Image.Image) -> Metadata:
-    """What `image`, decoded, says about itself and stays true of its enlargement."""
+def collect(image: Image.Image, size: Size, turn: int = 1) -> tuple[Metadata, tuple[str, ...]]:
+    """What `image`, decoded, says about itself and stays true of its enlargement.
+
+    Args:
+        image: of Pillow.
+        size: (h, w), upright.
+        turn: the EXIF orientation that it was stored with.
+
+    Returns:
+        That, and the names of what is left out.
+    """
     profile = image.info.get("icc_profile")
     profile = profile if isinstance(profile, bytes) else None
-    return Metadata(profile, _exif(image), _xmp(image), _dpi(image))
+    exif, gone = _exif(image, size, turn)
+    text, untrue = _xmp(image, turn)
+    dpi = _dpi(image)
+    if dpi and turn >= 5:
+        dpi = dpi[::-1]
+    return Metadata(profile, exif, text, dpi, size=size), (*gone, *untrue)
 
 
 def orientation(image: Image.Image) -> int:
@@ -89,28 +115,40 @@ def orientation(image: Image.Image) -> int:
     return 1
 
 
-def save_options(metadata: Metadata, file_format: str) -> dict[str, Any]:
-    """Arguments of Pillow's `save` that write `metadata` in a format, as far as it holds it."""
+def save_options(metadata: Metadata, file_format: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Arguments of Pillow's `save` that write `metadata` in a format, and what it cannot hold."""
     options: dict[str, Any] = {}
+    gone = []
     if metadata.dpi and file_format in ("JPEG", "PNG", "BMP"):
         options["dpi"] = metadata.dpi
-    if file_format in ("GIF", "BMP"):
-        return options
-    if metadata.profile:
+    elif metadata.dpi and (file_format == "GIF" or not _tells_resolution(metadata.exif)):
+        gone.append("resolution")
+    bare = file_format in ("GIF", "BMP")
+    if metadata.profile and not bare:
         options["icc_profile"] = metadata.profile
-    longest = _LONGEST_SEGMENT if file_format == "JPEG" else 1 << 30
+    longest = 0 if bare else _LONGEST_SEGMENT if file_format == "JPEG" else 1 << 30
     if metadata.exif and len(metadata.exif) < longest:
         options["exif"] = metadata.exif
+    elif metadata.exif:
+        gone.append("EXIF")
     if metadata.xmp and len(metadata.xmp) < longest:
         options |= _xmp_option(metadata.xmp, file_format)
-    return options
+    elif metadata.xmp:
+        gone.append("XMP")
+    return options, tuple(gone)
 
 
-def _xmp_option(xmp: bytes, file_format: str) -> dict[str, Any]:
+def _tells_resolution(exif: bytes | None) -> bool:
+    source = Image.Exif()
+    source.load(exif or b"")
+    return _BASE.XResolution in source
+
+
+def _xmp_option(packet: bytes, file_format: str) -> dict[str, Any]:
     if file_format != "PNG":
-        return {"xmp": xmp}
+        return {"xmp": packet}
     text = PngImagePlugin.PngInfo()
-    text.add_itxt("XML:com.adobe.xmp", xmp.decode("utf-8", "replace"))
+    text.add_itxt("XML:com.adobe.xmp", packet.decode("utf-8", "replace"))
     return {"pnginfo": text}
 
 
@@ -125,7 +163,7 @@ def as_stored(value: Any) -> Any:
     return value.encode("latin-1", "replace") if beyond else value
 
 
-def _exif(image: Image.Image) -> bytes | None:
+def _exif(image: Image.Image, size: Size, turn: int) -> tuple[bytes | None, tuple[str, ...]]:
     with contextlib.suppress(Exception):  # damaged EXIF is no reason to lose the picture
         source = image.getexif()
         kept = Image.Exif()
@@ -133,18 +171,76 @@ def _exif(image: Image.Image) -> bytes | None:
             if not str(source[tag]).startswith(_SHAPE):
                 kept[tag] = as_stored(source[tag])
         details = {t: v for t, v in source.get_ifd(_EXIF).items() if t not in _STALE}
-        return _as_bytes(kept, details, dict(source.get_ifd(_GPS)))
-    return None
+        gone = [name for tag, name in _BLOCKS.items() if tag in source]
+        gone += ["thumbnail"] if source.get_ifd(ExifTags.IFD.IFD1) else []
+        upright = _upright(details, size, turn)
+        place = dict(source.get_ifd(_GPS))
+        return _as_bytes(kept, upright, place), tuple(dict.fromkeys(gone))
+    return None, ("damaged EXIF",)
+
+
+def _upright(details: dict[int, Any], size: Size, turn: int) -> dict[int, Any]:
+    """Fields that count pixels in a picture that was turned to `size` (h, w)."""
+    details = dict(details)
+    for tag in _POINTS:
+        if tag in details and turn != 1:
+            details[tag] = _turned(details[tag], size, turn)
+    first, second = _BASE.FocalPlaneXResolution, _BASE.FocalPlaneYResolution
+    if turn >= 5 and first in details and second in details:
+        details[first], details[second] = details[second], details[first]
+    return details
+
+
+def _turned(place: Any, size: Size, turn: int) -> Any:
+    """x, y and, if given, a diameter or a width and height."""
+    x, y, *extent = place
+    if turn >= 5:  # as the pixels: transposed, then mirrored
+        x, y, extent = y, x, extent[::-1]
+    if turn in (3, 4, 7, 8):
+        y = max(0, size[0] - 1 - y)
+    if turn in (2, 3, 6, 7):
+        x = max(0, size[1] - 1 - x)
+    return (x, y, *extent)
+
+
+def _scaled(exif: bytes, before: Size, after: Size) -> bytes | None:
+    down, across = after[0] / before[0], after[1] / before[1]
+
+    def change(details: dict[int, Any]) -> dict[int, Any]:
+        new = dict(details)
+        sides = {_BASE.ExifImageWidth: after[1], _BASE.ExifImageHeight: after[0]}
+        new |= {tag: side for tag, side in sides.items() if tag in new}
+        density = {_BASE.FocalPlaneXResolution: across, _BASE.FocalPlaneYResolution: down}
+        new |= {tag: float(new[tag]) * factor for tag, factor in density.items() if tag in new}
+        for tag in set(_POINTS) & set(new):
+            last = (across * down) ** 0.5 if len(new[tag]) == 3 else across
+            factors = (across, down, last, down)
+            new[tag] = tuple(round(v * f) for v, f in zip(new[tag], factors, strict=False))
+        return new
+
+    with contextlib.suppress(Exception):  # numbers that are none
+        return _rewritten(exif, change)
+    return exif
 
 
 def _without_place(exif: bytes) -> bytes | None:
+    def change(details: dict[int, Any]) -> dict[int, Any]:
+        return {t: v for t, v in details.items() if t != _BASE.MakerNote}
+
+    return _rewritten(exif, change, place=False)
+
+
+def _rewritten(
+    exif: bytes, change: Callable[[dict[int, Any]], dict[int, Any]], place: bool = True
+) -> bytes | None:
+    """EXIF with other details, and without the place if so wanted."""
     source = Image.Exif()
     source.load(exif)
-    details = {t: v for t, v in source.get_ifd(_EXIF).items() if t != _BASE.MakerNote}
     kept = Image.Exif()
     for tag in _KEPT & set(source):
         kept[tag] = as_stored(source[tag])
-    return _as_bytes(kept, details, {})
+    where = dict(source.get_ifd(_GPS)) if place else {}
+    return _as_bytes(kept, change(dict(source.get_ifd(_EXIF))), where)
 
 
 def _as_bytes(kept: Image.Exif, details: dict[int, Any], place: dict[int, Any]) -> bytes | None:
@@ -155,34 +251,15 @@ def _as_bytes(kept: Image.Exif, details: dict[int, Any], place: dict[int, Any]) 
     return kept.tobytes() if len(kept) or details or place else None
 
 
-def _xmp(image: Image.Image) -> bytes | None:
-    xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp")
-    if isinstance(xmp, str):
-        xmp = xmp.encode()
-    if not isinstance(xmp, bytes) or not 0 < len(xmp) <= LARGEST_XMP:
-        return None
-    return _without(xmp, _STALE_XMP)
-
-
-def _xmp_without_place(xmp: bytes) -> bytes | None:
-    xmp = _without(xmp, _GPS_XMP)
-    # under a prefix of its own, as drones write it
-    return None if re.search(rb"gps|latitude|longt?itude", xmp, re.IGNORECASE) else xmp
-
-
-def _without(xmp: bytes, names: bytes) -> bytes:
-    """XMP without the attributes and elements whose qualified name matches `names`."""
-    xmp = re.sub(rb"""\s(?:%b)\s*=\s*(?:"[^"]*"|'[^']*')""" % names, b"", xmp)
-    xmp = re.sub(rb"<(?:%b)(?:\s[^<>]*)?/>" % names, b"", xmp)
-    parts: list[bytes] = []
-    end = 0
-    for opening in re.finditer(rb"<(%b)(?:\s[^<>]*)?>" % names, xmp):
-        closing = b"</" + opening[1] + b">"
-        position = xmp.find(closing, opening.end())
-        if opening.start() >= end and position >= 0:
-            parts.append(xmp[end : opening.start()])
-            end = position + len(closing)
-    return b"".join(parts) + xmp[end:]
+def _xmp(image: Image.Image, turn: int) -> tuple[bytes | None, tuple[str, ...]]:
+    text = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp")
+    if isinstance(text, str):
+        text = text.encode()
+    if not isinstance(text, bytes) or not text:
+        return None, ()
+    if len(text) > LARGEST_XMP:
+        return None, ("XMP",)
+    return xmp.true_of_pixels(text, turn)
 
 
 def _dpi(image: Image.Image) -> tuple[float, float] | None:

@@ -53,6 +53,19 @@ def reduced(values: Levels) -> NDArray[np.uint8]:
     return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
+def spread(values: Levels) -> Levels:
+    """Colours over all levels that were stored from 16 to 235, or as much of 16 bits.
+
+    Alpha has all levels already.
+    """
+    colours = values.shape[2] - (values.shape[2] in (2, 4))
+    unit, highest = (1, 255) if values.dtype == np.uint8 else (256, 65535)
+    wide = (values[..., :colours].astype(np.float64) - 16 * unit) * (highest / (219 * unit))
+    result = values.copy()
+    result[..., :colours] = (wide + 0.5).clip(0, highest)
+    return result
+
+
 def to_srgb(image: Image.Image, profile: bytes) -> Image.Image | None:
     """An 8-bit picture in sRGB, mode RGB; None if its profile is damaged or does not fit."""
     try:

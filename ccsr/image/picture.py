@@ -2,16 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 from PIL import Image
 
 from ccsr.image import metadata as descriptions
+from ccsr.image import profiles
 from ccsr.image.metadata import Metadata
 from ccsr.image.modes import Levels, from_levels, levels, reduced, turned
 
-Size = tuple[int, int]
+Size: TypeAlias = descriptions.Size
 Several = Literal["", "animation", "pages"]
 
 
@@ -26,6 +27,7 @@ class Picture:
         durations: milliseconds that each frame of an animation is shown; empty for the others.
         loop: how often an animation is shown; 0 for ever.
         notes: what a person should know about how it was read.
+        dropped: what the file held and this does not, by names for a person.
     """
 
     frames: tuple[Levels, ...]
@@ -33,6 +35,7 @@ class Picture:
     durations: tuple[float, ...] = ()
     loop: int = 1
     notes: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """`640x480, 12 frames, CMYK converted to RGB`."""
@@ -50,6 +53,8 @@ class Picture:
         """
         values = turned(levels(image), descriptions.orientation(image))
         profile = None if image.mode == "CMYK" else image.info.get("icc_profile")
+        if told := profiles.of_png(image.info):
+            profile = told.profile(values.shape[2])
         described = Metadata(profile if isinstance(profile, bytes) else None)
         return cls((values,), described.fitting(values.shape[2]))
 

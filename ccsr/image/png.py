@@ -1,11 +1,11 @@
 """PNG, for all depths, on all processors: Pillow uses one, and writes 16 bits for grey only."""
 
-import io
 import os
 import struct
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from io import BufferedIOBase, BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +14,13 @@ from PIL import Image
 
 from ccsr.image.metadata import Metadata, save_options
 from ccsr.image.modes import Levels
+from ccsr.image.profiles import Code
 
 _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 _PORTION = 1 << 18  # bytes that are compressed at a time: they stay in cache
 _SAMPLE = 1 << 16  # bytes
 _LEVEL = 6
+_HEADER_END = 33  # of the signature and the first chunk
 _PAETH = 4
 _ADLER = 65521
 
@@ -32,6 +34,8 @@ def write(path: Path, values: Levels, metadata: Metadata) -> None:
     with path.open("wb") as file:
         file.write(b"\x89PNG\r\n\x1a\n")
         _write_chunk(file, b"IHDR", header)
+        if metadata.code:
+            _write_chunk(file, b"cICP", _cicp(metadata.code))
         for kind, content in _ancillary_chunks(metadata, channels):
             _write_chunk(file, kind, content)
         for content in _compressed(values):
@@ -39,10 +43,21 @@ def write(path: Path, values: Levels, metadata: Metadata) -> None:
         _write_chunk(file, b"IEND", b"")
 
 
+def with_code(data: bytes, code: Code) -> bytes:
+    """The same file, without code points before, with them (the PNG specification's cICP)."""
+    chunk = BytesIO()
+    _write_chunk(chunk, b"cICP", _cicp(code))
+    return data[:_HEADER_END] + chunk.getvalue() + data[_HEADER_END:]
+
+
+def _cicp(code: Code) -> bytes:
+    return bytes((*code, 0, 1))  # RGB, all levels
+
+
 def _ancillary_chunks(metadata: Metadata, channels: int) -> Iterator[tuple[bytes, bytes]]:
     mode = "L" if channels < 3 else "RGB"
-    buffer = io.BytesIO()
-    Image.new(mode, (1, 1)).save(buffer, "PNG", **save_options(metadata, "PNG"))
+    buffer = BytesIO()
+    Image.new(mode, (1, 1)).save(buffer, "PNG", **save_options(metadata, "PNG")[0])
     content = buffer.getvalue()
     position = 8
     while position < len(content):
@@ -52,7 +67,7 @@ def _ancillary_chunks(metadata: Metadata, channels: int) -> Iterator[tuple[bytes
         position += 12 + length
 
 
-def _write_chunk(file: io.BufferedWriter, kind: bytes, content: bytes) -> None:
+def _write_chunk(file: BufferedIOBase, kind: bytes, content: bytes) -> None:
     file.write(struct.pack(">I", len(content)) + kind + content)
     file.write(struct.pack(">I", zlib.crc32(kind + content)))
 

@@ -11,8 +11,9 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
-from ccsr.image import deep, metadata, tiff
-from ccsr.image.modes import Levels, levels, turned
+from ccsr.image import deep, extras, gif, metadata, tiff
+from ccsr.image.extras import Extras
+from ccsr.image.modes import Levels, levels, spread, turned
 from ccsr.image.picture import Picture, Size
 
 # None that runs another program (EPS) or only draws (WMF). TGA, with no word to know it by, last.
@@ -96,8 +97,10 @@ def read(path: str | Path) -> Picture:
             if isinstance(image, TiffImageFile):
                 image.filename = ""  # else Pillow 13 maps it, and scrambles what is to be turned
                 return _pages(image, path, numbers)
+            if image.format == "GIF":
+                return _gif(image, path)
             if len(numbers) > 1:
-                return _animation(image, numbers)
+                return _animation(image, path, numbers)
             image.seek(numbers[0])
             return _still(image, path)
 
@@ -147,20 +150,37 @@ def _still(image: Image.Image, path: Path) -> Picture:
     converted = image.mode == "CMYK"
     # decoded, a TIFF forgets it, and before that some PNG do not know it
     turn = metadata.orientation(image) if image.format == "TIFF" else 1
+    beside = extras.of(image, path)
     values = _frame(image, path)
-    described = _described(image, max(turn, metadata.orientation(image)))
+    picture = _described(image, (values,), beside, max(turn, metadata.orientation(image)))
     if not converted:
-        return Picture((values,), described.fitting(values.shape[2]))
+        return picture
     # to sRGB, which needs no profile
-    return Picture((values,), replace(described, profile=None), notes=("CMYK converted to RGB",))
+    return replace(
+        picture,
+        metadata=replace(picture.metadata, profile=None, code=None),
+        notes=("CMYK converted to RGB",),
+    )
 
 
-def _described(image: Image.Image, turn: int) -> metadata.Metadata:
-    """What the decoded image says, upright: a quarter turn swaps the two resolutions."""
-    described = metadata.collect(image)
-    if described.dpi and turn >= 5:
-        return replace(described, dpi=described.dpi[::-1])
-    return described
+def _described(
+    image: Image.Image, frames: tuple[Levels, ...], beside: Extras, turn: int
+) -> Picture:
+    """Frames with what the decoded image, and its file beside it, say."""
+    channels = frames[0].shape[2]
+    described, gone = metadata.collect(image, (frames[0].shape[0], frames[0].shape[1]), turn)
+    if beside.colours:
+        profile = beside.colours.profile(channels)
+        described = replace(described, profile=profile, code=beside.colours.code)
+    elif beside.profile and not described.profile:
+        described = replace(described, profile=beside.profile)
+    if beside.narrow:
+        frames = tuple(map(spread, frames))
+    notes = ("narrow range spread to full",) if beside.narrow else ()
+    fitting = described.fitting(channels)
+    if described.profile and not fitting.profile and image.mode != "CMYK":
+        gone = (*gone, "colour profile (of another kind of pixels)")
+    return Picture(frames, fitting, notes=notes, dropped=(*beside.left, *gone))
 
 
 def _frame(image: Image.Image, path: Path) -> Levels:
@@ -184,32 +204,33 @@ def _rescale_key(image: Image.Image) -> None:
         image.info["transparency"] = key * _KEY_FACTORS.get(str(tiles[0][3]), 1)
 
 
-def _animation(image: Image.Image, numbers: list[int]) -> Picture:
+def _gif(image: Image.Image, path: Path) -> Picture:
+    beside = extras.of(image, path)
+    file = gif.parse(path.read_bytes())
+    image.load()
+    frames = _same_kind(list(gif.shown(file)), by_content=True)
+    picture = _described(image, frames, beside, 1)
+    if len(frames) == 1:
+        return picture
+    loop = 1 if file.repetitions is None else file.repetitions and file.repetitions + 1
+    durations = [f.duration if f.duration is not None else _DEFAULT_DURATION for f in file.frames]
+    return replace(picture, durations=tuple(durations), loop=loop)
+
+
+def _animation(image: Image.Image, path: Path, numbers: list[int]) -> Picture:
     frames: list[Levels] = []
     durations: list[float] = []
-    canvas: Size = (0, 0)
+    beside = extras.of(image, path)
     for number in numbers:
         image.seek(number)
         image.load()
-        values = levels(image)
-        if frames:  # a GIF's canvas is that of its first frame, and what exceeds it is not seen
-            values = values[: canvas[0], : canvas[1]]
-        else:
-            canvas = values.shape[0], values.shape[1]
-        frames.append(turned(values, metadata.orientation(image)))
+        frames.append(turned(levels(image), metadata.orientation(image)))
         durations.append(float(image.info.get("duration", _DEFAULT_DURATION)))
-    described = _described(image, metadata.orientation(image))
-    same = _same_kind(frames, by_content=image.format == "GIF")
+    same = _same_kind(frames)
+    picture = _described(image, same, beside, metadata.orientation(image))
     # Pillow does not say it of AVIF, which browsers repeat
     loop = 0 if image.format == "AVIF" else image.info.get("loop", 1)
-    if image.format == "GIF" and image.info.get("loop"):
-        loop += 1  # there it is the number of repetitions
-    return Picture(
-        same,
-        described.fitting(same[0].shape[2]),
-        tuple(durations),
-        loop,
-    )
+    return replace(picture, durations=tuple(durations), loop=loop)
 
 
 def _pages(image: Image.Image, path: Path, numbers: list[int]) -> Picture:
@@ -220,10 +241,11 @@ def _pages(image: Image.Image, path: Path, numbers: list[int]) -> Picture:
     return replace(pages[0], frames=tuple(page.frames[0] for page in pages))
 
 
-def _same_kind(frames: list[Levels], by_content: bool) -> tuple[Levels, ...]:
+def _same_kind(frames: list[Levels], by_content: bool = False) -> tuple[Levels, ...]:
     """Frames with the same channels: alpha and colour as soon as one of them needs it."""
     alpha = any(frame.shape[2] in (2, 4) for frame in frames)
     if by_content:
+        alpha = any((frame[..., -1] < 255).any() for frame in frames)
         colour = any((f[..., :1] != f[..., 1:3]).any() for f in frames if f.shape[2] > 2)
     else:
         colour = any(frame.shape[2] > 2 for frame in frames)

@@ -9,20 +9,27 @@ import numpy as np
 from PIL import Image
 
 from ccsr.atomic import replacing
-from ccsr.image import png, tiff
+from ccsr.image import boxes, gif, png, tiff
 from ccsr.image.formats import DEFAULT, Format, Output, check
 from ccsr.image.metadata import Metadata, save_options
 from ccsr.image.modes import Levels, from_levels, reduced, to_srgb
 from ccsr.image.picture import Picture, Size
+from ccsr.image.profiles import HDR
 
 _MOST = 65535  # times that an animation can be shown, in most formats
 
 
-def write(picture: Picture | Image.Image, path: str | Path, output: Output = DEFAULT) -> None:
+def write(
+    picture: Picture | Image.Image, path: str | Path, output: Output = DEFAULT
+) -> tuple[str, ...]:
     """Write `picture` in the format of the suffix of `path`.
 
     16 bits per channel stay so in PNG and TIFF, and are rounded for the others. Where a format
     does not hold the colour profile, the pixels are converted to sRGB.
+
+    Returns:
+        What the file does not hold of the picture, or not as it was, by names for a person; not
+        what `output` asks to leave out.
 
     Raises:
         ValueError: see `check`.
@@ -33,55 +40,121 @@ def write(picture: Picture | Image.Image, path: str | Path, output: Output = DEF
     known = check(path, picture, output=output)
     if not known.alpha:
         picture = picture.map(lambda frame: _without_alpha(frame, output))
-    described = picture.metadata.under(output.metadata).fitting(picture.frames[0].shape[2])
+    described = picture.metadata.under(output.metadata).at(picture.size)
+    described = described.fitting(picture.frames[0].shape[2])
     with replacing(path) as temporary:
-        _save(picture, described, temporary, known, output)
+        dropped = _save(picture, described, temporary, known, output)
         written = _written_size(temporary, known)
         if written not in (picture.size, None):
             raise OSError(
                 f"expected {picture.size[1]}x{picture.size[0]} pixels in the file, got "
                 f"{written[1]}x{written[0]}"
             )
+    return dropped
 
 
-def _save(picture: Picture, described: Metadata, path: Path, known: Format, output: Output) -> None:
+def _save(
+    picture: Picture, described: Metadata, path: Path, known: Format, output: Output
+) -> tuple[str, ...]:
+    """Write the file; returns what it does not hold."""
     first = picture.frames[0]
     if known.pillow == "TIFF":
         tiff.write(path, picture.frames, described, tiff.needs_big(picture.frames))
-        return
+        return _hdr(described)
     if known.pillow == "PNG" and not picture.several:
         png.write(path, first, described)
-        return
+        return ()
+    dropped: list[str] = []
+    if described.code and known.coded:
+        described = replace(described, profile=None)  # which readers would take first
+    else:
+        dropped += _hdr(described)
     profile = described.profile
     if profile and first.shape[2] not in known.profiles:
         picture = picture.map(lambda frame: _in_srgb(frame, profile))
         described = replace(described, profile=None)
+        dropped.append("colour profile (converted to sRGB)")
+    if first.dtype == np.uint16:
+        dropped.append("precision (16 bits became 8)")
+        picture = picture.map(reduced)
+    options, unheld = save_options(described, known.pillow)
+    dropped += unheld
+    # Not to the path: some of Pillow's writers do not notice that a full disk took only a part.
+    path.write_bytes(_encoded(picture, described, known, output, options, dropped))
+    return tuple(dropped)
+
+
+def _encoded(
+    picture: Picture,
+    described: Metadata,
+    known: Format,
+    output: Output,
+    described_options: dict[str, Any],
+    dropped: list[str],
+) -> bytes:
+    """A file of 8-bit frames; notes in `dropped` what the format does not hold of them."""
     if known.pillow == "GIF":
-        picture = picture.map(_on_or_off)
-    images = [from_levels(reduced(frame)) for frame in picture.frames]
-    options = dict(known.options)
+        return _gif(picture, dropped)
+    images = [from_levels(frame) for frame in picture.frames]
+    options = known.options | described_options
     if output.lossless and known.lossless is not None:
         options |= known.lossless
     elif output.quality is not None and known.tunable:
         options["quality"] = output.quality
-    options |= save_options(described, known.pillow)
     if picture.several:
-        options |= {"save_all": True, "append_images": images[1:]} | _timing(picture, known)
-    # Not to the path: some of Pillow's writers do not notice that a full disk took only a part.
-    encoded = BytesIO()
-    images[0].save(encoded, known.pillow, **options)
-    path.write_bytes(encoded.getbuffer())
+        options |= {"save_all": True, "append_images": images[1:]} | _timing(
+            picture, dropped, known
+        )
+    buffer = BytesIO()
+    images[0].save(buffer, known.pillow, **options)
+    encoded = buffer.getvalue()
+    if described.code and known.pillow == "PNG":
+        encoded = png.with_code(encoded, described.code)
+    if known.pillow == "AVIF":
+        encoded = boxes.without_times(encoded)
+        encoded = boxes.with_nclx(encoded, described.code) if described.code else encoded
+    if known.pillow == "WEBP" and picture.has_alpha:
+        encoded = _with_alpha_flag(encoded)
+    return encoded
 
 
-def _timing(picture: Picture, known: Format) -> dict[str, Any]:
-    timing: dict[str, Any] = {"duration": [round(d) for d in picture.durations]}
-    if known.pillow == "GIF":
-        # each frame is whole: what is transparent must not show the frame before
-        timing["disposal"] = 2
-        if picture.loop != 1:
-            timing["loop"] = min(max(picture.loop - 1, 0), _MOST)  # repetitions; for ever is 0 too
-        return timing
-    return timing | {"loop": min(picture.loop, _MOST)}
+def _gif(picture: Picture, dropped: list[str]) -> bytes:
+    frames = tuple(map(_on_or_off, picture.frames))
+    pairs = zip(picture.frames, frames, strict=True)
+    if any((before[..., -1] != after[..., -1]).any() for before, after in pairs):
+        dropped.append("partial transparency")
+    if any(_many_colours(frame) for frame in frames):
+        dropped.append("colours (256 a frame)")
+    if any(duration % 10 for duration in picture.durations):
+        dropped.append("timing (hundredths of a second)")
+    return gif.encoded(frames, picture.durations, picture.loop)
+
+
+def _hdr(described: Metadata) -> tuple[str, ...]:
+    """What is lost where code points are told inside a profile only."""
+    name = HDR.get(described.code[1]) if described.code else None
+    return (f"{name} outside the colour profile",) if name else ()
+
+
+def _timing(picture: Picture, dropped: list[str], known: Format) -> dict[str, Any]:
+    if known.pillow == "AVIF" and picture.loop:
+        dropped.append("number of loops")
+    if any(duration % 1 for duration in picture.durations):
+        dropped.append("timing (thousandths of a second)")
+    return {
+        "duration": [round(d) for d in picture.durations],
+        "loop": min(picture.loop, _MOST),
+    }
+
+
+def _with_alpha_flag(data: bytes) -> bytes:
+    """A WebP that says in its header that pixels may be transparent (RFC 9649, 2.7.1.1).
+
+    libwebp does not say it where the frames are opaque but leave parts of the canvas open.
+    """
+    if data[12:16] != b"VP8X":
+        return data
+    return data[:20] + bytes([data[20] | 16]) + data[21:]
 
 
 def _written_size(path: Path, known: Format) -> Size | None:
@@ -109,16 +182,22 @@ def _in_srgb(values: Levels, profile: bytes) -> Levels:
 
 
 def _on_or_off(values: Levels) -> Levels:
-    """Pixels that are opaque or not there, as GIF knows them.
-
-    In colour, as Pillow's GIF writer takes alpha away from grey.
-    """
+    """8-bit pixels that are opaque or not there, as GIF knows them."""
     if values.shape[2] not in (2, 4):
         return values
-    highest = np.iinfo(values.dtype).max
-    seen = (values[..., -1:] > highest // 2).astype(values.dtype) * highest
-    colour = values[..., :-1].repeat(3, axis=2) if values.shape[2] == 2 else values[..., :-1]
-    return np.concatenate((colour, seen), axis=2)
+    seen = (values[..., -1:] > 127).astype(np.uint8) * np.uint8(255)
+    return np.concatenate((values[..., :-1], seen), axis=2)
+
+
+def _many_colours(values: Levels) -> bool:
+    """Whether a frame has more than a palette holds."""
+    if values.shape[2] == 1:
+        return False
+    width = 1 if values.shape[2] == 2 else 3
+    seen = values[..., :width][values[..., -1] > 127] if values.shape[2] in (2, 4) else values
+    packed = np.zeros((seen.size // width, 4), np.uint8)
+    packed[:, :width] = seen.reshape(-1, width)
+    return len(np.unique(packed.view(np.uint32))) > 256 - (values.shape[2] in (2, 4))
 
 
 def _without_alpha(values: Levels, output: Output) -> Levels:

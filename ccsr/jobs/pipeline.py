@@ -38,6 +38,7 @@ class Outcome(NamedTuple):
         size: (H, W) of the output; None if it failed.
         summary: of the output, for a person.
         seconds: that the work took.
+        dropped: what the input held and the output does not, by names for a person.
         error: why it failed; empty if it did not.
         trace: where in the code it failed.
     """
@@ -48,6 +49,7 @@ class Outcome(NamedTuple):
     summary: str = ""
     error: str = ""
     trace: str = ""
+    dropped: tuple[str, ...] = ()
 
 
 def run(
@@ -196,7 +198,7 @@ def _do(
         }
         result: image.Picture | None = None
         if large_tiff.worthwhile(upscaler, source, size, job.output):
-            _stream(job, source, upscaler, writing.files, wanted)
+            _stream(job, source, size, upscaler, writing.files, wanted)
         else:
             with suppress(NoRoomError):
                 result = upscaler(source, **wanted)
@@ -208,7 +210,8 @@ def _do(
         return
     seconds += time.monotonic() - started
     if result is None:
-        writing.report(Outcome(job, size, seconds, f"{size[1]}x{size[0]}, in strips"))
+        summary = ", ".join((f"{size[1]}x{size[0]}", "in strips", *source.notes))
+        writing.report(Outcome(job, size, seconds, summary, dropped=source.dropped))
     else:
         writing.add(job, result, seconds)
 
@@ -216,12 +219,13 @@ def _do(
 def _stream(
     job: Job,
     source: image.Picture,
+    size: Size,
     upscaler: Upscaler,
     files: image.Output,
     wanted: Mapping[str, Any],
 ) -> None:
     values = source.frames[0]
-    metadata = source.metadata.under(files.metadata).fitting(values.shape[2])
+    metadata = source.metadata.under(files.metadata).at(size).fitting(values.shape[2])
     make_folder(job.output)
     large_tiff.enlarge(upscaler, values, job.output, metadata=metadata, **wanted)
 
@@ -230,10 +234,11 @@ def _write(job: Job, result: image.Picture, files: image.Output, seconds: float)
     started = time.monotonic()
     try:
         make_folder(job.output)
-        image.write(result, job.output, files)
+        dropped = (*result.dropped, *image.write(result, job.output, files))
     except Exception as error:
         return _failure(job, error)
-    return Outcome(job, result.size, seconds + time.monotonic() - started, str(result))
+    seconds += time.monotonic() - started
+    return Outcome(job, result.size, seconds, str(result), dropped=dropped)
 
 
 def _failure(job: Job, error: Exception) -> Outcome:

@@ -64,6 +64,7 @@ def test_every_picture_is_in_the_report(tmp_path: Path, capsys: pytest.CaptureFi
         "status": "done",
         "width": 6,
         "height": 4,
+        "dropped": [],
     }
     assert failed == {
         "source": str(tmp_path / "c.png"),

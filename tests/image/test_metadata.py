@@ -1,3 +1,4 @@
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,17 @@ from PIL import ExifTags, Image, PngImagePlugin
 from ccsr import Upscaler, image
 from ccsr.image import Metadata, Output, Picture
 
+SUBJECT_AREA = 37396
+T = Image.Transpose
+BACK = dict(  # from upright to what is stored with an orientation
+    enumerate(
+        (
+            T.FLIP_LEFT_RIGHT, T.ROTATE_180, T.FLIP_TOP_BOTTOM, T.TRANSPOSE, T.ROTATE_90,
+            T.TRANSVERSE, T.ROTATE_270,
+        ),
+        2,
+    )
+)  # fmt: skip
 EXIF, GPS = ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo
 XMP = (
     '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF><rdf:Description dc:title="Hill" '
@@ -38,14 +50,13 @@ def photo(tmp_path: Path) -> Path:
             ExifTags.Base.ExifImageWidth: 16,
             ExifTags.Base.ExifImageHeight: 12,
             ExifTags.Base.FocalPlaneXResolution: 5000.0,
+            SUBJECT_AREA: (4, 5, 2, 3),
             ExifTags.Base.MakerNote: b"secret",
         }
     )
     exif.get_ifd(GPS).update(
         {ExifTags.GPS.GPSLatitudeRef: "N", ExifTags.GPS.GPSLatitude: (48.0,) * 3}
     )
-    thumbnail = exif.get_ifd(ExifTags.IFD.IFD1)
-    thumbnail[ExifTags.Base.Compression] = 6
     options = {"exif": exif, "xmp": XMP.encode(), "dpi": (240, 240)}
     Image.new("RGB", (16, 12), "green").save(tmp_path / "photo.jpg", **options)
     return tmp_path / "photo.jpg"
@@ -74,8 +85,15 @@ def test_texts_beyond_ascii_are_kept(tmp_path: Path, suffix: str, policy: Any) -
         assert stored.decode() == expected
 
 
-def rewritten(photo: Path, suffix: str, output: Output | None = None, bits: int = 8) -> Any:
-    picture = image.read(photo)
+def rewritten(
+    photo: Path,
+    suffix: str,
+    output: Output | None = None,
+    bits: int = 8,
+    factors: tuple[int, int] = (1, 1),
+) -> Any:
+    picture = image.read(photo).map(lambda values: values.repeat(factors[0], 0))
+    picture = picture.map(lambda values: values.repeat(factors[1], 1))
     if bits == 16:
         picture = picture.map(lambda values: values.astype(np.uint16) * 257)
     path = photo.with_name(f"out{suffix}")
@@ -107,17 +125,69 @@ def test_what_stays_true_is_kept(photo: Path, suffix: str, bits: int) -> None:
 
 
 @pytest.mark.parametrize(("suffix", "bits"), DEPTHS)
+def test_what_counts_pixels_is_scaled(photo: Path, suffix: str, bits: int) -> None:
+    """A picture of 16x12 pixels that becomes one of 32x36."""
+    opened = rewritten(photo, suffix, bits=bits, factors=(3, 2))
+    exif = opened.getexif()
+    assert exif.get(ExifTags.Base.ImageWidth, 32) == 32  # that of the TIFF itself
+    details = exif.get_ifd(EXIF)
+    assert details[ExifTags.Base.ExifImageWidth] == 32
+    assert details[ExifTags.Base.ExifImageHeight] == 36
+    assert float(details[ExifTags.Base.FocalPlaneXResolution]) == pytest.approx(10_000)
+    assert details[SUBJECT_AREA] == (8, 15, 4, 9)
+    for words in (b'tiff:ImageWidth="32"', b'PixelXDimension="32"', b"PixelYDimension>36<"):
+        assert words in xmp_of(opened)
+
+
+@pytest.mark.parametrize(("suffix", "bits"), DEPTHS)
 def test_what_would_be_false_is_not(photo: Path, suffix: str, bits: int) -> None:
     opened = rewritten(photo, suffix, bits=bits)
     exif = opened.getexif()
     assert exif.get(ExifTags.Base.Orientation, 1) == 1
-    assert exif.get(ExifTags.Base.ImageWidth, 16) == 16  # that of the TIFF itself
-    details = exif.get_ifd(EXIF)
-    for tag in ("ExifImageWidth", "ExifImageHeight", "FocalPlaneXResolution"):
-        assert ExifTags.Base[tag] not in details
-    assert not exif.get_ifd(ExifTags.IFD.IFD1)
-    for word in (b"Orientation", b"ImageWidth", b"Dimension", b"humbnail", b"AAAA"):
+    for word in (b"Orientation", b"humbnail", b"AAAA"):
         assert word not in xmp_of(opened)
+    assert image.read(photo).dropped == ("XMP xmp:Thumbnails",)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_thumbnail_is_dropped_and_said(tmp_path: Path, suffix: str) -> None:
+    """In the second directory of EXIF, which Pillow does not write: offsets by hand."""
+    first = struct.pack("<HHHIII", 1, 0x010F, 2, 4, int.from_bytes(b"abc\0", "little"), 26)
+    second = struct.pack("<HHHIII", 1, 0x0103, 3, 1, 6, 0)
+    exif = b"Exif\0\0II*\0\x08\0\0\0" + first + second
+    Image.new("RGB", (16, 12)).save(tmp_path / "a.jpg", exif=exif)
+    picture = image.read(tmp_path / "a.jpg")
+    assert picture.dropped == ("thumbnail",)
+    image.write(picture, tmp_path / f"b{suffix}")
+    with Image.open(tmp_path / f"b{suffix}") as opened:
+        assert opened.getexif()[0x010F] == "abc"
+        assert not opened.getexif().get_ifd(ExifTags.IFD.IFD1)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_place_in_the_picture_turns_with_it(tmp_path: Path, orientation: int) -> None:
+    """The one white pixel stays where the subject is, also when enlarged."""
+    upright = Image.new("L", (7, 5))
+    upright.putpixel((5, 1), 255)
+    upright = upright.resize((14, 10), Image.Resampling.NEAREST)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    stored = upright if orientation == 1 else upright.transpose(BACK[orientation])
+    left, top, right, bottom = stored.getbbox() or (0, 0, 0, 0)
+    exif.get_ifd(EXIF)[SUBJECT_AREA] = ((left + right) // 2, (top + bottom) // 2, 2, 2)
+    exif.get_ifd(EXIF)[ExifTags.Base.FocalPlaneXResolution] = 10.0 if orientation < 5 else 20.0
+    exif.get_ifd(EXIF)[ExifTags.Base.FocalPlaneYResolution] = 20.0 if orientation < 5 else 10.0
+    stored.save(tmp_path / "a.png", exif=exif)
+    described = image.read(tmp_path / "a.png").metadata.at((20, 42))
+    read = Image.Exif()
+    read.load(described.exif or b"")
+    details = read.get_ifd(EXIF)
+    x, y, width, height = details[SUBJECT_AREA]
+    assert 30 <= x < 36
+    assert 4 <= y < 8
+    assert (width, height) == (6, 4)
+    assert float(details[ExifTags.Base.FocalPlaneXResolution]) == pytest.approx(30)
+    assert float(details[ExifTags.Base.FocalPlaneYResolution]) == pytest.approx(40)
 
 
 @pytest.mark.parametrize(("suffix", "bits"), DEPTHS)

@@ -193,10 +193,11 @@ def test_what_lacks_room_waits_for_what_is_written(
 ) -> None:
     first_written, write = threading.Event(), image.write
 
-    def slowly(picture: image.Picture, path: Path, files: image.Output) -> None:
+    def slowly(picture: image.Picture, path: Path, files: image.Output) -> tuple[str, ...]:
         assert refused.wait(PATIENCE) or path.name != "0_2x.png"
-        write(picture, path, files)
+        dropped = write(picture, path, files)
         first_written.set()
+        return dropped
 
     refused = threading.Event()
 

@@ -1,0 +1,251 @@
+"""What a file holds beside its pixels that Pillow does not tell, or does not read.
+
+Its colours, where something else than an ICC profile tells them; and all that is left behind when
+its pixels are taken: other pictures, streams, blocks, bits.
+"""
+
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from PIL import ExifTags, Image
+
+from ccsr.image import boxes, gif, profiles
+from ccsr.image.profiles import Colours
+
+_IPTC, _EXIF_BLOCK, _XMP_BLOCK = 1028, 1058, 1060  # of Photoshop
+_MEDIA_TAG, _ADOBE_NAME = 1, "R03"  # of EXIF's interoperability: which colours a camera uses
+_OF_CAMERAS = ("JPEG", "WEBP", "HEIF")
+_TEXTS = {b"tEXt", b"zTXt", b"iTXt"}
+_SHOWN = {  # chunks of PNG that are read, or say nothing about an enlargement
+    b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"acTL", b"fcTL", b"fdAT", b"cICP", b"iCCP",
+    b"sRGB", b"gAMA", b"cHRM", b"eXIf", b"pHYs", b"sBIT", b"hIST", b"bKGD", b"iDOT",
+}  # fmt: skip
+_MASTERING = {b"mDCV", b"cLLI", b"mDCv", b"cLLi"}
+_GAIN_MAP = (b"hdrgm", b"urn:iso:std:iso:ts:21496", b"HDRGainMap", b"hdrgainmap")
+_EMBEDDED = b"DEBM"  # of BMP, little-endian
+
+
+class Extras(NamedTuple):
+    """What a file says beside what Pillow tells.
+
+    Attributes:
+        colours: what its levels mean; None for sRGB, or where a profile says it.
+        profile: ICC bytes that Pillow does not read.
+        narrow: whether black is level 16 and white 235 (of 8 bits), as in films.
+        left: what is not read, by names for a person.
+    """
+
+    colours: Colours | None = None
+    profile: bytes | None = None
+    narrow: bool = False
+    left: tuple[str, ...] = ()
+
+
+def of(image: Image.Image, path: Path) -> Extras:
+    """Of an opened file, whatever of it is damaged.
+
+    EXIF and XMP that Pillow does not read are put into `image.info`.
+    """
+    told = _OF.get(str(image.format), _nothing)
+    with suppress(Exception):  # hostile bytes: the pixels are what counts
+        extras = told(image, path)
+        colours = extras.colours or _by_exif(image)
+        has_profile = bool(image.info.get("icc_profile") or extras.profile)
+        if has_profile and (colours is None or image.format != "PNG" or colours.code is None):
+            colours = None  # which says more; but of PNG, code points come first
+        return extras._replace(colours=colours, left=tuple(dict.fromkeys(extras.left)))
+    return Extras()
+
+
+def _nothing(image: Image.Image, path: Path) -> Extras:
+    return Extras()
+
+
+def _by_exif(image: Image.Image) -> Colours | None:
+    """Adobe RGB, as cameras tell it."""
+    if image.format not in _OF_CAMERAS:  # to look for it, some would decode
+        return None
+    details = image.getexif().get_ifd(ExifTags.IFD.Exif)
+    name = image.getexif().get_ifd(ExifTags.IFD.Interop).get(_MEDIA_TAG, "")
+    if str(name).startswith(_ADOBE_NAME) or details.get(ExifTags.Base.ColorSpace) == 2:
+        return profiles.adobe()
+    return None
+
+
+def _of_png(image: Image.Image, path: Path) -> Extras:
+    chunks = list(_chunks(path))
+    held = dict(reversed(chunks))  # the first of each kind counts
+    left = [_name(kind) for kind, content in chunks if not _is_read(kind, content)]
+    if getattr(image, "is_animated", False):
+        if held[b"IHDR"][8] == 16 and image.mode != "I;16":
+            left.append("precision (16 bits read as 8)")
+        if image.info.get("default_image"):
+            left.append("default picture")
+    across, down = image.info.get("aspect", (1, 1))
+    if across != down:
+        left.append(f"pixel aspect {across}:{down}")
+    code = held.get(b"cICP", b"")
+    if len(code) == 4:
+        colours = profiles.of_code(code[0], code[1])
+        if colours is None:  # code points come first, and these say sRGB
+            image.info.pop("icc_profile", None)
+        return Extras(colours, None, code[3] == 0, tuple(left))
+    return Extras(profiles.of_png(image.info), left=tuple(left))
+
+
+def _is_read(kind: bytes, content: bytes) -> bool:
+    return kind in _SHOWN or (kind in _TEXTS and content.startswith(b"XML:com.adobe.xmp"))
+
+
+def _name(kind: bytes) -> str:
+    if kind in _TEXTS:
+        return "text"
+    if kind in _MASTERING:
+        return "HDR mastering data"
+    return "content credentials" if kind == b"caBX" else f"chunk {kind.decode('ascii', 'replace')}"
+
+
+def _chunks(path: Path) -> Iterator[tuple[bytes, bytes]]:
+    """Kinds of a PNG's chunks, and what the short ones hold."""
+    with path.open("rb") as file:
+        file.seek(8)
+        while len(head := file.read(8)) == 8:
+            length, kind = struct.unpack(">I4s", head)
+            content = file.read(min(length, 64))
+            yield kind, content
+            file.seek(length - len(content) + 4, 1)
+
+
+def _of_jpeg(image: Any, path: Path) -> Extras:
+    left = []
+    blocks = image.info.get("photoshop", {})
+    left += ["IPTC"] if _IPTC in blocks else []
+    left += ["comment"] if "comment" in image.info else []
+    for name, content in image.applist:
+        if name == "APP1" and content.startswith(b"http://ns.adobe.com/xmp/extension/"):
+            left.append("extended XMP")
+        elif name == "APP11" and b"c2pa" in content:
+            left.append("content credentials")
+    return Extras(left=(*left, *_behind(image, path.read_bytes())))
+
+
+def _behind(image: Any, data: bytes) -> Iterator[str]:
+    """What follows the picture in a JPEG."""
+    rest = _behind_jpeg(data)
+    heads = b"".join(content for _, content in image.applist)
+    video = b"ftyp" in rest[:4096] or b"MotionPhoto_Data" in rest
+    pictures = b"\xff\xd8\xff" in rest
+    if video:
+        yield "motion video"
+    if pictures and any(word in heads or word in rest for word in _GAIN_MAP):
+        yield "gain map"
+    elif pictures and "mp" in image.info:
+        yield "further pictures"
+    elif not video and rest.strip(b"\0\r\n \xff"):
+        yield "bytes behind the picture"
+
+
+def _behind_jpeg(data: bytes) -> bytes:
+    """What follows the picture: in its scans, no byte 255 stands before an end."""
+    position = 2
+    while data[position : position + 1] == b"\xff" and data[position + 1] != 0xDA:
+        position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+    end = data.find(b"\xff\xd9", position)
+    return data[end + 2 :] if end >= 0 else b""
+
+
+def _of_heif(image: Image.Image, path: Path) -> Extras:
+    facts = boxes.heif_facts(path.read_bytes())
+    left = list(facts.others)
+    if image.format == "HEIF" and getattr(image, "n_frames", 1) > 1:
+        left.append("further pictures")
+    return Extras(
+        profiles.of_code(*facts.nclx) if facts.nclx else None, left=(*left, *_deep(facts))
+    )
+
+
+def _deep(facts: boxes.Facts) -> list[str]:
+    cut = facts.bits is not None and facts.bits > 8
+    return [f"precision ({facts.bits} bits read as 8)"] if cut else []
+
+
+def _of_jpeg2000(image: Image.Image, path: Path) -> Extras:
+    facts = boxes.jpeg2000_facts(path.read_bytes())
+    for key, value in (("exif", facts.exif), ("xmp", facts.xmp)):
+        if value:
+            image.info.setdefault(key, value)
+    left = [] if image.mode == "I;16" else _deep(facts)
+    return Extras(None, facts.profile, left=tuple(left))
+
+
+def _of_psd(image: Any, path: Path) -> Extras:
+    left = []
+    for number, _, content in image.resources:
+        if number == _EXIF_BLOCK:
+            image.info.setdefault("exif", b"Exif\0\0" + content)
+        elif number == _XMP_BLOCK:
+            image.info.setdefault("xmp", content)
+        elif number == _IPTC:
+            left.append("IPTC")
+    with suppress(Exception):  # layers that cannot be told apart
+        left += ["layers"] if image.layers else []
+    return Extras(left=tuple(left))
+
+
+def _of_gif(image: Image.Image, path: Path) -> Extras:
+    file = gif.parse(path.read_bytes())
+    if file.xmp:
+        image.info.setdefault("xmp", file.xmp)
+    return Extras(None, file.profile, left=("comment",) if file.comment else ())
+
+
+def _of_bmp(image: Image.Image, path: Path) -> Extras:
+    """The colours of a header of version 4 or 5: a profile, or primaries and gammas."""
+    with path.open("rb") as file:
+        head = file.read(14 + 124)
+        (size,) = struct.unpack_from("<I", head, 14)
+        if size < 108:
+            return Extras()
+        space = head[14 + 56 : 14 + 60]
+        if space == _EMBEDDED and size >= 124:
+            start, length = struct.unpack_from("<II", head, 14 + 112)
+            file.seek(14 + start)
+            return Extras(profile=file.read(length))
+    if space != bytes(4):
+        return Extras()
+    points = [number / (1 << 30) for number in struct.unpack_from("<9I", head, 14 + 60)]
+    gamma = struct.unpack_from("<I", head, 14 + 96)[0] / 65536
+    whole = [sum(points[i : i + 3]) for i in (0, 3, 6)]
+    if not all(whole) or not gamma:
+        return Extras()
+    # the white is that of all three together, as far as it is told at all
+    white = sum(points[0::3]) / sum(points), sum(points[1::3]) / sum(points)
+    colours = [points[3 * i + k] / whole[i] for i in range(3) for k in range(2)]
+    return Extras(profiles.of_gamma(1 / gamma, (*white, *colours)))
+
+
+def _of_sgi(image: Image.Image, path: Path) -> Extras:
+    with path.open("rb") as file:
+        deep = file.read(4)[3:] == b"\2"
+    return Extras(left=("precision (16 bits read as 8)",) if deep else ())
+
+
+def _of_ico(image: Image.Image, path: Path) -> Extras:
+    return Extras(left=("smaller sizes",) if len(image.info.get("sizes", ())) > 1 else ())
+
+
+_OF: dict[str, Callable[[Image.Image, Path], Extras]] = {
+    "PNG": _of_png,
+    "JPEG": _of_jpeg,
+    "HEIF": _of_heif,
+    "AVIF": _of_heif,
+    "JPEG2000": _of_jpeg2000,
+    "PSD": _of_psd,
+    "GIF": _of_gif,
+    "BMP": _of_bmp,
+    "SGI": _of_sgi,
+    "ICO": _of_ico,
+}
