@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
-from ccsr.image import deep, extras, gif, metadata, tiff
+from ccsr.image import deep, extras, gif, icons, metadata, tiff
 from ccsr.image.extras import Extras
 from ccsr.image.modes import Levels, levels, spread, turned
 from ccsr.image.picture import Picture, Size
@@ -295,6 +295,7 @@ def _sentences(path: Path) -> Iterator[None]:
 
 def _open(path: Path) -> Image.Image | None:
     """The opened file; None for a TIFF that Pillow does not know."""
+    _check_pixels(icons.largest(path))  # before Pillow decodes it
     try:
         return Image.open(path, formats=_FORMATS)
     except UnidentifiedImageError:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, features
+from PIL import BmpImagePlugin, Image, PngImagePlugin, features
 
 from ccsr import image
 from ccsr.image import Picture
@@ -259,6 +259,31 @@ def test_too_many_pixels_are_refused(
             reader(tmp_path / "bomb.png")
     image.limit_pixels(25)
     assert only(tmp_path / "bomb.png").shape == (5, 5, 3)
+
+
+@pytest.mark.parametrize("inside", ["png", "dib"])
+def test_a_picture_in_an_icon_is_refused_before_it_is_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inside: str
+) -> None:
+    """Its own header counts: the icon's says 16x16 pixels, of which Pillow takes no notice."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5999)
+    if inside == "png":
+        content = b"\x89PNG\r\n\x1a\n" + chunk(
+            b"IHDR", struct.pack(">IIBBBBB", 100, 60, 8, 2, 0, 0, 0)
+        )
+        content += chunk(b"IDAT", zlib.compress(bytes(60 * 301))) + chunk(b"IEND", b"")
+    else:
+        content = struct.pack("<IiiHHIIiiII", 40, 100, 120, 1, 24, *[0] * 6) + bytes(18_960)
+    entry = struct.pack("<BBBBHHII", 16, 16, 0, 0, 1, 24, len(content), 22)
+    (tmp_path / "a.ico").write_bytes(b"\0\0\1\0\1\0" + entry + content)
+    with monkeypatch.context() as patch:
+        patch.setattr(PngImagePlugin.PngImageFile, "load", None)
+        patch.setattr(BmpImagePlugin.DibImageFile, "load", None)
+        for reader in (image.read, image.probe):
+            with pytest.raises(OSError, match=r"a\.ico: it has more than .* million pixels"):
+                reader(tmp_path / "a.ico")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 6000)
+    assert only(tmp_path / "a.ico").shape[:2] == (60, 100)
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".tif"])
