@@ -1,5 +1,6 @@
 """Reading picture files: what they are is decided by their content, and checked before decoding."""
 
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,14 @@ _FORMATS = [
 _ANIMATED = {"GIF", "WEBP", "PNG", "AVIF"}
 _HEIF_BRANDS = {b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"}
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_NEVER_READ = {  # by places where a text stands
+    "JPEG XL": [(0, b"\xff\x0a"), (4, b"JXL \r\n")],
+    "PDF": [(0, b"%PDF")],
+    "PostScript": [(0, b"%!PS"), (0, b"\xc5\xd0\xd3\xc6")],
+    "SVG": [(0, b"<svg"), (0, b"<?xml")],
+    "a raw photo": [(4, b"ftypcrx "), (0, b"FUJIFILMCCD-RAW"), (0, b"IIRO"), (0, b"IIU\0")],
+    "a film": [(4, b"ftypmp4"), (4, b"ftypisom"), (4, b"ftypqt  "), (0, b"\x1aE\xdf\xa3")],
+}
 _SUBFILE_TYPE, _REDUCED = 254, 1  # the tag, and its bit for the small copy of a TIFF page
 _DEFAULT_DURATION = 100  # ms
 _KEY_FACTORS = {"L;2": 85, "L;4": 17}  # by how Pillow unpacks the pixels
@@ -287,10 +296,33 @@ def _sentences(path: Path) -> Iterator[None]:
             "decompression bomb: reduce or cut it first (ccsr upscale can raise --max-pixels)"
         ) from error
     except UnidentifiedImageError as error:
-        raise OSError(f"cannot read {path}: not an image of a known kind, or damaged") from error
+        raise OSError(f"cannot read {path}: {_not_identified(path)}") from error
+    except MemoryError as error:
+        raise OSError(f"cannot read {path}: the memory does not suffice to decode it") from error
     except Exception as error:  # decoders meet hostile bytes with anything: struct, zlib, Index...
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise OSError(f"cannot read {path}: {reason or type(error).__name__}") from error
+        raise OSError(f"cannot read {path}: {_reason(error)}") from error
+
+
+def _not_identified(path: Path) -> str:
+    with path.open("rb") as file:
+        start = file.read(16)
+    for kind, begins in _NEVER_READ.items():
+        if any(start[place:].startswith(text) for place, text in begins):
+            return f"not an image of a known kind: {kind} is not read, convert it to PNG first"
+    if start.startswith(b"8BPS"):
+        return "not an image of a known kind, or damaged: of Photoshop 8 bits per channel are read"
+    return "not an image of a known kind, or damaged"
+
+
+def _reason(error: Exception) -> str:
+    """Our own sentences and the system's as they are; decoders speak of their own matters."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    *_, innermost = traceback.walk_tb(error.__traceback__)
+    if innermost[0].f_globals.get("__name__", "").startswith("ccsr."):
+        return str(error)
+    detail = str(error) or type(error).__name__
+    return f"it is damaged, or stored in a way that is not known here ({detail})"
 
 
 def _open(path: Path) -> Image.Image | None:

@@ -244,6 +244,9 @@ def _write(job: Job, result: image.Picture, files: image.Output, seconds: float)
 def _failure(job: Job, error: Exception) -> Outcome:
     """As text: an exception would keep the pictures of its frames alive."""
     text = str(error)
+    if isinstance(error, MemoryError):
+        text = "the memory does not suffice: ask for a smaller size, or for less by --memory"
+        error = RuntimeError(text).with_traceback(error.__traceback__)
     if not text.startswith("cannot "):  # it names no file
         expected = isinstance(error, OSError | ValueError | RuntimeError) and text
         text = text if expected else f"{type(error).__name__} {text}".strip()

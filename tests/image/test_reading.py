@@ -240,6 +240,39 @@ def test_other_programs_are_never_run(tmp_path: Path) -> None:
         image.read(tmp_path / "a.png")
 
 
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"\xff\x0a\xfa\x7f", "JPEG XL"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+        (b"%PDF-1.7", "PDF"),
+        (b"<svg xmlns=''/>", "SVG"),
+        (b"\0\0\0\x18ftypcrx \0\0\0\1", "a raw photo"),
+        (b"\0\0\0\x20ftypisom\0\0\0\1", "a film"),
+    ],
+)
+def test_what_is_never_read_is_called_by_its_name(
+    tmp_path: Path, content: bytes, kind: str
+) -> None:
+    (tmp_path / "a.png").write_bytes(content + bytes(40))
+    with pytest.raises(OSError, match=f"known kind: {kind} is not read, convert it to PNG first"):
+        image.read(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("bits", [16, 32])
+def test_deep_photoshop_files_are_refused_with_a_sentence(tmp_path: Path, bits: int) -> None:
+    head = b"8BPS" + struct.pack(">H6xHIIHH", 1, 3, 20, 32, bits, 3)
+    (tmp_path / "a.psd").write_bytes(head + bytes(14) + bytes(20 * 32 * 3 * bits // 8))
+    with pytest.raises(OSError, match="of Photoshop 8 bits per channel are read"):
+        image.read(tmp_path / "a.psd")
+
+
+def test_what_decoders_say_comes_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "a.ppm").write_bytes(b"P6 1a 5 255\n" + bytes(99))
+    with pytest.raises(OSError, match=r"is damaged, or stored in a way .* known here \(.*int"):
+        image.read(tmp_path / "a.ppm")
+
+
 def test_a_hidden_default_image_is_not_shown(tmp_path: Path) -> None:
     """Of an animated PNG with one frame besides: the frame is what viewers show."""
     hidden, frame = Image.new("RGB", (2, 2), "red"), Image.new("RGB", (2, 2), "blue")

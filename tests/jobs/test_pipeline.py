@@ -127,9 +127,10 @@ def test_reading_and_writing_overlap_with_enlarging(
             read.set()
         return picture
 
-    def writing(picture: image.Picture, path: Path, files: image.Output) -> None:
-        original_write(picture, path, files)
+    def writing(picture: image.Picture, path: Path, files: image.Output) -> tuple[str, ...]:
+        dropped = original_write(picture, path, files)
         written.set()
+        return dropped
 
     monkeypatch.setattr(image, "read", reading)
     monkeypatch.setattr(image, "write", writing)
@@ -186,6 +187,16 @@ def usual_interrupt() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+def test_too_little_memory_is_said_in_a_sentence(tmp_path: Path) -> None:
+    def act(number: int) -> None:
+        raise MemoryError
+
+    (outcome,) = done(pictures(tmp_path, 1), Doubling(act))
+    assert outcome.error.endswith(
+        "0.png: the memory does not suffice: ask for a smaller size, or for less by --memory"
+    )
 
 
 def test_what_lacks_room_waits_for_what_is_written(
