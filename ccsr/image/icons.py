@@ -30,9 +30,9 @@ def _pixels(head: bytes) -> int:
         return 0
     if head.startswith(_PNG):
         width, height = struct.unpack_from(">II", head, 16)
-        return int(width * height)
+        return int(width) * int(height)
     if head[:4] == struct.pack("<I", 12):  # the header of OS/2
         width, height = struct.unpack_from("<HH", head, 4)
     else:
         width, height = struct.unpack_from("<ii", head, 4)
-    return abs(width) * (abs(height) // 2)  # a mask of the same size lies above
+    return abs(int(width)) * (abs(int(height)) // 2)  # a mask of the same size lies above

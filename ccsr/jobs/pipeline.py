@@ -246,9 +246,8 @@ def _failure(job: Job, error: Exception) -> Outcome:
     text = str(error)
     if isinstance(error, MemoryError):
         text = "the memory does not suffice: ask for a smaller size, or for less by --memory"
-        error = RuntimeError(text).with_traceback(error.__traceback__)
     if not text.startswith("cannot "):  # it names no file
-        expected = isinstance(error, OSError | ValueError | RuntimeError) and text
+        expected = isinstance(error, OSError | ValueError | RuntimeError | MemoryError) and text
         text = text if expected else f"{type(error).__name__} {text}".strip()
         text = f"cannot enlarge {job.source}: {text}"
     return Outcome(job, None, 0, "", text, "".join(traceback.format_exception(error)))

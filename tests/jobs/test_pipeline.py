@@ -102,7 +102,7 @@ def test_each_failure_is_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         f"cannot read {paths[2]}: No such file or directory",
         f"cannot read {paths[3]}: it is no file but a pipe, a device or the like",
         f"cannot enlarge {paths[4]}: TypeError a bug",
-        f"cannot enlarge {paths[5]}: MemoryError",
+        f"cannot enlarge {paths[5]}: the memory does not suffice",
         f"cannot write {tmp_path / 'file' / 'a.png'}: ",
         f"cannot write {tmp_path / 'out' / 'a.xyz'}: no known format",
     ]
@@ -187,16 +187,6 @@ def usual_interrupt() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
-
-
-def test_too_little_memory_is_said_in_a_sentence(tmp_path: Path) -> None:
-    def act(number: int) -> None:
-        raise MemoryError
-
-    (outcome,) = done(pictures(tmp_path, 1), Doubling(act))
-    assert outcome.error.endswith(
-        "0.png: the memory does not suffice: ask for a smaller size, or for less by --memory"
-    )
 
 
 def test_what_lacks_room_waits_for_what_is_written(
