@@ -17,6 +17,7 @@ from ccsr.cli import options
 from ccsr.cli.progress import printable
 from ccsr.suggest import near
 
+WEB_PACKAGES = {"starlette", "uvicorn"}
 TRAINING_PACKAGES = {"hydra", "omegaconf", "pytorch_lightning", "torchvision", "rich", "wandb"}
 
 
@@ -158,6 +159,14 @@ def train(argv: Sequence[str]) -> int:
     return 0
 
 
+def serve(argv: Sequence[str]) -> int:
+    """`ccsr serve [PICTURE|FOLDER ...] [options]`."""
+    from ccsr.cli import serve
+
+    with _needing(WEB_PACKAGES, "the page", "web"):
+        return serve.main(argv)
+
+
 def export(argv: Sequence[str]) -> int:
     """`ccsr export --scale S -o FILE.onnx [options]`."""
     args = options.export().parse_args(argv)
@@ -176,6 +185,7 @@ def export(argv: Sequence[str]) -> int:
 
 COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
     "upscale": (upscale, "enlarge pictures by any factor"),
+    "serve": (serve, "zoom into pictures in the browser, and enlarge them there"),
     "models": (models, "list the models that come with ccsr"),
     "evaluate": (evaluate, "measure models on test images"),
     "analyze": (analyze, "measure what continuous convolution promises"),

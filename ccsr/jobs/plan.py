@@ -81,12 +81,12 @@ def make_plan(
     for given in inputs:
         if not given.is_dir():
             written = Path(output) if output is not None and folder is None else None
-            written = written or (folder or given.parent) / _name(given, target, files)
+            written = written or (folder or given.parent) / output_name(given, target, files)
             jobs.setdefault(given, Job(given, written))
             continue
         for source in _images_in(given, folder, recursive, result):
             beside = source.parent if folder is None else folder / source.parent.relative_to(given)
-            jobs.setdefault(source, Job(source, beside / _name(source, target, files)))
+            jobs.setdefault(source, Job(source, beside / output_name(source, target, files)))
     check(jobs.values(), files)
     present = [job for job in jobs.values() if os.path.lexists(job.output)]
     if present and exists == "error":
@@ -106,7 +106,8 @@ def natural(name: str) -> list[tuple[int, int, str]]:
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
 
 
-def _name(source: Path, target: Target, files: image.Output) -> str:
+def output_name(source: Path, target: Target, files: image.Output) -> str:
+    """What the enlargement of `source` is called: `photo_2.37x.png`."""
     return f"{source.stem}_{target.label}{image.suffix_for(files.format, source.suffix)}"
 
 

@@ -1,0 +1,95 @@
+"""`ccsr serve`: pictures in the browser, enlarged as one zooms."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from ccsr.cli import arguments
+
+
+def parser() -> argparse.ArgumentParser:
+    """What `ccsr serve` takes."""
+    result = argparse.ArgumentParser(
+        "ccsr serve",
+        description="Open a page on this machine that zooms into pictures without steps and "
+        "enlarges them. Nothing is sent anywhere; Ctrl-C ends it.",
+        epilog="Example: ccsr serve photo.jpg",
+        allow_abbrev=False,
+    )
+    add = result.add_argument
+    add(
+        "inputs", metavar="PICTURE|FOLDER", nargs="*", type=arguments.path,
+        help="pictures to begin with; more can be dropped on the page",
+    )  # fmt: skip
+    add("--port", type=_port, default=0, metavar="N", help="default: any that is free")
+    add(
+        "--host", default="127.0.0.1", metavar="ADDRESS",
+        help="where to listen; another one than the default lets other machines in",
+    )  # fmt: skip
+    add("--model", default="light", metavar="NAME|FILE", help="see ccsr models; default: light")
+    add("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    add(
+        "--precision", default="auto", choices=("auto", "fp32", "bf16"),
+        help="auto: bf16 where the processor computes in it; default: auto",
+    )  # fmt: skip
+    add(
+        "--memory", type=arguments.memory, metavar="AMOUNT",
+        help="2GB, 500MB: what pieces may take; default: a quarter of what is free",
+    )  # fmt: skip
+    add(
+        "--max-pixels", type=arguments.whole, default=200_000_000, metavar="N",
+        help="of a picture with all its frames; more is refused; default: 200 million",
+    )  # fmt: skip
+    add("--no-browser", action="store_true", help="print the address only")
+    add("--debug", action="store_true", help="show tracebacks")
+    return result
+
+
+def main(argv: Sequence[str]) -> int:
+    """`ccsr serve [PICTURE|FOLDER ...] [options]`."""
+    args = parser().parse_args(argv)
+
+    from ccsr.web import guard, server
+    from ccsr.web.shelf import Limits
+
+    if not guard.is_loopback(args.host):
+        print(
+            f"ccsr: warning: {args.host} can be reached from other machines: who learns the "
+            "address with its token sees all pictures, and the connection is not encrypted",
+            file=sys.stderr,
+        )
+
+    def ready(address: str) -> None:
+        print(f"{address}\nCtrl-C ends it", flush=True)
+        if not args.no_browser and _has_windows():
+            server.open_page(address)
+
+    server.run(
+        args.inputs,
+        host=args.host,
+        port=args.port,
+        model=args.model,
+        options={
+            "device": args.device,
+            "precision": args.precision,
+            "memory": args.memory,
+            "warn": lambda text: print(f"ccsr: warning: {text}", file=sys.stderr),
+        },
+        limits=Limits(pixels=args.max_pixels),
+        ready=ready,
+    )
+    return 0
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"expected a port from 0 to 65535, got {text!r}")
+    return int(text)
+
+
+def _has_windows() -> bool:
+    """Whether a browser would open a window, instead of taking this terminal."""
+    if sys.platform in ("win32", "darwin"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -1,0 +1,265 @@
+"""The page and what it asks the server for."""
+
+import asyncio
+import json
+import logging
+import secrets
+import shutil
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from ccsr.image import CHOICES
+from ccsr.web import archive, requests
+from ccsr.web.enlarging import Enlargement
+from ccsr.web.models import Models
+from ccsr.web.shelf import LimitError, Shelf, plain_name
+from ccsr.web.views import FIXED, Views, encode_end
+from ccsr.web.worker import Worker
+
+LARGEST_REQUEST = 1 << 18  # bytes, of all but pictures
+TICKET_SECONDS = 60.0  # that a download may wait to begin
+_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_EXPECTED = (ValueError, OSError, RuntimeError)  # their text is a sentence for a person
+_log = logging.getLogger(__name__)
+
+
+class App:
+    """What one server holds: pictures, networks, the worker, enlargements.
+
+    Args:
+        shelf: the pictures.
+        models: the networks.
+        folder: for the results of enlargements.
+    """
+
+    def __init__(self, shelf: Shelf, models: Models, folder: Path) -> None:
+        self.shelf = shelf
+        self.models = models
+        self.folder = folder
+        self.views = Views(shelf, models)
+        self.worker = Worker()
+        self.enlargements: dict[int, Enlargement] = {}
+        self._numbers = 0
+        self._tickets: dict[str, tuple[float, Callable[[], Response]]] = {}
+        self._page = {path.name: path for path in files("ccsr.web").joinpath("page").iterdir()}
+
+    def start(self) -> None:
+        """Begin to compute; first of all, to get the default network ready."""
+        self.worker.start()
+        self._ready(self.models.default)
+
+    def asgi(self) -> Starlette:
+        """The application that a server runs; it is to be guarded."""
+        routes = [
+            Route("/api/state", self._state),
+            Route("/api/pictures", self._receive, methods=["POST"]),
+            Route("/api/pictures/{number:int}", self._forget_picture, methods=["DELETE"]),
+            Route("/api/view", self._view, methods=["POST"]),
+            Route("/api/enlargements", self._enlarge, methods=["POST"]),
+            Route("/api/enlargements/{number:int}", self._cancel, methods=["POST"]),
+            Route("/api/enlargements/{number:int}", self._forget, methods=["DELETE"]),
+            Route("/api/tickets", self._ticket, methods=["POST"]),
+            Route("/download/{ticket}", self._download),
+            Route("/", self._file),
+            Route("/{name}", self._file),
+        ]
+        handlers: dict[Any, Any] = {Exception: _failed, HTTPException: _refused}
+        handlers |= dict.fromkeys(_EXPECTED, _failed)
+        return Starlette(routes=routes, exception_handlers=handlers)
+
+    async def _file(self, request: Request) -> Response:
+        name = request.path_params.get("name", "index.html")
+        if name not in self._page:
+            raise HTTPException(404, "there is no such page")
+        content = self._page[name].read_bytes()
+        return Response(content, media_type=_TYPES[Path(name).suffix])
+
+    async def _state(self, request: Request) -> Response:
+        pace = self.models.pace
+        networks = [
+            {"name": name, "pace": [pace[name].inputs, pace[name].outputs] if name in pace else None}
+            for name in self.models.names
+        ]
+        return JSONResponse(
+            {
+                "pictures": [entry.json for entry in self.shelf.listed()],
+                "enlargements": [each.json for each in self.enlargements.values()],
+                "fixed": list(FIXED),
+                "models": networks,
+                "formats": [choice for choice in CHOICES if choice != "same"] + ["same"],
+                "largest": self.shelf.limits.sent,
+            }
+        )
+
+    async def _receive(self, request: Request) -> Response:
+        size = requests.whole(int(request.headers.get("content-length", "0") or 0), "the size")
+        entry = self.shelf.reserve(size, plain_name(unquote(request.headers.get("x-name", ""))))
+        try:
+            with entry.path.open("wb") as file:
+                async for chunk in request.stream():
+                    file.write(chunk)
+            entry = await run_in_threadpool(self.shelf.put, entry)
+        except BaseException:
+            self.shelf.remove(entry.number)
+            raise
+        return JSONResponse(entry.json)
+
+    async def _forget_picture(self, request: Request) -> Response:
+        self.shelf.remove(request.path_params["number"])
+        return Response(status_code=204)
+
+    async def _view(self, request: Request) -> Response:
+        fields = await _json(request)
+        view = requests.view(fields)
+        self.views.check(view)
+        for name in view.methods:
+            self._ready(name)
+        loop, queue = asyncio.get_running_loop(), asyncio.Queue[Any]()
+
+        def deliver(item: Any) -> None:
+            with suppress(RuntimeError):  # the loop is closed, as the server ends
+                loop.call_soon_threadsafe(queue.put_nowait, item)
+
+        drop = self.worker.show(str(fields.get("tab")), self.views.tiles(view), deliver)
+        return StreamingResponse(_sent(queue, drop), media_type="application/octet-stream")
+
+    async def _enlarge(self, request: Request) -> Response:
+        fields = await _json(request)
+        numbers = fields.get("pictures")
+        if not isinstance(numbers, list) or not numbers:
+            raise ValueError("there is no picture to enlarge: choose some first")
+        if sum(each.running for each in self.enlargements.values()) >= self.shelf.limits.jobs:
+            raise LimitError("too many enlargements wait already: cancel some")
+        entries = [self.shelf.find(number) for number in dict.fromkeys(numbers)]
+        self._numbers += 1
+        folder = self.folder / f"results-{self._numbers}"
+        enlargement = Enlargement(
+            self._numbers,
+            entries,
+            requests.target(fields.get("target")),
+            self.models.check(fields.get("model")),
+            requests.output(fields.get("output")),
+            self.models,
+            folder,
+        )
+        self.enlargements[self._numbers] = enlargement
+        self.worker.later(lambda: enlargement.run(self.worker.breathe))
+        return JSONResponse(enlargement.json)
+
+    async def _cancel(self, request: Request) -> Response:
+        self._enlargement(request.path_params["number"]).cancel()
+        return Response(status_code=204)
+
+    async def _forget(self, request: Request) -> Response:
+        enlargement = self._enlargement(request.path_params["number"])
+        enlargement.cancel()
+        del self.enlargements[enlargement.number]
+        # after the worker has left it
+        self.worker.later(lambda: shutil.rmtree(enlargement.folder, ignore_errors=True))
+        return Response(status_code=204)
+
+    def _enlargement(self, number: Any) -> Enlargement:
+        if number not in self.enlargements:
+            raise ValueError("there is no such enlargement any more")
+        return self.enlargements[number]
+
+    async def _ticket(self, request: Request) -> Response:
+        """A link that works once, for a browser's own download, which sends no token."""
+        fields = await _json(request)
+        enlargement = self._enlargement(fields.get("enlargement"))
+        done, label = enlargement.done, enlargement.target.label
+        if "item" in fields:
+            item = enlargement.items[
+                requests.whole(fields["item"], "item", 0, len(enlargement.items) - 1)
+            ]
+            if item not in done:
+                raise ValueError(f"{item.name} is not done")
+
+            def answer() -> Response:
+                return FileResponse(item.output, filename=item.name)
+        else:
+
+            def answer() -> Response:
+                pairs = [(item.output, item.name) for item in done]
+                kind = {"Content-Disposition": f'attachment; filename="ccsr_{quote(label)}.zip"'}
+                return StreamingResponse(
+                    archive.stream(pairs), media_type="application/zip", headers=kind
+                )
+
+        now = time.monotonic()
+        self._tickets = {key: kept for key, kept in self._tickets.items() if kept[0] > now}
+        ticket = secrets.token_urlsafe(24)
+        self._tickets[ticket] = (now + TICKET_SECONDS, answer)
+        return JSONResponse({"url": f"/download/{ticket}"})
+
+    async def _download(self, request: Request) -> Response:
+        until, answer = self._tickets.pop(request.path_params["ticket"], (0.0, None))
+        if answer is None or until < time.monotonic():
+            raise HTTPException(404, "this link was for one download: press the button again")
+        return answer()
+
+    def _ready(self, name: str) -> None:
+        """Measure a network when there is time, and load it for that."""
+        if name in FIXED or name in self.models.pace:
+            return
+
+        def measure() -> None:
+            with suppress(*_EXPECTED):  # who asks for it is told then
+                self.worker.breathe()
+                self.models.measure(name)
+
+        self.worker.later(measure)
+
+
+async def _sent(queue: "asyncio.Queue[Any]", drop: Callable[[], None]) -> AsyncIterator[bytes]:
+    """What the worker delivers, as bytes; a browser that goes away ends the work."""
+    error = ""
+    try:
+        while (item := await queue.get()) is not None:
+            if isinstance(item, Exception):
+                error = _sentence(item)
+            else:
+                yield item.encode()
+        yield encode_end(error)
+    finally:
+        drop()
+
+
+async def _json(request: Request) -> dict[str, Any]:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LARGEST_REQUEST:
+            raise LimitError(f"a request has at most {LARGEST_REQUEST} bytes")
+    fields = json.loads(body)
+    if not isinstance(fields, dict):
+        raise ValueError(f"expected an object of JSON, got {type(fields).__name__}")
+    return fields
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, _EXPECTED) and str(error):
+        return str(error)
+    _log.error("the page was told of this", exc_info=error)
+    return f"something went wrong here: {type(error).__name__} {error}".strip()
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    status = 413 if isinstance(error, LimitError) else 400
+    return JSONResponse({"error": _sentence(error)}, status if isinstance(error, _EXPECTED) else 500)
+
+
+async def _refused(request: Request, error: HTTPException) -> Response:
+    return JSONResponse({"error": error.detail}, error.status_code)

@@ -1,0 +1,121 @@
+"""The server's life: a folder, a token, a port; until Ctrl-C."""
+
+import secrets
+import signal
+import socket
+import tempfile
+import webbrowser
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import uvicorn
+
+from ccsr import image
+from ccsr.upscaling.upscaler import Options
+from ccsr.web.app import App
+from ccsr.web.guard import Guard
+from ccsr.web.models import Models
+from ccsr.web.shelf import Limits, Shelf
+
+GRACE = 2  # seconds that what is being sent may take when the server ends
+
+
+class Server(uvicorn.Server):
+    """Ends the work of an app with itself, so that nothing keeps on sending."""
+
+    def __init__(self, app: App, guard: Guard) -> None:
+        super().__init__(
+            uvicorn.Config(
+                guard,
+                http="h11",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=GRACE,
+            )
+        )
+        self.held = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """See uvicorn."""
+        self.held.worker.stop()
+        await super().shutdown(sockets)
+
+
+def run(
+    given: Sequence[Path],
+    *,
+    host: str,
+    port: int,
+    model: str,
+    options: Options,
+    limits: Limits,
+    ready: Callable[[str], None],
+) -> None:
+    """Serve the page with the given pictures until Ctrl-C or the end of the terminal.
+
+    Args:
+        given: files, and folders of pictures.
+        host: to listen at.
+        port: likewise; 0 for any that is free.
+        model: name or file of the network that is shown first.
+        options: of all networks.
+        limits: of the session.
+        ready: gets the address of the page, with the token, once it can be opened.
+
+    Raises:
+        OSError: if the port is taken, or a picture is not there.
+        ValueError: for an unknown model.
+    """
+    with (
+        image.steady_warnings(),
+        tempfile.TemporaryDirectory(prefix="ccsr-serve-", ignore_cleanup_errors=True) as name,
+        suppress(KeyboardInterrupt),
+    ):
+        # Without this, a closed terminal or a `kill` would leave the folder behind.
+        for each in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+            signal.signal(each, signal.default_int_handler)
+        image.limit_pixels(limits.pixels)
+        app = App(Shelf(Path(name), limits), Models(model, options), Path(name))
+        app.shelf.take(given)
+        with bind(host, port) as listener:
+            port = listener.getsockname()[1]
+            token = secrets.token_urlsafe(24)
+            server = Server(app, Guard(app.asgi(), token, host, port))
+            app.start()
+            try:
+                ready(f"http://{f'[{host}]' if ':' in host else host}:{port}/#{token}")
+                server.run([listener])
+            finally:
+                app.worker.stop()
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket that listens.
+
+    Raises:
+        OSError: if there is no such address here, or the port is taken.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        raise OSError(
+            f"cannot listen at {host} port {port}: {error.strerror or error}: "
+            "choose another --port, or none for any that is free"
+        ) from error
+    return listener
+
+
+def open_page(address: str) -> None:
+    """Show the page in the person's browser, where there is one with windows."""
+    with suppress(webbrowser.Error):
+        webbrowser.get().open(address)

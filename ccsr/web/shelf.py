@@ -1,0 +1,228 @@
+"""The pictures of a session: those that the command line named, and those that a browser sent."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+
+from ccsr import image
+from ccsr.grid import Size
+from ccsr.jobs.plan import natural
+from ccsr.upscaling.pixels import LevelSource
+
+DECODED = 2  # pictures whose pixels are kept
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a session takes.
+
+    Attributes:
+        pictures: their number.
+        sent: bytes of all pictures that browsers sent.
+        pixels: of a picture, with all its frames.
+        view: pixels of a window on the screen.
+        jobs: enlargements whose results are kept.
+    """
+
+    pictures: int = 500
+    sent: int = 4 << 30
+    pixels: int = 200_000_000
+    view: int = 40_000_000
+    jobs: int = 100
+
+
+class LimitError(ValueError):
+    """A browser asks for more than a limit allows."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A picture on the shelf.
+
+    Attributes:
+        number: by which browsers name it.
+        path: of its file, chosen here or by the command line.
+        name: of the file where it came from, to be shown and never opened.
+        size: (h, w) of the first frame, upright.
+        frames: their number.
+        sent: its bytes, if a browser sent it.
+        error: why it cannot be used; a sentence without paths of this machine.
+    """
+
+    number: int
+    path: Path
+    name: str
+    size: Size = (0, 0)
+    frames: int = 0
+    sent: int = 0
+    error: str = ""
+
+    @property
+    def json(self) -> dict[str, object]:
+        """What the page knows of it."""
+        height, width = self.size
+        return {
+            "id": self.number,
+            "name": self.name,
+            "width": width,
+            "height": height,
+            "frames": self.frames,
+            "error": self.error,
+        }
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The decoded first frame of a picture.
+
+    Attributes:
+        source: for the network.
+        profile: ICC bytes of its colours; None for sRGB.
+    """
+
+    source: LevelSource
+    profile: bytes | None = None
+
+
+@dataclass
+class Shelf:
+    """All pictures of a session. Its methods may be called from any thread.
+
+    Attributes:
+        folder: where the files that browsers send are put, under names made here.
+        limits: of the session.
+    """
+
+    folder: Path
+    limits: Limits = field(default_factory=Limits)
+    _entries: dict[int, Entry] = field(default_factory=dict)
+    _decoded: "OrderedDict[int, Opened]" = field(default_factory=OrderedDict)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+    _last: int = 0
+
+    def take(self, given: Iterable[Path]) -> None:
+        """Put files, and the pictures of folders in natural order, on the shelf.
+
+        Raises:
+            OSError: for a file or folder that is not there or cannot be read.
+            ValueError: for more than the limit, or a folder without pictures.
+        """
+        for path in given:
+            paths = _pictures_in(path) if path.is_dir() else [path]
+            for each in paths:
+                if not each.exists():
+                    raise FileNotFoundError(f"no picture or folder at {each}: check the path")
+                if each not in (entry.path for entry in self._entries.values()):
+                    self.put(replace(self.reserve(0, each.name), path=each))
+
+    def reserve(self, size: int, name: str) -> Entry:
+        """A place for a picture of `size` bytes that is going to be sent.
+
+        Raises:
+            LimitError: if the session has no room for it.
+        """
+        with self._lock:
+            if len(self._entries) >= self.limits.pictures:
+                raise LimitError(
+                    f"there are {len(self._entries)} pictures already, which is the most: "
+                    "remove some"
+                )
+            sent = sum(entry.sent for entry in self._entries.values())
+            if sent + size > self.limits.sent:
+                raise LimitError(
+                    f"the pictures would take {(sent + size) / 1e9:.2f} GB, at most "
+                    f"{self.limits.sent / 1e9:.2f} GB are taken: remove some, or name them to "
+                    "ccsr serve as files"
+                )
+            self._last += 1
+            path = self.folder / f"picture-{self._last}"
+            self._entries[self._last] = Entry(self._last, path, name, sent=size)
+            return self._entries[self._last]
+
+    def put(self, entry: Entry) -> Entry:
+        """Look at the file of an entry, and keep what came of it in its place."""
+        try:
+            if not entry.path.is_file():  # opening a pipe would wait for ever
+                raise OSError(f"cannot read {entry.path}: it is no file")
+            header = image.probe(entry.path)
+        except OSError as error:
+            entry = replace(entry, error=told(error, entry))
+        else:
+            entry = replace(entry, size=header.size, frames=header.frames)
+        with self._lock:
+            self._entries[entry.number] = entry
+        return entry
+
+    def remove(self, number: int) -> None:
+        """Forget a picture; the file goes too if a browser sent it."""
+        with self._lock:
+            entry = self._entries.pop(number, None)
+            self._decoded.pop(number, None)
+        if entry and entry.path.parent == self.folder:
+            entry.path.unlink(missing_ok=True)
+
+    def find(self, number: object) -> Entry:
+        """A picture that can be used.
+
+        Raises:
+            ValueError: if there is none of that number, or it cannot be read.
+        """
+        with self._lock:
+            entry = self._entries.get(number) if isinstance(number, int) else None
+        if entry is None:
+            raise ValueError(f"there is no picture {number!r} any more: choose it again")
+        if entry.error or not entry.frames:
+            raise ValueError(entry.error or f"{entry.name} is not here yet: wait a moment")
+        return entry
+
+    def listed(self) -> list[Entry]:
+        """All pictures that are here, in the order in which they came."""
+        with self._lock:
+            return [entry for entry in self._entries.values() if entry.frames or entry.error]
+
+    def opened(self, number: int) -> Opened:
+        """The decoded first frame of a picture.
+
+        Raises:
+            ValueError: as `find`.
+            OSError: if it is damaged.
+        """
+        entry = self.find(number)
+        with self._lock:
+            if number in self._decoded:
+                self._decoded.move_to_end(number)
+                return self._decoded[number]
+        try:
+            picture = image.read(entry.path)
+        except OSError as error:
+            raise OSError(told(error, entry)) from error
+        opened = Opened(LevelSource(picture.frames[0]), picture.metadata.profile)
+        with self._lock:
+            self._decoded[number] = opened
+            while len(self._decoded) > DECODED:
+                self._decoded.popitem(last=False)
+        return opened
+
+
+def told(error: Exception | str, entry: Entry, *more: Path) -> str:
+    """A sentence about a picture by the name that the person knows."""
+    text = str(error)
+    for path in (entry.path, *more):
+        text = text.replace(str(path), entry.name)
+    return text
+
+
+def plain_name(text: str) -> str:
+    """The last part of a name that a browser gives, without what a terminal or a file dislikes."""
+    name = PurePosixPath(text.replace("\\", "/")).name
+    kept = "".join(char for char in name if char.isprintable() and char not in '<>:"|?*')
+    return kept.strip(". ")[-150:] or "picture"
+
+
+def _pictures_in(folder: Path) -> Sequence[Path]:
+    named = [path for path in folder.iterdir() if image.named_as_image(path.name)]
+    if not named:
+        raise ValueError(f"no images in the folder {folder}: name the files, or another folder")
+    return sorted(named, key=lambda path: natural(path.name))
