@@ -30,7 +30,12 @@ from ccsr.web.worker import Worker
 
 LARGEST_REQUEST = 1 << 18  # bytes, of all but pictures
 TICKET_SECONDS = 60.0  # that a download may wait to begin
-_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_TYPES = {
+    ".html": "text/html",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+}
 _EXPECTED = (ValueError, OSError, RuntimeError)  # their text is a sentence for a person
 _log = logging.getLogger(__name__)
 
@@ -89,7 +94,10 @@ class App:
     async def _state(self, request: Request) -> Response:
         pace = self.models.pace
         networks = [
-            {"name": name, "pace": [pace[name].inputs, pace[name].outputs] if name in pace else None}
+            {
+                "name": name,
+                "pace": [pace[name].inputs, pace[name].outputs] if name in pace else None,
+            }
             for name in self.models.names
         ]
         return JSONResponse(
@@ -258,7 +266,9 @@ def _sentence(error: Exception) -> str:
 
 async def _failed(request: Request, error: Exception) -> Response:
     status = 413 if isinstance(error, LimitError) else 400
-    return JSONResponse({"error": _sentence(error)}, status if isinstance(error, _EXPECTED) else 500)
+    return JSONResponse(
+        {"error": _sentence(error)}, status if isinstance(error, _EXPECTED) else 500
+    )
 
 
 async def _refused(request: Request, error: HTTPException) -> Response:

@@ -1,0 +1,163 @@
+"""A server of the page in a thread, and a browser that opens it."""
+
+import io
+import json
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ccsr.bundled import resource_dir
+from ccsr.model import checkpoint
+from networks import tiny
+
+pytest.importorskip("starlette", reason="the page needs pip install 'ccsr[web]'")
+pytest.importorskip("uvicorn", reason="the page needs pip install 'ccsr[web]'")
+
+from ccsr.web.app import App
+from ccsr.web.guard import Guard
+from ccsr.web.models import Models
+from ccsr.web.server import Server, bind
+from ccsr.web.shelf import Limits, Shelf
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+TOKEN = "token-of-the-tests"
+
+
+class Tab:
+    """A tab of the browser with the page."""
+
+    def __init__(self, page: Any, requests: list[Any]) -> None:
+        self.page = page
+        self.requests = requests
+
+    def send(self, *paths: Path) -> None:
+        """Choose pictures, and wait until they are listed."""
+        rows = self.page.locator("#pictures .name")
+        wanted = rows.count() + len(paths)
+        self.page.set_input_files("#files", [str(path) for path in paths])
+        rows.nth(wanted - 1).wait_for()
+
+    def type(self, size: str) -> None:
+        """Type a factor or a size, and wait for the view."""
+        self.page.fill("#factor", size)
+        self.page.press("#factor", "Enter")
+        self.settle()
+
+    def compare(self, left: str, right: str) -> None:
+        """Choose what is compared, and wait for the view."""
+        self.page.select_option("#left", left)
+        self.page.select_option("#right", right)
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until the exact view is on the screen."""
+        self.page.wait_for_selector("#stage[aria-busy=false]")
+        told = self.page.inner_text("#status")
+        assert told.startswith("Exact"), told
+
+    def screen(self) -> Any:
+        """The stage's pixels (h, w, 3) as they are on the screen, without what lies over them."""
+        self.page.evaluate(
+            "for (const each of document.querySelectorAll('#status, .tag, #divider'))"
+            " each.style.visibility = 'hidden'"
+        )
+        with Image.open(io.BytesIO(self.page.locator("#view").screenshot())) as shot:
+            return np.asarray(shot.convert("RGB"))
+
+    @property
+    def views(self) -> list[dict[str, Any]]:
+        """What it asked the server to compute."""
+        asked = [request for request in self.requests if request.url.endswith("/api/view")]
+        return [json.loads(request.post_data) for request in asked]
+
+
+@pytest.fixture(scope="session")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The smallest network, with random weights, so that it is unlike bicubic."""
+    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
+    checkpoint.save(path, tiny(0.05), {"licence": "MIT"})
+    return path
+
+
+@pytest.fixture
+def cat(tmp_path: Path) -> Path:
+    """A photo of 200 by 150 pixels."""
+    with Image.open(resource_dir("samples") / "chelsea.png") as picture:
+        picture.convert("RGB").crop((100, 60, 300, 210)).save(tmp_path / "cat.png")
+    return tmp_path / "cat.png"
+
+
+@pytest.fixture
+def limits() -> Limits:
+    """Those of the session; a test may ask for others by parametrizing it."""
+    return Limits()
+
+
+@pytest.fixture
+def served(tmp_path: Path, network: Path, limits: Limits) -> Iterator[SimpleNamespace]:
+    """A running server: its `app`, `url` (with the token), `port` and `folder`."""
+    folder = tmp_path / "session"
+    folder.mkdir()
+    app = App(Shelf(folder, limits), Models(str(network), {"device": "cpu"}), folder)
+    with bind("127.0.0.1", 0) as listener:
+        port = listener.getsockname()[1]
+        server = Server(app, Guard(app.asgi(), TOKEN, "127.0.0.1", port))
+        app.start()
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        try:
+            yield SimpleNamespace(
+                app=app,
+                folder=folder,
+                port=port,
+                base=f"http://127.0.0.1:{port}",
+                url=f"http://127.0.0.1:{port}/#{TOKEN}",
+            )
+        finally:
+            server.should_exit = True
+            thread.join(20)
+    assert not thread.is_alive()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Headless Chromium of the system."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs pip install playwright")
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
+    if not found:
+        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed")
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(
+            executable_path=found,
+            args=["--no-sandbox", "--force-color-profile=srgb", "--disable-dev-shm-usage"],
+        )
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page(browser, served):
+    """A tab of 900 by 600 pixels at the server's page, with all requests that it made.
+
+    What it writes to the console as an error fails the test.
+    """
+    context = browser.new_context(viewport={"width": 900, "height": 600}, accept_downloads=True)
+    context.set_default_timeout(20_000)
+    tab = context.new_page()
+    errors: list[str] = []
+    requests: list[Any] = []
+    tab.on("request", lambda request: requests.append(request))
+    tab.on("pageerror", lambda error: errors.append(str(error)))
+    tab.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
+    tab.goto(served.url)
+    yield Tab(tab, requests)
+    context.close()
+    assert errors == []
