@@ -112,8 +112,10 @@ class App:
         )
 
     async def _receive(self, request: Request) -> Response:
-        size = requests.whole(int(request.headers.get("content-length", "0") or 0), "the size")
-        entry = self.shelf.reserve(size, plain_name(unquote(request.headers.get("x-name", ""))))
+        length = request.headers.get("content-length", "")
+        if not length.isdecimal():
+            raise HTTPException(411, "a picture is sent with its Content-Length")
+        entry = self.shelf.reserve(int(length), plain_name(unquote(request.headers.get("x-name", ""))))
         try:
             with entry.path.open("wb") as file:
                 async for chunk in request.stream():

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from ccsr.bundled import resource_dir
 from ccsr.model import checkpoint
@@ -21,6 +21,9 @@ from networks import tiny
 pytest.importorskip("starlette", reason="the page needs pip install 'ccsr[web]'")
 pytest.importorskip("uvicorn", reason="the page needs pip install 'ccsr[web]'")
 
+import httpx
+
+from ccsr.upscaling.upscaler import Options, Upscaler
 from ccsr.web.app import App
 from ccsr.web.guard import Guard
 from ccsr.web.models import Models
@@ -29,6 +32,7 @@ from ccsr.web.shelf import Limits, Shelf
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 TOKEN = "token-of-the-tests"
+OPTIONS: Options = {"device": "cpu", "precision": "fp32"}
 
 
 class Tab:
@@ -87,12 +91,25 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def upscaler(network: Path) -> Upscaler:
+    """That network, as the server has it."""
+    return Upscaler.load(network, **OPTIONS)
+
+
 @pytest.fixture
 def cat(tmp_path: Path) -> Path:
     """A photo of 200 by 150 pixels."""
     with Image.open(resource_dir("samples") / "chelsea.png") as picture:
         picture.convert("RGB").crop((100, 60, 300, 210)).save(tmp_path / "cat.png")
     return tmp_path / "cat.png"
+
+
+@pytest.fixture(scope="session")
+def wide_profile() -> bytes:
+    """An ICC profile whose primaries are wider than those of sRGB (its red and green swapped)."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return profile.replace(b"rXYZ", b"tmp0").replace(b"gXYZ", b"rXYZ").replace(b"tmp0", b"gXYZ")
 
 
 @pytest.fixture
@@ -106,7 +123,7 @@ def served(tmp_path: Path, network: Path, limits: Limits) -> Iterator[SimpleName
     """A running server: its `app`, `url` (with the token), `port` and `folder`."""
     folder = tmp_path / "session"
     folder.mkdir()
-    app = App(Shelf(folder, limits), Models(str(network), {"device": "cpu"}), folder)
+    app = App(Shelf(folder, limits), Models(str(network), OPTIONS), folder)
     with bind("127.0.0.1", 0) as listener:
         port = listener.getsockname()[1]
         server = Server(app, Guard(app.asgi(), TOKEN, "127.0.0.1", port))
@@ -127,6 +144,13 @@ def served(tmp_path: Path, network: Path, limits: Limits) -> Iterator[SimpleName
     assert not thread.is_alive()
 
 
+@pytest.fixture
+def client(served) -> Iterator[httpx.Client]:
+    """Talks to the server as the page does."""
+    with httpx.Client(base_url=served.base, headers={"X-Token": TOKEN}, timeout=30) as talker:
+        yield talker
+
+
 @pytest.fixture(scope="session")
 def browser():
     """Headless Chromium of the system."""
@@ -144,20 +168,31 @@ def browser():
 
 
 @pytest.fixture
-def page(browser, served):
-    """A tab of 900 by 600 pixels at the server's page, with all requests that it made.
+def open_tab(browser, served):
+    """Opens a tab at the server's page; options are those of a context of Playwright.
 
-    What it writes to the console as an error fails the test.
+    What a page writes to the console as an error fails the test.
     """
-    context = browser.new_context(viewport={"width": 900, "height": 600}, accept_downloads=True)
-    context.set_default_timeout(20_000)
-    tab = context.new_page()
-    errors: list[str] = []
-    requests: list[Any] = []
-    tab.on("request", lambda request: requests.append(request))
-    tab.on("pageerror", lambda error: errors.append(str(error)))
-    tab.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
-    tab.goto(served.url)
-    yield Tab(tab, requests)
-    context.close()
+    contexts, errors = [], []
+
+    def start(**options: Any) -> Tab:
+        context = browser.new_context(**{"viewport": {"width": 900, "height": 600}} | options)
+        contexts.append(context)
+        context.set_default_timeout(20_000)
+        page, requests = context.new_page(), []
+        page.on("request", lambda request: requests.append(request))
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
+        page.goto(served.url)
+        return Tab(page, requests)
+
+    yield start
+    for context in contexts:
+        context.close()
     assert errors == []
+
+
+@pytest.fixture
+def tab(open_tab):
+    """One tab."""
+    return open_tab()

@@ -8,14 +8,8 @@ import pytest
 from PIL import Image
 
 from ccsr import image
-from ccsr.upscaling.upscaler import Upscaler
 
 NETWORK = "tiny.safetensors"
-
-
-@pytest.fixture(scope="module")
-def upscaler(network):
-    return Upscaler.load(network, device="cpu")
 
 
 def part(values, view):

@@ -1,0 +1,226 @@
+"""*Enlarge* by the server: the same files as `ccsr upscale` writes."""
+
+import io
+import threading
+import time
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("starlette")
+
+from ccsr import image
+from ccsr.cli.main import main
+from ccsr.web import app as web_app
+from ccsr.web.enlarging import Enlargement
+from ccsr.web.shelf import Limits
+
+NETWORK = "tiny.safetensors"
+
+
+def order(client, **fields):
+    """Ask for an enlargement of all pictures."""
+    numbers = [picture["id"] for picture in client.get("/api/state").json()["pictures"]]
+    output = {"format": "png", "metadata": "keep"} | fields.pop("output", {})
+    common = {"pictures": numbers, "target": {"scale": [2.37, 2.37]}, "model": NETWORK}
+    return client.post("/api/enlargements", json=common | {"output": output} | fields)
+
+
+def state(client, number):
+    (found,) = [
+        each for each in client.get("/api/state").json()["enlargements"] if each["id"] == number
+    ]
+    return found
+
+
+def finished(client, number):
+    """What became of it."""
+    until = time.monotonic() + 30
+    while (found := state(client, number))["running"]:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    return found
+
+
+def download(client, number, **fields):
+    ticket = client.post("/api/tickets", json={"enlargement": number} | fields).json()
+    answer = client.get(ticket["url"], headers={"X-Token": ""})
+    assert answer.status_code == 200
+    return answer
+
+
+@pytest.fixture
+def scan(tmp_path, wide_profile):
+    """16-bit colour with transparency, a profile and a description."""
+    values = np.random.default_rng(1).integers(0, 65536, (30, 40, 4), np.uint16)
+    values[:8, :8, 3] = 0
+    described = image.Metadata(profile=wide_profile, dpi=(300.0, 300.0))
+    image.write(image.Picture((values,), described), tmp_path / "scan.tif")
+    return tmp_path / "scan.tif"
+
+
+@pytest.fixture
+def dance(tmp_path):
+    """An animation."""
+    frames = [Image.new("RGB", (20, 16), colour) for colour in ("red", "lime", "blue")]
+    frames[0].save(
+        tmp_path / "dance.webp", save_all=True, append_images=frames[1:], duration=70, lossless=True
+    )
+    return tmp_path / "dance.webp"
+
+
+@pytest.mark.parametrize(
+    ("picture", "fields", "words"),
+    [
+        ("cat", {}, ["--scale", "2.37"]),
+        ("cat", {"output": {"format": "jpg", "quality": 80}}, ["--scale", "2.37", "--format", "jpg", "--quality", "80"]),
+        ("cat", {"output": {"format": "webp", "lossless": True}}, ["--scale", "2.37", "--format", "webp", "--lossless"]),
+        ("cat", {"target": {"width": 333}, "output": {"metadata": "strip"}}, ["--width", "333", "--metadata", "strip"]),
+        ("cat", {"target": {"height": 201, "width": 333}}, ["--size", "333x201"]),
+        ("cat", {"target": {"scale": [1.5, 2]}}, ["--scale", "2x1.5"]),
+        ("cat", {"target": {"scale": [0.5, 0.5]}, "model": "light"}, ["--scale", "0.5", "--model", "light"]),
+        ("scan", {"output": {"format": "same"}}, ["--scale", "2.37", "--format", "same"]),
+        ("scan", {"output": {"format": "jpg", "background": [255, 128, 0]}}, ["--scale", "2.37", "--format", "jpg", "--background", "#ff8000"]),
+        ("dance", {}, ["--scale", "2.37"]),
+        ("dance", {"output": {"format": "webp"}}, ["--scale", "2.37", "--format", "webp"]),
+    ],
+)  # fmt: skip
+def test_a_download_is_what_upscale_writes(
+    client, served, request, tmp_path, network, picture, fields, words
+):
+    path = request.getfixturevalue(picture)
+    out = tmp_path / "out"
+    model = [] if "--model" in words else ["--model", str(network)]
+    command = ["upscale", str(path), "-o", f"{out}/", *words, *model, "--precision", "fp32"]
+    assert main([*command, "--device", "cpu", "--quiet"]) == 0
+    (written,) = out.iterdir()
+
+    served.app.shelf.take([path])
+    number = order(client, **fields).json()["id"]
+    (item,) = finished(client, number)["items"]
+    assert item["state"] == "done", item["text"]
+    assert item["result"] == written.name
+    got = download(client, number, item=0)
+    assert got.content == written.read_bytes()
+    assert f'filename="{written.name}"' in got.headers["content-disposition"]
+
+
+def test_several_pictures_come_in_one_zip_and_a_bad_one_is_named(client, served, cat, tmp_path):
+    folder = tmp_path / "more"
+    folder.mkdir()
+    (folder / "cat.png").write_bytes(cat.read_bytes())
+    (folder / "half.png").write_bytes(cat.read_bytes()[:20_000])
+    served.app.shelf.take([cat, folder])
+    number = order(client).json()["id"]
+    found = finished(client, number)
+    assert [item["state"] for item in found["items"]] == ["done", "done", "failed"]
+    assert found["items"][2]["text"] == "cannot read half.png: image file is truncated"
+    answer = download(client, number)
+    assert answer.headers["content-disposition"] == 'attachment; filename="ccsr_2.37x.zip"'
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert archive.namelist() == ["cat_2.37x.png", "cat_2.37x (2).png"]
+        first, second = map(archive.read, archive.namelist())
+    assert first == second == download(client, number, item=1).content
+    assert client.post("/api/tickets", json={"enlargement": number, "item": 2}).status_code == 400
+
+
+def test_a_link_works_once_and_for_a_while(client, served, cat, monkeypatch):
+    served.app.shelf.take([cat])
+    number = order(client).json()["id"]
+    finished(client, number)
+    url = client.post("/api/tickets", json={"enlargement": number, "item": 0}).json()["url"]
+    assert client.get(url).status_code == 200
+    again = client.get(url)
+    assert again.status_code == 404
+    assert "for one download" in again.json()["error"]
+    monkeypatch.setattr(web_app, "TICKET_SECONDS", -1.0)
+    url = client.post("/api/tickets", json={"enlargement": number, "item": 0}).json()["url"]
+    assert client.get(url).status_code == 404
+
+
+def test_what_runs_can_be_cancelled_within_a_piece(client, served, cat, monkeypatch):
+    """The run is held at its first piece until it is cancelled."""
+    held, go, pieces = threading.Event(), threading.Event(), []
+    run = Enlargement.run
+
+    def slowly(self, breathe):
+        def hold():
+            pieces.append(1)
+            held.set()
+            assert go.wait(10)
+            breathe()
+
+        run(self, hold)
+
+    monkeypatch.setattr(Enlargement, "run", slowly)
+    served.app.shelf.take([cat])
+    first = order(client, target={"scale": [20, 20]}).json()["id"]
+    second = order(client).json()["id"]
+    assert held.wait(10)
+    assert state(client, first)["items"][0]["state"] == "running"
+    for number in (first, second):
+        assert client.post(f"/api/enlargements/{number}").status_code == 204
+    assert state(client, second)["items"][0]["state"] == "cancelled"
+    go.set()
+    assert finished(client, first)["items"][0]["state"] == "cancelled"
+    third = order(client).json()["id"]
+    assert finished(client, third)["items"][0]["state"] == "done"
+    assert len(pieces) < 8
+    assert not list(served.folder.glob("results-1/*"))
+
+
+def test_a_removed_enlargement_leaves_nothing(client, served, cat):
+    served.app.shelf.take([cat])
+    number = order(client).json()["id"]
+    finished(client, number)
+    assert list(served.folder.glob("results-*/*"))
+    assert client.delete(f"/api/enlargements/{number}").status_code == 204
+    assert client.get("/api/state").json()["enlargements"] == []
+    until = time.monotonic() + 10
+    while list(served.folder.glob("results-*")) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not list(served.folder.glob("results-*"))
+    assert client.delete(f"/api/enlargements/{number}").status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"pictures": []}, "there is no picture to enlarge"),
+        ({"pictures": [99]}, "there is no picture 99 any more"),
+        ({"model": "../light"}, "model must be one of tiny.safetensors"),
+        ({"model": "bicubic"}, "model must be one of"),
+        ({"output": {"format": "exe"}}, "format must be one of"),
+        ({"output": {"metadata": "all"}}, "metadata must be"),
+        ({"output": {"format": "jpg", "quality": 101}}, "quality must be a whole number"),
+        ({"output": {"format": "jpg", "lossless": True}}, "always loses something"),
+        ({"output": {"background": [1, 2]}}, "background must be red, green and blue"),
+        ({"output": {"background": [1, 2, 256]}}, "background must be a whole number"),
+        ({"target": {"scale": [0, 0]}}, "scale must be two factors"),
+    ],
+)
+def test_an_order_that_makes_no_sense_is_refused(client, served, cat, fields, sentence):
+    served.app.shelf.take([cat])
+    answer = order(client, **fields)
+    assert answer.status_code == 400
+    assert sentence in answer.json()["error"]
+    assert client.get("/api/state").json()["enlargements"] == []
+
+
+@pytest.mark.parametrize("limits", [Limits(jobs=1)])
+def test_more_orders_than_the_limit_are_refused(client, served, cat, limits, monkeypatch):
+    monkeypatch.setattr(Enlargement, "run", lambda self, breathe: None)  # it stays as it is
+    served.app.shelf.take([cat])
+    assert [order(client).status_code for _ in range(2)] == [200, 413]
+
+
+def test_a_result_that_does_not_fit_is_refused_with_a_sentence(client, served, cat):
+    served.app.shelf.take([cat])
+    number = order(client, target={"width": 2_000_000_000}).json()["id"]
+    (item,) = finished(client, number)["items"]
+    assert item["state"] == "failed"
+    assert "cat.png" in item["text"]
+    assert "GiB" in item["text"]
+    assert str(served.folder) not in item["text"]

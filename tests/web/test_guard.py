@@ -1,0 +1,72 @@
+"""Who may talk to the server."""
+
+import pytest
+
+pytest.importorskip("starlette")
+
+from ccsr.web.guard import allowed_names, is_loopback
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1", "", "192.168.0.7:{port}"],
+)
+def test_a_foreign_host_is_refused(client, served, host):
+    answer = client.get("/", headers={"Host": host.format(port=served.port)})
+    assert answer.status_code == 403
+    assert "not served here" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "LOCALHOST", "[::1]"])
+def test_this_machine_is_served(client, served, name):
+    assert client.get("/", headers={"Host": f"{name}:{served.port}"}).status_code == 200
+
+
+@pytest.mark.parametrize("token", ["", "wrong", "token-of-the-test", "token-of-the-tests2", "\xff"])
+@pytest.mark.parametrize("path", ["/api/state", "/api/pictures", "/api/nothing"])
+def test_without_the_token_nothing_is_told(client, token, path):
+    for method in ("GET", "POST", "DELETE", "OPTIONS"):
+        answer = client.request(method, path, headers={"X-Token": token.encode("latin-1")})
+        assert answer.status_code == 401
+        assert "lacks its token" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("path", ["/", "/main.js", "/nothing", "/api/state"])
+def test_every_answer_has_the_strict_headers(client, path):
+    answer = client.get(path, headers={"Origin": "http://evil.example"})
+    policy = dict(part.split(" ", 1) for part in answer.headers["content-security-policy"].split("; "))
+    assert policy["default-src"] == "'none'"
+    assert set(policy.values()) == {"'none'", "'self'"}
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["cache-control"] == "no-store"
+    assert not [name for name in answer.headers if name.startswith("access-control-")]
+    assert "server" not in answer.headers
+
+
+def test_a_preflight_of_another_site_is_not_allowed(client):
+    wanted = {"Origin": "http://evil.example", "Access-Control-Request-Method": "POST"}
+    answer = client.options("/api/view", headers=wanted)
+    assert answer.status_code == 405
+    assert not [name for name in answer.headers if name.startswith("access-control-")]
+
+
+@pytest.mark.parametrize("path", ["/../shelf.py", "/%2e%2e/shelf.py", "/..%2fapp.py", "/%00", "/page"])
+def test_only_the_files_of_the_page_are_served(client, path):
+    assert client.get(path).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("host", "names", "loopback"),
+    [
+        ("127.0.0.1", {"127.0.0.1", "localhost", "[::1]"}, True),
+        ("::1", {"127.0.0.1", "localhost", "[::1]"}, True),
+        ("Studio.local", {"127.0.0.1", "localhost", "[::1]", "studio.local"}, False),
+        ("0.0.0.0", {"127.0.0.1", "localhost", "[::1]", "*"}, False),
+        ("::", {"127.0.0.1", "localhost", "[::1]", "*"}, False),
+        ("localhost", {"127.0.0.1", "localhost", "[::1]"}, True),
+    ],
+)
+def test_names_of_a_host(host, names, loopback):
+    assert set(allowed_names(host)) == names
+    assert is_loopback(host) is loopback

@@ -1,0 +1,149 @@
+"""Pictures that come to the server, by the command line or from a browser."""
+
+import io
+import struct
+import zlib
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from PIL import Image
+
+pytest.importorskip("starlette")
+
+from ccsr.web.shelf import Limits, Shelf, plain_name
+
+
+def send(client, content, name="cat.png"):
+    return client.post("/api/pictures", content=content, headers={"X-Name": quote(name)})
+
+
+def huge_png():
+    """A PNG whose header says 60,000 by 60,000 pixels."""
+
+    def chunk(kind, content):
+        checksum = struct.pack(">I", zlib.crc32(kind + content))
+        return struct.pack(">I", len(content)) + kind + content + checksum
+
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    parts = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000)))
+    return b"\x89PNG\r\n\x1a\n" + parts + chunk(b"IEND", b"")
+
+
+def test_a_picture_is_put_on_the_shelf(client, served, cat):
+    told = send(client, cat.read_bytes(), "meine Katze ü.png").json()
+    assert told == {
+        "id": told["id"], "name": "meine Katze ü.png", "width": 200, "height": 150, "frames": 1,
+        "error": "",
+    }  # fmt: skip
+    assert client.get("/api/state").json()["pictures"] == [told]
+    assert [path.read_bytes() for path in served.folder.iterdir()] == [cat.read_bytes()]
+    assert client.delete(f"/api/pictures/{told['id']}").status_code == 204
+    assert client.get("/api/state").json()["pictures"] == []
+    assert list(served.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["../../evil.png", "/etc/passwd", "C:\\evil.png", "\0", ".", ""])
+def test_a_name_is_never_a_path(client, served, cat, name):
+    told = send(client, cat.read_bytes(), name).json()
+    assert not {"/", "\\", "\0"} & set(told["name"])
+    assert told["name"]
+    stored = [path for path in served.folder.parent.rglob("*") if path.is_file()]
+    assert {path.parent for path in stored} == {served.folder, served.folder.parent}
+    assert {path.name for path in stored if path.parent == served.folder.parent} == {"cat.png"}
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "the file is empty"),
+        (b"no picture", "not an image of a known kind, or damaged"),
+        (huge_png(), "million pixels, which may be a decompression bomb"),
+    ],
+    ids=["empty", "text", "huge"],
+)
+def test_a_bad_picture_is_named_with_its_reason(client, served, content, reason):
+    told = send(client, content, "bad.png").json()
+    assert told["error"].startswith("cannot read bad.png: ")
+    assert reason in told["error"]
+    assert str(served.folder) not in told["error"]
+    assert client.get("/api/state").json()["pictures"] == [told]
+
+
+@pytest.mark.parametrize("limits", [Limits(pictures=2)])
+def test_more_pictures_than_the_limit_are_refused(client, served, cat, limits):
+    answers = [send(client, cat.read_bytes()) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 413]
+    assert "2 pictures already, which is the most" in answers[2].json()["error"]
+    assert len(list(served.folder.iterdir())) == 2
+
+
+@pytest.mark.parametrize("limits", [Limits(sent=50_000)])
+def test_more_bytes_than_the_limit_are_refused(client, served, limits):
+    answers = [send(client, bytes(30_000)) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 413]
+    assert "would take 0.00 GB, at most 0.00 GB" in answers[1].json()["error"]
+    assert len(list(served.folder.iterdir())) == 1
+
+
+def test_a_body_without_its_length_is_refused(client, served):
+    answer = client.post("/api/pictures", content=iter([b"a" * 1000, b"b" * 1000]))
+    assert answer.status_code == 411
+    assert "Content-Length" in answer.json()["error"]
+    assert list(served.folder.iterdir()) == []
+
+
+def test_files_and_folders_of_the_command_line(tmp_path, cat):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("b10.png", "b2.png", ".hidden.png"):
+        (folder / name).write_bytes(cat.read_bytes())
+    (folder / "text.txt").write_text("no picture")
+    (folder / "bad.jpg").write_bytes(b"bad")
+    shelf = Shelf(tmp_path / "session")
+    shelf.take([cat, folder, cat])
+    listed = shelf.listed()
+    assert [entry.name for entry in listed] == ["cat.png", "b2.png", "b10.png", "bad.jpg"]
+    assert listed[3].error == "cannot read bad.jpg: not an image of a known kind, or damaged"
+    for entry in listed:
+        shelf.remove(entry.number)
+    assert cat.exists()
+    assert (folder / "bad.jpg").exists()
+
+
+def test_what_the_command_line_names_must_exist(tmp_path):
+    shelf = Shelf(tmp_path)
+    with pytest.raises(FileNotFoundError, match="no picture or folder at .*nothing"):
+        shelf.take([tmp_path / "nothing"])
+    with pytest.raises(ValueError, match="no images in the folder"):
+        shelf.take([tmp_path])
+    with pytest.raises(ValueError, match="there is no picture 7 any more"):
+        shelf.find(7)
+
+
+def test_a_damaged_picture_is_named_when_it_is_decoded(tmp_path):
+    encoded = io.BytesIO()
+    Image.radial_gradient("L").save(encoded, "PNG")
+    (tmp_path / "half.png").write_bytes(encoded.getvalue()[: len(encoded.getvalue()) // 2])
+    shelf = Shelf(tmp_path / "session")
+    shelf.take([tmp_path / "half.png"])
+    (entry,) = shelf.listed()
+    assert not entry.error
+    with pytest.raises(OSError, match=r"^cannot read half.png: image file is truncated"):
+        shelf.opened(entry.number)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("a b.png", "a b.png"),
+        ("a/b\\c.png", "c.png"),
+        ('<a>:"b"|?*.png', "ab.png"),
+        ("..", "picture"),
+        ("\x1b[31m.png", "[31m.png"),
+        ("x" * 300 + ".png", "x" * 146 + ".png"),
+    ],
+)
+def test_plain_names(given, kept):
+    assert plain_name(given) == kept
+    assert Path(kept).name == kept
