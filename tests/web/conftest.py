@@ -5,7 +5,8 @@ import json
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -66,6 +67,15 @@ class Tab:
         self.page.wait_for_selector("#stage[aria-busy=false]")
         told = self.page.inner_text("#status")
         assert told.startswith("Exact"), told
+
+    def after(self, action: Callable[[], object]) -> None:
+        """Do something that moves the view, and wait until it was computed."""
+        count, until = len(self.views), time.monotonic() + 20
+        action()
+        while len(self.views) == count:
+            assert time.monotonic() < until
+            self.page.wait_for_timeout(20)
+        self.settle()
 
     def screen(self) -> Any:
         """The stage's pixels (h, w, 3) as they are on the screen, without what lies over them."""

@@ -1,33 +1,214 @@
 """The page in a real browser: what is on the screen is what the network computes."""
 
-import io
-import json
+import math
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from ccsr import image
+from ccsr.grid import choose_grid
+from ccsr.resample import resize
 
 NETWORK = "tiny.safetensors"
 
 
-def part(values, view):
-    """The window of a view, of the whole enlargement."""
-    return values[
-        view["top"] : view["top"] + view["height"], view["left"] : view["left"] + view["width"]
-    ]
+def window(whole, view):
+    """The part of an enlargement, floats (3, H, W), that a view shows, as levels (h, w, 3)."""
+    rows = slice(view["top"], view["top"] + view["height"])
+    columns = slice(view["left"], view["left"] + view["width"])
+    return 255 * whole[:, rows, columns].clamp(0, 1).permute(1, 2, 0).numpy()
 
 
-def test_the_screen_shows_the_bytes_of_the_network(page, cat, upscaler):
-    page.send(cat)
-    page.settle()
-    page.compare(NETWORK, NETWORK)
-    page.type("5.1")
-    values = upscaler.levels(image.read(cat).frames[0], scale=5.1)
-    expected = part(values, page.views[-1])
-    shown = page.screen()
-    print(shown.shape, expected.shape, page.views[-1])
-    differ = np.abs(shown.astype(int) - expected)
-    print(differ.max(), (differ>0).mean())
-    assert differ.max() == 0
+def is_rounded(shown, exact):
+    """Whether levels are the nearest to exact ones, up to float rounding."""
+    return shown.shape == exact.shape and bool((np.abs(shown - exact) <= 0.5 + 1e-3).all())
+
+
+def position(view, pixel):
+    """The image position (x, y) that a view shows at a point of a stage which it fills."""
+    sy, sx = view["target"]["scale"]
+    found = []
+    for n, s, first, at in (
+        (200, sx, view["left"], pixel[0]), (150, sy, view["top"], pixel[1])
+    ):  # fmt: skip
+        whole = math.floor(n * s + 0.5)
+        found.append((first + at + (n * s - whole) / 2) / s)
+    return found
+
+
+@pytest.fixture
+def whole(cat, upscaler):
+    """The photo enlarged to a grid, by kernel or network."""
+    x = image.from_array(image.read(cat).frames[0])
+
+    def enlarged(method, **wish):
+        grid = choose_grid((150, 200), **wish)
+        if method == NETWORK:
+            return upscaler.tensor(x, grid=grid)
+        return resize(x, grid, {"bicubic": "cubic", "lanczos": "lanczos"}[method])
+
+    return enlarged
+
+
+def test_the_screen_shows_what_the_network_computes(tab, cat, whole):
+    tab.send(cat)
+    tab.compare(NETWORK, NETWORK)
+    tab.type("5.12345")
+    shown = tab.screen()
+    assert shown.shape == (600, 570, 3)
+    assert tab.views[-1]["target"] == {"scale": [5.12345, 5.12345]}
+    assert is_rounded(shown, window(whole(NETWORK, scale=5.12345), tab.views[-1]))
+
+
+def test_each_side_of_the_divider_shows_its_method(tab, cat, whole):
+    tab.send(cat)
+    tab.compare("lanczos", NETWORK)
+    tab.type("6")
+    tab.page.focus("#divider")
+    for _ in range(5):
+        tab.page.keyboard.press("ArrowRight")
+    assert tab.page.get_attribute("#divider", "aria-valuenow") == "60"
+    shown, cut = tab.screen(), 342
+    left, right = (window(whole(name, scale=6.0), tab.views[-1]) for name in ("lanczos", NETWORK))
+    assert is_rounded(shown[:, :cut], left[:, :cut])
+    assert is_rounded(shown[:, cut:], right[:, cut:])
+
+
+def test_a_screen_of_high_density_shows_a_pixel_as_a_pixel(open_tab, cat, whole):
+    tab = open_tab(device_scale_factor=2)
+    tab.send(cat)
+    tab.compare(NETWORK, NETWORK)
+    tab.type("9")
+    view, shown = tab.views[-1], tab.screen()
+    assert shown.shape == (1200, 1140, 3)
+    assert (view["width"], view["height"]) == (1140, 1200)
+    assert is_rounded(shown, window(whole(NETWORK, scale=9.0), view))
+
+
+def test_a_reduction_lies_in_the_middle(tab, cat, whole):
+    tab.send(cat)
+    tab.type("0.7")
+    view, shown = tab.views[-1], tab.screen()
+    assert (view["left"], view["top"], view["width"], view["height"]) == (0, 0, 140, 105)
+    left, top = 215, 248  # (570 - 140) / 2, and (600 - 105) / 2 to the nearest, halves up
+    exact = window(whole("bicubic", scale=0.7), view)
+    assert is_rounded(shown[top : top + 105, left : left + 140], exact)
+
+
+@pytest.mark.parametrize(
+    ("typed", "target", "wish"),
+    [
+        ("1000x2000", {"width": 1000, "height": 2000}, {"size": (2000, 1000)}),
+        ("1234", {"width": 1234}, {"size": (926, 1234)}),
+        ("4x5.5", {"scale": [5.5, 4]}, {"scale": (5.5, 4.0)}),
+    ],
+)
+def test_a_typed_size_moves_the_view_there(tab, cat, whole, typed, target, wish):
+    tab.send(cat)
+    tab.compare(NETWORK, NETWORK)
+    tab.type(typed)
+    view = tab.views[-1]
+    assert view["target"] == target
+    enlarged = whole(NETWORK, **wish)
+    height, width = enlarged.shape[1:]
+    assert tab.page.inner_text("#size").startswith(f"{width} × {height} pixels")
+    assert is_rounded(tab.screen(), window(enlarged, view))
+
+
+def test_what_is_no_size_is_refused(tab, cat):
+    tab.send(cat)
+    tab.settle()
+    before = len(tab.views)
+    for typed in ("big", "-2", "0", "2x", "70.5", "99999999999"):
+        tab.page.fill("#factor", typed)
+        tab.page.press("#factor", "Enter")
+        assert "The size is a factor such as 2.37" in tab.page.inner_text("#message")
+    tab.page.fill("#factor", "3")
+    tab.page.press("#factor", "Enter")
+    tab.settle()
+    assert tab.page.inner_text("#message") == ""
+    assert len(tab.views) == before + 1
+
+
+@pytest.mark.parametrize("pointer", [(100, 480), (300, 200), (441, 333)])
+def test_zooming_keeps_what_is_under_the_pointer(tab, cat, pointer):
+    tab.send(cat)
+    tab.type("4.3")
+    tab.page.mouse.move(*pointer)
+    for delta in (-100, -300, 200, 120, -500):
+        before = position(tab.views[-1], pointer)
+        count = len(tab.views)
+        tab.after(lambda delta=delta: tab.page.mouse.wheel(0, delta))
+        assert len(tab.views) == count + 1
+        after = position(tab.views[-1], pointer)
+        scale = tab.views[-1]["target"]["scale"][0]
+        assert np.abs(np.subtract(after, before)).max() * scale <= 0.5 + 1e-3
+
+
+def test_thirty_ticks_of_the_wheel_are_few_views(tab, cat, served, monkeypatch):
+    tab.send(cat)
+    tab.settle()
+    computed, tiles = [], served.app.views.tiles
+
+    def counted(view):
+        computed.append(view)
+        yield from tiles(view)
+
+    monkeypatch.setattr(served.app.views, "tiles", counted)
+    tab.page.mouse.move(250, 250)
+    tab.after(lambda: [tab.page.mouse.wheel(0, -20) for _ in range(30)])
+    assert 1 <= len(computed) <= 3
+    assert computed[-1].target.scale[0] == pytest.approx(2.85 * math.exp(0.9), rel=1e-4)
+
+
+def test_dragging_moves_the_picture_by_whole_pixels(tab, cat, whole):
+    tab.send(cat)
+    tab.compare(NETWORK, NETWORK)
+    tab.type("7.7")
+    before = tab.views[-1]
+    tab.page.mouse.move(300, 300)
+    tab.page.mouse.down()
+    tab.page.mouse.move(250, 280, steps=5)
+    tab.page.mouse.move(237, 311, steps=3)
+    tab.page.mouse.up()
+    tab.settle()
+    after = tab.views[-1]
+    assert (after["left"] - before["left"], after["top"] - before["top"]) == (63, -11)
+    assert is_rounded(tab.screen(), window(whole(NETWORK, scale=7.7), after))
+
+
+def test_the_last_view_is_stretched_while_moving(tab, cat, served, monkeypatch):
+    """Nothing is computed, and yet the screen shows the photo at the new factor."""
+    tab.send(cat)
+    tab.compare("bicubic", "bicubic")
+    tab.type("6")
+    monkeypatch.setattr(served.app.views, "tiles", lambda view: iter(()))
+    before = tab.screen()
+    tab.page.mouse.move(285, 300)
+    tab.page.mouse.wheel(0, -400)
+    tab.page.wait_for_timeout(400)
+    after = tab.screen()
+    factor = math.exp(0.6)
+    inner = before[300 - 100 : 300 + 100, 285 - 100 : 285 + 100].mean((0, 1))
+    reach = round(100 * factor)
+    outer = after[300 - reach : 300 + reach, 285 - reach : 285 + reach].mean((0, 1))
+    assert np.abs(inner - outer).max() < 1
+    assert np.abs(before.astype(int) - after).mean() > 1
+
+
+def test_the_loupe_magnifies_what_is_under_the_pointer(tab, cat):
+    tab.send(cat)
+    tab.compare("bicubic", "bicubic")
+    tab.type("4")
+    plain = tab.screen()
+    tab.page.mouse.move(300, 300)
+    tab.page.focus("#view")
+    tab.page.keyboard.press("l")
+    tab.page.wait_for_selector("#loupe", state="visible")
+    lens = tab.screen()[300 - 60 : 300 + 60, 300 - 60 : 300 + 60]
+    expected = np.repeat(np.repeat(plain[288:312, 288:312], 5, 0), 5, 1)
+    assert (lens == expected).all()
+    tab.page.keyboard.press("l")
+    tab.page.wait_for_selector("#loupe", state="hidden")
+    inside = slice(5, -5)  # of the ring that shows where the keys go
+    assert (tab.screen()[inside, inside] == plain[inside, inside]).all()

@@ -158,8 +158,6 @@ export class Stage {
   #draw() {
     const { canvas, pen, picture, place, divider, column } = this;
     pen.clearRect(0, 0, canvas.width, canvas.height);
-    divider.style.left = `${100 * this.cut}%`;
-    divider.ariaValueNow = Math.round(100 * this.cut);
     this.loupe.hidden = !(this.#lens && picture);
     if (!picture) return;
     const here = layout(place, picture, canvas);
@@ -220,7 +218,7 @@ export class Stage {
     } catch { // Safari
       observer.observe(canvas);
     }
-    canvas.addEventListener("wheel", (event) => {
+    this.root.addEventListener("wheel", (event) => { // over the divider too
       event.preventDefault();
       const { x, y } = this.#at(event);
       const lines = [1, 16, 800][event.deltaMode];
@@ -253,6 +251,8 @@ export class Stage {
 
   #divide(cut) {
     this.cut = Math.min(Math.max(cut, 0), 1);
+    this.divider.style.left = `${100 * this.cut}%`;
+    this.divider.ariaValueNow = Math.round(100 * this.cut);
     this.redraw();
   }
 

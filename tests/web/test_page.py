@@ -1,0 +1,318 @@
+"""The page in a real browser: lists, downloads, tabs, keyboard, screen readers, other sites."""
+
+import json
+import re
+import time
+import zipfile
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from ccsr.cli.main import main
+from ccsr.grid import output_size
+from ccsr.jobs.target import Target
+from ccsr.web.enlarging import Enlargement
+
+NETWORK = "tiny.safetensors"
+AXE = Path(__file__).with_name("axe.min.js")
+
+
+def choose(tab, **fields):
+    for name, value in fields.items():
+        tab.page.select_option(f"#{name}", value)
+
+
+def wait(condition):
+    until = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def test_a_download_is_what_upscale_writes(tab, cat, tmp_path, network):
+    tab.send(cat)
+    tab.type("2.718")
+    choose(tab, format="webp", metadata="strip")
+    tab.page.fill("#quality", "77")
+    tab.page.click("#start")
+    with tab.page.expect_download() as download:
+        tab.page.get_by_role("button", name="Download").click()
+    assert download.value.suggested_filename == "cat_2.718x.webp"
+    words = ["--scale", "2.718", "--metadata", "strip", "--quality", "77", "--device", "cpu"]
+    written = tmp_path / "cat_2.718x.webp"
+    words += ["--precision", "fp32", "--model", str(network), "-o", str(written), "--quiet"]
+    assert main(["upscale", str(cat), *words]) == 0
+    assert Path(download.value.path()).read_bytes() == written.read_bytes()
+
+
+def test_several_pictures_have_their_states_and_one_zip(tab, cat, tmp_path):
+    (tmp_path / "half.png").write_bytes(cat.read_bytes()[:20_000])
+    (tmp_path / "text.png").write_bytes(b"no picture")
+    (tmp_path / "other.png").write_bytes(cat.read_bytes())
+    tab.send(cat, tmp_path / "half.png", tmp_path / "text.png", tmp_path / "other.png")
+    listed = tab.page.locator("#pictures .name")
+    assert "cannot read text.png: not an image" in listed.nth(2).inner_text()
+    tab.type("1.5")
+    choose(tab, which="all")
+    tab.page.click("#start")
+    tab.page.wait_for_selector("#results >> text=Remove")
+    results = tab.page.inner_text("#results")
+    assert "cannot read half.png: image file is truncated" in results
+    assert results.count("300x225") == 2
+    with tab.page.expect_download() as download:
+        tab.page.get_by_role("button", name="Download 2 as zip").click()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert archive.testzip() is None
+        assert archive.namelist() == ["cat_1.5x.png", "other_1.5x.png"]
+
+
+def test_a_damaged_picture_gets_a_sentence_on_the_stage(tab, cat, tmp_path):
+    (tmp_path / "half.png").write_bytes(cat.read_bytes()[:20_000])
+    tab.send(tmp_path / "half.png")
+    tab.page.wait_for_selector("#status:has-text('cannot read half.png: image file is truncated')")
+
+
+def test_a_file_that_is_too_large_gets_a_sentence(tab, served, cat, tmp_path):
+    with (tmp_path / "huge.png").open("wb") as huge:
+        huge.truncate(served.app.shelf.limits.sent + 1)
+    tab.page.set_input_files("#files", [str(tmp_path / "huge.png")])
+    tab.page.wait_for_selector("#message:has-text('huge.png is too large')")
+    tab.send(cat)
+    tab.settle()
+
+
+def test_no_request_leaves_this_machine(tab, cat, served):
+    tab.send(cat)
+    tab.type("3")
+    tab.page.click("#start")
+    with tab.page.expect_download():
+        tab.page.get_by_role("button", name="Download").click()
+    hosts = {urlsplit(request.url).netloc for request in tab.requests}
+    assert hosts == {f"127.0.0.1:{served.port}"}
+
+
+def test_another_site_can_not_read_anything(browser, served, tab, cat):
+    """A page of another origin, which a person has open beside it."""
+    tab.send(cat)
+    page = browser.new_page()
+    page.route("http://evil.example/", lambda route: route.fulfill(body="<h1>evil</h1>"))
+    page.goto("http://evil.example/")
+    script = """(base) => Promise.allSettled([
+        fetch(base + "/api/state", { headers: { "X-Token": "guess" } }), fetch(base + "/")])"""
+    outcomes = page.evaluate(script, served.base)
+    page.close()
+    assert [outcome["status"] for outcome in outcomes] == ["rejected", "rejected"]
+
+
+def test_the_address_needs_its_token(browser, served):
+    page = browser.new_page()
+    page.goto(f"{served.base}/#wrong")
+    page.wait_for_selector("#message:has-text('open the one that ccsr serve printed')")
+    page.close()
+
+
+def test_two_tabs_show_what_they_ask_for(open_tab, cat):
+    first = open_tab()
+    first.send(cat)
+    second = open_tab()
+    second.page.wait_for_selector("#pictures .name:has-text('cat.png')")
+    first.type("5")
+    second.type("7")
+    first.type("6")
+    second.settle()
+    assert first.views[-1]["target"] == {"scale": [6, 6]}
+    assert second.views[-1]["target"] == {"scale": [7, 7]}
+    assert first.views[-1]["tab"] != second.views[-1]["tab"]
+
+
+def test_a_closed_tab_frees_the_worker(open_tab, cat, served, monkeypatch):
+    first, second = open_tab(), open_tab()
+    first.send(cat)
+    first.settle()
+    taken, tiles = [], served.app.views.tiles
+
+    def endless(view):
+        while True:
+            taken.append(1)
+            time.sleep(0.02)
+            yield next(tiles(view))
+
+    monkeypatch.setattr(served.app.views, "tiles", endless)
+    first.page.mouse.wheel(0, -100)
+    wait(lambda: taken)
+    first.page.close()
+    monkeypatch.undo()
+    second.page.reload()
+    second.page.wait_for_selector("#pictures .name:has-text('cat.png')")
+    second.type("4")
+    steps = len(taken)
+    time.sleep(0.3)
+    assert len(taken) == steps
+
+
+def test_what_runs_is_cancelled(tab, cat, monkeypatch):
+    run = Enlargement.run
+
+    def slowly(self, breathe):
+        def step():
+            breathe()
+            time.sleep(0.1)
+
+        run(self, step)
+
+    monkeypatch.setattr(Enlargement, "run", slowly)
+    tab.send(cat)
+    tab.type("40")
+    tab.page.click("#start")
+    tab.page.wait_for_selector("#results progress")
+    assert re.search(r"\d+ %", tab.page.inner_text("#results"))
+    tab.page.get_by_role("button", name="Cancel").click()
+    tab.page.wait_for_selector("#results >> text=cancelled")
+    tab.page.get_by_role("button", name="Remove", exact=True).click()
+    tab.page.wait_for_selector("#results:empty", state="attached")
+
+
+def test_views_come_while_an_enlargement_runs(tab, cat, monkeypatch):
+    run, waiting = Enlargement.run, [True]
+
+    def slowly(self, breathe):
+        def step():
+            while waiting:
+                breathe()
+
+        run(self, step)
+
+    monkeypatch.setattr(Enlargement, "run", slowly)
+    tab.send(cat)
+    tab.type("2")
+    tab.page.click("#start")
+    tab.type("6")
+    assert tab.page.locator("#results progress").count() == 1
+    waiting.clear()
+    tab.page.wait_for_selector("#results >> text=Download")
+
+
+def test_everything_can_be_done_by_keyboard(tab, cat):
+    tab.send(cat)
+    tab.settle()
+    page = tab.page
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "view"
+    scales = []
+    for key in ("+", "+", "-", "1", "0"):
+        tab.after(lambda key=key: page.keyboard.press(key))
+        scales.append(tab.views[-1]["target"]["scale"][0])
+    assert scales == [pytest.approx(x, rel=1e-4) for x in (3.135, 3.4485, 3.135, 1, 2.85)]
+    tab.type("8")
+    page.focus("#view")
+    left = tab.views[-1]["left"]
+    tab.after(lambda: page.keyboard.press("ArrowRight"))
+    assert tab.views[-1]["left"] == left + 60
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "divider"
+    page.keyboard.press("Home")
+    assert page.get_attribute("#divider", "aria-valuenow") == "0"
+    reached = []
+    while "start" not in reached:
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.id || document.activeElement.className"))
+    assert reached == [
+        "name", "", "choose", "factor", "out", "in", "fit", "one", "left", "right", "which", "model",
+        "format", "metadata", "start",
+    ]  # fmt: skip
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#results >> text=Download")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"color_scheme": "light"},
+        {"color_scheme": "dark"},
+        {"color_scheme": "light", "viewport": {"width": 360, "height": 640}, "has_touch": True},
+    ],
+    ids=["light", "dark", "phone"],
+)
+def test_the_page_is_accessible(open_tab, cat, tmp_path, options):
+    if not AXE.exists():
+        pytest.skip(f"no {AXE.name}: it lies in the checkout only")
+    tab = open_tab(**options, bypass_csp=True)
+    (tmp_path / "text.png").write_bytes(b"no picture")
+    tab.page.wait_for_selector("#left option", state="attached")
+    found = [audit(tab.page)]
+    tab.send(cat, tmp_path / "text.png")
+    choose(tab, format="webp")
+    tab.page.click("#start")
+    tab.page.wait_for_selector("#results >> text=Download")
+    found.append(audit(tab.page))
+    assert found == [[], []]
+    across = "[document.documentElement.scrollWidth, innerWidth]"
+    scrolled, width = tab.page.evaluate(across)
+    assert scrolled <= width
+
+
+def audit(page):
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    report = page.evaluate("axe.run()")
+    assert len(report["passes"]) > 20
+    return [(each["id"], [node["html"] for node in each["nodes"]]) for each in report["violations"]]
+
+
+def test_sizes_are_those_of_the_command_line(tab):
+    """What the page computes of sizes equals what the package does."""
+    sizes = [(h, w) for h in (1, 2, 7, 50, 333, 4000) for w in (1, 3, 50, 641, 6000)]
+    scales = [0.01, 0.5, 1, 1.15, 1.3, 2, 2.37, 3.14159, 7.77777, 63.99999]
+    script = """async ([sizes, scales]) => {
+        const { parse, side } = await import("/geometry.js");
+        return sizes.map(([height, width]) => [
+            scales.map((scale) => [side(height, scale), side(width, scale)]),
+            scales.map((scale) => parse(`${Math.ceil(scale * 100)}px`, { height, width }).size)]);
+    }"""
+    for (h, w), (by_scale, by_side) in zip(
+        sizes, tab.page.evaluate(script, [sizes, scales]), strict=True
+    ):
+        assert by_scale == [list(output_size((h, w), scale)) for scale in scales]
+        longest = [-int(-scale * 100 // 1) for scale in scales]
+        targets = [Target(None, None, n) if w >= h else Target(None, n, None) for n in longest]
+        assert by_side == [list(target.size((h, w))) for target in targets]
+
+
+def test_a_picture_can_be_dropped_on_the_page(tab, cat):
+    content = list(cat.read_bytes())
+    script = """(content) => {
+        const data = new DataTransfer();
+        data.items.add(new File([new Uint8Array(content)], "dropped.png"));
+        const event = new DragEvent("drop", { bubbles: true, cancelable: true, dataTransfer: data });
+        document.getElementById("view").dispatchEvent(event);
+    }"""
+    tab.page.evaluate(script, content)
+    tab.page.wait_for_selector("#pictures .name:has-text('dropped.png')")
+    tab.settle()
+    assert tab.page.locator("#empty").is_hidden()
+    tab.page.get_by_role("button", name="Remove dropped.png").click()
+    tab.page.wait_for_selector("#empty", state="visible")
+
+
+def test_two_fingers_zoom_about_their_middle(open_tab, cat):
+    tab = open_tab(has_touch=True)
+    tab.send(cat)
+    tab.type("4")
+    session = tab.page.context.new_cdp_session(tab.page)
+
+    def touch(kind, *points):
+        fingers = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(points)]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
+
+    def pinch():
+        touch("touchStart", (250, 300), (350, 300))
+        for reach in range(55, 105, 5):
+            touch("touchMove", (300 - reach, 300), (300 + reach, 300))
+        touch("touchEnd")
+
+    before = tab.views[-1]
+    tab.after(pinch)
+    after = tab.views[-1]
+    assert after["target"]["scale"][0] == pytest.approx(8, rel=1e-3)
+    assert (after["left"] + 300) / 8 == pytest.approx((before["left"] + 300) / 4, abs=0.2)
+    assert json.dumps(after["methods"]) == json.dumps(before["methods"])
