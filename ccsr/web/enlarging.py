@@ -43,6 +43,11 @@ class Item:
     share: float = 0.0
     text: str = ""
 
+    @property
+    def told(self) -> str:
+        """How it stands."""
+        return self.text or (f"{self.share:.0%}" if self.state == "running" else self.state)
+
 
 @dataclass
 class Enlargement:
@@ -134,20 +139,13 @@ class Enlargement:
     @property
     def json(self) -> dict[str, object]:
         """What the page knows of it."""
+        left = f", {_duration(self._left())} left" if self.running else ""
         return {
             "id": self.number,
-            "label": self.target.label,
-            "model": self.model,
+            "title": f"{self.target.label}, {self.model}{left}",
             "running": self.running,
-            "left": self._left(),
             "items": [
-                {
-                    "name": item.entry.name,
-                    "result": item.name,
-                    "state": item.state,
-                    "share": item.share,
-                    "text": item.text,
-                }
+                {"name": item.name, "state": item.state, "share": item.share, "text": item.told}
                 for item in self.items
             ],
         }
@@ -184,6 +182,11 @@ class Enlargement:
 
 def _finished(item: Item) -> float:
     return item.share if item.state in ("waiting", "running") else 1.0
+
+
+def _duration(seconds: float) -> str:
+    """`7 s` or `3 min`."""
+    return f"{max(1, round(seconds))} s" if seconds < 100 else f"{round(seconds / 60)} min"
 
 
 def _unused(name: str, taken: set[str]) -> str:

@@ -63,12 +63,14 @@ class Entry:
     def json(self) -> dict[str, object]:
         """What the page knows of it."""
         height, width = self.size
+        several = f", {self.frames} frames or pages" if self.frames > 1 else ""
         return {
             "id": self.number,
             "name": self.name,
             "width": width,
             "height": height,
             "frames": self.frames,
+            "about": self.error or f"{width} × {height}{several}",
             "error": self.error,
         }
 

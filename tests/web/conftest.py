@@ -83,7 +83,7 @@ class Tab:
             "for (const each of document.querySelectorAll('#status, .tag, #divider'))"
             " each.style.visibility = 'hidden'"
         )
-        with Image.open(io.BytesIO(self.page.locator("#view").screenshot())) as shot:
+        with Image.open(io.BytesIO(self.page.locator("#canvas").screenshot())) as shot:
             return np.asarray(shot.convert("RGB"))
 
     @property

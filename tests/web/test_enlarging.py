@@ -101,7 +101,7 @@ def test_a_download_is_what_upscale_writes(
     number = order(client, **fields).json()["id"]
     (item,) = finished(client, number)["items"]
     assert item["state"] == "done", item["text"]
-    assert item["result"] == written.name
+    assert item["name"] == written.name
     got = download(client, number, item=0)
     assert got.content == written.read_bytes()
     assert f'filename="{written.name}"' in got.headers["content-disposition"]

@@ -34,7 +34,7 @@ def test_a_picture_is_put_on_the_shelf(client, served, cat):
     told = send(client, cat.read_bytes(), "meine Katze ü.png").json()
     assert told == {
         "id": told["id"], "name": "meine Katze ü.png", "width": 200, "height": 150, "frames": 1,
-        "error": "",
+        "about": "200 × 150", "error": "",
     }  # fmt: skip
     assert client.get("/api/state").json()["pictures"] == [told]
     assert [path.read_bytes() for path in served.folder.iterdir()] == [cat.read_bytes()]

@@ -1,30 +1,21 @@
 // What the server is asked. The token comes after the # of the address, which no server gets to see.
 
-export const token = location.hash.slice(1);
-export const tab = crypto.randomUUID?.() ?? String(Math.random());
+const token = location.hash.slice(1);
+const tab = String(Math.random());
 
 export async function ask(path, method = "GET", body, headers = {}, signal) {
-  let answer;
-  try {
-    answer = await fetch(`/api/${path}`, { method, body, signal,
-      headers: { "X-Token": token, ...headers } });
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new Error("ccsr does not answer any more: was it ended?");
-  }
-  if (!answer.ok) {
-    const told = await answer.json().catch(() => ({}));
-    throw new Error(told.error ?? `ccsr answered ${answer.status}`);
-  }
-  return answer;
+  headers["X-Token"] = token;
+  const answer = await fetch(`/api/${path}`, { method, body, headers, signal }).catch(() => null);
+  if (!answer) throw new Error("ccsr does not answer: was it ended?");
+  if (answer.ok) return answer;
+  const told = await answer.json().catch(() => ({}));
+  throw new Error(told.error ?? `ccsr answered ${answer.status}`);
 }
 
 export const post = async (path, fields) => (await ask(path, "POST", JSON.stringify(fields))).json();
 
-export async function send(file) {
-  const headers = { "X-Name": encodeURIComponent(file.name) };
-  return (await ask("pictures", "POST", file, headers)).json();
-}
+export const send = async (file) =>
+  (await ask("pictures", "POST", file, { "X-Name": encodeURIComponent(file.name) })).json();
 
 // Calls `paint(sides, left, top, image)` for each part of a view as it comes.
 export async function view(fields, signal, paint) {
@@ -32,12 +23,13 @@ export async function view(fields, signal, paint) {
   const take = taker(answer.body.getReader());
   for (;;) {
     const [sides, left, top, width, height] = new Uint32Array((await take(20)).buffer);
-    if (!sides) {
-      if (width) throw new Error(new TextDecoder().decode(await take(width)));
-      return;
-    }
-    const bytes = await take(4 * width * height);
-    paint(sides, left, top, new ImageData(new Uint8ClampedArray(bytes.buffer), width, height));
+    if (sides) {
+      const { buffer } = await take(4 * width * height);
+      signal.throwIfAborted();
+      paint(sides, left, top, new ImageData(new Uint8ClampedArray(buffer), width, height));
+    } else if (width) {
+      throw new Error(new TextDecoder().decode(await take(width)));
+    } else return;
   }
 }
 
@@ -47,11 +39,8 @@ function taker(reader) {
   return async (count) => {
     const result = new Uint8Array(count);
     for (let filled = 0; filled < count;) {
-      if (!rest.length) {
-        const { done, value } = await reader.read();
-        if (done) throw new Error("ccsr ended in the middle of a view");
-        rest = value;
-      }
+      if (!rest.length) rest = (await reader.read()).value;
+      if (!rest) throw new Error("ccsr ended in the middle of a view");
       const part = rest.subarray(0, count - filled);
       result.set(part, filled);
       filled += part.length;

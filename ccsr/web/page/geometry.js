@@ -5,60 +5,54 @@ const HALF = 0.5 + 1e-9; // as the server rounds sizes
 
 export const side = (n, factor) => Math.max(1, Math.floor(n * factor + HALF));
 
-// place: factors `sx`, `sy`, the image position `cx`, `cy` in the middle of the stage, and what was
-// typed as `target`, unless the factors say it. Image positions count from the left and top edge.
+// place: factors `sx` and `sy`, the image position `cx`, `cy` in the middle of the stage, and if
+// pixels were typed, the `target` that says it and the `size` that it means. Per axis this gives
+// the pixels of the `whole` enlargement, the screen position where they `start`, those on the
+// screen (`first`, `length`), and the `centre` that whole pixels of the screen make of the place.
 export function layout(place, picture, stage) {
-  const [height, width] = place.size ??
-    [side(picture.height, place.sy), side(picture.width, place.sx)];
-  const axis = (n, whole, factor, centre, room) => {
+  const axis = (n, factor, centre, room, whole = side(n, factor)) => {
     const edge = (n * factor - whole) / 2; // the sizes are rounded, the middles coincide
     const exact = room / 2 + edge - centre * factor;
-    const start = Math.round(exact); // screen position of the enlargement's first pixel
+    const start = Math.round(exact);
     const first = Math.max(0, -start);
     return { whole, factor, edge, start, first, length: Math.min(whole, room - start) - first,
       centre: centre + (exact - start) / factor };
   };
-  return { x: axis(picture.width, width, place.sx, place.cx, stage.width),
-    y: axis(picture.height, height, place.sy, place.cy, stage.height) };
+  const [height, width] = place.size ?? [];
+  return { x: axis(picture.width, place.sx, place.cx, stage.width, width),
+    y: axis(picture.height, place.sy, place.cy, stage.height, height) };
 }
 
-// Where pixel `index` of an enlargement that was laid out as `from` starts when laid out as `to`.
-export function moved(from, to, index) {
-  if (from.factor === to.factor && from.whole === to.whole) return to.start + index;
-  return to.start - to.edge + ((index + from.edge) / from.factor) * to.factor;
+// Start and length on the screen of what was laid out as `from` and now is as `to`.
+export function moved(from, to) {
+  const same = from.factor === to.factor && from.whole === to.whole;
+  const place = (index) => to.start + (same ? index :
+    ((index + from.edge) / from.factor) * to.factor - to.edge);
+  const start = place(from.first);
+  return [start, place(from.first + from.length) - start];
 }
 
-export function target(place) {
-  return place.target ?? { scale: [place.sy, place.sx] };
-}
+export const target = (place) => place.target ?? { scale: [place.sy, place.sx] };
 
 // The factor as it is shown is the factor that is computed.
 export const rounded = (factor) =>
-  factor < 1 ? Number(factor.toPrecision(5)) : Number(factor.toFixed(5));
+  Number(factor < 1 ? factor.toPrecision(5) : factor.toFixed(5));
 
-export const text = (place) =>
-  place.sx === place.sy ? String(place.sx) : `${place.sx}x${place.sy}`;
+export const text = ({ sx, sy }) => (sx === sy ? String(sx) : `${sx}x${sy}`);
 
 // {sx, sy} and, for pixels, {target, size}; null for what is neither.
-export function parse(typed, picture) {
+export function parse(typed, { width, height }) {
+  const number = String.raw`(\d*\.?\d+)`;
   const match = typed.trim().toLowerCase().replace(",", ".")
-    .match(/^(\d*\.?\d+)(?:\s*[x×*]\s*(\d*\.?\d+))?\s*(px)?$/);
-  if (!match) return null;
-  const [first, second] = [Number(match[1]), Number(match[2] ?? match[1])];
+    .match(`^${number}(?:\\s*[x×*]\\s*${number})?\\s*(px)?$`);
+  const [first, second] = [Number(match?.[1]), Number(match?.[2] ?? match?.[1])];
   if (!(first > 0 && second > 0)) return null;
-  if (!match[3] && first <= LARGEST && second <= LARGEST) return { sx: first, sy: second };
+  if (!match[3] && Math.max(first, second) <= LARGEST) return { sx: first, sy: second };
+  const sized = (wanted, rows, columns) => Math.max(rows, columns) > 2 ** 31 - 1 ? null :
+    { target: wanted, size: [rows, columns], sx: columns / width, sy: rows / height };
+  const other = (n, longest) => Math.max(1, Math.floor((n * first) / longest + 0.5));
   if (!Number.isInteger(first) || !Number.isInteger(second)) return null;
-  const { width, height } = picture;
-  if (match[2]) return pixels({ width: first, height: second }, [second, first], picture);
-  if (width >= height) {
-    const other = Math.max(1, Math.floor((height * first) / width + 0.5));
-    return pixels({ width: first }, [other, first], picture);
-  }
-  const other = Math.max(1, Math.floor((width * first) / height + 0.5));
-  return pixels({ height: first }, [first, other], picture);
-}
-
-function pixels(wanted, size, picture) {
-  if (Math.max(...size) > 2 ** 31 - 1) return null;
-  return { target: wanted, size, sx: size[1] / picture.width, sy: size[0] / picture.height };
+  if (match[2]) return sized({ width: first, height: second }, second, first);
+  return width >= height ? sized({ width: first }, other(height, width), first)
+    : sized({ height: first }, first, other(width, height));
 }

@@ -4,62 +4,64 @@ import { ask, post, send } from "./api.js";
 import { layout, parse, target, text } from "./geometry.js";
 import { Stage } from "./stage.js";
 
-const POLL = 400; // ms between looks at what is being enlarged
+const POLL = 400; // ms between looks at what is being computed
 const $ = (id) => document.getElementById(id);
 let state = { pictures: [], enlargements: [], models: [], fixed: [], formats: [] };
-let sending = []; // names of files on their way
 let timer;
 
 const stage = new Stage($("stage"), { told: (words) => ($("status").textContent = words), changed });
+const say = (words) => ($("message").textContent = words);
+const guarded = (action) => (...given) => action(...given).catch((error) => say(error.message));
+const usable = () => state.pictures.filter((picture) => !picture.error);
 
-function make(tag, fields = {}, ...children) {
+function make(tag, fields, ...children) {
   const element = Object.assign(document.createElement(tag), fields);
   element.append(...children);
   return element;
 }
 
-function say(error) {
-  $("message").textContent = error?.message ?? error;
-}
+// A button that asks the server for something.
+const button = (textContent, action, fields) => make("button", { textContent, type: "button",
+  onclick: guarded(async () => { await action(); await refresh(); }), ...fields });
 
-const guarded = (action) => async (...given) => {
-  try {
-    await action(...given);
-  } catch (error) {
-    say(error);
-  }
-};
+// Replaces the rows of a list, and leaves the focus where it was.
+function fill(list, rows) {
+  const places = () => [...list.querySelectorAll("button")];
+  const focused = places().indexOf(document.activeElement);
+  list.replaceChildren(...rows);
+  if (focused >= 0) places().at(Math.min(focused, places().length - 1))?.focus();
+}
 
 async function refresh() {
   clearTimeout(timer);
   state = await (await ask("state")).json();
-  if (!$("left").options.length) fillChoices();
+  if (!$("left").options.length) offer();
   listPictures();
-  listResults();
-  const waits = state.enlargements.some((each) => each.running) ||
-    state.models.some((model) => stage.methods.includes(model.name) && !model.pace);
-  if (waits) timer = setTimeout(guarded(refresh), POLL);
+  fill($("results"), state.enlargements.map(result).reverse());
+  changed();
+  const untimed = state.models.some(({ name, pace }) => !pace && stage.methods.includes(name));
+  if (untimed || state.enlargements.some((each) => each.running)) timer = setTimeout(poll, POLL);
 }
 
-function fillChoices() {
+const poll = guarded(refresh);
+
+function offer() {
   const models = state.models.map((model) => model.name);
-  const fill = (id, names, chosen) => {
-    $(id).append(...names.map((name) => make("option", { value: name, textContent: name })));
-    $(id).value = chosen;
-  };
-  fill("left", [...state.fixed, ...models], state.fixed[0]);
-  fill("right", [...state.fixed, ...models], models[0]);
-  fill("model", models, models[0]);
-  fill("format", state.formats, "png");
-  choose();
+  const options = { left: [...state.fixed, ...models], right: [...models, ...state.fixed],
+    model: models, format: state.formats };
+  for (const [id, names] of Object.entries(options)) {
+    $(id).append(...names.map((name) => new Option(name)));
+  }
+  compare();
   chooseFormat();
 }
 
-function choose() {
-  const [left, right] = [$("left").value, $("right").value];
-  stage.compare([left, right]);
-  $("tag-left").textContent = stage.picture ? left : "";
-  $("tag-right").textContent = stage.picture && left !== right ? right : "";
+function compare() {
+  const names = [$("left").value, $("right").value];
+  stage.compare(names);
+  ["tag-left", "tag-right"].forEach((id, number) => {
+    $(id).textContent = !stage.picture || (number && names[0] === names[1]) ? "" : names[number];
+  });
 }
 
 function chooseFormat() {
@@ -72,172 +74,116 @@ function show(picture) {
   stage.show(picture);
   $("empty").hidden = Boolean(picture);
   $("start").disabled = !picture;
-  choose();
+  compare();
   listPictures();
 }
 
 function listPictures() {
-  const good = state.pictures.filter((picture) => !picture.error);
-  const current = good.find((picture) => picture.id === stage.picture?.id);
-  if (!current && (good.length || stage.picture)) return show(good[0] ?? null);
+  const current = usable().find((picture) => picture.id === stage.picture?.id) ?? null;
+  const next = current ?? usable()[0] ?? null;
+  if (next !== current || (stage.picture && !current)) return show(next);
   const rows = state.pictures.map((picture) => {
-    const about = picture.error || `${picture.width} × ${picture.height}` +
-      (picture.frames > 1 ? `, ${picture.frames} frames or pages` : "");
-    const button = make("button", { className: picture.error ? "name bad" : "name",
-      onclick: () => show(picture), disabled: Boolean(picture.error) },
-    make("b", { textContent: picture.name }), make("small", { textContent: about }));
-    if (picture === current) button.setAttribute("aria-current", "true");
-    return make("li", {}, button, make("button", { textContent: "×",
-      ariaLabel: `Remove ${picture.name}`, onclick: guarded(async () => {
-        await ask(`pictures/${picture.id}`, "DELETE");
-        await refresh();
-      }) }));
+    const { id, name, about, error } = picture;
+    const choice = make("button", { onclick: () => show(picture), disabled: Boolean(error),
+      className: error ? "name bad" : "name", ariaCurrent: picture === current },
+    make("b", { textContent: name }), make("small", { textContent: about }));
+    const remove = () => ask(`pictures/${id}`, "DELETE");
+    return make("li", {}, choice, button("×", remove, { ariaLabel: `Remove ${name}` }));
   });
-  rows.push(...sending.map((name) => make("li", {}, make("small", { textContent: `${name} …` }))));
   fill($("pictures"), rows);
 }
 
-// Replaces the rows, and leaves the focus where it was.
-function fill(list, rows) {
-  const buttons = () => [...list.querySelectorAll("button")];
-  const focused = buttons().indexOf(document.activeElement);
-  list.replaceChildren(...rows);
-  if (focused >= 0) buttons()[Math.min(focused, buttons().length - 1)]?.focus();
-}
-
 const take = guarded(async (files) => {
-  say("");
-  sending = files.map((file) => file.name);
-  let problem = "";
+  let [shown, problem] = [false, ""];
   for (const file of files) {
+    say(`Taking ${file.name} …`);
     try {
       if (file.size > state.largest) throw new Error(`${file.name} is too large to be sent`);
       const picture = await send(file);
       state.pictures.push(picture);
-      if (!picture.error && file === files[0]) show(picture);
+      if (shown || picture.error) listPictures();
+      else show(picture);
+      shown ||= !picture.error;
     } catch (error) {
       problem = error.message;
     }
-    sending.shift();
-    listPictures();
   }
   await refresh();
-  if (problem) say(problem);
+  say(problem);
 });
 
 function changed() {
   const { place, picture, canvas } = stage;
   if (!picture) return ($("size").textContent = $("factor").value = "");
   const { x, y } = layout(place, picture, canvas);
-  const pace = state.models.find((model) => model.name === $("model").value)?.pace;
-  const seconds = pace && picture.frames *
-    (pace[0] * picture.width * picture.height + pace[1] * x.whole * y.whole);
   if (document.activeElement !== $("factor")) $("factor").value = text(place);
+  const pace = state.models.find((model) => model.name === $("model").value)?.pace;
+  const [inputs, outputs] = [picture.width * picture.height, x.whole * y.whole];
+  const seconds = pace ? picture.frames * (pace[0] * inputs + pace[1] * outputs) : 0;
   $("size").textContent = `${x.whole} × ${y.whole} pixels` +
-    (seconds ? `, about ${duration(seconds)} to enlarge` : "");
-}
-
-function duration(seconds) {
-  if (seconds < 10) return `${seconds.toFixed(1)} s`;
-  return seconds < 100 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`;
-}
-
-const enlarge = guarded(async (event) => {
-  event.preventDefault();
-  say("");
-  const shown = (id) => !$(id).closest("[hidden]");
-  const output = { format: $("format").value, metadata: $("metadata").value };
-  if (shown("quality") && $("quality").value) output.quality = Number($("quality").value);
-  if (shown("lossless")) output.lossless = $("lossless").checked;
-  if (shown("background")) {
-    output.background = $("background").value.match(/\w\w/g).map((part) => parseInt(part, 16));
-  }
-  const all = state.pictures.filter((picture) => !picture.error).map((picture) => picture.id);
-  await post("enlargements", { pictures: $("which").value === "all" ? all : [stage.picture.id],
-    target: target(stage.place), model: $("model").value, output });
-  await refresh();
-});
-
-function listResults() {
-  fill($("results"), state.enlargements.map(result).reverse());
-}
-
-function result(each) {
-  const act = (words, action) => make("button", { textContent: words, type: "button",
-    onclick: guarded(async () => {
-      await action();
-      await refresh();
-    }) });
-  const path = `enlargements/${each.id}`;
-  const load = (item) => async () => {
-    const { url } = await post("tickets", { enlargement: each.id, item });
-    make("a", { href: url, download: "" }).click();
-  };
-  const done = each.items.filter((item) => item.state === "done").length;
-  const actions = make("div", { className: "actions" });
-  if (each.items.length > 1 && done) actions.append(act(`Download ${done} as zip`, load()));
-  if (each.running) actions.append(act("Cancel", () => ask(path, "POST")));
-  else actions.append(act("Remove", () => ask(path, "DELETE")));
-  const left = each.running ? `, ${duration(each.left)} left` : "";
-  const rows = each.items.map((item, number) => {
-    const row = make("li", {}, make("b", { textContent: item.result }));
-    const words = item.text || (item.state === "running" ? `${Math.round(100 * item.share)} %` :
-      item.state);
-    row.append(make("div", { className: item.state === "failed" ? "bad" : "" },
-      make("small", { textContent: words })));
-    if (item.state === "running") {
-      row.append(make("progress", { value: item.share, ariaLabel: item.result }));
-    }
-    if (item.state === "done") {
-      row.append(make("div", { className: "actions" }, act("Download", load(number))));
-    }
-    return row;
-  });
-  return make("li", {}, make("small", { textContent: `${each.label}, ${each.model}${left}` }),
-    make("ul", {}, ...rows), actions);
+    (pace ? `, about ${Number(seconds.toPrecision(2))} s` : "");
 }
 
 function typed(event) {
   event.preventDefault();
   if (!stage.picture) return;
-  const factors = parse($("factor").value, stage.picture);
-  say(factors ? "" : "The size is a factor such as 2.37, pixels such as 1920x1080, or the longest " +
-    "side in pixels such as 3000.");
-  if (factors) stage.go(factors);
+  const to = parse($("factor").value, stage.picture);
+  say(to ? "" : "The size is a factor such as 2.37, pixels such as 1920x1080, or the longest side " +
+    "in pixels such as 3000.");
+  if (to) stage.go(to);
 }
 
-$("files").onchange = ({ target: input }) => {
-  take([...input.files]);
-  input.value = "";
-};
-for (const button of document.querySelectorAll(".choose")) {
-  button.onclick = () => $("files").click();
+const enlarge = guarded(async (event) => {
+  event.preventDefault();
+  say("");
+  const given = (id) => !$(id).closest("[hidden]") && $(id).value;
+  const output = { format: $("format").value, metadata: $("metadata").value,
+    lossless: given("lossless") && $("lossless").checked, quality: Number(given("quality")) || null,
+    background: given("background") &&
+      $("background").value.match(/\w\w/g).map((part) => parseInt(part, 16)) || null };
+  const pictures = $("which").value === "all" ? usable() : [stage.picture];
+  await post("enlargements", { pictures: pictures.map((picture) => picture.id), output,
+    target: target(stage.place), model: $("model").value });
+  await refresh();
+});
+
+function result({ id, title, running, items }) {
+  const load = (item) => async () => {
+    const { url } = await post("tickets", { enlargement: id, item });
+    make("a", { href: url, download: "" }).click();
+  };
+  const rows = items.map(({ name, state: word, share, text }, number) => make("li", {},
+    make("b", { textContent: name }),
+    make("small", { textContent: text, className: word === "failed" ? "bad" : "" }),
+    word === "running" ? make("progress", { value: share, ariaLabel: name }) : "",
+    word === "done" ? button("Download", load(number), { ariaLabel: `Download ${name}` }) : ""));
+  const done = items.filter((item) => item.state === "done").length;
+  const path = `enlargements/${id}`;
+  return make("li", {}, make("small", { textContent: title }), make("ul", {}, ...rows),
+    items.length > 1 && done ? button(`Download ${done} as zip`, load()) : "",
+    running ? button("Cancel", () => ask(path, "POST"))
+      : button("Remove", () => ask(path, "DELETE")));
 }
-addEventListener("dragover", (event) => {
+
+const over = (event) => {
   event.preventDefault();
-  $("stage").classList.add("over");
-});
-addEventListener("dragleave", (event) => {
-  if (!event.relatedTarget) $("stage").classList.remove("over");
-});
-addEventListener("drop", (event) => {
-  event.preventDefault();
-  $("stage").classList.remove("over");
-  take([...event.dataTransfer.files]);
-});
-addEventListener("focus", guarded(refresh));
-$("factor-form").onsubmit = typed;
-$("factor").onchange = typed;
+  $("stage").classList.toggle("over", event.type === "dragover");
+};
+for (const name of ["dragover", "dragleave", "drop"]) addEventListener(name, over);
+addEventListener("drop", (event) => take([...event.dataTransfer.files]));
+addEventListener("focus", poll);
+for (const each of document.querySelectorAll(".choose")) each.onclick = () => $("files").click();
+$("files").onchange = () => {
+  take([...$("files").files]);
+  $("files").value = "";
+};
+$("factor-form").onsubmit = $("factor").onchange = typed;
 $("in").onclick = () => stage.zoom(1.1);
 $("out").onclick = () => stage.zoom(1 / 1.1);
 $("fit").onclick = () => stage.fit();
-$("one").onclick = () => stage.zoomTo(1);
-$("left").onchange = choose;
-$("right").onchange = () => {
-  if (!state.fixed.includes($("right").value)) $("model").value = $("right").value;
-  choose();
-};
+$("one").onclick = () => stage.picture && stage.go({ sx: 1, sy: 1 });
+$("left").onchange = $("right").onchange = compare;
 $("model").onchange = changed;
 $("format").onchange = chooseFormat;
 $("enlarge").onsubmit = enlarge;
-guarded(refresh)();
+poll();
