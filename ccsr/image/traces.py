@@ -1,0 +1,175 @@
+"""What compression and noise have left in the pixels of a picture, whatever file they come from.
+
+A picture that was a JPEG once has discrete cosine coefficients, on the 8x8 grid of that JPEG, which
+keep near the multiples of the steps they were rounded to (Fan and de Queiroz 2003). So its quality
+can be read from the pixels of a PNG, at any offset of the grid, until it is scaled.
+"""
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ccsr.image.modes import Levels
+
+Floats = NDArray[np.float32]
+
+# The luminance table of JPEG (ITU-T T.81, table K.1), which libraries scale by quality.
+LUMINANCE = np.array(
+    [
+        *(16, 11, 10, 16, 24, 40, 51, 61),
+        *(12, 12, 14, 19, 26, 58, 60, 55),
+        *(14, 13, 16, 24, 40, 57, 69, 56),
+        *(14, 17, 22, 29, 51, 87, 80, 62),
+        *(18, 22, 37, 56, 68, 109, 103, 77),
+        *(24, 35, 55, 64, 81, 104, 113, 92),
+        *(49, 64, 78, 87, 103, 121, 120, 101),
+        *(72, 92, 95, 98, 112, 100, 103, 99),
+    ]
+)
+_ORDER = np.array(sorted(range(64), key=lambda i: (i // 8 + i % 8, i)))  # low frequencies first
+_JUDGED = _ORDER[1:11]  # coefficients whose steps are looked for
+_FINE = _ORDER[6:26]  # coefficients that most blocks of a JPEG have not
+_CORNER = np.array([i for i in range(64) if i // 8 >= 4 and i % 8 >= 4])  # of noise, mostly
+_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue in luma
+_SMALL = 0.7  # a coefficient below this may be 0, but for the rounding of pixels
+_TENTH = 0.47  # of the standard deviation: the tenth percentile of the median of 16 normal sizes
+_STEPS = np.arange(2, 80)
+_BINS_PER_LEVEL = 8
+_LARGEST = 400  # coefficients beyond do not count
+_SURE = 7.0  # standard deviations by which a step must stand out
+_AGREEING = 2  # coefficients that must have one
+_PHASE_BLOCKS, _BLOCKS = 144, 900  # that are looked at
+
+
+def jpeg_quality(levels: Levels) -> float | None:
+    """The quality, 1 to 100 as libjpeg counts, of the JPEG that 8-bit pixels were decoded from.
+
+    Args:
+        levels: (h, w, C) uint8; transparency is not looked at. Anything else gives None.
+
+    Returns:
+        None if there is no trace of one: never compressed, at a quality of about 96 or higher, or
+        changed since.
+    """
+    if levels.dtype != np.uint8 or min(levels.shape[:2]) < 32:
+        return None
+    blocks = _blocks(levels, *_phase(levels), _BLOCKS, saturated=False)
+    coefficients = blocks @ _basis()[_JUDGED].T
+    scales = [
+        100 * step / LUMINANCE[which]
+        for which, column in zip(_JUDGED, coefficients.T, strict=True)
+        if (step := _step(column))
+    ]
+    if len(scales) < _AGREEING:
+        return None
+    return quality_of_scale(float(np.median(scales)))
+
+
+def noise_level(levels: Levels) -> float:
+    """Standard deviation of the noise in the luma of a picture's smoothest tenth, in 8-bit levels.
+
+    Texture that fills the whole picture counts as noise; blocks that touch black or white do not
+    count, and a picture of nothing else has none.
+
+    Args:
+        levels: (h, w, C) uint8 or uint16; transparency is not looked at.
+    """
+    blocks = _blocks(levels, 0, 0, _BLOCKS, saturated=False)
+    if len(blocks) < 16:
+        return 0.0
+    fine = np.abs(blocks @ _basis()[_CORNER].T)
+    return float(np.percentile(np.median(fine, axis=1), 10) / _TENTH)
+
+
+def quality_of_table(table: Any) -> float:
+    """The quality, 1 to 100 as libjpeg counts, whose luminance table is most like this one.
+
+    Args:
+        table: 64 steps, as `PIL.Image.Image.quantization` gives them: row by row.
+    """
+    steps = np.asarray(table, dtype=np.float64)
+    return quality_of_scale(float(np.median(100 * steps / LUMINANCE)))
+
+
+def quality_of_scale(percent: float) -> float:
+    """The quality at which libjpeg takes `percent` of the standard table."""
+    return (200 - percent) / 2 if percent <= 100 else 5000 / percent
+
+
+def _blocks(levels: Levels, top: int, left: int, limit: int, saturated: bool = True) -> Floats:
+    """The luma, 0 to 255, of about `limit` blocks of 8x8 pixels, spread over the picture.
+
+    Args:
+        levels: (h, w, C).
+        top: rows above the first block.
+        left: columns before it.
+        limit: on how many are taken.
+        saturated: whether blocks that touch black or white are among them: their values were cut.
+
+    Returns:
+        (blocks, 64).
+    """
+    rows, columns = (levels.shape[0] - top) // 8, (levels.shape[1] - left) // 8
+    stride = max(1, int(np.ceil(np.sqrt(rows * columns / limit))))
+    inside = np.arange(8)
+    row = (top + 8 * np.arange(0, rows, stride)[:, None] + inside).ravel()
+    column = (left + 8 * np.arange(0, columns, stride)[:, None] + inside).ravel()
+    values = levels[row[:, None], column, : 3 if levels.shape[2] > 2 else 1].astype(np.float32)
+    luma = values @ _WEIGHTS if values.shape[2] == 3 else values[..., 0]
+    if levels.dtype == np.uint16:
+        luma = luma / 257
+    parted = luma.reshape(len(row) // 8, 8, len(column) // 8, 8)
+    blocks: Floats = parted.transpose(0, 2, 1, 3).reshape(-1, 64)
+    if saturated:
+        return blocks
+    return blocks[(blocks.max(1) < 254.5) & (blocks.min(1) > 0.5)]
+
+
+def _phase(levels: Levels) -> tuple[int, int]:
+    """Rows and columns before the JPEG's grid: where most fine coefficients are 0."""
+    basis = _basis()[_FINE].T
+    empty = {
+        (top, left): float(
+            (np.abs(_blocks(levels, top, left, _PHASE_BLOCKS) @ basis) < _SMALL).mean()
+        )
+        for top in range(8)
+        for left in range(8)
+    }
+    return max(empty, key=lambda place: empty[place])
+
+
+def _step(values: Floats) -> int:
+    """The step that a coefficient was rounded to, 0 if none stands out.
+
+    For each step that is possible, the mean of cos(2 pi value / step) over the values beyond it
+    is 1 at its multiples and 0 otherwise. Parts of a step fit as well, so the largest one counts.
+    """
+    size = np.abs(values)
+    bins = np.round(size[size < _LARGEST] * _BINS_PER_LEVEL).astype(np.int64)
+    counts = np.bincount(bins, minlength=_LARGEST * _BINS_PER_LEVEL + 1).astype(np.float32)
+    waves, beyond = _waves()
+    numbers = np.maximum(beyond @ counts, 1)
+    likely = (waves @ counts) / np.sqrt(numbers / 2)
+    likely[numbers < 12] = 0
+    best = float(likely.max())
+    return int(_STEPS[likely > 0.7 * best].max()) if best > _SURE else 0
+
+
+@cache
+def _waves() -> tuple[Floats, Floats]:
+    """cos(2 pi value / step) where the value is beyond 0.6 steps, and where it is, per bin."""
+    values = np.arange(_LARGEST * _BINS_PER_LEVEL + 1) / _BINS_PER_LEVEL
+    beyond = values > 0.6 * _STEPS[:, None]
+    waves = np.cos(2 * np.pi * values / _STEPS[:, None]) * beyond
+    return waves.astype(np.float32), beyond.astype(np.float32)
+
+
+@cache
+def _basis() -> Floats:
+    """The discrete cosine transform of 8x8 pixels as a matrix, (coefficients, pixels)."""
+    index = np.arange(8)
+    rows = np.cos(np.pi * (2 * index + 1) * index[:, None] / 16) / 2
+    rows[0] /= np.sqrt(2)
+    return np.kron(rows, rows).astype(np.float32)
