@@ -1,0 +1,40 @@
+"""Meta-SR (Hu et al. 2019, arXiv 1903.00875): an MLP makes the filter of every output pixel."""
+
+import torch
+from torch import Tensor
+
+from ccsr.grid import ProjectedGrid
+from ccsr.peers.head import Head, mlp, nearest, unfolded
+
+
+class MetaSR(Head):
+    """Filters of 3x3 pixels from the offset within a pixel and the output pixel's size.
+
+    The paper tells its MLP the offsets from the pixel's corner and one scale; for scales that
+    differ by axis it is told both sizes here.
+
+    Args:
+        in_channels: channels of the encoder's features.
+        hidden: width of the MLP's hidden layer.
+    """
+
+    def __init__(self, in_channels: int, hidden: int = 256) -> None:
+        values = 9 * in_channels
+        super().__init__(4 * values)
+        self.weights = mlp(4, hidden, layers=1, outputs=3 * values)
+
+    def colours(self, features: Tensor, grid: ProjectedGrid) -> Tensor:
+        """See :meth:`Head.colours`."""
+        row, dy = nearest(grid.rows, features.shape[2], features)
+        column, dx = nearest(grid.columns, features.shape[3], features)
+        # output pixels at the same place in their feature pixels have the same filter
+        dy, row_kind = torch.unique((dy + 0.5).mul(1e5).round() / 1e5, return_inverse=True)
+        dx, column_kind = torch.unique((dx + 0.5).mul(1e5).round() / 1e5, return_inverse=True)
+        corner = torch.stack(torch.meshgrid(dy, dx, indexing="ij"), -1)
+        cell = features.new_tensor([1 / grid.rows.scale, 1 / grid.columns.scale])
+        filters = self.weights(torch.cat((corner, cell.expand_as(corner)), -1)).unflatten(
+            -1, (3, -1)
+        )
+        near = unfolded(features)[:, :, row][..., column]  # (N, 9 C, H, W)
+        chosen = filters[row_kind][:, column_kind]  # (H, W, 3, 9 C)
+        return torch.einsum("nchw,hwkc->nkhw", near, chosen)
