@@ -1,1 +1,1 @@
-"""Other people's heads for arbitrary scales, written from their papers, as stacks of our network."""
+"""Heads of other papers for arbitrary scales, as stacks of our network."""

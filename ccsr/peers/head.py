@@ -1,4 +1,4 @@
-"""What the heads of other papers share: a colour for every output pixel from the features near it."""
+"""What the heads of other papers share: every output pixel answers from the features near it."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""LIIF (Chen et al. 2021, arXiv 2012.09161): an MLP on a pixel's features and the offset from it."""
+"""LIIF (Chen et al. 2021, arXiv 2012.09161): an MLP on features and the offset from them."""
 
 import torch
 from torch import Tensor
