@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from ccsr.cli import arguments
 from ccsr.cli.progress import StatusLine
+from ccsr.clock import Clock
 from ccsr.evaluation import plots
 from ccsr.evaluation.measure import Findings, Plan, measure
 from ccsr.evaluation.methods import BICUBIC, build
@@ -195,7 +196,7 @@ class _Progress:
 
     def __init__(self, total: int, quiet: bool, debug: bool) -> None:
         self.total, self.quiet, self.debug = total, quiet, debug
-        self.start = self.last = time.monotonic()
+        self.clock, self.last = Clock(), time.monotonic()
         self.line = StatusLine(quiet)
 
     def __enter__(self) -> "_Progress":
@@ -207,8 +208,7 @@ class _Progress:
     def show(self, done: int) -> None:
         """Say that `done` images are done."""
         now = time.monotonic()
-        left = round((now - self.start) / done * (self.total - done))
-        text = f"{done} of {self.total} images, {left // 60}:{left % 60:02d} min left"
+        text = f"{done} of {self.total} images, {self.clock.left(done / self.total)} left"
         self.line.rewrite(text)
         late = now - self.last > self.SECONDS_BETWEEN_LINES
         if late and not (self.quiet or self.line.rewritable):

@@ -2,9 +2,10 @@
 
 import shutil
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
+
+from ccsr.clock import Clock
 
 
 class StatusLine:
@@ -40,7 +41,7 @@ class Progress:
         self._total = total
         self._begun = 0
         self._finished = 0
-        self._since = 0.0
+        self._clock = Clock()
         self._quiet = quiet
         self._line = StatusLine(quiet)
 
@@ -51,11 +52,10 @@ class Progress:
         """
         if share == 0:
             self._begun += 1
-            self._since = time.monotonic()
+            self._clock = Clock()
             self._rewrite(source, "...")
             return
-        left = (time.monotonic() - self._since) * (1 - share) / share
-        self._rewrite(source, f"{100 * share:.0f} %, {left:.0f} s left")
+        self._rewrite(source, f"{100 * share:.0f} %, {self._clock.left(share)} left")
 
     def done(self, source: Path, result: str) -> None:
         """A file is finished, and this came of it."""

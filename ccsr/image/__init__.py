@@ -5,6 +5,7 @@ itself. `write` takes it (or a picture of Pillow) back; `check_output` and `chec
 any work, what `write` could not do.
 """
 
+from ccsr.image.folders import images_in
 from ccsr.image.formats import (
     CHOICES,
     DEFAULT,
@@ -35,6 +36,7 @@ __all__ = [
     "check",
     "check_output",
     "from_array",
+    "images_in",
     "limit_pixels",
     "named_as_image",
     "probe",

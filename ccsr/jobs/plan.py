@@ -1,9 +1,9 @@
 """`ccsr upscale` over files and folders: what is read and written, decided before any work."""
 
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
@@ -100,12 +100,6 @@ def make_plan(
     return result
 
 
-def natural(name: str) -> list[tuple[int, int, str]]:
-    """Sort key that puts `2.png` before `10.png`."""
-    parts = re.findall(r"\d+|\D+", name.casefold())
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
-
-
 def output_name(source: Path, target: Target, files: image.Output) -> str:
     """What the enlargement of `source` is called: `photo_2.37x.png`."""
     return f"{source.stem}_{target.label}{image.suffix_for(files.format, source.suffix)}"
@@ -136,21 +130,17 @@ def _output_folder(output: str | None, single: bool) -> Path | None:
 def _images_in(folder: Path, output: Path | None, recursive: bool, result: Plan) -> list[Path]:
     """Images of a folder, or of its whole tree; notes in `result` what is left out."""
     own = identity(output) if output else None
-    beside = output is None or identity(folder) == own
-    found: list[Path] = []
-
-    def note(error: OSError) -> None:
-        unlisted = Path(error.filename)
-        result.unlisted[unlisted] = f"cannot read the folder {unlisted}: {error.strerror}"
-
-    for path, folders, names in os.walk(folder, onerror=note):
-        named = sorted(filter(image.named_as_image, names), key=natural)
-        images = [Path(path, name) for name in named]
-        found += _without_made(images, result) if beside else images
-        visible = [name for name in folders if not name.startswith(".")] if recursive else []
-        folders[:] = sorted(
-            (name for name in visible if identity(Path(path, name)) != own), key=natural
+    found = list(
+        image.images_in(
+            folder,
+            recursive=recursive,
+            leave_out=lambda path: identity(path) == own,
+            unlisted=result.unlisted.__setitem__,
         )
+    )
+    if output is None or identity(folder) == own:
+        groups = groupby(found, lambda path: path.parent)
+        found = [path for _, images in groups for path in _without_made(list(images), result)]
     if folder in result.unlisted:
         raise ValueError(result.unlisted[folder])
     if not found:

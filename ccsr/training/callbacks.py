@@ -18,6 +18,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from ccsr.clock import Clock
 from ccsr.model import CCSR, checkpoint
 from ccsr.training.speed import Meter, Speed
 from ccsr.training.task import SRModule
@@ -224,8 +225,8 @@ class Lines(Callback):
         self.seconds = seconds
         self.written = True
         self.speed: Speed | None = None
-        self._start = self._last = 0.0
-        self._first_step = self._last_step = 0
+        self._last, self._last_step = 0.0, 0
+        self._clock = Clock()
         self._meter: Meter | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -233,8 +234,8 @@ class Lines(Callback):
         dtype = torch.bfloat16 if "bf16" in str(trainer.precision) else torch.float32
         network = cast(SRModule, pl_module).model
         self._meter = Meter(network, pl_module.device, dtype, trainer.world_size)
-        self._start = self._last = time.monotonic()
-        self._first_step = self._last_step = trainer.global_step
+        self._last, self._last_step = time.monotonic(), trainer.global_step
+        self._clock = Clock(trainer.global_step / trainer.max_steps)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -252,7 +253,6 @@ class Lines(Callback):
         self._last, self._last_step = now, step
         for logger in trainer.loggers:
             logger.log_metrics({f"speed/{k}": v for k, v in speed._asdict().items()}, step)
-        pace = (step - self._first_step) / max(now - self._start, 1e-9)
         if self.written:
             log.info(
                 "step %d/%d  loss %.5f  learning rate %.2e  %s  %s left",
@@ -261,7 +261,7 @@ class Lines(Callback):
                 float(module.last_loss),
                 trainer.optimizers[0].param_groups[0]["lr"],
                 speed,
-                clock((trainer.max_steps - step) / pace),
+                self._clock.left(step / trainer.max_steps),
             )
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -322,11 +322,3 @@ def report_validation(trainer: Trainer, module: LightningModule) -> None:
         if name.startswith("psnr_")
     ]
     log.info("validation, PSNR (bicubic): %s  gain %+.3f dB", "  ".join(pairs), means["gain"])
-
-
-def clock(seconds: float) -> str:
-    """A duration as ``h:mm:ss``."""
-    if not math.isfinite(seconds):
-        return "?"
-    minutes, seconds = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"

@@ -32,7 +32,7 @@ _NAMED = 20  # in one message
 def find_images(roots: Roots) -> list[Path]:
     """Files with an image's suffix in `roots` (folders, searched to the bottom, or files), sorted.
 
-    `None` stands for the bundled photos.
+    `None` stands for the bundled photos. Links to folders are followed; what is hidden is left out.
 
     Raises:
         FileNotFoundError: if a root does not exist or there is no image in any of them.
@@ -46,24 +46,19 @@ def find_images(roots: Roots) -> list[Path]:
             raise FileNotFoundError(
                 f"expected a folder of images, got {str(folder)!r}, which does not exist"
             )
-        found = iter([folder]) if folder.is_file() else _walk(folder)
-        files.update(f for f in found if image.named_as_image(f.name))
+        if folder.is_file():
+            found = iter([folder] if image.named_as_image(folder.name) else [])
+        else:
+            found = image.images_in(folder, recursive=True, through_links=True, unlisted=_unlisted)
+        files.update(path for path in found if path.is_file())  # a pipe would be waited for
     if not files:
         names = ", ".join(repr(str(f)) for f in folders)
         raise FileNotFoundError(f"expected image files in {names}, got none")
     return sorted(files)
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    """Files below a folder, through links to folders too, each folder once."""
-    seen = {os.path.realpath(folder)}
-    for parent, folders, names in os.walk(folder, followlinks=True):
-        yield from (path for name in names if (path := Path(parent, name)).is_file())
-        for name in list(folders):
-            place = os.path.realpath(Path(parent, name))
-            if place in seen:
-                folders.remove(name)
-            seen.add(place)
+def _unlisted(folder: Path, reason: str) -> None:
+    log.warning("left out a folder: %s", reason)
 
 
 def read_rgb(path: Path) -> Tensor:

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from ccsr import image
 from ccsr.grid import Size
-from ccsr.jobs.plan import natural
+from ccsr.image.folders import natural
 from ccsr.upscaling.pixels import LevelSource
 
 DECODED = 2  # pictures whose pixels are kept

@@ -261,7 +261,7 @@ def test_lpips_is_in_the_table_where_it_was_asked_for(folder):
 def test_progress_in_a_terminal(folder, monkeypatch, capsys):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     assert main(["--data", str(folder), "--model", "bicubic", "--scales", "2"]) == 0
-    assert "3 of 3 images, 0:00 min left" in capsys.readouterr().err
+    assert "3 of 3 images, 0:00:00 left" in capsys.readouterr().err
 
 
 def test_quiet_prints_no_progress(folder, monkeypatch, capsys):

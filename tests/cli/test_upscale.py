@@ -221,7 +221,7 @@ def test_a_terminal_shows_a_line_that_is_rewritten(
     monkeypatch.setenv("COLUMNS", "60")
     assert upscale(photo, model, "--scale", "4", "--tile", "40") == 0
     *updates, last = capsys.readouterr().err.split("\r\x1b[K")[1:]
-    assert re.search(r"50 %, \d+ s left$", updates[1])
+    assert re.search(r"50 %, \d+:\d\d:\d\d left$", updates[1])
     assert all(len(update) < 60 for update in updates)
     assert last.endswith("s\n")
 

@@ -3,13 +3,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from ccsr.training.callbacks import Average, clock
+from ccsr.training.callbacks import Average
 from ccsr.training.task import SRModule
-
-
-def test_clock():
-    assert clock(3 * 3600 + 62) == "3:01:02"
-    assert clock(float("inf")) == "?"
 
 
 def test_the_average_follows_faster_at_the_start():

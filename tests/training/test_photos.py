@@ -39,6 +39,12 @@ def test_find_images_names_an_empty_root(folder):
         find_images(folder / "empty")
 
 
+def test_hidden_folders_and_pipes_are_left_out(folder):
+    save(noise(9, 9), folder / ".thumbnails" / "three.png")
+    os.mkfifo(folder / "b" / "pipe.png")
+    assert [path.name for path in find_images(folder)] == ["one.png", "TWO.PNG"]
+
+
 def cut(path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
