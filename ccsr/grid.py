@@ -9,7 +9,7 @@ Positions are in input pixels, pixel centres at integers, computed in float64.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from numbers import Integral, Real
 from typing import Any, Literal, NamedTuple
@@ -71,12 +71,14 @@ class Axis:
         scale: output pixels per input pixel.
         origin: input position of the output index 0 of the whole image.
         first: index in the whole image of this axis' index 0 (see :meth:`window`).
+        input_size: number of input pixels that the axis was laid over; None if it is not known.
     """
 
     size: int
     scale: float
     origin: float
     first: int = 0
+    input_size: int | None = field(default=None, compare=False)  # the positions are what they are
 
     @classmethod
     def project(
@@ -99,7 +101,7 @@ class Axis:
             origin = 0.5 / scale - 0.5
         else:
             raise ValueError(f"anchor must be 'centred', 'ratio' or 'topleft', got {anchor!r}")
-        return cls(output_size, scale, origin)
+        return cls(output_size, scale, origin, input_size=input_size)
 
     @property
     def stretch(self) -> float:
@@ -119,7 +121,7 @@ class Axis:
 
     def shifted(self, by: int) -> "Axis":
         """The same positions counted from input pixel `by`: for an input cropped there."""
-        return replace(self, origin=self.origin - by)
+        return replace(self, origin=self.origin - by, input_size=None)
 
     def within(self, inner: "Axis") -> "Axis":
         """These positions in index units of `inner`, another axis over the same input."""
@@ -127,6 +129,7 @@ class Axis:
             self,
             scale=self.scale / inner.scale,
             origin=(self.origin - inner.origin) * inner.scale - inner.first,
+            input_size=inner.size,
         )
 
     def over(self, inner: "Axis") -> "Axis":
@@ -135,6 +138,7 @@ class Axis:
             self,
             scale=self.scale * inner.scale,
             origin=inner.origin + (inner.first + self.origin) / inner.scale,
+            input_size=inner.input_size,
         )
 
     def period(self, limit: int) -> tuple[int, int] | None:
@@ -188,6 +192,16 @@ class ProjectedGrid:
         """(vertical, horizontal) output pixels per input pixel."""
         return self.rows.scale, self.columns.scale
 
+    def check(self, size: Size) -> None:
+        """Raise ValueError if the grid is known to be laid over another size than (h, w)."""
+        laid = self.rows.input_size, self.columns.input_size
+        if any(n not in (None, m) for n, m in zip(laid, size, strict=True)):
+            raise ValueError(
+                f"expected an input of the size {laid} that the grid was laid over, got {size}: "
+                f"make the grid by ProjectedGrid.project({size}, ...), or use its `shifted` "
+                "for a crop"
+            )
+
     def window(self, rows: slice, columns: slice) -> "ProjectedGrid":
         """The part of the grid at `rows` and `columns`, at exactly the positions of the whole."""
         return ProjectedGrid(
@@ -228,10 +242,28 @@ def neighbours(axis: Axis, kernel_size: int) -> Neighbours:
     `kernel_size / 2`, where every kernel of this package is zero.
     """
     position = axis.positions()
-    taps = math.ceil(kernel_size / axis.stretch - 1e-9)
     first = torch.floor(position - kernel_size / (2 * axis.stretch)).long() + 1
-    pixel = first[:, None] + torch.arange(taps)
+    pixel = first[:, None] + torch.arange(_taps(axis, kernel_size))
     return Neighbours(pixel, (pixel - position[:, None]) * axis.stretch)
+
+
+def reach(axis: Axis, kernel_size: int) -> tuple[int, int]:
+    """First and one past the last pixel among the :func:`neighbours` of an axis.
+
+    In plain numbers: no tensor's value is read, so it may be called while a program is traced.
+    """
+    first, last = (
+        math.floor(
+            axis.origin + (axis.first + output) / axis.scale - kernel_size / (2 * axis.stretch)
+        )
+        + 1
+        for output in (0, axis.size - 1)
+    )
+    return first, last + _taps(axis, kernel_size)
+
+
+def _taps(axis: Axis, kernel_size: int) -> int:
+    return math.ceil(kernel_size / axis.stretch - 1e-9)
 
 
 def choose_grid(
@@ -243,11 +275,13 @@ def choose_grid(
     """The grid of a `scale` (anchor `centred`) or of a `size` (anchor `ratio`), or `grid` itself.
 
     Raises:
-        ValueError: if not exactly one of them is given, of that kind and positive.
+        ValueError: if not exactly one of them is given, of that kind and positive, or the grid is
+            laid over another size.
     """
     given: Any = (scale, size, grid)  # numbers of other libraries are welcome too
     match given:
         case None, None, ProjectedGrid() as wanted:
+            wanted.check(input_size)
             return wanted
         case None, (Integral() as height, Integral() as width), None:
             return ProjectedGrid.project(input_size, (int(height), int(width)))

@@ -1,13 +1,14 @@
 """Resizing with fixed kernels, cubic and Lanczos, at the positions of a grid."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from ccsr.grid import REMEMBERED, Axis, ProjectedGrid, neighbours
+from ccsr.grid import REMEMBERED, Axis, ProjectedGrid, neighbours, reach
 
 Kernel = Literal["cubic", "lanczos"]
 
@@ -54,12 +55,13 @@ def resize(x: Tensor, grid: ProjectedGrid, kernel: Kernel = "cubic") -> Tensor:
 
     Raises:
         TypeError: if `x` is not floating point.
-        ValueError: for an unknown kernel.
+        ValueError: for an unknown kernel, or a grid that was laid over another size.
     """
     if not x.is_floating_point():
         raise TypeError(f"expected floating point, got {x.dtype}: divide levels by their largest")
     if kernel not in _KERNELS:
         raise ValueError(f"kernel must be one of {', '.join(_KERNELS)}, got {kernel!r}")
+    grid.check((x.shape[-2], x.shape[-1]))
     x = _resize_rows(x, grid.rows, kernel)
     return _resize_rows(x.mT, grid.columns, kernel).mT
 
@@ -79,9 +81,11 @@ def reduce_uint8(image: Tensor, grid: ProjectedGrid) -> Tensor:
 
     Raises:
         TypeError: if `image` is not uint8.
+        ValueError: for a grid that was laid over another size.
     """
     if image.dtype != torch.uint8:
         raise TypeError(f"expected a uint8 image, got {image.dtype}: use resize() for floats")
+    grid.check((image.shape[-2], image.shape[-1]))
     rows = _round_uint8(_resize_rows(image.double(), grid.rows, "cubic"))
     return _round_uint8(_resize_rows(rows.mT, grid.columns, "cubic").mT).to(torch.uint8)
 
@@ -106,9 +110,12 @@ class _Band(NamedTuple):
 
 def _resize_rows(x: Tensor, axis: Axis, kernel: Kernel) -> Tensor:
     """Resample dimension -2: a banded matrix, in blocks without most of its zeros."""
-    make = _remembered_bands if axis.size <= REMEMBERED else _bands
+    remember = axis.size <= REMEMBERED and not torch.compiler.is_compiling()
+    make = _remembered_bands if remember else _bands
     y = x.new_empty(*x.shape[:-2], axis.size, x.shape[-1])
-    with torch.autocast(x.device.type, enabled=False):
+    device = x.device.type
+    known = torch.amp.is_autocast_available(device)  # as it is not on the meta device
+    with torch.autocast(device, enabled=False) if known else nullcontext():
         for outputs, pixels, weights in make(axis, kernel, x.shape[-2], x.dtype, x.device):
             y[..., outputs, :] = weights @ x[..., pixels, :]
     return y
@@ -123,11 +130,11 @@ def _bands(
         index, weight = normalised_weights(axis, kernel)
         index.clamp_(0, limit - 1)
         for start in range(0, axis.size, BLOCK):
-            block = slice(start, start + BLOCK)
-            pixels, weights = index[block], weight[block]
-            first, last = int(pixels.min()), int(pixels.max())
-            band = weights.new_zeros(len(pixels), last - first + 1)
-            band.scatter_add_(1, pixels - first, weights)
+            block = slice(start, min(start + BLOCK, axis.size))
+            ends = reach(axis.window(block.start, block.stop), _KERNELS[kernel][1])
+            first, last = (min(max(end, 0), limit - 1) for end in (ends[0], ends[1] - 1))
+            band = weight.new_zeros(block.stop - block.start, last - first + 1)
+            band.scatter_add_(1, index[block] - first, weight[block])
             bands.append(_Band(block, slice(first, last + 1), band.to(device, dtype)))
     return bands
 

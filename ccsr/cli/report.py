@@ -39,6 +39,8 @@ class Report:
             raise ValueError(f"expected a report that ends in {SUFFIX}, got {path}")
         if identity(path) in {identity(job.source) for job in plan.jobs + plan.skipped}:
             raise ValueError(f"the report {path} is an input and would be overwritten")
+        if path.exists() and not path.is_file():  # opening a pipe waits for ever
+            raise OSError(f"cannot write the report {path}: it is no regular file")
         try:
             path.write_bytes(b"")
         except OSError as error:

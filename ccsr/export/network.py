@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import onnx
+import torch
 from onnx import TensorProto, helper
 from torch import Tensor, nn
 
@@ -23,6 +24,7 @@ from ccsr.model.network import BASE_KERNEL_SIZE, LARGEST_RESIDUAL
 
 SUFFIX = ".onnx"
 LEAST_INPUT = 1.5  # smallest scale as an input: networks treat smaller ones in another way
+LARGEST_INPUT = 1024.0  # largest: beyond, it is a mistake
 _SIZE: Size = (64, 64)  # any: how a route divides a scale does not depend on the size
 _LARGE = 64.0  # a scale that stands for all large ones
 
@@ -79,7 +81,8 @@ def to_onnx(model: CCSR, scale: Scale | None) -> onnx.ModelProto:
     Args:
         model: on any device.
         scale: output over input, or (vertical, horizontal). None adds the input `scale`, float64
-            (2,), vertical and horizontal; values below 1.5 are taken as 1.5.
+            (2,), vertical and horizontal; values below 1.5 are taken as 1.5, and a runtime stops
+            with an error at values beyond 1024 or that are not numbers.
 
     Raises:
         ValueError: if the scale is 1, or the network has a part that cannot be exported at it.
@@ -90,7 +93,7 @@ def to_onnx(model: CCSR, scale: Scale | None) -> onnx.ModelProto:
     inputs = [_tensor("image", TensorProto.FLOAT, "n", 3, "height", "width")]
     if scale is None:
         inputs.append(_tensor("scale", TensorProto.DOUBLE, 2))
-        given = graph("Max", Value("scale"), double(LEAST_INPUT))
+        given = graph("Max", _checked_scale(graph), double(LEAST_INPUT))
         vertical, horizontal = (graph("Gather", given, axis) for axis in (0, 1))
         route = _fixed_route(model)
         target = (
@@ -112,6 +115,15 @@ def to_onnx(model: CCSR, scale: Scale | None) -> onnx.ModelProto:
     result = graph("Clip", result, 0.0, 1.0)
     output = _tensor("enlarged", TensorProto.FLOAT, "n", 3, "enlarged_height", "enlarged_width")
     return graph.model(inputs, result, output)
+
+
+def _checked_scale(graph: Graph) -> Value:
+    """The input `scale`; reading it fails, with a name that says why, where it makes no sense."""
+    scale = Value("scale")
+    wrong = graph("Not", graph("LessOrEqual", scale, double(LARGEST_INPUT)))  # so is no number
+    one = graph.constant(torch.ones(1, dtype=torch.float64))
+    reason = f"scale_must_be_a_number_up_to_{LARGEST_INPUT:g}"
+    return graph("Mul", scale, graph("Gather", one, graph.whole(wrong), name=reason))
 
 
 def _tensor(name: str, kind: int, *shape: int | str) -> onnx.ValueInfoProto:

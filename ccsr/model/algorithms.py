@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ccsr.grid import Axis, ProjectedGrid, neighbours
+from ccsr.grid import Axis, ProjectedGrid, reach
 from ccsr.model.fields import SeparableField
 
 if TYPE_CHECKING:
@@ -70,12 +70,19 @@ def phase_kernels(layer: "CCLayer", period: ProjectedGrid) -> tuple[Tensor, int,
     Returns:
         (p_h, p_w, C_out, C_in, U_h, U_w), and the input row and column where the union begins.
     """
-    (_, dy), (_, dx) = (layer.taps(axis) for axis in _axes(period))
-    (row_place, top), (column_place, left) = (layer.placement(axis) for axis in _axes(period))
-    functions = layer.functions(dy, dx, period)  # (p_h, p_w, taps_y, taps_x, B)
-    functions = torch.einsum("yxijb,yiu,xjv->yxuvb", functions, row_place, column_place)
-    kernel = layer.filters(functions).permute(0, 1, 4, 5, 2, 3)
-    return kernel, top, left
+    (rows, dy), (columns, dx) = (layer.taps(axis) for axis in _axes(period))
+    (top, bottom), (left, right) = (reach(axis, layer.kernel_size) for axis in _axes(period))
+    filters = layer.filters(layer.functions(dy, dx, period))  # (p_h, p_w, taps_y, taps_x, ...)
+    p_h, p_w, _, _, *channels = filters.shape
+    kernel = filters.new_zeros(p_h, p_w, bottom - top, right - left, *channels)
+    y, x = (torch.arange(p, device=filters.device)[:, None] for p in (p_h, p_w))
+    place = (
+        y[:, None, :, None],
+        x[:, None],
+        (rows - top)[:, None, :, None],
+        (columns - left)[:, None],
+    )
+    return kernel.index_put(place, filters).permute(0, 1, 4, 5, 2, 3), top, left
 
 
 def basis(layer: "CCLayer", x: Tensor, grid: ProjectedGrid) -> Tensor:
@@ -94,49 +101,72 @@ def _basis_separable(layer: "CCLayer", x: Tensor, grid: ProjectedGrid) -> Tensor
     """
     row_index, dy = layer.taps(grid.rows)
     bands, column_base = _blocks(layer, grid.columns)  # (l, BLOCK, U, R, B)
-    bands, mix = span(bands)  # (l, BLOCK, U, m), (m, R, B)
     column_index = _block_index(column_base, bands.shape[2], x.shape[3])
-    vertical = torch.einsum("htrb,mrb->htmb", layer.factors(dy, grid.rows, 0), mix)
+    bands, vertical, make = _spanned(layer, bands, layer.factors(dy, grid.rows, 0))
+    functions = bands.shape[3]
     row_index = row_index.clamp(0, x.shape[2] - 1)
     lines = x.permute(2, 0, 3, 1).flatten(1, 2)  # (h, N * w, C_in)
-    channels = layer.weight.shape[1]
+    batch, width, channels = x.shape[0], x.shape[3], layer.out_channels
     places = column_index * channels + torch.arange(channels, device=x.device)[:, None, None]
     bands = bands.flatten(2).mT.to(x.dtype)  # (l, U * m, BLOCK)
-    per_row = lines.shape[1] * max(x.shape[1], channels * len(mix))
-    group = max(1, GROUP_ELEMENTS // per_row)
+    per_row = lines.shape[1] * max(x.shape[1], channels * functions)
+    group = max(1, GROUP_ELEMENTS // max(1, per_row))
     parts = []
     for k in range(0, grid.rows.size, group):
-        filters = layer.filters(vertical[k : k + group]).to(x.dtype)  # (g, taps, m, C_out, C_in)
+        filters = make(vertical[k : k + group]).to(x.dtype)  # (g, taps, m, C_out, C_in)
         filters = filters.permute(1, 0, 4, 3, 2).flatten(3)  # (taps, g, C_in, C_out * m)
         (first, *others) = zip(row_index[k : k + group].unbind(1), filters, strict=True)
         part = lines.index_select(0, first[0]) @ first[1]  # (g, N * w, C_out * m)
         for index, matrix in others:
             part = torch.baddbmm(part, lines.index_select(0, index), matrix)
-        part = part.view(-1, x.shape[3] * channels, len(mix)).index_select(1, places.flatten())
-        part = part.view(-1, *bands.shape[:2]).transpose(0, 1) @ bands  # (l, g * N * C_out, BLOCK)
-        part = part.view(len(bands), -1, x.shape[0], channels, BLOCK)
+        rows = len(part)
+        part = part.view(rows * batch, width * channels, functions)
+        part = part.index_select(1, places.flatten())
+        part = part.view(rows * batch * channels, *bands.shape[:2]).transpose(0, 1) @ bands
+        part = part.view(len(bands), rows, batch, channels, BLOCK)
         parts.append(part.permute(2, 1, 0, 4, 3).flatten(2, 3))  # (N, g, W', C_out)
     y = torch.cat(parts, 1)[:, :, : grid.columns.size].permute(0, 3, 1, 2)
     return layer.biased(y)
 
 
-def span(functions: Tensor) -> tuple[Tensor, Tensor]:
-    """Fewer functions that span the same, to float rounding.
+def _spanned(
+    layer: "CCLayer", bands: Tensor, vertical: Tensor
+) -> tuple[Tensor, Tensor, Callable[[Tensor], Tensor]]:
+    """The horizontal functions of a layer, and how to make the matrices that go with each.
 
-    Sines of bounded frequency over a few pixels are nearly dependent: a quarter of them do. Only
-    without gradients, which need the functions themselves.
+    Sines of bounded frequency over a few pixels are nearly dependent: the few that span them do,
+    except for gradients, which need the functions themselves, and where no values are known yet.
+
+    Args:
+        layer: of a separable field.
+        bands: horizontal factors (l, BLOCK, U, R, B).
+        vertical: vertical factors (H, taps, R, B).
+
+    Returns:
+        (l, BLOCK, U, m), then (H, taps, ...) and what turns rows of that into matrices
+        (g, taps, m, C_out, C_in).
+    """
+    if not (torch.is_grad_enabled() or bands.is_meta or torch.compiler.is_compiling()):
+        bands, mix = span(bands)
+        return bands, torch.einsum("htrb,mrb->htmb", vertical, mix), layer.filters
+
+    def each(vertical: Tensor) -> Tensor:
+        return (vertical[..., None, None] * layer.weight.to(vertical.dtype)).flatten(2, 3)
+
+    return bands.flatten(3), vertical, each
+
+
+def span(functions: Tensor) -> tuple[Tensor, Tensor]:
+    """Fewer functions that span the same, to float rounding; without gradients.
 
     Returns:
         (..., m) and (m, R, B): (..., R, B) is the product of the two.
     """
     shape = functions.shape[-2:]
     values = functions.flatten(-2)
-    if torch.is_grad_enabled():
-        vectors = torch.eye(values.shape[-1], dtype=values.dtype, device=values.device)
-    else:
-        samples = values.flatten(0, -2).cpu().double()  # which not every device has
-        energy, vectors = torch.linalg.eigh(samples.mT @ samples)
-        vectors = vectors[:, energy >= energy[-1] * NEGLIGIBLE**2].to(values)
+    samples = values.flatten(0, -2).cpu().double()  # which not every device has
+    energy, vectors = torch.linalg.eigh(samples.mT @ samples)
+    vectors = vectors[:, energy >= energy[-1] * NEGLIGIBLE**2].to(values)
     return values @ vectors, vectors.mT.reshape(-1, *shape)
 
 
@@ -250,8 +280,8 @@ def _blocks(layer: "CCLayer", axis: Axis) -> tuple[Tensor, Tensor]:
     index = index.view(count, BLOCK, -1)
     base = index[:, 0, 0]
     place = index - base[:, None, None]
-    pixel = neighbours(whole, layer.kernel_size).pixel.view(count, -1)  # not on the device
-    width = int((pixel.amax(1) - pixel[:, 0]).max()) + 1
+    blocks = (whole.window(k, k + BLOCK) for k in range(0, whole.size, BLOCK))
+    width = max(stop - start for start, stop in (reach(b, layer.kernel_size) for b in blocks))
     bands = factors.new_zeros(count, BLOCK, width, *factors.shape[3:])
     place = place[..., None, None].expand_as(factors)
     return bands.scatter_add(2, place, factors), base

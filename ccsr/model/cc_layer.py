@@ -11,15 +11,15 @@ In four steps: projected grid -> neighbours -> weights -> apply. Three plans to 
 import math
 from collections.abc import Callable
 from functools import lru_cache
-from typing import get_args
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ccsr.grid import REMEMBERED, Axis, ProjectedGrid, neighbours
 from ccsr.model.algorithms import PLANS, Plan, cheapest_plan
 from ccsr.model.fields import Field, FourierField, SeparableField
+from ccsr.model.registry import check_counts
 
 LARGEST_KERNEL = 16  # pixels: a layer reads the square of it
 
@@ -38,7 +38,8 @@ class CCLayer(nn.Module):
         plan: force one way of computing; None lets a cost model choose.
 
     Raises:
-        ValueError: if `plan` is unknown, `kernel_size` is not 1 to 16, or the basis is below 1.
+        ValueError: if a number of channels or the basis is no positive whole number, `kernel_size`
+            is not a whole number from 1 to 16, or `plan` is unknown.
     """
 
     def __init__(
@@ -53,12 +54,14 @@ class CCLayer(nn.Module):
         super().__init__()
         if plan is not None and plan not in get_args(Plan):
             raise ValueError(f"plan must be one of {', '.join(get_args(Plan))}, got {plan!r}")
-        if not 1 <= kernel_size <= LARGEST_KERNEL:
-            raise ValueError(f"kernel_size must be 1 to {LARGEST_KERNEL}, got {kernel_size}")
+        check_counts(in_channels=in_channels, out_channels=out_channels, kernel_size=kernel_size)
+        if kernel_size > LARGEST_KERNEL:
+            raise ValueError(f"kernel_size must be at most {LARGEST_KERNEL}, got {kernel_size}")
+        self.in_channels = in_channels
+        self.out_channels = out_channels
         self.kernel_size = kernel_size
         self.field = field(kernel_size)
-        if self.field.basis < 1:
-            raise ValueError(f"basis must be at least 1, got {self.field.basis}")
+        check_counts(basis=self.field.basis)
         self.plan = plan
         # phi_b has a mean square near 1/2, so that W(d) starts with variance 1 / fan_in
         std = (0.5 * self.field.basis * kernel_size**2 * in_channels) ** -0.5
@@ -76,12 +79,45 @@ class CCLayer(nn.Module):
 
         Returns:
             (N, out_channels, H, W) of the dtype of `x` (of autocast where it is on).
+
+        Raises:
+            TypeError: if `x` is not a tensor in floating point, or `grid` not a `ProjectedGrid`.
+            ValueError: if `x` has another shape, or the grid was laid over another size.
         """
+        self._check(x, grid)
+        run = PLANS[self.plan or cheapest_plan(self, x, grid)]
         device = x.device.type
+        if not torch.amp.is_autocast_available(device):  # as on the meta device
+            return run(self, x, grid)
         if torch.is_autocast_enabled(device):
             x = x.to(torch.get_autocast_dtype(device))
         with torch.autocast(device, enabled=False):  # or filters would be made in it too
-            return PLANS[self.plan or cheapest_plan(self, x, grid)](self, x, grid)
+            return run(self, x, grid)
+
+    def extra_repr(self) -> str:
+        """What `print` says of the layer before its field."""
+        return (
+            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, "
+            f"bias={self.bias is not None}, plan={self.plan!r}"
+        )
+
+    def _check(self, x: Any, grid: Any) -> None:
+        if not (isinstance(x, Tensor) and x.is_floating_point()):
+            kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
+            raise TypeError(
+                f"expected a tensor in floating point, got {kind}: use x.float(), divided by the "
+                "largest level if it is a picture"
+            )
+        if x.ndim != 4 or x.shape[1] != self.in_channels or 0 in x.shape[2:]:
+            raise ValueError(
+                f"expected features of shape (N, {self.in_channels}, h, w), got {tuple(x.shape)}"
+            )
+        if not isinstance(grid, ProjectedGrid):
+            raise TypeError(
+                f"expected a ProjectedGrid, got {type(grid).__name__}: make one by "
+                "ProjectedGrid.project((h, w), (H, W))"
+            )
+        grid.check((x.shape[2], x.shape[3]))
 
     def biased(self, y: Tensor) -> Tensor:
         """(N, out_channels, H, W) with the bias added."""
@@ -89,16 +125,9 @@ class CCLayer(nn.Module):
 
     def taps(self, axis: Axis) -> tuple[Tensor, Tensor]:
         """Neighbours along an axis: pixel index and offset, each (size, taps), on our device."""
-        make = _remembered_taps if axis.size <= REMEMBERED else _taps
+        remember = axis.size <= REMEMBERED and not torch.compiler.is_compiling()
+        make = _remembered_taps if remember else _taps
         return make(axis, self.kernel_size, self._coordinate_dtype, self.weight.device)
-
-    def placement(self, axis: Axis) -> tuple[Tensor, int]:
-        """Where each tap lies among all input pixels that an axis reads, and the first of these.
-
-        Returns:
-            One-hot (size, taps, pixels) on our device, and a number of a pixel.
-        """
-        return _placement(axis, self.kernel_size, self._coordinate_dtype, self.weight.device)
 
     def functions(self, dy: Tensor, dx: Tensor, grid: ProjectedGrid) -> Tensor:
         """Basis functions on the product of two axes: (H, W, taps_y, taps_x, B)."""
@@ -129,13 +158,3 @@ def _taps(
 
 # Made once per axis: a CUDA graph could not hold a copy from the processor's memory.
 _remembered_taps = lru_cache(maxsize=256)(_taps)
-
-
-@lru_cache(maxsize=256)
-def _placement(
-    axis: Axis, kernel_size: int, dtype: torch.dtype, device: torch.device
-) -> tuple[Tensor, int]:
-    with torch.inference_mode(False):
-        index = neighbours(axis, kernel_size).pixel
-        first = int(index.min())
-        return F.one_hot(index - first).to(device, dtype), first

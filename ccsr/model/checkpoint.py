@@ -170,6 +170,8 @@ def _check_kind(path: Path) -> None:
         raise IsADirectoryError(f"expected a {SUFFIX} file, got the folder {path}")
     if not path.exists():
         raise FileNotFoundError(f"no model file at {path}: check the path, or see `ccsr models`")
+    if not path.is_file():  # opening a pipe waits for ever
+        raise OSError(f"{path} is no regular file: expected a {SUFFIX} file")
     with path.open("rb") as stream:
         start = stream.read(9)
     if start[8:] != b"{":  # where a safetensors file's header begins

@@ -4,6 +4,8 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from ccsr.model.registry import check_counts
+
 
 class Pointwise(nn.Module):
     """1x1 convolutions with GELU before each: what a pixel becomes depends on its features only.
@@ -16,6 +18,7 @@ class Pointwise(nn.Module):
 
     def __init__(self, in_channels: int, hidden: int = 32, layers: int = 2) -> None:
         super().__init__()
+        check_counts(hidden=hidden, layers=layers)
         widths = [in_channels, *[hidden] * (layers - 1), 3]
         convolutions = [nn.Conv2d(a, b, 1) for a, b in pairwise(widths)]
         for parameter in convolutions[-1].parameters():

@@ -6,8 +6,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ccsr.grid import Axis, ProjectedGrid, Size
-from ccsr.model.stack import build_layer, covering, reach
+from ccsr.grid import Axis, ProjectedGrid, Size, reach
+from ccsr.model.registry import check_counts
+from ccsr.model.stack import build_layer, covering
 
 Span = tuple[int, int]  # start and stop of rows or columns
 SIDES = (1 / 2, 2 / 3, 3 / 4, 5 / 6, 1.0)  # of an elastic encoder's grid, in those of the image
@@ -71,6 +72,7 @@ class EDSR(Encoder):
 
     def __init__(self, channels: int = 64, blocks: int = 16) -> None:
         super().__init__()
+        check_counts(channels=channels, blocks=blocks)
         self.channels = channels
         self.radius = 2 * blocks + 2
         self.head = conv3x3(3, channels)
@@ -102,6 +104,7 @@ class Light(Encoder):
 
     def __init__(self, channels: int = 48, blocks: int = 5, closing: bool = False) -> None:
         super().__init__()
+        check_counts(channels=channels, blocks=blocks)
         self.channels = channels
         self.head = conv3x3(3, channels)
         self.body = Residual(channels, blocks, closing)
@@ -167,6 +170,7 @@ class Elastic(Encoder):
         closing: bool = False,
     ) -> None:
         super().__init__()
+        check_counts(channels=channels, blocks=blocks)
         self.channels = channels
         self.head = build_layer(3, channels, field)
         self.body = Residual(channels, blocks, closing)

@@ -11,7 +11,9 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from ccsr.model.registry import check_counts
 from ccsr.resample import cubic
 
 
@@ -25,6 +27,10 @@ class Field(nn.Module):
 
     kernel_size: int
     basis: int
+
+    def extra_repr(self) -> str:
+        """What `print` says of the field."""
+        return f"basis={self.basis}"
 
     def forward(self, dy: Tensor, dx: Tensor, scale: tuple[float, float]) -> Tensor:
         """Evaluate all basis functions on the product of two axes.
@@ -92,6 +98,9 @@ class FourierField(SeparableField):
 
     def __init__(self, kernel_size: int, basis: int = 32, max_frequency: float = 4.0) -> None:
         super().__init__()
+        check_counts(basis=basis)
+        if not 0 <= max_frequency < math.inf:
+            raise ValueError(f"max_frequency must be finite, at least 0, got {max_frequency}")
         self.kernel_size = kernel_size
         self.basis = basis
         self.frequency = nn.Parameter(torch.empty(2, basis).uniform_(-max_frequency, max_frequency))
@@ -123,6 +132,7 @@ class MLPField(Field):
 
     def __init__(self, kernel_size: int, basis: int = 16, hidden: int = 64) -> None:
         super().__init__()
+        check_counts(basis=basis, hidden=hidden)
         self.kernel_size = kernel_size
         self.basis = basis
         self.net = nn.Sequential(
@@ -138,7 +148,7 @@ class MLPField(Field):
         vertical = dy[:, None, :, None]  # (H, 1, taps_y, 1)
         horizontal = dx[None, :, None, :]  # (1, W, 1, taps_x)
         zero = torch.zeros_like(vertical + horizontal)
-        inputs = torch.stack(
+        values = torch.stack(
             (
                 vertical + zero,
                 horizontal + zero,
@@ -148,7 +158,12 @@ class MLPField(Field):
             -1,
         )
         edge = taper(vertical, self.kernel_size) * taper(horizontal, self.kernel_size)
-        values: Tensor = self.net(inputs)
+        for part in self.net:
+            if isinstance(part, nn.Linear):  # at the offsets' precision, whatever the weights'
+                weight, bias = part.weight.to(values.dtype), part.bias.to(values.dtype)
+                values = F.linear(values, weight, bias)
+            else:
+                values = part(values)
         return values * edge[..., None] * min(scale[0], 1.0) * min(scale[1], 1.0)
 
 

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ccsr.grid import Axis, ProjectedGrid, Size
+from ccsr.grid import Axis, ProjectedGrid, Size, reach
 from ccsr.model.decoder import DECODERS
 from ccsr.model.encoder import ENCODERS, Encoder
 from ccsr.model.registry import construct
-from ccsr.model.stack import STACKS, Stack, reach
+from ccsr.model.stack import STACKS, Stack
 from ccsr.resample import resize
 
 BASE_KERNEL_SIZE = 4  # of the bicubic base
@@ -211,4 +211,9 @@ def build(encoder: Mapping[str, Any], stack: Mapping[str, Any], decoder: Mapping
 
 def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
     """Nested mappings (Hydra's too) as plain dicts."""
-    return {k: _plain(v) if isinstance(v, Mapping) else v for k, v in config.items()}
+    given: Any = config
+    if not isinstance(given, Mapping):
+        raise ValueError(
+            f"expected a mapping {{name: ...}} as a part of the network, got {given!r}"
+        )
+    return {k: _plain(v) if isinstance(v, Mapping) else v for k, v in given.items()}

@@ -10,10 +10,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ccsr.grid import Axis, ProjectedGrid, Size, neighbours, output_size
+from ccsr.grid import Axis, ProjectedGrid, Size, output_size, reach
 from ccsr.model.cc_layer import CCLayer
 from ccsr.model.fields import FIELDS, Field
-from ccsr.model.registry import construct
+from ccsr.model.registry import check_counts, construct
 
 
 class Stack(nn.Module):
@@ -80,13 +80,6 @@ def grid_to_grid(grids: Sequence[ProjectedGrid]) -> list[ProjectedGrid]:
     return [grids[0], *(b.within(a) for a, b in pairwise(grids))]
 
 
-def reach(axis: Axis, kernel_size: int) -> tuple[int, int]:
-    """First and one past the last pixel that a kernel at these positions touches."""
-    ends = (axis.window(0, 1), axis.window(axis.size - 1, axis.size))
-    first, last = (neighbours(end, kernel_size).pixel for end in ends)
-    return int(first.min()), int(last.max()) + 1
-
-
 def _needed(axis: Axis, inner: Axis, kernel_size: int) -> Axis:
     """The window of `inner` that `axis` reads."""
     return covering(inner, *reach(axis.within(inner), kernel_size))
@@ -115,8 +108,7 @@ class Gradual(Stack):
         channels: int = 32,
         layers: int = 2,
     ) -> None:
-        if layers < 1:
-            raise ValueError(f"a stack needs at least 1 layer, got {layers}")
+        check_counts(channels=channels, layers=layers)
         widths = [in_channels, *[channels] * layers]
         super().__init__([build_layer(a, b, field) for a, b in pairwise(widths)])
         self.out_channels = channels
@@ -171,8 +163,7 @@ class Friendly(Stack):
         factor: int = 2,
         threshold: float = 1.5,
     ) -> None:
-        if factor < 1:
-            raise ValueError(f"factor must be at least 1, got {factor}")
+        check_counts(channels=channels, factor=factor)
         heavy = build_layer(in_channels, channels, field)
         last = build_layer(channels, 3, last_field or field)
         nn.init.zeros_(last.weight)

@@ -1,5 +1,6 @@
 import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,9 @@ def test_reports_that_would_overwrite_something(tmp_path: Path) -> None:
     assert (tmp_path / "odd.jsonl").read_text() == "a picture"
     with pytest.raises(OSError, match=r"cannot write the report .*r\.jsonl: No such file"):
         Report(tmp_path / "missing" / "r.jsonl", made)
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    with pytest.raises(OSError, match=r"the report .*pipe\.jsonl: it is no regular file"):
+        Report(tmp_path / "pipe.jsonl", made)
 
 
 def test_a_report_that_fails_on_the_way_stops_nothing(

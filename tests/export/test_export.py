@@ -1,4 +1,5 @@
 import json
+import math
 import re
 from collections import Counter
 from pathlib import Path
@@ -143,6 +144,17 @@ def test_scale_as_an_input(scale):
 def test_a_smaller_scale_as_an_input_is_taken_as_the_smallest():
     x, session = torch.rand(1, 3, 6, 8), opened(to_onnx(network(), None))
     assert torch.equal(run(session, x, (1.2, 2.0)), run(session, x, (1.5, 2.0)))
+
+
+@pytest.mark.parametrize("scale", [math.inf, math.nan, -math.inf, 1025.0])
+def test_a_scale_as_an_input_that_makes_no_sense_is_an_error(scale):
+    x, session = torch.rand(1, 3, 6, 8), opened(to_onnx(network(), None))
+    for pair in ((scale, 2.0), (2.0, scale)):
+        if scale == -math.inf:  # below the smallest
+            assert torch.equal(run(session, x, pair), run(session, x, np.maximum(pair, 1.5)))
+        else:
+            with pytest.raises(Exception, match="scale_must_be_a_number_up_to_1024"):
+                run(session, x, pair)
 
 
 def test_a_stack_whose_grids_follow_the_scale_needs_one_scale():

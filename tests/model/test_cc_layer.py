@@ -301,5 +301,5 @@ def test_an_unknown_plan_is_refused() -> None:
 
 
 def test_a_field_without_functions_is_refused() -> None:
-    with pytest.raises(ValueError, match="basis must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="basis must be a whole number of at least 1, got 0"):
         CCLayer(3, 4, 3, partial(FourierField, basis=0))

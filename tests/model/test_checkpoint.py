@@ -1,17 +1,21 @@
+import copy
 import json
+import os
 import struct
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import save_file
 
+from ccsr.bundled import resource_dir
 from ccsr.grid import ProjectedGrid
-from ccsr.model import checkpoint
+from ccsr.model import build, checkpoint
 from networks import tiny
 
 
@@ -115,6 +119,9 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         checkpoint.load(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"no model file at .*missing"):
         checkpoint.load(tmp_path / "missing")
+    os.mkfifo(tmp_path / "pipe.safetensors")
+    with pytest.raises(OSError, match=r"is no regular file: expected a \.safetensors file"):
+        checkpoint.load(tmp_path / "pipe.safetensors")
 
 
 @pytest.mark.parametrize("keep", [12, 200, -1])
@@ -170,6 +177,71 @@ def metadata(key: str, text: str) -> Callable[[dict[str, Any]], None]:
 def test_headers_that_lie_are_refused(
     file: Path, change: Callable[[dict[str, Any]], None], message: str
 ) -> None:
+    rewrite(file, change)
+    with pytest.raises(ValueError, match=message):
+        checkpoint.load(file)
+
+
+def leaves(node: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
+    """Every mapping in a description, with each of its keys."""
+    for key, value in node.items():
+        yield node, key
+        if isinstance(value, dict):
+            yield from leaves(value)
+
+
+WRONG = [0, -1, 1e-9, 2.5, 4096, True, None, "", "fourier", "1", {}, {"name": "fourier"}]
+
+
+@pytest.mark.parametrize("model", ["tiny", "elastic", "gradual", "edsr_baseline"])
+def test_every_architecture_that_lies_is_refused_or_works(tmp_path: Path, model: str) -> None:
+    """Each value of each description, replaced by wrong ones: a sentence, or a sound network."""
+    config = yaml.safe_load((resource_dir("conf") / "model" / f"{model}.yaml").read_text())
+    if "defaults" in config:
+        light = yaml.safe_load((resource_dir("conf") / "model" / "light.yaml").read_text())
+        config = light | {"encoder": config["encoder"]}
+    config = {key: config[key] for key in ("encoder", "stack", "decoder")}
+    config["encoder"] |= {"channels": 6, "blocks": 1}
+    path = tmp_path / "model.safetensors"
+    checkpoint.save(path, build(**config), {})
+    sound = path.read_bytes()
+    x, grid = torch.rand(1, 3, 4, 5), ProjectedGrid.project((4, 5), (7, 10))
+    count = refused = 0
+    for number in range(len(list(leaves(config)))):
+        for wrong in WRONG:
+            described = copy.deepcopy(config)
+            node, key = list(leaves(described))[number]
+            node[key] = wrong
+            path.write_bytes(sound)
+            rewrite(path, metadata("architecture", json.dumps(described)))
+            count += 1
+            try:
+                network, _ = checkpoint.load(path)
+            except ValueError as error:
+                assert str(path) in str(error)  # noqa: PT017
+                refused += 1
+            else:
+                assert network.enlarge(x, grid).shape == (1, 3, 7, 10)
+    assert count > refused > 0.8 * count
+
+
+@pytest.mark.parametrize(
+    ("part", "changes", "message"),
+    [
+        ("encoder", {"channels": 0}, "channels must be a whole number of at least 1, got 0"),
+        ("encoder", {"blocks": 1.5}, "encoder 'light' expects int as 'blocks', got 1.5"),
+        ("stack", {"threshold": "1"}, "stack 'friendly' expects float as 'threshold', got '1'"),
+        ("stack", {"field": 3}, r"stack 'friendly' expects .*Mapping.* as 'field', got 3"),
+    ],
+)
+def test_values_of_another_type_are_named(
+    file: Path, part: str, changes: dict[str, Any], message: str
+) -> None:
+    def change(header: dict[str, Any]) -> None:
+        described = json.loads(header["__metadata__"]["architecture"])
+        described[part] |= changes
+        header["__metadata__"]["architecture"] = json.dumps(described)
+
     rewrite(file, change)
     with pytest.raises(ValueError, match=message):
         checkpoint.load(file)
@@ -231,7 +303,7 @@ def test_shipped_models_load(name: str) -> None:
 
 def test_loading_does_not_wait_for_the_compiler_of_torch() -> None:
     code = (
-        "import sys; from ccsr.model import checkpoint; "
+        "import sys; from ccsr.model import build, checkpoint; "
         "checkpoint.load(checkpoint.resolve('light')); "
         "assert not {'torch._dynamo', 'sympy'} & set(sys.modules)"
     )

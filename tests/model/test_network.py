@@ -325,8 +325,14 @@ def test_the_friendly_grid_is_a_multiple_per_axis():
             {"stack": STACKS[0] | {"field": FIELD | {"kernel_size": 17}}},
             "kernel_size must be 1 to 16, got 17",
         ),
-        ({"stack": STACKS[1] | {"layers": 0}}, "a stack needs at least 1 layer, got 0"),
-        ({"stack": STACKS[2] | {"factor": 0}}, "factor must be at least 1, got 0"),
+        (
+            {"stack": STACKS[1] | {"layers": 0}},
+            "layers must be a whole number of at least 1, got 0",
+        ),
+        (
+            {"stack": STACKS[2] | {"factor": 0}},
+            "factor must be a whole number of at least 1, got 0",
+        ),
         ({"decoder": {"name": "identity"}}, "needs a stack with 3 output channels, got 6"),
     ],
 )
