@@ -60,6 +60,30 @@ def output_size(size: Size, scale: Scale) -> Size:
     return rows, columns
 
 
+# The formulas of an axis, for numbers and for whatever else can be calculated with: tensors of
+# positions, values of a graph that is being written. Division by 1 without a rest is their floor.
+
+
+def centred_origin(input_size: Any, output_size: Any, scale: Any) -> Any:
+    """Input position of the first of `output_size` pixels whose common centre is the input's."""
+    return (input_size - 1) / 2 - (output_size - 1) / (2 * scale)
+
+
+def position(output: Any, origin: Any, scale: Any) -> Any:
+    """Input position of an output index."""
+    return origin + output / scale
+
+
+def within_origin(origin: Any, inner_origin: Any, inner_scale: Any, inner_first: Any = 0) -> Any:
+    """An input position, in the index units of an inner axis over the same input."""
+    return (origin - inner_origin) * inner_scale - inner_first
+
+
+def first_pixel(position: Any, reach: Any) -> Any:
+    """The first of the pixels that lie within `reach` of a position."""
+    return (position - reach) // 1 + 1
+
+
 @dataclass(frozen=True)
 class Axis:
     """Positions of `size` consecutive output indices along one axis of the input.
@@ -96,7 +120,7 @@ class Axis:
             raise ValueError(f"anchor {anchor!r} needs a scale, got None: pass scale=output/input")
         scale = as_pair(scale)[0]
         if anchor == "centred":
-            origin = (input_size - 1) / 2 - (output_size - 1) / (2 * scale)
+            origin = centred_origin(input_size, output_size, scale)
         elif anchor in ("ratio", "topleft"):
             origin = 0.5 / scale - 0.5
         else:
@@ -111,7 +135,8 @@ class Axis:
     def positions(self) -> Tensor:
         """Input positions, float64 of shape (size,)."""
         index = torch.arange(self.first, self.first + self.size, dtype=torch.float64)
-        return self.origin + index / self.scale
+        positions: Tensor = position(index, self.origin, self.scale)
+        return positions
 
     def window(self, start: int, stop: int) -> "Axis":
         """Indices `start` to `stop` (exclusive) of this axis, at unchanged positions."""
@@ -128,7 +153,7 @@ class Axis:
         return replace(
             self,
             scale=self.scale / inner.scale,
-            origin=(self.origin - inner.origin) * inner.scale - inner.first,
+            origin=within_origin(self.origin, inner.origin, inner.scale, inner.first),
             input_size=inner.size,
         )
 
@@ -241,10 +266,10 @@ def neighbours(axis: Axis, kernel_size: int) -> Neighbours:
     All rows list the same number of taps. Those beyond the support have offsets beyond
     `kernel_size / 2`, where every kernel of this package is zero.
     """
-    position = axis.positions()
-    first = torch.floor(position - kernel_size / (2 * axis.stretch)).long() + 1
+    positions = axis.positions()
+    first = first_pixel(positions, _reach(axis, kernel_size)).long()
     pixel = first[:, None] + torch.arange(_taps(axis, kernel_size))
-    return Neighbours(pixel, (pixel - position[:, None]) * axis.stretch)
+    return Neighbours(pixel, (pixel - positions[:, None]) * axis.stretch)
 
 
 def reach(axis: Axis, kernel_size: int) -> tuple[int, int]:
@@ -253,13 +278,14 @@ def reach(axis: Axis, kernel_size: int) -> tuple[int, int]:
     In plain numbers: no tensor's value is read, so it may be called while a program is traced.
     """
     first, last = (
-        math.floor(
-            axis.origin + (axis.first + output) / axis.scale - kernel_size / (2 * axis.stretch)
-        )
-        + 1
-        for output in (0, axis.size - 1)
+        int(first_pixel(position(index, axis.origin, axis.scale), _reach(axis, kernel_size)))
+        for index in (axis.first, axis.first + axis.size - 1)
     )
     return first, last + _taps(axis, kernel_size)
+
+
+def _reach(axis: Axis, kernel_size: int) -> float:
+    return kernel_size / (2 * axis.stretch)
 
 
 def _taps(axis: Axis, kernel_size: int) -> int:

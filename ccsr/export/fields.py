@@ -4,7 +4,6 @@ A field is written as `W(dy, dx) = sum_f vertical_f(dy) sum_m mix[f, m] horizont
 matrices mix[f, m] (C_out x C_in), the same for all positions.
 """
 
-import math
 from typing import NamedTuple
 
 import torch
@@ -12,9 +11,11 @@ from torch import Tensor
 
 from ccsr.export.graph import Graph, Value
 from ccsr.export.grids import Taps, double
+from ccsr.export.tracing import add_function
 from ccsr.model.algorithms import span
 from ccsr.model.cc_layer import CCLayer
 from ccsr.model.fields import CubicField, FourierField, taper
+from ccsr.resample import cubic
 
 SAMPLES = 128  # per pixel, to find the functions that span a field
 
@@ -95,25 +96,12 @@ def _damping(graph: Graph, field: FourierField, axis: int, taps: Taps) -> Value:
 
 def _taper(graph: Graph, offset: Value, kernel_size: int) -> Value:
     """:func:`ccsr.model.fields.taper`: (size, taps) -> (size, taps, 1)."""
-    beyond = graph("Sub", graph("Abs", offset), kernel_size / 2 - 0.5)
-    wave = graph("Cos", graph("Mul", graph("Clip", beyond, 0.0, 0.5), math.pi))
-    return graph("Unsqueeze", graph("Mul", wave, wave), [2])
+    edge = add_function(graph, lambda offset: taper(offset, kernel_size), offset)
+    return graph("Unsqueeze", edge, [2])
 
 
 def _cubic(graph: Graph, offset: Value) -> Value:
     """:class:`ccsr.model.fields.CubicField`: (size, taps) -> (size, taps, 1)."""
-
-    def polynomial(x: Value, *coefficients: float) -> Value:
-        first, *rest = coefficients
-        value = graph("Mul", x, first)
-        for coefficient in rest[:-1]:
-            value = graph("Mul", graph("Add", value, coefficient), x)
-        return graph("Add", value, rest[-1])
-
-    x = graph("Abs", offset)
-    inner = polynomial(x, 1.5, -2.5, 0.0, 1.0)
-    outer = polynomial(x, -0.5, 2.5, -4.0, 2.0)
-    outer = graph("Where", graph("Less", x, 2.0), outer, 0.0)
-    weight = graph("Where", graph("LessOrEqual", x, 1.0), inner, outer)
+    weight = add_function(graph, cubic, offset)
     total = graph("ReduceSum", weight, [1], keepdims=1)
     return graph("Unsqueeze", graph("Div", weight, total), [2])

@@ -1,16 +1,18 @@
 """Projected grids in an ONNX graph, where the size of the image is known only when it runs.
 
-The same arithmetic as :mod:`ccsr.resample`, in float64, for one axis and the anchor `centred`.
+The formulas of :mod:`ccsr.grid`, in float64, for one axis and the anchor `centred`.
 """
 
 import math
 from fractions import Fraction
+from functools import partial
 from typing import NamedTuple
 
 import torch
 
 from ccsr.export.graph import Graph, Value
-from ccsr.grid import HALF
+from ccsr.export.tracing import add_function
+from ccsr.grid import HALF, centred_origin, first_pixel, position, within_origin
 
 LARGEST_DENOMINATOR = 4  # of a scale that is treated as a fraction
 
@@ -53,10 +55,9 @@ class Line(NamedTuple):
         if scale is None:
             scale = graph.constant(double(least))
         size = self._projected_size(graph, least, None if baked else scale)
-        pixels, steps = graph.double(self.pixels), graph("Sub", graph.double(size), double(1.0))
-        extent = graph("Div", steps, scale)
-        origin = graph("Sub", graph("Sub", pixels, double(1.0)), extent)
-        return Line(least, baked, scale, size, graph("Mul", origin, double(0.5)), self.pixels)
+        sizes = graph.double(self.pixels), graph.double(size)
+        origin = add_function(graph, centred_origin, *sizes, scale, number=double)
+        return Line(least, baked, scale, size, origin, self.pixels)
 
     def _projected_size(self, graph: Graph, least: float, scale: Value | None) -> Value:
         """Pixels times the scale, rounded, halves up; at least 1."""
@@ -93,13 +94,18 @@ def taps(graph: Graph, inner: Line, outer: Line, kernel_size: int) -> Taps:
     number = math.ceil(kernel_size / min(outer.least / inner.least, 1.0) - 1e-9)
     scale = graph("Div", outer.scale, inner.scale)
     stretch = graph("Min", scale, double(1.0))
-    origin = graph("Mul", graph("Sub", outer.origin, inner.origin), inner.scale)
+    add = partial(add_function, graph, number=double)
+    origin = add(_within, outer.origin, inner.origin, inner.scale)
     steps = graph.double(graph("Range", 0, outer.size, 1))
-    position = graph("Add", graph("Div", steps, scale), origin)
-    reach = graph("Div", double(kernel_size / 2), stretch)
-    first = graph("Add", graph("Floor", graph("Sub", position, reach)), double(1.0))
+    positions = add(position, steps, origin, scale)
+    first = add(first_pixel, positions, graph("Div", double(kernel_size / 2), stretch))
     pixel = graph("Add", graph("Unsqueeze", first, [1]), torch.arange(number).double())
-    offset = graph("Mul", graph("Sub", pixel, graph("Unsqueeze", position, [1])), stretch)
+    offset = graph("Mul", graph("Sub", pixel, graph("Unsqueeze", positions, [1])), stretch)
     last = graph("Sub", inner.size, 1)
     index = graph("Min", graph("Max", graph.whole(pixel), 0), last)
     return Taps(number, index, graph.float(offset), scale)
+
+
+def _within(origin: Value, inner_origin: Value, inner_scale: Value) -> Value:
+    within: Value = within_origin(origin, inner_origin, inner_scale)
+    return within

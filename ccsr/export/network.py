@@ -14,7 +14,7 @@ from ccsr.atomic import make_folder, replacing
 from ccsr.export.graph import Graph, Value
 from ccsr.export.grids import Line, double
 from ccsr.export.layers import Lines, add_cc_layer
-from ccsr.export.pointwise import add_module
+from ccsr.export.tracing import add_module
 from ccsr.grid import ProjectedGrid, Scale, Size, as_pair, output_size, scale_text
 from ccsr.model import CCSR, CCLayer
 from ccsr.model.checkpoint import JSON

@@ -17,10 +17,11 @@ from ccsr import Upscaler, __version__
 from ccsr.bundled import resource_dir
 from ccsr.export import save, to_onnx
 from ccsr.export.graph import Graph, Value
-from ccsr.export.pointwise import add_module
-from ccsr.grid import ProjectedGrid
+from ccsr.export.tracing import add_function, add_module
+from ccsr.grid import ProjectedGrid, first_pixel, position
 from ccsr.model import build, checkpoint
-from ccsr.resample import resize
+from ccsr.model.fields import taper
+from ccsr.resample import cubic, resize
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "export.md"
 SIZES = [(1, 1), (2, 3), (17, 24), (24, 17), (31, 33), (40, 52)]
@@ -243,6 +244,18 @@ def test_parts_that_have_no_operator_are_named():
         add_module(Graph(), Doubled(), Value("x"))
     with pytest.raises(ValueError, match=r"cannot export the layer Tanh\(\): no ONNX operator"):
         add_module(Graph(), nn.Sequential(nn.Tanh()), Value("x"))
+
+
+@pytest.mark.parametrize(
+    "function", [cubic, lambda x: taper(x, 3), lambda x: first_pixel(position(x, 0.3, 1.7), 1.5)]
+)
+def test_the_models_own_formulas_are_followed(function):
+    offset, name = torch.linspace(-3, 3, 61), Value("offset")
+    graph = Graph()
+    x, y = (onnx.helper.make_tensor_value_info(each, 1, [61]) for each in (name, "y"))
+    model = graph.model([x], add_function(graph, function, name), y)
+    (result,) = opened(model).run(None, {"offset": offset.numpy()})
+    torch.testing.assert_close(torch.from_numpy(result), function(offset))
 
 
 def test_the_example_of_the_page_gives_what_ccsr_upscale_gives(tmp_path, monkeypatch):
