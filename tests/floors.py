@@ -15,7 +15,7 @@ FLOORS = (
     ("model",),
     ("upscaling", "training", "export"),
     ("evaluation", "jobs"),
-    ("analysis",),
+    ("analysis", "peers", "web"),
     ("cli",),
 )
 FACE = {"__init__", "__main__"}  # hand on names of every floor

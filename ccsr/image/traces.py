@@ -113,9 +113,9 @@ def _blocks(levels: Levels, top: int, left: int, limit: int, saturated: bool = T
     """
     rows, columns = (levels.shape[0] - top) // 8, (levels.shape[1] - left) // 8
     stride = max(1, int(np.ceil(np.sqrt(rows * columns / limit))))
-    inside = np.arange(8)
-    row = (top + 8 * np.arange(0, rows, stride)[:, None] + inside).ravel()
-    column = (left + 8 * np.arange(0, columns, stride)[:, None] + inside).ravel()
+    side = np.arange(8)
+    row = (top + 8 * np.arange(0, rows, stride)[:, None] + side).ravel()
+    column = (left + 8 * np.arange(0, columns, stride)[:, None] + side).ravel()
     values = levels[row[:, None], column, : 3 if levels.shape[2] > 2 else 1].astype(np.float32)
     luma = values @ _WEIGHTS if values.shape[2] == 3 else values[..., 0]
     if levels.dtype == np.uint16:
@@ -124,7 +124,8 @@ def _blocks(levels: Levels, top: int, left: int, limit: int, saturated: bool = T
     blocks: Floats = parted.transpose(0, 2, 1, 3).reshape(-1, 64)
     if saturated:
         return blocks
-    return blocks[(blocks.max(1) < 254.5) & (blocks.min(1) > 0.5)]
+    inside: Floats = blocks[(blocks.max(1) < 254.5) & (blocks.min(1) > 0.5)]
+    return inside
 
 
 def _phase(levels: Levels) -> tuple[int, int]:

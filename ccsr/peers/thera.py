@@ -44,4 +44,5 @@ class Thera(Head):
         along = self.frequency[0][:, None, None] * dy[:, None]  # (waves, H, 1)
         across = self.frequency[1][:, None, None] * dx  # (waves, 1, W)
         waves = torch.sin(along + across + phase) * fading[:, None, None]
-        return (waves.unsqueeze(1) * amplitude.unflatten(1, (3, -1))).sum(2)
+        colours: Tensor = (waves.unsqueeze(1) * amplitude.unflatten(1, (3, -1))).sum(2)
+        return colours
