@@ -1,4 +1,4 @@
-"""Resizing with fixed kernels, cubic and Lanczos, at the positions of a grid."""
+"""Resizing with fixed kernels, such as cubic and Lanczos, at the positions of a grid."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ccsr.grid import REMEMBERED, Axis, ProjectedGrid, neighbours, reach
 
-Kernel = Literal["cubic", "lanczos"]
+Kernel = Literal["cubic", "lanczos", "linear", "box"]
 
 BLOCK = 64  # outputs per axis that share one dense matrix in `resize`
 
@@ -28,15 +28,28 @@ def lanczos(offset: Tensor) -> Tensor:
     return torch.where(offset.abs() < 3, torch.sinc(offset) * torch.sinc(offset / 3), 0.0)
 
 
-_KERNELS: dict[Kernel, tuple[Callable[[Tensor], Tensor], int]] = {
+def linear(offset: Tensor) -> Tensor:
+    """Triangle, support 2."""
+    return (1 - offset.abs()).clamp_min(0)
+
+
+def box(offset: Tensor) -> Tensor:
+    """The mean of the pixels whose centres lie within the output pixel, support 1."""
+    return (offset.abs() <= 0.5).to(offset)
+
+
+# Each with its support.
+KERNELS: dict[Kernel, tuple[Callable[[Tensor], Tensor], int]] = {
     "cubic": (cubic, 4),
     "lanczos": (lanczos, 6),
+    "linear": (linear, 2),
+    "box": (box, 1),
 }
 
 
 def normalised_weights(axis: Axis, kernel: Kernel = "cubic") -> tuple[Tensor, Tensor]:
     """Indices and weights (each (size, taps)) of a fixed kernel; weights sum to 1 per output."""
-    function, kernel_size = _KERNELS[kernel]
+    function, kernel_size = KERNELS[kernel]
     index, offset = neighbours(axis, kernel_size)
     weight = function(offset)
     return index, weight / weight.sum(1, keepdim=True)
@@ -48,7 +61,8 @@ def resize(x: Tensor, grid: ProjectedGrid, kernel: Kernel = "cubic") -> Tensor:
     Args:
         x: (..., h, w), floating point, any range.
         grid: where to read.
-        kernel: ``cubic`` (a = -0.5, as MATLAB and Pillow) or ``lanczos`` (three lobes).
+        kernel: ``cubic`` (a = -0.5, as MATLAB and Pillow), ``lanczos`` (three lobes), ``linear`` or
+            ``box``.
 
     Returns:
         (..., H, W) of the same dtype; overshoots are kept, nothing is clamped or rounded.
@@ -59,8 +73,8 @@ def resize(x: Tensor, grid: ProjectedGrid, kernel: Kernel = "cubic") -> Tensor:
     """
     if not x.is_floating_point():
         raise TypeError(f"expected floating point, got {x.dtype}: divide levels by their largest")
-    if kernel not in _KERNELS:
-        raise ValueError(f"kernel must be one of {', '.join(_KERNELS)}, got {kernel!r}")
+    if kernel not in KERNELS:
+        raise ValueError(f"kernel must be one of {', '.join(KERNELS)}, got {kernel!r}")
     grid.check((x.shape[-2], x.shape[-1]))
     x = _resize_rows(x, grid.rows, kernel)
     return _resize_rows(x.mT, grid.columns, kernel).mT
@@ -131,7 +145,7 @@ def _bands(
         index.clamp_(0, limit - 1)
         for start in range(0, axis.size, BLOCK):
             block = slice(start, min(start + BLOCK, axis.size))
-            ends = reach(axis.window(block.start, block.stop), _KERNELS[kernel][1])
+            ends = reach(axis.window(block.start, block.stop), KERNELS[kernel][1])
             first, last = (min(max(end, 0), limit - 1) for end in (ends[0], ends[1] - 1))
             band = weight.new_zeros(block.stop - block.start, last - first + 1)
             band.scatter_add_(1, index[block] - first, weight[block])

@@ -43,6 +43,8 @@ class CCSR(nn.Module):
         stack: features on that grid -> features on the target grid.
         decoder: features -> residual of the image, pointwise.
         architecture: the plain description that :func:`build` made this from.
+        cleans: whether it takes noise and traces of compression out, so that it has something to
+            do on the input's own pixels too.
     """
 
     def __init__(
@@ -51,12 +53,14 @@ class CCSR(nn.Module):
         stack: Stack,
         decoder: nn.Module,
         architecture: Mapping[str, Any],
+        cleans: bool = False,
     ) -> None:
         super().__init__()
         self.encoder = encoder
         self.stack = stack
         self.decoder = decoder
         self.architecture = dict(architecture)
+        self.cleans = cleans
 
     def forward(
         self, x: Tensor, grid: ProjectedGrid, via: Sequence[ProjectedGrid] | None = None
@@ -194,10 +198,15 @@ def _input_range(axis: Axis, needed: tuple[int, int], limit: int) -> tuple[int, 
     return max(min(start, needed[0]), 0), min(max(stop, needed[1]), limit)
 
 
-def build(encoder: Mapping[str, Any], stack: Mapping[str, Any], decoder: Mapping[str, Any]) -> CCSR:
+def build(
+    encoder: Mapping[str, Any],
+    stack: Mapping[str, Any],
+    decoder: Mapping[str, Any],
+    cleans: bool = False,
+) -> CCSR:
     """Build the network from plain descriptions `{name: ..., **arguments}`.
 
-    A new network equals bicubic: its last layer starts at zero.
+    A new network equals bicubic: its last layer starts at zero. For `cleans` see :class:`CCSR`.
 
     Raises:
         ValueError: for an unknown name or argument; names what is near.
@@ -206,7 +215,7 @@ def build(encoder: Mapping[str, Any], stack: Mapping[str, Any], decoder: Mapping
     first = construct("encoder", ENCODERS, architecture["encoder"])
     middle = construct("stack", STACKS, architecture["stack"], in_channels=first.channels)
     last = construct("decoder", DECODERS, architecture["decoder"], in_channels=middle.out_channels)
-    return CCSR(first, middle, last, architecture)
+    return CCSR(first, middle, last, architecture | ({"cleans": True} if cleans else {}), cleans)
 
 
 def _plain(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,8 @@ from torch.utils.data import Dataset
 from torchvision.transforms.v2.functional import to_dtype
 
 from ccsr.grid import Pair, ProjectedGrid, Size, output_size, scale_text
-from ccsr.resample import reduce_uint8, resize
+from ccsr.resample import KERNELS, Kernel, reduce_uint8, resize
+from ccsr.training.degradation import Degradation, Drawn, compressed_as_webp, degraded
 from ccsr.training.dots import dotted
 from ccsr.training.scales import Scales
 from ccsr.training.sources import Cuts, Source
@@ -58,6 +59,7 @@ class Batches(Dataset[Batch]):
         reduction: ``uint8`` (MATLAB's, rounded to 8 bit) or ``float`` (not rounded).
         dots: share of the patches that are turned into dots (:func:`ccsr.training.dots.dotted`).
             Photos alone leave a network free to do anything with what no photo looks like.
+        degradation: what is done to the low-resolution patches; None for nothing.
 
     Raises:
         ValueError: if `patch` times a scale is no integer (unless the scales are such that sizes
@@ -74,13 +76,20 @@ class Batches(Dataset[Batch]):
         seed: int = 0,
         reduction: Reduction = "uint8",
         dots: float = 0.0,
+        degradation: Degradation | None = None,
     ) -> None:
+        if degradation and reduction != "uint8":
+            raise ValueError(
+                "data.degradation ends in the levels of a file: expected data.reduction=uint8, got "
+                f"{reduction}"
+            )
         if reduction not in ("uint8", "float"):
             raise ValueError(f"reduction must be 'uint8' or 'float', got {reduction!r}")
         if not 0 <= dots <= 1:
             raise ValueError(f"data.dots must be in [0, 1], got {dots}")
         self.source, self.scales, self.patch, self.dots = source, scales, patch, dots
         self.batch_size, self.seed, self.reduction = batch_size, seed, reduction
+        self.degradation = degradation
         self.sizes = np.array(sizes)
         self._weights: dict[Size, np.ndarray | None] = {}
         needed = {self._sides(pair)[2]: pair for pair in scales.pairs()}
@@ -90,7 +99,8 @@ class Batches(Dataset[Batch]):
     def __getitem__(self, step: int) -> Batch:
         rng = np.random.default_rng((self.seed, step))
         lr, hr, source = self._sides(self.scales.draw(rng))
-        margin = _margin(lr[0], hr[0]), _margin(lr[1], hr[1])
+        kernel, drawn, webp = self._degradation(step, lr)
+        margin = _margin(lr[0], hr[0], kernel), _margin(lr[1], hr[1], kernel)
         cuts = self.draw(rng, source, margin, self.batch_size)
         patches, lacking = self.source.cut(cuts)
         for n in lacking:
@@ -100,16 +110,41 @@ class Batches(Dataset[Batch]):
             upright = patches[n].mT if cuts.turned[n] else patches[n]
             dots = dotted(upright, own)
             patches[n] = dots.mT if cuts.turned[n] else dots
-        reduce = partial(self._reduced, source=source, margin=margin, sizes=(lr, hr))
-        made = self.source.replay((lr, hr), reduce, patches)
-        return Batch(*(x.clone() for x in made))  # as the next batch is made before this is used
+        make = partial(self._made, source=source, margin=margin, sizes=(lr, hr), kernel=kernel)
+        made = self.source.replay((lr, hr, kernel), make, patches, *drawn)
+        batch = Batch(*(x.clone() for x in made))  # as the next one is made before this is used
+        if batch.lr.device.type == "cpu":
+            for n, quality in webp.items():
+                batch.lr[n] = compressed_as_webp(batch.lr[n], quality)
+        return batch
 
-    def _reduced(
-        self, patches: Tensor, source: Size, margin: Size, sizes: tuple[Size, Size]
+    def _degradation(
+        self, step: int, size: Size
+    ) -> tuple[Kernel, Sequence[Tensor], dict[int, int]]:
+        """The kernel of a batch, what is done to its patches, and which of them become WebP.
+
+        Its numbers are drawn apart, so that photos and places are the same without it.
+        """
+        if self.degradation is None:
+            return "cubic", (), {}
+        rng = np.random.default_rng((self.seed, step, 0, 1))
+        kernel = self.degradation.kernel(rng)
+        return kernel, *self.degradation.draw(rng, self.batch_size, size)
+
+    def _made(
+        self,
+        patches: Tensor,
+        *drawn: Tensor,
+        source: Size,
+        margin: Size,
+        sizes: tuple[Size, Size],
+        kernel: Kernel,
     ) -> Batch:
         if self.reduction == "float":
             patches = to_dtype(patches, torch.float32, scale=True)
-        return Batch(*(_reduce(patches, source, margin, size) for size in sizes))
+        lr = _reduce(patches, source, margin, sizes[0], kernel)
+        hr = _reduce(patches, source, margin, sizes[1])
+        return Batch(degraded(lr, Drawn(*drawn)) if drawn else lr, hr)
 
     def _sides(self, scale: Pair) -> tuple[Size, Size, Size]:
         """Sizes of the input, of the target, and of the part of the photo that makes both."""
@@ -177,16 +212,21 @@ class Batches(Dataset[Batch]):
         return patches[0]
 
 
-def _margin(side: int, other: int) -> int:
+def _margin(side: int, other: int, kernel: Kernel = "cubic") -> int:
     """Pixels around the larger of two sides that its reduction to the smaller one reads."""
-    return 0 if side == other else math.ceil(2 * max(side / other, other / side)) + 1
+    reach = max(KERNELS[kernel][1], KERNELS["cubic"][1]) / 2
+    return 0 if side == other else math.ceil(reach * max(side / other, other / side)) + 1
 
 
-def _reduce(patches: Tensor, source: Size, margin: Size, size: Size) -> Tensor:
+def _reduce(
+    patches: Tensor, source: Size, margin: Size, size: Size, kernel: Kernel = "cubic"
+) -> Tensor:
     """The patches, without their margin, at `size`."""
     if size == source:
         return patches[..., margin[0] :, margin[1] :][..., : size[0], : size[1]].contiguous()
     grid = ProjectedGrid.project(source, size).shifted(-margin[0], -margin[1])
-    if patches.dtype == torch.uint8:
+    if patches.dtype != torch.uint8:
+        return resize(patches, grid, kernel).clamp_(0, 1)
+    if kernel == "cubic":
         return reduce_uint8(patches, grid)
-    return resize(patches, grid).clamp_(0, 1)
+    return resize(patches.float(), grid, kernel).round_().clamp_(0, 255).to(torch.uint8)

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from ccsr.device import free_memory
 from ccsr.training.batches import Batch, Batches, Reduction
+from ccsr.training.degradation import Degradation
 from ccsr.training.pairs import PairBatches, find_partners, numbered
 from ccsr.training.photos import Photos, Roots, find_images
 from ccsr.training.scales import Scales
@@ -44,6 +45,8 @@ class PhotoData(LightningDataModule):
         reduced: factors in (0, 1); reduced by each of them the photos are trained on too.
         dots: share of the patches that are turned into dots, see
             :class:`ccsr.training.batches.Batches`.
+        degradation: arguments of :class:`ccsr.training.degradation.Degradation`, which is done to
+            the low-resolution patches; None or none of them for nothing.
         place: where the photos lie. ``device``: all of them, decoded, where the training runs,
             which makes the batches there. ``memory``: in files, decoded as they are drawn.
             ``auto``: on the device if that is a GPU and they fit into `device_mb`.
@@ -70,6 +73,7 @@ class PhotoData(LightningDataModule):
         lr: Roots = None,
         reduced: Sequence[float] | float | None = None,
         dots: float = 0.0,
+        degradation: Mapping[str, Any] | None = None,
         place: Place = "auto",
         device_mb: float | None = None,
         cache_mb: float = 1024,
@@ -85,7 +89,7 @@ class PhotoData(LightningDataModule):
             whole("data.workers", workers, least=0)
         self.place, self.device_mb, self.workers = place, device_mb, workers
         drawn = Scales(**{"seed": seed, **scales})
-        if set(drawn.pairs()) == {(1.0, 1.0)}:
+        if set(drawn.pairs()) == {(1.0, 1.0)} and not degradation:
             raise ValueError("data.scales has 1 only, where bicubic is exact: nothing to learn")
         files = find_images(_within(root, subfolder))
         self.batches: Batches | PairBatches
@@ -94,10 +98,19 @@ class PhotoData(LightningDataModule):
             self.photos = Photos(files, cache_mb, cache, factors)
             source = FromFiles(self.photos)
             self.batches = Batches(
-                source, self.photos.sizes, drawn, patch, batch_size, seed, reduction, dots
+                source,
+                self.photos.sizes,
+                drawn,
+                patch,
+                batch_size,
+                seed,
+                reduction,
+                dots,
+                Degradation(**degradation) if degradation else None,
             )
         else:
-            _check_given(drawn, reduction=reduction, reduced=reduced, dots=dots)
+            changes = {"reduced": reduced, "dots": dots, "degradation": degradation}
+            _check_given(drawn, reduction, changes)
             singles = [scale for scale, _ in drawn.single]
             low = find_images(lr)
             partners = find_partners(files, low, list(dict.fromkeys(singles)))
@@ -172,7 +185,7 @@ class PhotoData(LightningDataModule):
         return DataLoader(self.validation, batch_size=None)
 
 
-def _check_given(scales: Scales, reduction: str, reduced: object, dots: float) -> None:
+def _check_given(scales: Scales, reduction: str, changes: Mapping[str, object]) -> None:
     """See that nothing is asked of given low-resolution images that is done in a reduction.
 
     Raises:
@@ -183,10 +196,10 @@ def _check_given(scales: Scales, reduction: str, reduced: object, dots: float) -
             "data.lr has images of listed scales only: give data.scales.values=[2,3,4] and "
             "data.scales.anisotropic=0"
         )
-    if reduced or dots or reduction != "uint8":
+    if any(changes.values()) or reduction != "uint8":
         raise ValueError(
-            "with data.lr nothing is reduced here: leave data.reduced=null, data.dots=0 and "
-            "data.reduction=uint8"
+            "with data.lr nothing is reduced here: leave data.reduced=null, data.dots=0, "
+            "data/degradation=none and data.reduction=uint8"
         )
 
 

@@ -1,0 +1,205 @@
+"""What cameras and files do to a picture: blur, noise, JPEG and WebP on low-resolution patches.
+
+What is done to a batch is decided on the host from (seed, step), as the batch itself is
+(:meth:`Degradation.draw`), and then done to all patches at once, wherever they lie
+(:func:`degraded`); without what depends on a library that works on the host alone (WebP).
+"""
+
+import io
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from ccsr.resample import KERNELS, Kernel
+from ccsr.training import jpeg
+from ccsr.training.settings import number, numbers
+
+TAPS = 5  # of a blur, enough for 0.8 pixels
+PASSES = 2  # of compression, at most
+LARGEST_BLUR = 0.8
+LARGEST_NOISE = 64.0  # levels
+
+
+class Drawn(NamedTuple):
+    """What is done to N patches (N, 3, h, w), one after the other in this order.
+
+    Attributes:
+        blur: (N, 5) weights of a separable blur.
+        noise: (N, 3, h, w), standard normal.
+        amounts: (N, 2): its standard deviation in levels, and how much of it is shot noise, whose
+            variance grows with the light; 0 or 1.
+        smooth: (N,) bool, whether the noise is as smooth as demosaicing leaves it.
+        steps: (N, 2, 2, 64), for each pass the tables of :func:`ccsr.training.jpeg.tables`.
+        halved: (N, 2) bool, for each pass whether chroma has half the resolution.
+        start: (N, 2, 2) int64, for each pass where the blocks lie.
+        passes: (N,) int64, how many passes there are, 0 to 2.
+    """
+
+    blur: Tensor
+    noise: Tensor
+    amounts: Tensor
+    smooth: Tensor
+    steps: Tensor
+    halved: Tensor
+    start: Tensor
+    passes: Tensor
+
+
+class Degradation:
+    """The shares of patches that something is done to, and how much of it.
+
+    Args:
+        clean: share of the patches that nothing at all is done to.
+        kernels: share of the batches that are reduced by one of the other kernels (`box`, `linear`,
+            `lanczos`) than by bicubic, clean patches too.
+        blur: share, of the patches that are not clean, that are blurred.
+        sigmas: least and largest standard deviation of the blur in pixels, at most 0.8.
+        noise: share of them that get noise; half of it grows with the light, half is as smooth as
+            demosaicing leaves it.
+        levels: least and largest standard deviation of the noise, in levels of 255.
+        jpeg: share of them that are compressed as JPEG, the grid of blocks at any place.
+        quality: least and largest quality, 1 to 100, as libjpeg counts.
+        halved: share of the JPEGs with chroma at half the resolution (4:2:0).
+        twice: share of the JPEGs that had been compressed before, with another quality and grid.
+        webp: share of them that are compressed as WebP instead, at the same qualities. On a
+            training's device, where no WebP is made, they become JPEGs.
+
+    Raises:
+        ValueError: if a number is out of its range.
+    """
+
+    def __init__(
+        self,
+        clean: float = 0.125,
+        kernels: float = 0.0,
+        blur: float = 0.0,
+        sigmas: Sequence[float] = (0.0, 0.8),
+        noise: float = 0.0,
+        levels: Sequence[float] = (0.0, 10.0),
+        jpeg: float = 0.0,
+        quality: Sequence[float] = (30, 98),
+        halved: float = 0.7,
+        twice: float = 0.0,
+        webp: float = 0.0,
+    ) -> None:
+        shares = {"clean": clean, "kernels": kernels, "blur": blur, "noise": noise, "jpeg": jpeg}
+        shares |= {"halved": halved, "twice": twice, "webp": webp}
+        for name, value in shares.items():
+            number(f"data.degradation.{name}", value, "[0, 1]")
+        if jpeg + webp > 1:
+            raise ValueError(
+                "data.degradation.jpeg and data.degradation.webp are shares of the same patches: "
+                f"expected at most 1 together, got {jpeg} and {webp}"
+            )
+        self.clean, self.kernels, self.blur, self.noise = clean, kernels, blur, noise
+        self.jpeg, self.halved, self.twice, self.webp = jpeg, halved, twice, webp
+        self.sigmas = _range("sigmas", sigmas, f"[0, {LARGEST_BLUR}]")
+        self.levels = _range("levels", levels, f"[0, {LARGEST_NOISE}]")
+        self.quality = _range("quality", quality, "[1, 100]")
+
+    def kernel(self, rng: np.random.Generator) -> Kernel:
+        """The kernel that a batch is reduced with."""
+        others = [name for name in KERNELS if name != "cubic"]
+        other = others[int(rng.integers(len(others)))]
+        return other if rng.random() < self.kernels else "cubic"
+
+    def draw(
+        self, rng: np.random.Generator, count: int, size: tuple[int, int]
+    ) -> tuple[Drawn, dict[int, int]]:
+        """What is done to `count` patches of `size` (h, w).
+
+        Returns:
+            It, and the qualities of the patches that are to be WebP, by their places.
+        """
+        dirty = rng.random(count) >= self.clean
+        sigma = rng.uniform(*self.sigmas, count) * (dirty & (rng.random(count) < self.blur))
+        amount = rng.uniform(*self.levels, count) * (dirty & (rng.random(count) < self.noise))
+        kinds = rng.random((3, count))  # of noise: shot, smooth; of files
+        noise = rng.standard_normal((count, 3, *size), np.float32)
+        quality = rng.uniform(*self.quality, (count, PASSES))
+        again = rng.random(count) < self.twice
+        passes = np.where(kinds[2] < self.jpeg + self.webp, 1 + again, 0) * dirty
+        webp = dirty & (kinds[2] >= self.jpeg) & (kinds[2] < self.jpeg + self.webp)
+        drawn = Drawn(
+            torch.from_numpy(_gaussians(sigma)),
+            torch.from_numpy(noise),
+            torch.from_numpy(np.stack((amount, kinds[0] < 0.5), 1)).float(),
+            torch.from_numpy(kinds[1] < 0.5),
+            jpeg.tables(torch.from_numpy(quality).flatten()).unflatten(0, (count, PASSES)),
+            torch.from_numpy(rng.random((count, PASSES)) < self.halved),
+            torch.from_numpy(rng.integers(jpeg.UNIT, size=(count, PASSES, 2))),
+            torch.from_numpy(np.where(webp, PASSES + 1, passes)),
+        )
+        return drawn, {int(n): int(quality[n, 0]) for n in np.flatnonzero(webp)}
+
+
+def degraded(patches: Tensor, drawn: Drawn) -> Tensor:
+    """Patches (N, 3, h, w), uint8, after what was drawn for them, likewise.
+
+    Those that are to be WebP are left before their compression.
+    """
+    x = _blurred(patches.float(), drawn.blur)
+    x = (x + _noise(x, drawn)).round().clamp(0, 255)
+    for n in range(PASSES):
+        here = (drawn.passes > n) & (drawn.passes <= PASSES)
+        how = drawn.steps[:, n], drawn.halved[:, n], drawn.start[:, n]
+        if x.device.type == "cpu":  # only those that it is for; a GPU would wait to know which
+            x[here] = jpeg.compress(x[here], *(part[here] for part in how))
+        else:
+            x = torch.where(here[:, None, None, None], jpeg.compress(x, *how), x)
+    return x.to(torch.uint8)
+
+
+def compressed_as_webp(patch: Tensor, quality: int) -> Tensor:
+    """A patch (3, h, w), uint8, after libwebp."""
+    stream = io.BytesIO()
+    Image.fromarray(patch.permute(1, 2, 0).numpy()).save(stream, "WEBP", quality=quality, method=2)
+    with Image.open(stream) as image:
+        return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)
+
+
+def _range(name: str, values: Sequence[float], interval: str) -> tuple[float, float]:
+    least, most = numbers(f"data.degradation.{name}", values, interval, count=2)
+    if least > most:
+        raise ValueError(
+            f"data.degradation.{name} must be the least and the largest, got [{least:g}, {most:g}]"
+        )
+    return least, most
+
+
+def _gaussians(sigma: np.ndarray) -> np.ndarray:
+    """(N, 5) weights of a blur; without one where sigma is 0."""
+    offset = np.arange(TAPS) - TAPS // 2
+    weights = np.exp(-(offset**2) / (2 * np.maximum(sigma, 0.05)[:, None] ** 2))
+    return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
+
+
+def _blurred(x: Tensor, weights: Tensor) -> Tensor:
+    """Each patch by its own weights, along rows and columns; borders replicated."""
+    around = TAPS // 2
+    for axis in (2, 3):
+        padding = (0, 0, around, around) if axis == 2 else (around, around, 0, 0)
+        wide, length = F.pad(x, padding, "replicate"), x.shape[axis]
+        parts = [
+            weights[:, tap, None, None, None] * wide.narrow(axis, tap, length)
+            for tap in range(TAPS)
+        ]
+        x = torch.stack(parts).sum(0)
+    return x
+
+
+def _noise(x: Tensor, drawn: Drawn) -> Tensor:
+    """The noise of each patch, in levels."""
+    spread = drawn.noise.new_tensor([0.25, 0.5, 0.25])
+    kernel = torch.outer(spread, spread) / 0.375  # keeps the variance
+    wide = F.pad(drawn.noise, (1, 1, 1, 1), "reflect")
+    smooth = F.conv2d(wide.flatten(0, 1)[:, None], kernel[None, None]).reshape(x.shape)
+    noise = torch.where(drawn.smooth[:, None, None, None], smooth, drawn.noise)
+    amount, shot = (part[:, None, None, None] for part in drawn.amounts.unbind(1))
+    light = (x.clamp_min(0) / 128).sqrt()
+    return noise * amount * torch.where(shot > 0, light, 1.0)

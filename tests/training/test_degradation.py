@@ -1,0 +1,165 @@
+"""What is done to low-resolution patches: its share, its amount, and that it is no accident."""
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from ccsr.bundled import resource_dir
+from ccsr.training.batches import Batches
+from ccsr.training.degradation import Degradation, compressed_as_webp, degraded
+from ccsr.training.photos import Photos, find_images
+from ccsr.training.scales import Scales
+from ccsr.training.sources import FromFiles, OnDevice
+from ccsr.training.train import train
+
+PHOTO = yaml.safe_load((resource_dir("conf") / "data/degradation/photo.yaml").read_text())
+
+
+def applied(degradation, patches, seed=0):
+    size = patches.shape[2:]
+    drawn, webp = degradation.draw(np.random.default_rng(seed), len(patches), tuple(size))
+    return degraded(patches, drawn), webp
+
+
+def grey(count=64, level=128, side=32):
+    return torch.full((count, 3, side, side), level, dtype=torch.uint8)
+
+
+def noise(count=8, side=24):
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (count, 3, side, side), generator=generator, dtype=torch.uint8)
+
+
+def test_clean_patches_stay_to_the_bit():
+    everything = Degradation(**PHOTO | {"clean": 1.0})
+    made, webp = applied(everything, noise())
+    assert torch.equal(made, noise())
+    assert not webp
+
+
+def test_shares_are_kept():
+    degradation = Degradation(clean=0.25, noise=1.0, levels=(5, 5))
+    made, _ = applied(degradation, grey(400))
+    touched = (made != 128).flatten(1).any(1).float().mean()
+    assert touched == pytest.approx(0.75, abs=0.07)
+
+
+@pytest.mark.parametrize("sigma", [2.0, 8.0])
+def test_noise_has_its_standard_deviation_smooth_or_not(sigma):
+    degradation = Degradation(clean=0.0, noise=1.0, levels=(sigma, sigma))
+    made, _ = applied(degradation, grey())
+    assert made.float().std((1, 2, 3)).mean() == pytest.approx(sigma, rel=0.1)
+    neighbours = (made[..., 1:].float() - made[..., :-1].float()).std((1, 2, 3)) / sigma
+    assert neighbours.min() < 0.9  # of those that are smooth
+    assert neighbours.max() > 1.3  # near the root of 2 where each pixel is its own
+
+
+def test_half_of_the_noise_grows_with_the_light():
+    degradation = Degradation(clean=0.0, noise=1.0, levels=(8, 8))
+    dark, bright = (applied(degradation, grey(level=level))[0] for level in (32, 128))
+    ratio = dark.float().std((1, 2, 3)) / bright.float().std((1, 2, 3))
+    assert sorted(ratio.round(decimals=1).unique().tolist()) == pytest.approx([0.5, 1.0], abs=0.15)
+
+
+def test_a_blur_keeps_the_mean_and_takes_out_detail():
+    degradation = Degradation(clean=0.0, blur=1.0, sigmas=(0.8, 0.8))
+    made, _ = applied(degradation, noise())
+    assert made.float().mean() == pytest.approx(float(noise().float().mean()), abs=2)
+    assert made.float().std() < 0.6 * noise().float().std()
+
+
+def test_twice_is_more_than_once():
+    once = Degradation(clean=0.0, jpeg=1.0, quality=(40, 40))
+    twice = Degradation(clean=0.0, jpeg=1.0, quality=(40, 40), twice=1.0)
+    first, second = (applied(each, noise(), seed=3)[0] for each in (once, twice))
+    assert not torch.equal(first, noise())
+    assert not torch.equal(first, second)
+
+
+def test_webp_is_a_share_of_its_own():
+    degradation = Degradation(clean=0.0, jpeg=0.5, webp=0.5)
+    made, webp = applied(degradation, noise(40))
+    untouched = (made == noise(40)).flatten(1).all(1)
+    assert set(untouched.nonzero().flatten().tolist()) == set(webp)
+    assert 8 < len(webp) < 32
+    assert set(webp.values()) <= set(range(30, 99))
+    patch = compressed_as_webp(noise()[0], 50)
+    assert patch.shape == noise()[0].shape
+    assert not torch.equal(patch, noise()[0])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"clean": 1.5}, r"data\.degradation\.clean must be in \[0, 1\], got 1\.5"),
+        ({"jpeg": 0.7, "webp": 0.7}, "expected at most 1 together, got 0.7 and 0.7"),
+        ({"quality": [98, 30]}, r"data\.degradation\.quality must be the least and the largest"),
+        ({"quality": [0, 30]}, r"data\.degradation\.quality must be in \[1, 100\], got 0"),
+        ({"sigmas": [0, 3]}, r"data\.degradation\.sigmas must be in \[0, 0\.8\], got 3"),
+        ({"levels": 5}, r"data\.degradation\.levels must be a list of 2 numbers, got 5"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        Degradation(**settings)
+
+
+def test_batches_are_equal_to_the_bit_wherever_the_photos_lie(photos):
+    found = Photos(find_images(photos))
+    degradation = Degradation(**PHOTO | {"kernels": 0.5})
+    files, device, plain = (
+        Batches(source, found.sizes, Scales(1, 3, 2), 16, 5, seed=3, degradation=chosen)
+        for source, chosen in (
+            (FromFiles(found), degradation),
+            (OnDevice(found, torch.device("cpu")), degradation),
+            (FromFiles(found), None),
+        )
+    )
+    changed = 0
+    for step in range(30):
+        assert all(map(torch.equal, files[step], device[step])), step
+        assert all(map(torch.equal, files[step], files[step])), step
+        # the photos and places are those of a training without it
+        if torch.equal(files[step].hr, plain[step].hr):
+            changed += not torch.equal(files[step].lr, plain[step].lr)
+    assert changed > 20
+
+
+def test_other_kernels_reduce_too(photos):
+    found = Photos(find_images(photos))
+    one, other = (
+        Batches(
+            FromFiles(found), found.sizes, Scales(values=[2.0]), 16, 4, seed=1, degradation=each
+        )
+        for each in (None, Degradation(clean=1.0, kernels=1.0))
+    )
+    kinds = set()
+    for step in range(12):
+        difference = (one[step].lr.float() - other[step].lr.float()).abs().mean()
+        assert torch.equal(one[step].hr, other[step].hr)
+        assert 0 < difference < 20  # another kernel, at the same place
+        kinds.add(one_kernel(other, step))
+    assert kinds == {"box", "linear", "lanczos"}
+
+
+def one_kernel(batches, step):
+    return batches.degradation.kernel(np.random.default_rng((batches.seed, step, 0, 1)))
+
+
+def test_fractions_are_refused(photos):
+    found = Photos(find_images(photos))
+    with pytest.raises(ValueError, match=r"expected data\.reduction=uint8, got float"):
+        Batches(
+            FromFiles(found), found.sizes, Scales(), 16, 4, reduction="float",
+            degradation=Degradation(),
+        )  # fmt: skip
+
+
+def test_a_run_that_cleans_at_scale_1(configure, tmp_path):
+    words = ["data/degradation=jpeg", "+model.cleans=true", "data.scales.values=[1,2]"]
+    train(configure(*words), tmp_path / "run")
+    from ccsr.model.checkpoint import load
+
+    model, _ = load(tmp_path / "run" / "model.safetensors")
+    assert model.cleans
