@@ -176,7 +176,8 @@ def _gaussians(sigma: np.ndarray) -> np.ndarray:
     """(N, 5) weights of a blur; without one where sigma is 0."""
     offset = np.arange(TAPS) - TAPS // 2
     weights = np.exp(-(offset**2) / (2 * np.maximum(sigma, 0.05)[:, None] ** 2))
-    return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
+    shares: np.ndarray = (weights / weights.sum(1, keepdims=True)).astype(np.float32)
+    return shares
 
 
 def _blurred(x: Tensor, weights: Tensor) -> Tensor:

@@ -74,9 +74,9 @@ def compress(image: Tensor, steps: Tensor, halved: Tensor, start: Tensor) -> Ten
     """
     rows, columns = (_units(n, start[:, axis]) for axis, n in enumerate(image.shape[2:]))
     rgb = _taken(image.double(), rows, columns)
-    luma, *chroma = _combined(rgb, _FROM_RGB)
+    luma, *differences = _combined(rgb, _FROM_RGB)
     luma = _coded(_rounded(luma, 16) - 128, steps[:, 0]) + 128
-    both = torch.stack(chroma, 1).add(2**15 - 1).div(2**16).floor()  # just below a half goes up
+    both = torch.stack(differences, 1).add(2**15 - 1).div(2**16).floor()  # just below a half goes up
     table = steps[:, 1].repeat_interleave(2, 0)
     whole = _coded(both.flatten(0, 1), table).reshape(both.shape)
     # libjpeg rounds the quarters of a mean down and up in turn, by column
@@ -102,7 +102,8 @@ def _taken(image: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     """(N, C, rows, columns) of (N, C, h, w), other ones for each image."""
     index = rows[:, :, None] * image.shape[3] + columns[:, None]  # (N, rows, columns)
     flat = index.flatten(1)[:, None].expand(-1, image.shape[1], -1)
-    return image.flatten(2).gather(2, flat).unflatten(2, index.shape[1:])
+    taken: Tensor = image.flatten(2).gather(2, flat).unflatten(2, index.shape[1:])
+    return taken
 
 
 def _combined(image: Tensor, matrix: tuple[tuple[int, ...], ...]) -> list[Tensor]:
@@ -112,7 +113,8 @@ def _combined(image: Tensor, matrix: tuple[tuple[int, ...], ...]) -> list[Tensor
 
 def _rounded(fixed: Tensor, bits: int) -> Tensor:
     """Without the fraction of so many bits; halves go up."""
-    return ((fixed + 2 ** (bits - 1)) / 2**bits).floor()
+    whole: Tensor = ((fixed + 2 ** (bits - 1)) / 2**bits).floor()
+    return whole
 
 
 def _coded(plane: Tensor, steps: Tensor) -> Tensor:
