@@ -14,6 +14,7 @@ from ccsr.cli import arguments
 from ccsr.cli.progress import StatusLine
 from ccsr.clock import Clock
 from ccsr.evaluation import plots
+from ccsr.evaluation.degrade import Degrade
 from ccsr.evaluation.measure import Findings, Plan, measure
 from ccsr.evaluation.methods import BICUBIC, build
 from ccsr.evaluation.protocols import PROTOCOLS, by_name
@@ -76,6 +77,13 @@ def parser() -> argparse.ArgumentParser:
         metavar="S[,S...]",
         help="factors, or WIDTHxHEIGHT pairs (default: 2,3,4)",
     )
+    add(
+        "--degrade",
+        type=_degrade,
+        metavar="CHAIN",
+        help="send the low-resolution images through jpeg:QUALITY, webp:QUALITY, noise:LEVELS or "
+        "blur:PIXELS, or several, as in jpeg:40+noise:3; the scale 1 is allowed then",
+    )
     add("--protocol", choices=list(PROTOCOLS), default="benchmark-y", help="(default: %(default)s)")
     add(
         "--model",
@@ -108,7 +116,12 @@ def main(argv: Sequence[str]) -> int:
         ValueError: for input that cannot be evaluated.
         OSError: for files that cannot be read or written.
     """
-    options = parser().parse_args(argv)
+    flags = parser()
+    options = flags.parse_args(argv)
+    if (1.0, 1.0) in options.scales and not options.degrade:
+        flags.error(
+            "--scales: at 1 the image is its own enlargement: give --degrade, or leave it out"
+        )
     protocol = by_name(options.protocol)
     for scale in options.scales:
         protocol.crop((10**6, 10**6), scale)  # a scale it cannot do is no image's fault
@@ -123,6 +136,7 @@ def main(argv: Sequence[str]) -> int:
         protocol=protocol,
         lr=options.lr,
         lpips=load_lpips() if options.lpips else None,
+        degrade=options.degrade,
         crop_scale=_crop_scale(options.scales) if options.out and len(names) > 1 else None,
     )
     if options.out:
@@ -143,7 +157,10 @@ def _report(
 ) -> None:
     """Print the table; write the files if a folder is given."""
     rows = means(findings.records)
-    print(textwrap.fill(f"Protocol {plan.protocol.name}. {plan.protocol.definition}.", 96) + "\n")
+    definition = f"Protocol {plan.protocol.name}. {plan.protocol.definition}."
+    if plan.degrade:
+        definition += f" {plan.degrade.definition}."
+    print(textwrap.fill(definition, 96) + "\n")
     print(table(rows, bold=sys.stdout.isatty()))
     if findings.left_out:
         count = len(findings.left_out)
@@ -153,6 +170,8 @@ def _report(
     write_csv(options.out / "results.csv", rows)
     document = {
         "protocol": {"name": plan.protocol.name, "definition": plan.protocol.definition},
+        "degrade": plan.degrade
+        and {"chain": plan.degrade.text, "definition": plan.degrade.definition},
         "command": shlex.join(["ccsr", "evaluate", *argv]),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "device": options.device,
@@ -182,11 +201,18 @@ def _scales(text: str) -> list[Pair]:
     """`1.5,2,4x1.5` -> (vertical, horizontal) pairs."""
     pairs = list(dict.fromkeys(arguments.scale(part) for part in text.split(",")))
     for pair in pairs:
-        if not 1 <= min(pair) <= max(pair) <= LARGEST_SCALE or max(pair) == 1:
+        if not 1 <= min(pair) <= max(pair) <= LARGEST_SCALE:
             raise argparse.ArgumentTypeError(
-                f"expected factors above 1 and up to {LARGEST_SCALE}, got {text!r}"
+                f"expected factors of 1 to {LARGEST_SCALE}, got {text!r}"
             )
     return pairs
+
+
+def _degrade(text: str) -> Degrade:
+    try:
+        return Degrade.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 class _Progress:

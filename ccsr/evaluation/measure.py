@@ -8,6 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from ccsr import image
+from ccsr.evaluation.degrade import Degrade
 from ccsr.evaluation.methods import BICUBIC, Method
 from ccsr.evaluation.plots import Crops, detailed_window, nearest
 from ccsr.evaluation.protocols import Protocol
@@ -28,6 +29,7 @@ class Plan:
         protocol: how.
         lr: folder of given low-resolution images; None to make them by the protocol.
         lpips: see `metrics.load_lpips`; None to leave it out.
+        degrade: what LR images go through; None for nothing.
         crop_scale: the scale at which crops are kept (bicubic must be a method); None for none.
     """
 
@@ -36,6 +38,7 @@ class Plan:
     protocol: Protocol
     lr: Path | None = None
     lpips: Distance | None = None
+    degrade: Degrade | None = None
     crop_scale: Pair | None = None
 
 
@@ -88,6 +91,8 @@ def _measure_image(plan: Plan, testset: TestSet, key: str) -> tuple[list[Record]
         if path not in pictures:
             pictures[path] = _read(path)
         lr, hr = _pair(plan, testset, key, pictures[path], scale)
+        if plan.degrade:
+            lr = plan.degrade(lr, f"{key} {scale_text(scale)}")
         sizes = _size(lr), _size(hr)
         truth = image.to_float(hr)
         outputs: dict[str, Tensor] = {}

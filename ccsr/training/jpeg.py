@@ -76,7 +76,7 @@ def compress(image: Tensor, steps: Tensor, halved: Tensor, start: Tensor) -> Ten
     rgb = _taken(image.double(), rows, columns)
     luma, *differences = _combined(rgb, _FROM_RGB)
     luma = _coded(_rounded(luma, 16) - 128, steps[:, 0]) + 128
-    both = torch.stack(differences, 1).add(2**15 - 1).div(2**16).floor()  # just below a half goes up
+    both = ((torch.stack(differences, 1) + 2**15 - 1) / 2**16).floor()  # halves go down here
     table = steps[:, 1].repeat_interleave(2, 0)
     whole = _coded(both.flatten(0, 1), table).reshape(both.shape)
     # libjpeg rounds the quarters of a mean down and up in turn, by column

@@ -1,0 +1,121 @@
+"""What a low-resolution image goes through before any method sees it: `jpeg:40+noise:3`."""
+
+import io
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageFilter
+from torch import Tensor
+
+from ccsr import image
+from ccsr.suggest import near
+
+Pixels = Callable[[Image.Image, float, np.random.Generator], Image.Image]
+
+
+class Step(NamedTuple):
+    """One thing that is done.
+
+    Attributes:
+        apply: (picture, amount, random numbers) -> picture.
+        least: smallest amount.
+        most: largest amount.
+        definition: in words, with the amount at `{}`.
+    """
+
+    apply: Pixels
+    least: float
+    most: float
+    definition: str
+
+
+def _coded(picture: Image.Image, form: str, quality: float) -> Image.Image:
+    stream = io.BytesIO()
+    picture.save(stream, form, quality=round(quality))
+    with Image.open(stream) as decoded:
+        return decoded.convert(picture.mode)
+
+
+def _noisy(picture: Image.Image, sigma: float, rng: np.random.Generator) -> Image.Image:
+    values = np.asarray(picture).astype(np.float64)
+    noisy = values + rng.normal(0, sigma, values.shape)
+    return Image.fromarray(noisy.round().clip(0, 255).astype(np.uint8))
+
+
+STEPS: dict[str, Step] = {
+    "jpeg": Step(
+        lambda x, quality, rng: _coded(x, "JPEG", quality), 1, 100, "JPEG of quality {} (4:2:0)"
+    ),
+    "webp": Step(lambda x, quality, rng: _coded(x, "WEBP", quality), 0, 100, "WebP of quality {}"),
+    "noise": Step(_noisy, 0, 100, "Gaussian noise of {} levels in every channel"),
+    "blur": Step(
+        lambda x, sigma, rng: x.filter(ImageFilter.GaussianBlur(sigma)),
+        0,
+        10,
+        "Gaussian blur of {} pixels",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Degrade:
+    """A chain of steps, in order.
+
+    Attributes:
+        steps: (name, amount) each.
+    """
+
+    steps: tuple[tuple[str, float], ...]
+
+    @classmethod
+    def parse(cls, text: str) -> "Degrade":
+        """The chain of a text such as `jpeg:40+noise:3`.
+
+        Raises:
+            ValueError: for an unknown step, or an amount out of its range.
+        """
+        return cls(tuple(_step(part) for part in text.split("+")))
+
+    @property
+    def text(self) -> str:
+        """`jpeg:40+noise:3`."""
+        return "+".join(f"{name}:{amount:g}" for name, amount in self.steps)
+
+    @property
+    def definition(self) -> str:
+        """In words, for tables."""
+        parts = [STEPS[name].definition.format(f"{amount:g}") for name, amount in self.steps]
+        return f"The LR image then goes through {', then '.join(parts)}"
+
+    def __call__(self, lr: Tensor, name: str) -> Tensor:
+        """The image after the chain; the same for the same name.
+
+        Args:
+            lr: uint8 (C, h, w), grey or RGB.
+            name: of the image and scale; decides the noise.
+        """
+        rng = np.random.default_rng(zlib.crc32(name.encode()))
+        picture = image.to_image(image.to_float(lr))
+        for step, amount in self.steps:
+            picture = STEPS[step].apply(picture, amount, rng)
+        return image.to_uint8(image.to_tensor(picture))
+
+
+def _step(text: str) -> tuple[str, float]:
+    name, _, amount = text.strip().partition(":")
+    if name not in STEPS:
+        raise ValueError(f"unknown degradation {name!r}: {near(name, STEPS)}")
+    try:
+        value = float(amount)
+    except ValueError:
+        value = float("nan")
+    step = STEPS[name]
+    if not step.least <= value <= step.most:
+        raise ValueError(
+            f"expected {name}: with a number from {step.least:g} to {step.most:g}, such as "
+            f"{name}:{min(step.most, 40):g}, got {text!r}"
+        )
+    return name, value
