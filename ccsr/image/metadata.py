@@ -121,6 +121,8 @@ def save_options(metadata: Metadata, file_format: str) -> tuple[dict[str, Any], 
     gone = []
     if metadata.dpi and file_format in ("JPEG", "PNG", "BMP"):
         options["dpi"] = metadata.dpi
+    elif file_format == "BMP":
+        options["dpi"] = (0, 0)  # unknown: else Pillow says 96
     elif metadata.dpi and (file_format == "GIF" or not _tells_resolution(metadata.exif)):
         gone.append("resolution")
     bare = file_format in ("GIF", "BMP")
@@ -172,7 +174,8 @@ def _exif(image: Image.Image, size: Size, turn: int) -> tuple[bytes | None, tupl
                 kept[tag] = as_stored(source[tag])
         details = {t: v for t, v in source.get_ifd(_EXIF).items() if t not in _STALE}
         gone = [name for tag, name in _BLOCKS.items() if tag in source]
-        gone += ["thumbnail"] if source.get_ifd(ExifTags.IFD.IFD1) else []
+        if image.format != "TIFF" and source.get_ifd(ExifTags.IFD.IFD1):  # of TIFF a page
+            gone.append("thumbnail")
         upright = _upright(details, size, turn)
         place = dict(source.get_ifd(_GPS))
         return _as_bytes(kept, upright, place), tuple(dict.fromkeys(gone))
@@ -263,8 +266,9 @@ def _xmp(image: Image.Image, turn: int) -> tuple[bytes | None, tuple[str, ...]]:
 
 
 def _dpi(image: Image.Image) -> tuple[float, float] | None:
-    if image.format == "TIFF" and _BASE.XResolution not in image.getexif():
-        return None  # Pillow says 1 dot per inch
+    by_exif = image.format == "TIFF" or (image.format == "JPEG" and not image.info.get("jfif_unit"))
+    if by_exif and _BASE.XResolution not in image.getexif():
+        return None  # Pillow says 1 dot per inch, or 72
     with contextlib.suppress(Exception):
         horizontal, vertical = (float(value) for value in image.info["dpi"])
         if 1 <= horizontal <= 1e5 and 1 <= vertical <= 1e5:

@@ -202,6 +202,8 @@ def _frame(image: Image.Image, path: Path) -> Levels:
         values = levels(image)
     if image.format == "TIFF":
         values = tiff.scaled(values, image)
+    if image.format == "PSD" and image.mode == "1":  # where 1 is ink, to all but Pillow
+        values = 255 - values
     return turned(values, metadata.orientation(image))
 
 

@@ -226,7 +226,7 @@ def test_no_dpi_is_invented(tmp_path: Path, suffix: str) -> None:
     Image.new("L", (3, 2)).save(tmp_path / f"a{suffix}")
     picture = image.read(tmp_path / f"a{suffix}")
     assert picture.metadata.dpi is None
-    for name in ("b.png", "b.tif", "b.jpg"):
+    for name in ("b.png", "b.tif", "b.jpg", "b.bmp"):
         image.write(picture, tmp_path / name)
         assert image.read(tmp_path / name).metadata.dpi is None
 
