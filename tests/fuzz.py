@@ -1,8 +1,8 @@
-"""Damaged pictures of every format through the door of a folder run.
+"""Damaged pictures of every format through the door of a folder run, into every format.
 
-Each file is a seed, written by Pillow, with random mutations. Whatever comes of it: no exception
-that is not a sentence about that file, no picture takes longer than `PATIENCE`, no crash, and the
-memory does not grow. The same seed gives the same files.
+Each file is a seed, written by Pillow or by `picture_files.py`, with random mutations. Whatever
+comes of it: no exception that is not a sentence about that file, no picture takes longer than
+`PATIENCE`, no crash, and the memory does not grow. The same seed gives the same files.
 
     python tests/fuzz.py --files 10000
 """
@@ -19,19 +19,23 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from PIL import Image, ImageCms
+from PIL import ExifTags, Image, ImageCms
 
 from ccsr import image
+from ccsr.image import profiles
+from ccsr.image.formats import FORMATS
 from ccsr.jobs.checks import Job
 from ccsr.jobs.pipeline import Outcome, run
 from ccsr.jobs.target import Target
 from ccsr.upscaling.upscaler import Upscaler
 from networks import tiny
+from picture_files import MAKERS, chunk
 
 PATIENCE = 10  # seconds without news
 GROWTH = 64 << 20  # bytes, from a fifth of the run to its end
 MOST_PIXELS = 100_000  # lying headers that promise more are refused
 BATCH = 100
+OUTPUT = image.Output(background=(255, 255, 255))
 TARGET = Target(scale=(1.5, 1.5))
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "I;16", "I", "F")
 OPTIONS = {
@@ -78,7 +82,36 @@ def seeds() -> dict[str, bytes]:
             several = _encode(noise, kind, **frames) or _encode(noise.convert("RGB"), kind)
             if several:
                 files[f"{kind}-frames"] = several
-    return files
+    for (kind, name), make in MAKERS.items():
+        files[f"{name}-{kind}"] = make()[0]
+    return files | _telling(noise)
+
+
+def _telling(noise: Image.Image) -> dict[str, bytes]:
+    """Files that tell colours, descriptions and other streams in more ways than Pillow writes."""
+    colours = profiles.of_code(9, 16)
+    profile = colours.profile(3) if colours else b""
+    xmp = (
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><a GPano:FullPanoWidthPixels="99" '
+        b'GCamera:MotionPhoto="1" stDim:w="9" stDim:unit="pixel"/></x:xmpmeta>'
+    )
+    exif = Image.Exif()
+    exif.get_ifd(ExifTags.IFD.Exif).update({37396: (3, 4, 5, 6), 41486: 300.0, 40962: 23})
+    rgb = noise.convert("RGB")
+    described = {"icc_profile": profile, "xmp": xmp, "exif": exif}
+    files = {
+        f"{kind}-told": _encode(rgb, kind, **described) or b""
+        for kind in ("PNG", "JPEG", "WEBP", "TIFF", "AVIF")
+    }
+    code = chunk(b"cICP", bytes((9, 16, 0, 0)))
+    gamma = chunk(b"gAMA", (55_555).to_bytes(4, "big")) + chunk(b"cHRM", bytes(range(32)))
+    plain = _encode(rgb, "PNG") or b""
+    video = b"\0\0\0\x18ftypmp42" + bytes(40)
+    return files | {
+        "PNG-code": plain[:33] + code + plain[33:],
+        "PNG-gamma": plain[:33] + gamma + plain[33:],
+        "JPEG-video": files["JPEG-told"] + files["JPEG-told"] + video,
+    }
 
 
 def _convert(picture: Image.Image, mode: str) -> Image.Image:
@@ -182,6 +215,7 @@ def main() -> int:
     originals = seeds()
     names = sorted(originals)
     suffixes = sorted(image.READABLE)
+    written = [suffix for known in FORMATS.values() for suffix in known.suffixes]
     network, watch = upscaler(), Watch()
     folder = Path(tempfile.mkdtemp(prefix="ccsr-fuzz-"))
     print(f"{len(names)} seeds of {len({n.split('-')[0] for n in names})} formats in {folder}")
@@ -191,11 +225,12 @@ def main() -> int:
         for number in range(start, min(start + BATCH, args.files)):
             rng = random.Random(f"{args.seed} {number}")
             name, other = rng.choice(names), rng.choice(names)
-            source = folder / f"{number}-{name.replace(';', '')}{rng.choice(suffixes)}"
+            plain = re.sub(r"[^\w-]", "", name)
+            source = folder / f"{number}-{plain}{rng.choice(suffixes)}"
             source.write_bytes(mutated(rng, originals[name], originals[other]))
-            jobs.append(Job(source, folder / f"out-{number}.png"))
+            jobs.append(Job(source, folder / f"out-{number}{rng.choice(written)}"))
         watch.news()
-        run(jobs, TARGET, network, watch.outcome, progress=watch.news)
+        run(jobs, TARGET, network, watch.outcome, OUTPUT, progress=watch.news)
         if start <= args.files // 5:
             before = memory()
     faulthandler.cancel_dump_traceback_later()

@@ -1,7 +1,8 @@
 """Folder runs that are stopped at random moments, by SIGKILL and by Ctrl-C.
 
-After each stop every output is whole and equal to that of an undisturbed run, no input has
-changed, and a second run with `--exists skip` completes the folder.
+They write a file of every format, those with frames or pages several. After each stop every output
+is whole and equal to that of an undisturbed run, no input has changed, and a second run with
+`--exists skip` completes the folder.
 
     python tests/kill.py --trials 200
 
@@ -19,28 +20,36 @@ import time
 import traceback
 from pathlib import Path
 
+import numpy as np
 import torch
-from PIL import Image
 
+from ccsr import image
 from ccsr.cli.main import main as ccsr
+from ccsr.image.formats import FORMATS
 from ccsr.model import checkpoint
 from networks import tiny
 
-PICTURES = 10
+SUFFIXES = [suffix for known in FORMATS.values() for suffix in known.suffixes]
+PICTURES = len(SUFFIXES)
 SIDE = 50
 LONGEST = 300  # seconds for a run, on a machine that is busy
 
 
 def prepare(folder: Path) -> list[str]:
     """Make pictures and a quick network; returns the command."""
-    rng = random.Random(0)
-    for number in range(PICTURES):
-        side = rng.randrange(SIDE // 2, SIDE)
-        source = folder / "in" / ("sub" if number % 2 else "") / f"{number}.png"
+    rng = np.random.default_rng(0)
+    for number, suffix in enumerate(SUFFIXES):
+        side = int(rng.integers(SIDE // 2, SIDE))
+        source = folder / "in" / ("sub" if number % 2 else "") / f"{number}{suffix}"
         source.parent.mkdir(parents=True, exist_ok=True)
-        Image.frombytes("RGB", (side, SIDE), rng.randbytes(3 * side * SIDE)).save(source)
+        several = image.check_output(source).several
+        count = 2 if several else 1
+        frames = tuple(rng.integers(0, 256, (SIDE, side, 3), np.uint8) for _ in range(count))
+        durations = (50.0,) * count if several == "animation" else ()
+        image.write(image.Picture(frames, durations=durations), source)
     checkpoint.save(folder / "tiny.safetensors", tiny(None), {})
     options = ["--recursive", "--scale", "2", "--exists", "skip", "--quiet", "--device", "cpu"]
+    options += ["--format", "same"]
     return ["upscale", str(folder / "in"), "--model", str(folder / "tiny.safetensors"), *options]
 
 

@@ -7,6 +7,7 @@ import itertools
 import os
 import random
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ import torch
 from PIL import Image
 
 from ccsr import image
+from ccsr.image.formats import FORMATS
 from ccsr.jobs import pipeline
 from ccsr.jobs.checks import Job
 from ccsr.jobs.pipeline import Outcome, run
@@ -116,7 +118,7 @@ def test_a_disk_that_is_full_after_any_number_of_bytes(
 
 
 @pytest.mark.parametrize("frames", [1, 2])
-@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif", ".avif", ".gif", ".bmp"])
+@pytest.mark.parametrize("suffix", [s for known in FORMATS.values() for s in known.suffixes])
 def test_no_format_leaves_a_part_of_a_file(tmp_path: Path, suffix: str, frames: int) -> None:
     rng = np.random.default_rng(0)
     levels = tuple(rng.integers(256, size=(180, 200, 3), dtype=np.uint8) for _ in range(frames))
@@ -140,6 +142,20 @@ def test_no_format_leaves_a_part_of_a_file(tmp_path: Path, suffix: str, frames: 
     with full_disk(size):
         image.write(picture, path)
     assert path.stat().st_size == size
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not shutil.which("unshare"), reason="needs a file system of its own")
+def test_a_file_system_that_is_really_full() -> None:
+    script = [sys.executable, str(SCRIPTS / "full_disk.py")]
+    alone = ["unshare", "--user", "--map-root-user", "--mount"]
+    if subprocess.run([*alone, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("no file systems of one's own here")
+    done = run_command([*alone, *script])
+    if done.returncode == 77:
+        pytest.skip("no file system can be mounted here")
+    assert done.returncode == 0, done.stderr
+    assert "kinds of files on a full disk" in done.stdout
 
 
 def refuse(patch: pytest.MonkeyPatch, folder: Path, aim: int, number: int) -> Callable[[], int]:
@@ -191,8 +207,12 @@ def test_a_file_system_that_refuses_any_one_call(
 
 
 def run_script(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return run_command([sys.executable, str(SCRIPTS / name), *arguments])
+
+
+def run_command(command: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, str(SCRIPTS / name), *arguments],
+        command,
         env=os.environ | {"PYTHONPATH": str(SCRIPTS.parent), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,

@@ -323,7 +323,7 @@ def _reason(error: Exception) -> str:
     *_, innermost = traceback.walk_tb(error.__traceback__)
     if innermost[0].f_globals.get("__name__", "").startswith("ccsr."):
         return str(error)
-    detail = str(error) or type(error).__name__
+    detail = " ".join(str(error).split()) or type(error).__name__
     return f"it is damaged, or stored in a way that is not known here ({detail})"
 
 
