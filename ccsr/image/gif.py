@@ -101,13 +101,16 @@ def shown(gif: Gif) -> Iterator[Levels]:
             part[:] = before
 
 
-def encoded(frames: Sequence[Levels], durations: Sequence[float], loop: int) -> bytes:
+def encoded(frames: Sequence[Levels], durations: Sequence[float], loop: int) -> tuple[bytes, bool]:
     """A file of 8-bit frames, (h, w, 1 or 3), or (h, w, 2 or 4) with alpha of 0 or 255.
 
     Args:
         frames: of one shape.
         durations: milliseconds of each, rounded to hundredths of a second; empty for one frame.
         loop: how often it is shown; 0 for ever.
+
+    Returns:
+        That, and whether all its colours found a place in the frames' palettes.
     """
     height, width, channels = frames[0].shape
     ends = [round(end / 10) for end in accumulate(durations)]
@@ -115,6 +118,7 @@ def encoded(frames: Sequence[Levels], durations: Sequence[float], loop: int) -> 
     if len(frames) > 1 and loop != 1:
         content += [b"!\xff\x0b", _LOOPS[0], b"\x03\x01", struct.pack("<H", _again(loop)), b"\0"]
     previous: Levels | None = None
+    whole = True
     for number, values in enumerate(frames):
         options: dict[str, int] = {}
         if durations:
@@ -128,12 +132,13 @@ def encoded(frames: Sequence[Levels], durations: Sequence[float], loop: int) -> 
         if channels in (1, 3):
             box = _changed(previous, values)
         left, top, right, bottom = box
-        picture, hidden = _indexed(values[top:bottom, left:right])
+        picture, hidden, exact = _indexed(values[top:bottom, left:right])
+        whole &= exact
         if hidden is not None:
             options["transparency"] = hidden
         content += GifImagePlugin.getdata(picture, box[:2], include_color_table=True, **options)
         previous = values
-    return b"".join((*content, b";"))
+    return b"".join((*content, b";")), whole
 
 
 def _again(loop: int) -> int:
@@ -152,31 +157,33 @@ def _changed(previous: Levels | None, values: Levels) -> tuple[int, int, int, in
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
-def _indexed(values: Levels) -> tuple[Image.Image, int | None]:
-    """A picture with a palette, and its hidden index if there is alpha."""
+def _indexed(values: Levels) -> tuple[Image.Image, int | None, bool]:
+    """With a palette, its hidden index if there is alpha, and whether its colours are exact."""
     height, width, channels = values.shape
     if channels == 1:
         picture = Image.frombytes("P", (width, height), values.tobytes())
         picture.putpalette(np.arange(256, dtype=np.uint8).repeat(3).tobytes())
-        return picture, None
+        return picture, None, True
     alpha = channels in (2, 4)
     colours = values[..., :-1] if alpha else values
     colours = colours.repeat(3, axis=2) if colours.shape[2] == 1 else colours
     seen = values[..., -1] > 127 if alpha else np.ones((height, width), bool)
     if not seen.all():  # what is hidden takes no colours of the palette
         colours = colours.copy()
-        colours[~seen] = colours[seen].mean(axis=0) if seen.any() else 0
+        colours[~seen] = colours[seen][0] if seen.any() else 0
     picture = Image.frombytes("RGB", (width, height), colours.tobytes())
     picture = picture.convert("P", palette=Image.Palette.ADAPTIVE, colors=255 if alpha else 256)
-    if not alpha:
-        return picture, None
     indices = np.asarray(picture)
+    palette = bytes(picture.getpalette() or [])
+    table = np.frombuffer(palette, np.uint8).reshape(-1, 3)
+    exact = bool((table[indices] == colours).all())
+    if not alpha:
+        return picture, None, exact
     hidden = int(indices.max()) + 1
-    palette = bytes((picture.getpalette() or [])[: 3 * hidden]) + bytes(3)
     indices = np.where(seen, indices, np.uint8(hidden))
     picture = Image.frombytes("P", (width, height), indices.tobytes())
-    picture.putpalette(palette)
-    return picture, hidden
+    picture.putpalette(palette[: 3 * hidden] + bytes(3))
+    return picture, hidden, exact
 
 
 def _parsed(data: bytes) -> Gif:

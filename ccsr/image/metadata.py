@@ -60,7 +60,7 @@ class Metadata:
     def fitting(self, channels: int) -> "Metadata":
         """The same without a profile of another kind of pixels."""
         fits = self.profile and self.profile[16:20] == _PROFILE_SPACE[channels]
-        return self if fits or self.profile is None else replace(self, profile=None)
+        return self if fits or self.profile is None else replace(self, profile=None, code=None)
 
     def under(self, policy: Policy) -> "Metadata":
         """What that policy lets through.

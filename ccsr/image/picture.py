@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 import numpy as np
 from PIL import Image
 
+from ccsr.image import extras
 from ccsr.image import metadata as descriptions
-from ccsr.image import profiles
 from ccsr.image.metadata import Metadata
 from ccsr.image.modes import Levels, from_levels, levels, reduced, turned
 
@@ -53,8 +54,10 @@ class Picture:
         """
         values = turned(levels(image), descriptions.orientation(image))
         profile = None if image.mode == "CMYK" else image.info.get("icc_profile")
-        if told := profiles.of_png(image.info):
-            profile = told.profile(values.shape[2])
+        source = Path(str(getattr(image, "filename", "")))
+        if source.is_file() and image.format and not profile:
+            told = extras.of(image, source).colours
+            profile = told.profile(values.shape[2]) if told else None
         described = Metadata(profile if isinstance(profile, bytes) else None)
         return cls((values,), described.fitting(values.shape[2]))
 

@@ -17,7 +17,7 @@ Chromaticities = tuple[float, ...]  # x, y of white, red, green, blue
 
 UNSPECIFIED = 2
 SRGB: Code = (1, 13)
-HDR = {16: "PQ", 18: "HLG"}  # transfers whose levels go beyond the white of paper
+_HDR = {16: "PQ", 18: "HLG"}  # transfers whose levels go beyond the white of paper
 
 _D65, _C, _DCI = (0.3127, 0.3290), (0.310, 0.316), (0.314, 0.351)
 _PRIMARIES: dict[int, Chromaticities] = {
@@ -118,6 +118,23 @@ def of_gamma(gamma: float, chromaticities: Chromaticities | None) -> Colours | N
     if curve is None or not _sound(primaries):
         return None
     return Colours(f"gamma {1 / gamma:.4g}", tuple(primaries), curve)
+
+
+def code_in(profile: bytes) -> Code | None:
+    """The code points in a profile (ICC.1:2022, 9.2.17)."""
+    count = int.from_bytes(profile[128:132], "big")
+    table = profile[132 : 132 + 12 * min(count, 200)]
+    for name, at, size in struct.iter_unpack(">4sII", table[: len(table) // 12 * 12]):
+        content = profile[at : at + size]
+        if name == b"cicp" and content[:4] == b"cicp" and len(content) >= 12:
+            return content[8], content[9]
+    return None
+
+
+def hdr_outside(code: Code | None) -> tuple[str, ...]:
+    """What is dropped where a profile alone tells the colours of `code`, which knows no HDR."""
+    name = _HDR.get(code[1]) if code else None
+    return (f"{name} outside the colour profile",) if name else ()
 
 
 def adobe() -> Colours:

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
-from ccsr.image import deep, extras, gif, icons, metadata, tiff
+from ccsr.image import deep, extras, gif, icons, metadata, profiles, tiff
 from ccsr.image.extras import Extras
 from ccsr.image.modes import Levels, levels, spread, turned
 from ccsr.image.picture import Picture, Size
@@ -183,6 +183,8 @@ def _described(
         described = replace(described, profile=profile, code=beside.colours.code)
     elif beside.profile and not described.profile:
         described = replace(described, profile=beside.profile)
+    if described.profile and not described.code:
+        described = replace(described, code=profiles.code_in(described.profile))
     if beside.narrow:
         frames = tuple(map(spread, frames))
     notes = ("narrow range spread to full",) if beside.narrow else ()
@@ -249,7 +251,9 @@ def _pages(image: Image.Image, path: Path, numbers: list[int]) -> Picture:
     for number in numbers:
         image.seek(number)
         pages.append(_still(image, path))
-    return replace(pages[0], frames=tuple(page.frames[0] for page in pages))
+    dropped = dict.fromkeys(name for page in pages for name in page.dropped)
+    frames = tuple(page.frames[0] for page in pages)
+    return replace(pages[0], frames=frames, dropped=tuple(dropped))
 
 
 def _same_kind(frames: list[Levels], by_content: bool = False) -> tuple[Levels, ...]:

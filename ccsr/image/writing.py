@@ -14,7 +14,7 @@ from ccsr.image.formats import DEFAULT, Format, Output, check
 from ccsr.image.metadata import Metadata, save_options
 from ccsr.image.modes import Levels, from_levels, reduced, to_srgb
 from ccsr.image.picture import Picture, Size
-from ccsr.image.profiles import HDR
+from ccsr.image.profiles import hdr_outside
 
 _MOST = 65535  # times that an animation can be shown, in most formats
 
@@ -58,21 +58,20 @@ def _save(
 ) -> tuple[str, ...]:
     """Write the file; returns what it does not hold."""
     first = picture.frames[0]
+    grey = first.shape[2] < 3
     if known.pillow == "TIFF":
         tiff.write(path, picture.frames, described, tiff.needs_big(picture.frames))
-        return _hdr(described)
+        return hdr_outside(described.code)
     if known.pillow == "PNG" and not picture.several:
         png.write(path, first, described)
         return ()
-    dropped: list[str] = []
-    if described.code and known.coded:
+    dropped = [] if known.coded else list(hdr_outside(described.code))
+    if known.pillow == "AVIF" and described.code and (hdr_outside(described.code) or grey):
         described = replace(described, profile=None)  # which readers would take first
-    else:
-        dropped += _hdr(described)
     profile = described.profile
     if profile and first.shape[2] not in known.profiles:
         picture = picture.map(lambda frame: _in_srgb(frame, profile))
-        described = replace(described, profile=None)
+        described = replace(described, profile=None, code=None)
         dropped.append("colour profile (converted to sRGB)")
     if first.dtype == np.uint16:
         dropped.append("precision (16 bits became 8)")
@@ -123,17 +122,12 @@ def _gif(picture: Picture, dropped: list[str]) -> bytes:
     pairs = zip(picture.frames, frames, strict=True)
     if any((before[..., -1] != after[..., -1]).any() for before, after in pairs):
         dropped.append("partial transparency")
-    if any(_many_colours(frame) for frame in frames):
+    encoded, exact = gif.encoded(frames, picture.durations, picture.loop)
+    if not exact:
         dropped.append("colours (256 a frame)")
     if any(duration % 10 for duration in picture.durations):
         dropped.append("timing (hundredths of a second)")
-    return gif.encoded(frames, picture.durations, picture.loop)
-
-
-def _hdr(described: Metadata) -> tuple[str, ...]:
-    """What is lost where code points are told inside a profile only."""
-    name = HDR.get(described.code[1]) if described.code else None
-    return (f"{name} outside the colour profile",) if name else ()
+    return encoded
 
 
 def _timing(picture: Picture, dropped: list[str], known: Format) -> dict[str, Any]:
@@ -187,17 +181,6 @@ def _on_or_off(values: Levels) -> Levels:
         return values
     seen = (values[..., -1:] > 127).astype(np.uint8) * np.uint8(255)
     return np.concatenate((values[..., :-1], seen), axis=2)
-
-
-def _many_colours(values: Levels) -> bool:
-    """Whether a frame has more than a palette holds."""
-    if values.shape[2] == 1:
-        return False
-    width = 1 if values.shape[2] == 2 else 3
-    seen = values[..., :width][values[..., -1] > 127] if values.shape[2] in (2, 4) else values
-    packed = np.zeros((seen.size // width, 4), np.uint8)
-    packed[:, :width] = seen.reshape(-1, width)
-    return len(np.unique(packed.view(np.uint32))) > 256 - (values.shape[2] in (2, 4))
 
 
 def _without_alpha(values: Levels, output: Output) -> Levels:

@@ -18,6 +18,7 @@ import numpy as np
 from ccsr import image
 from ccsr.atomic import make_folder, sweep
 from ccsr.grid import Size
+from ccsr.image.profiles import hdr_outside
 from ccsr.jobs import large_tiff
 from ccsr.jobs.checks import Job
 from ccsr.jobs.target import Target
@@ -211,7 +212,8 @@ def _do(
     seconds += time.monotonic() - started
     if result is None:
         summary = ", ".join((f"{size[1]}x{size[0]}", "in strips", *source.notes))
-        writing.report(Outcome(job, size, seconds, summary, dropped=source.dropped))
+        dropped = (*source.dropped, *hdr_outside(source.metadata.code))
+        writing.report(Outcome(job, size, seconds, summary, dropped=dropped))
     else:
         writing.add(job, result, seconds)
 

@@ -110,12 +110,8 @@ def test_a_colour_is_the_same_in_every_format(tmp_path: Path, name: str, suffix:
     picture = image.read(png(tmp_path / "in.png", MUTED, *chunks))
     path = tmp_path / f"out{suffix}"
     dropped = image.write(picture, path, Output(quality=100) if suffix == ".avif" else Output())
-    if suffix == ".avif":  # whose code points say it, and Pillow does not read them
-        facts = boxes.heif_facts(path.read_bytes())
-        if picture.metadata.code:
-            assert facts.nclx == picture.metadata.code
-            assert facts.profile is None
-            return
+    if suffix == ".avif" and picture.metadata.code:
+        assert boxes.heif_facts(path.read_bytes()).nclx == picture.metadata.code
     assert np.abs(np.subtract(seen(path), expected)).max() <= 3
     told = picture.metadata.profile is not None
     assert told == (expected != MUTED)
@@ -147,10 +143,10 @@ def test_code_points_survive_an_enlargement_and_strip(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", [".jpg", ".webp", ".tif"])
 def test_hdr_in_a_profile_is_said_and_looks_right_below_paper(tmp_path: Path, suffix: str) -> None:
     """203 cd/m2 are white: level 148 of PQ, where BT.2408 has it at 58 %, and 191 of HLG."""
-    for code, white in ((BT2020_PQ, 148), (HLG, 191)):
+    for name, code, white in (("PQ", BT2020_PQ, 148), ("HLG", HLG, 191)):
         picture = image.read(png(tmp_path / "in.png", (white,) * 3, cicp(code)))
         dropped = image.write(picture, tmp_path / f"out{suffix}")
-        assert dropped == (f"{profiles.HDR[code[1]]} outside the colour profile",)
+        assert dropped == (f"{name} outside the colour profile",)
         assert min(seen(tmp_path / f"out{suffix}")) >= 250
         with Image.open(tmp_path / f"out{suffix}") as opened:
             profile = opened.info["icc_profile"]
@@ -224,6 +220,27 @@ def test_code_points_of_avif(tmp_path: Path, code: tuple[int, int], frames: int)
     assert again.metadata == described
     image.write(again, tmp_path / "b.png")
     assert image.read(tmp_path / "b.png").metadata == described
+
+
+@pytest.mark.parametrize("suffix", [".avif", ".webp", ".png", ".gif"])
+def test_grey_by_code_points_is_told_or_converted_never_both(tmp_path: Path, suffix: str) -> None:
+    """Grey at 55 of 255 in linear light is 129 in sRGB."""
+    path = png(tmp_path / "in.png", 55, cicp(LINEAR), mode="L")
+    image.write(image.read(path), tmp_path / f"out{suffix}")
+    again = image.read(tmp_path / f"out{suffix}")
+    told = suffix in (".avif", ".png")
+    assert (again.metadata.code == LINEAR) == told
+    assert abs(int(again.frames[0][5, 5, 0]) - (55 if told else 129)) <= 2
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".avif"])
+def test_animations_keep_profile_exif_and_xmp(tmp_path: Path, suffix: str) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    described = Metadata(profiles.adobe().profile(3), exif.tobytes(), b'<a xmlns="b"/>')
+    frames = tuple(np.full((16, 16, 3), level, np.uint8) for level in (10, 200))
+    image.write(Picture(frames, described, (50.0, 60.0), 0), tmp_path / f"a{suffix}")
+    assert image.read(tmp_path / f"a{suffix}").metadata == described
 
 
 def test_a_profile_comes_before_code_points_in_avif(tmp_path: Path) -> None:
@@ -305,6 +322,10 @@ def test_a_picture_of_pillow_keeps_its_gamma(tmp_path: Path) -> None:
     path = png(tmp_path / "a.png", MUTED, (b"gAMA", struct.pack(">I", 100_000)))
     with Image.open(path) as opened:
         assert Picture.of(opened).metadata == image.read(path).metadata
+    path = png(tmp_path / "b.png", MUTED, cicp(P3))
+    with Image.open(path) as opened:
+        large = Upscaler.load("light")(opened, scale=2)
+    assert large.info["icc_profile"] == image.read(path).metadata.profile
 
 
 @pytest.mark.parametrize("damage", [b"cICP", b"gAMA", b"cHRM"])
@@ -316,6 +337,14 @@ def test_nonsense_tells_no_colours(tmp_path: Path, damage: bytes) -> None:
     }[damage]
     picture = image.read(png(tmp_path / "a.png", RED, (damage, content)))
     assert picture.metadata.profile is None
+
+
+@pytest.mark.parametrize("length", [0, 20, 131, 140, 200])
+def test_a_damaged_profile_tells_no_code_points(length: int) -> None:
+    whole = profiles.of_code(*P3)
+    assert whole
+    assert profiles.code_in(whole.profile(3)) == P3
+    assert profiles.code_in(whole.profile(3)[:length]) is None
 
 
 @pytest.mark.parametrize("transfer", [1, 4, 5, 7, 8, 9, 10, 13, 16, 17, 18])
