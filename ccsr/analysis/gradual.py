@@ -114,9 +114,9 @@ def trained(config: Mapping[str, Any], folder: Path, data: Path, steps: int) -> 
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
-    from ccsr.training.callbacks import FINAL, LAST
-    from ccsr.training.config import quoted
-    from ccsr.training.train import CONFIG, train
+    from ccsr.training.checkpoints import CONFIG, FINAL, LAST
+    from ccsr.training.overrides import quoted
+    from ccsr.training.train import train
 
     if (folder / CONFIG).exists():
         root = OmegaConf.select(OmegaConf.load(folder / CONFIG), "data.root")

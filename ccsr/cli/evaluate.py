@@ -19,7 +19,7 @@ from ccsr.evaluation.measure import Findings, Plan, measure
 from ccsr.evaluation.methods import BICUBIC, build
 from ccsr.evaluation.protocols import PROTOCOLS, by_name
 from ccsr.evaluation.results import LeftOut, environment, means, write_csv, write_json
-from ccsr.evaluation.table import table
+from ccsr.evaluation.table import infinite, table
 from ccsr.evaluation.testsets import find_all
 from ccsr.grid import Pair
 from ccsr.metrics import load_lpips
@@ -162,6 +162,8 @@ def _report(
         definition += f" {plan.degrade.definition}."
     print(textwrap.fill(definition, 96) + "\n")
     print(table(rows, bold=sys.stdout.isatty()))
+    for line in infinite(findings.records):
+        print(f"\n{line}.")
     if findings.left_out:
         count = len(findings.left_out)
         print(f"\n{count} image{'s' if count > 1 else ''} left out of every mean, see above.")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from ccsr.evaluation.methods import BICUBIC
-from ccsr.evaluation.results import Mean, Scores
+from ccsr.evaluation.results import Mean, Record, Scores
 from ccsr.grid import Pair
 
 T = TypeVar("T")
@@ -66,6 +66,22 @@ def table(rows: Sequence[Mean], bold: bool) -> str:
         known = [one for one in METRICS if all(one.read(r.scores) is not None for r in here)]
         blocks += [_block(here, metric, bold) for metric in known]
     return "\n\n".join(blocks) + ("" if bold else "\n\n* best of its line")
+
+
+def infinite(records: Sequence[Record]) -> list[str]:
+    """A line for each image and scale that makes a mean infinite: something is restored exactly."""
+    found: dict[tuple[str, str, Pair, str], list[str]] = {}
+    for record in records:
+        for name in ("psnr", "consistency"):
+            if math.isinf(getattr(record.scores, name)):
+                key = record.testset, record.image, record.scale, name
+                found.setdefault(key, []).append(record.model)
+    titles = {"psnr": "PSNR", "consistency": "consistency"}
+    return [
+        f"{testset} {image} at {spell(scale)}: exact by {', '.join(models)}, so its "
+        f"{titles[name]}, and the mean, is infinite"
+        for (testset, image, scale, name), models in found.items()
+    ]
 
 
 def unique(items: Iterable[T]) -> list[T]:

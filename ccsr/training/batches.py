@@ -180,6 +180,14 @@ class Batches(Dataset[Batch]):
             )
         return turns
 
+    def undrawn(self) -> list[int]:
+        """Numbers of the photos that are too small for every scale."""
+        drawn = np.zeros(len(self.sizes), bool)
+        for source in {self._sides(pair)[2] for pair in self.scales.pairs()}:
+            for size in (source, source[::-1]):
+                drawn |= (self.sizes >= size).all(1)
+        return [int(n) for n in np.flatnonzero(~drawn)]
+
     def draw(self, rng: np.random.Generator, source: Size, margin: Size, count: int) -> Cuts:
         """Where `count` random patches of `source` pixels and a margin around are cut."""
         turns = self._choices(source)

@@ -1,45 +1,35 @@
-"""Overrides of the training configuration: what a person typed, understood or refused kindly."""
+"""The configuration of a run: composed or resumed, checked, and what its parts make."""
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import reduce
-from operator import getitem
 from pathlib import Path
 from typing import Any, cast
 
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import ConfigCompositionException, HydraException, InstantiationException
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from ccsr.bundled import resource_dir
-from ccsr.suggest import close, did_you_mean
+from ccsr.training.overrides import key_hint, keys, quoted
+from ccsr.training.settings import whole
 
+MOST_SEED = 2**32 - 1
 CHANGEABLE = re.compile(
     r"(trainer(?!\.accumulate_grad_batches$)|logger|callbacks(?!\.average\b)|data\.val)\b"
     r"|data\.(root|subfolder|lr|place|device_mb|cache_mb|cache|workers)$"
     r"|module\.(schedule|decay|milestones|gamma|replay)$"
 )
-_MOVED = {  # modules that the configuration of an older run names
-    "ccsr.module": "ccsr.training.task",
-    "ccsr.data": "ccsr.training.data",
-    "ccsr.callbacks": "ccsr.training.callbacks",
-    "ccsr.pictures": "ccsr.training.pictures",
+_MOVED = {  # what the configuration of an older run names
+    "ccsr.module.": "ccsr.training.task.",
+    "ccsr.data.": "ccsr.training.data.",
+    "ccsr.pictures.": "ccsr.training.pictures.",
+    "ccsr.callbacks.": "ccsr.training.callbacks.",
+    "ccsr.training.callbacks.Average": "ccsr.training.average.Average",
+    "ccsr.training.callbacks.Checkpoints": "ccsr.training.checkpoints.Checkpoints",
+    "ccsr.training.callbacks.Lines": "ccsr.training.display.display",
 }
-_PATH_KEYS = re.compile(r"(resume|init|(\w+\.)*(?:root|lr|cache))=(?!\[)(.+)", re.DOTALL)
-
-
-def quoted(argument: str) -> str:
-    """`key=path` in a form that Hydra takes whatever characters the path has."""
-    match = _PATH_KEYS.fullmatch(argument)
-    if not match or match[3][0] in "'\"" or match[3] == "null" or "${" in match[3]:
-        return argument
-    value = re.sub(r"(\\*)'", r"\1\1\\'", match[3])
-    trailing = re.search(r"\\*$", value)
-    return f"{match[1]}='{value}{trailing[0] if trailing else ''}'"
 
 
 def resumed(folder: Path, arguments: Sequence[str]) -> DictConfig:
@@ -61,7 +51,7 @@ def resumed(folder: Path, arguments: Sequence[str]) -> DictConfig:
         )
     text = path.read_text(encoding="utf-8")
     for old, new in _MOVED.items():
-        text = text.replace(f"_target_: {old}.", f"_target_: {new}.")
+        text = text.replace(f"_target_: {old}", f"_target_: {new}")
     cfg = OmegaConf.create(text)
     known = keys(cfg)
     _check_targets(cfg, path, arguments)
@@ -117,94 +107,105 @@ def _targets(node: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
 
 
 def plain(cfg: DictConfig) -> dict[str, Any]:
-    """The configuration as plain values: interpolations resolved, data roots absolute."""
+    """The configuration as plain values: interpolations resolved, paths absolute.
+
+    Raises:
+        ValueError: if a part of it is missing, or an empty path would mean this folder.
+    """
     config = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True))
     config.pop("hydra", None)
-    data = config["data"]
-    places = [(data, "data", "root"), (data, "data", "lr"), (data, "data", "cache")]
-    for holder, group, key in (*places, (data["val"], "data.val", "root")):
+    for name in ("callbacks", "logger"):  # null, or deleted: none
+        config[name] = config.get(name) or {}
+    for name in ("model", "data", "module", "trainer", "callbacks", "logger"):
+        _check_settings(name, config.get(name))
+    for name in ("val", "scales"):
+        _check_settings(f"data.{name}", config["data"].get(name))
+    config.setdefault("init", None)
+    whole("seed", config.get("seed"), least=0, most=MOST_SEED)
+    for holder, group, key in _paths(config):
         path = holder.get(key)
+        if path == []:
+            raise ValueError(f"{group}.{key} is an empty list: give a path")
         if isinstance(path, list):
             holder[key] = [_absolute(f"{group}.{key}", each) for each in path]
         elif path is not None:
             holder[key] = _absolute(f"{group}.{key}", path)
     if config["init"] is not None:
-        _absolute("init", config["init"])
+        init = str(config["init"])
+        _absolute("init", init)  # refused if it is empty; it may be a name too
+        config["init"] = os.path.expanduser(init)  # noqa: PTH111 - Path's raises for some
     return config
 
 
+def _paths(config: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], str, str]]:
+    """Where paths stand: a mapping, its own dotted name, and the key in it."""
+    data = config["data"]
+    yield from ((data, "data", key) for key in ("root", "lr", "cache"))
+    yield data["val"], "data.val", "root"
+    sets = data["val"].get("sets")
+    if sets is not None:
+        _check_settings("data.val.sets", sets)
+        for name, place in sets.items():
+            if not re.fullmatch(r"[\w.-]+", str(name)) or place is None:
+                raise ValueError(
+                    "data.val.sets must give each set a folder, NAME: FOLDER, with a name of "
+                    f"letters, digits, '_', '-' and '.', got {name!r}: {place!r}"
+                )
+            yield sets, "data.val.sets", name
+
+
+def _check_settings(name: str, value: object) -> None:
+    if not isinstance(value, dict):
+        got = "it is missing" if value is None else f"got {value!r}"
+        raise ValueError(f"{name} must be a group of settings, {got}: see conf/, or leave it alone")
+
+
 def _absolute(name: str, path: object) -> str:
+    """A path that starts where the process was started, with the home folder for `~`."""
     if not path:
         raise ValueError(f"{name} is empty, which would be this folder: give a path, or . for it")
-    return str(Path(str(path)).absolute())
+    return str(Path(os.path.expanduser(str(path))).absolute())  # noqa: PTH111
 
 
 def check_whole(config: Mapping[str, Any], *names: str) -> None:
     """Raise ValueError unless the values of the dotted `names` are positive integers."""
     for name in names:
-        value = reduce(getitem, name.split("."), config)
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name} must be a positive integer, got {value!r}")
+        group, _, key = name.partition(".")
+        whole(name, config[group].get(key))
 
 
-def made(config: Any, **arguments: Any) -> Any:
+def made(name: str, config: Any, **arguments: Any) -> Any:
     """What a `_target_` and its arguments make; the constructor's own error if it refuses.
 
+    Args:
+        name: of the settings in the configuration, for messages.
+        config: the settings.
+        **arguments: further ones.
+
     Raises:
-        ValueError: if the arguments do not fit the constructor.
+        ValueError: if the target cannot be imported, or the arguments do not fit it.
+        OSError: as the constructor raises it.
     """
+    _check_settings(name, config)
+    if "_target_" not in config:
+        raise ValueError(f"{name} has no _target_, so nothing can be made of it: give one")
     try:
-        return instantiate(config, **arguments)
+        return instantiate(config, _convert_="all", **arguments)
     except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, ValueError | OSError):
             raise cause from None
-        raise ValueError(f"{config['_target_']}: {cause or error}") from error
+        if isinstance(cause, ImportError):
+            raise ValueError(
+                f"{name}: {config['_target_']} cannot be imported ({_last_line(cause)}): install "
+                "its package, or correct the name"
+            ) from error
+        raise ValueError(
+            f"{name} cannot be made from its settings, by {config['_target_']}: "
+            f"{_last_line(cause or error)}"
+        ) from error
 
 
-def keys(cfg: Any, prefix: str = "") -> list[str]:
-    """Every dotted key of a configuration."""
-    found: list[str] = []
-    if isinstance(cfg, DictConfig):
-        for name in map(str, cfg):
-            found += [f"{prefix}{name}", *keys(cfg._get_node(name), f"{prefix}{name}.")]
-    return found
-
-
-def key_hint(key: str, known: Sequence[str]) -> str:
-    """``; did you mean 'a' or 'b'?``, by spelling or by the last part; nothing if none is near."""
-    found = close(key, known)
-    last = key.rpartition(".")[2]
-    found += [k for k in known if k.rpartition(".")[2] == last and k not in found][:2]
-    return f"; {did_you_mean(found)}" if found else ""
-
-
-def explain(error: Exception, arguments: Sequence[str]) -> str:
-    """One sentence for an error, with near names where Hydra refuses `arguments`."""
-    text = str(error)
-    if not isinstance(error, HydraException | OmegaConfBaseException):
-        return text
-    if isinstance(error, MissingMandatoryValue):
-        return f"{error.full_key} has no value: give {error.full_key}=..."
-    if match := re.search(r"Could not override '([^']+)'", text):
-        return f"there is no key {match[1]!r}{key_hint(match[1], _composed_keys(arguments))}"
-    if match := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
-        group, choice = match[1], match[2]
-        choices = sorted(path.stem for path in (resource_dir("conf") / group).glob("*.yaml"))
-        hint = key_hint(choice, choices)
-        return f"{group} has no choice {choice!r}{hint or ':'} choices: {', '.join(choices)}"
-    return text.strip().splitlines()[0] if text.strip() else type(error).__name__
-
-
-def _composed_keys(arguments: Sequence[str]) -> list[str]:
-    """The keys that exist with the group choices among `arguments`, and the groups."""
-    conf = resource_dir("conf")
-    groups = sorted(path.name for path in conf.iterdir() if path.is_dir())
-    chosen = [a for a in arguments if a.partition("=")[0] in groups and "," not in a]
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(conf), version_base="1.3"):
-        try:
-            cfg = compose("train", overrides=chosen)
-        except (ConfigCompositionException, OmegaConfBaseException):
-            cfg = compose("train")
-    return [*groups, *keys(cfg)]
+def _last_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[-1] if lines else type(error).__name__

@@ -1,5 +1,6 @@
 """Training data: batches from folders of photos, and the validation set beside them."""
 
+import logging
 import os
 import signal
 import sys
@@ -24,6 +25,8 @@ from ccsr.training.sources import FromFiles, OnDevice
 from ccsr.training.validation import ValidationSet
 
 Place = Literal["auto", "memory", "device"]
+log = logging.getLogger(__name__)
+_NAMED = 20  # in one message
 MOST_WORKERS = 8  # more than these no network of ours can use
 
 
@@ -33,7 +36,8 @@ class PhotoData(LightningDataModule):
     Args:
         root: folder or folders, searched to the bottom; None for the bundled photos.
         val: arguments of :class:`ccsr.training.validation.ValidationSet`, and instead of its files
-            `root`, as above, or without one `subfolder`, which lies within each training root.
+            `root`, as above, or without one `subfolder`, which lies within each training root; or
+            `sets`: a name and a root for each of several sets.
         scales: arguments of :class:`ccsr.training.scales.Scales`.
         patch: side of the low-resolution patches (of the high-resolution ones below scale 1).
         batch_size: patches per batch.
@@ -121,10 +125,27 @@ class PhotoData(LightningDataModule):
             self.batches = PairBatches(
                 source, self.photos.sizes, numbers, singles, patch, batch_size, seed
             )
+        self._tell_small()
         options = dict(val)
-        own, part = options.pop("root", None), options.pop("subfolder", None)
-        files = find_images(_within(root, part) if part is not None and own is None else own)
-        self.validation = ValidationSet(files, **options)
+        own, part, sets = (options.pop(name, None) for name in ("root", "subfolder", "sets"))
+        if sets and (own is not None or part is not None):
+            raise ValueError(
+                "data.val.sets says where the images lie, and so do data.val.root and "
+                "data.val.subfolder: leave these null"
+            )
+        if sets:
+            self.validation = ValidationSet({k: find_images(v) for k, v in sets.items()}, **options)
+        else:
+            files = find_images(_within(root, part) if part is not None and own is None else own)
+            self.validation = ValidationSet(files, **options)
+
+    def _tell_small(self) -> None:
+        """Name the photos that are too small for every scale."""
+        small = [self.photos.photos[n].path for n in self.batches.undrawn()]
+        if small:
+            names = ", ".join(map(str, small[:_NAMED])) + (", ..." if len(small) > _NAMED else "")
+            count, patch = f"{len(small)} of {len(self.photos)}", self.batches.patch
+            log.warning("%s photos are too small for data.patch=%d: %s", count, patch, names)
 
     def train_dataloader(self) -> "Timed":
         """Batches from the trainer's step on, so that a resumed run takes up where it was."""

@@ -73,13 +73,20 @@ def _write(table: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def _append(table: Path, row: dict[str, Any]) -> None:
-    """Add a row; a new column rewrites the table."""
+    """Add a row; a new column rewrites the table.
+
+    Raises:
+        OSError: as a sentence about the table.
+    """
     if table.exists():
         with table.open(newline="") as stream:
             names = next(csv.reader(stream), [])
         if set(row) <= set(names):
-            with table.open("a", newline="") as stream:
-                csv.DictWriter(stream, names).writerow(row)
+            try:
+                with table.open("a", newline="") as stream:
+                    csv.DictWriter(stream, names).writerow(row)
+            except OSError as error:
+                raise OSError(f"cannot write {table}: {error.strerror or error}") from error
             return
     _write(table, [*(_read(table) if table.exists() else []), row])
 
@@ -92,13 +99,13 @@ def build_loggers(config: Mapping[str, Any] | None, folder: Path, resume_step: i
     """
     loggers: list[Logger] = [Tables(folder, resume_step)]
     if config:
-        if str(config["_target_"]).endswith("WandbLogger"):
-            _prepare_wandb(folder, offline=bool(config["offline"]))
+        if str(config.get("_target_")).endswith("WandbLogger"):
+            _prepare_wandb(folder, offline=bool(config.get("offline")))
             number = folder.name.isdecimal()  # of a job in a sweep
             name = f"{folder.absolute().parent.name}_{folder.name}" if number else folder.name
-            loggers.append(made(config, save_dir=str(folder), id=name))
+            loggers.append(made("logger", config, save_dir=str(folder), id=name))
         else:
-            loggers.append(made(config, save_dir=str(folder)))
+            loggers.append(made("logger", config, save_dir=str(folder)))
     return loggers
 
 
@@ -150,8 +157,24 @@ class _ToStandardError(logging.Handler):
             print(self.format(record), file=sys.stderr, flush=True)
 
 
-def log_to(path: Path) -> None:
-    """Send the package's log to the run's file and to standard error; Lightning's nowhere."""
+class _ToFile(logging.FileHandler):
+    """Says once that a line could not be written, instead of a traceback for each."""
+
+    told = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Say it."""
+        if not self.told:
+            reason = sys.exception()
+            print(f"ccsr: cannot write {self.baseFilename}: {reason}", file=sys.stderr)
+        self.told = True
+
+
+def log_to(path: Path | None) -> None:
+    """Send the package's log to the run's file and to standard error; Lightning's nowhere.
+
+    Without a file it goes nowhere either.
+    """
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated")
@@ -160,8 +183,8 @@ def log_to(path: Path) -> None:
         log.removeHandler(handler)
         handler.close()
     log.setLevel(logging.INFO)
-    if os.environ.get("LOCAL_RANK", "0") != "0":
+    if path is None or os.environ.get("LOCAL_RANK", "0") != "0":
         return
-    for handler in (logging.FileHandler(path, encoding="utf-8"), _ToStandardError()):
+    for handler in (_ToFile(path, encoding="utf-8"), _ToStandardError()):
         handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
         log.addHandler(handler)

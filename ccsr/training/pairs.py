@@ -155,6 +155,11 @@ class PairBatches(Dataset[Batch]):
         starts = room[fits] // ratio.denominator + 1
         return pairs[fits], high[fits].prod(1).cumsum(), starts
 
+    def undrawn(self) -> list[int]:
+        """Numbers of the photos that are too small at every scale."""
+        drawn = {int(n) for pairs, _, _ in self._pairs.values() for n in pairs.flatten()}
+        return [n for n in range(len(self.sizes)) if n not in drawn]
+
     def __getitem__(self, step: int) -> Batch:
         rng = np.random.default_rng((self.seed, step))
         scale = self.scales[int(rng.integers(len(self.scales)))]

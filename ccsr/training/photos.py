@@ -39,12 +39,13 @@ def find_images(roots: Roots) -> list[Path]:
     """
     if roots is None:
         roots = resource_dir("samples")
-    folders = [Path(r) for r in ([roots] if isinstance(roots, str | Path) else roots)]
+    folders = [Path(str(r)) for r in ([roots] if isinstance(roots, str | Path) else roots)]
     files: set[Path] = set()
     for folder in folders:
         if not folder.exists():
+            several = ": several are [A,B], a sweep needs --multirun" if "," in str(folder) else ""
             raise FileNotFoundError(
-                f"expected a folder of images, got {str(folder)!r}, which does not exist"
+                f"expected a folder of images, got {str(folder)!r}, which does not exist{several}"
             )
         if folder.is_file():
             found = iter([folder] if image.named_as_image(folder.name) else [])

@@ -13,21 +13,28 @@ from torchvision.utils import make_grid
 from ccsr import image
 from ccsr.resample import resize
 from ccsr.training.loggers import log_picture
+from ccsr.training.settings import whole
 from ccsr.training.validation import Item, ValidationSet, as_float, quantised
 
 
 class Pictures(Callback):
     """Saves ``pictures/step_N.png``, one row per image: LR (nearest), bicubic, ours, HR.
 
-    The i-th row shows another image at the i-th scale, over and over.
+    The rows are of images at even distances, each at another scale.
 
     Args:
         rows: number of rows.
     """
 
     def __init__(self, rows: int = 6) -> None:
-        self.rows = rows
+        self.rows = whole("callbacks.pictures.rows", rows, least=0)
+        self._shown: set[int] = set()
         self._tiles: list[Tensor] = []
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Choose what is shown."""
+        loader = cast(DataLoader[Item], trainer.val_dataloaders)
+        self._shown = cast(ValidationSet, loader.dataset).shown(self.rows)
 
     def on_validation_batch_end(
         self,
@@ -39,10 +46,7 @@ class Pictures(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Keep the tiles of this item if it has a row."""
-        loader = cast(DataLoader[Item], trainer.val_dataloaders)
-        scales = len(cast(ValidationSet, loader.dataset).scales)
-        number, scale = divmod(batch_idx, scales)
-        if not trainer.sanity_checking and number < self.rows and scale == number % scales:
+        if batch_idx in self._shown:
             self._tiles += tiles(batch, outputs)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

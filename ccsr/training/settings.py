@@ -1,5 +1,6 @@
 """Checks of single settings; every message names the setting as it is written."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, cast, get_args
 
@@ -44,18 +45,21 @@ def numbers(
     return [number(name, value, interval) for value in values]
 
 
-def whole(name: str, value: object, least: int = 1) -> int:
+def whole(name: str, value: object, least: int = 1, most: float = math.inf) -> int:
     """The value of a setting that is an integer.
 
     Raises:
-        ValueError: if it is none, or below `least`, which is 0 or 1.
+        ValueError: if it is none, or beyond `least`, which is 0 or 1, or `most`.
     """
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        if isinstance(value, int) and not least:
+    if isinstance(value, int) and not isinstance(value, bool):
+        if least <= value <= most:
+            return value
+        if value > most:
+            raise ValueError(f"{name} must be at most {most}, got {value}")
+        if not least:
             raise ValueError(f"{name} must not be negative, got {value}")
-        wanted = "a positive integer" if least else "an integer"
-        raise ValueError(f"{name} must be {wanted}, got {value!r}")
-    return value
+    wanted = "a positive integer" if least else "an integer"
+    raise ValueError(f"{name} must be {wanted}, got {value!r}")
 
 
 def choice(name: str, value: object, literal: Any) -> str:

@@ -1,11 +1,10 @@
 """The training task: loss, optimizer, schedule and validation of a network."""
 
 import math
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
 import torch
@@ -14,7 +13,7 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from ccsr.grid import ProjectedGrid, scale_text
+from ccsr.grid import ProjectedGrid, as_pair
 from ccsr.model import CCSR
 from ccsr.model.encoder import Residual
 from ccsr.resample import resize
@@ -24,7 +23,7 @@ from ccsr.training.optimizer import Kind, build_optimizer
 from ccsr.training.replay import Replay
 from ccsr.training.schedule import Schedule, rate_factor
 from ccsr.training.settings import choice, number, numbers
-from ccsr.training.validation import Item, as_float, quantised, score
+from ccsr.training.validation import Item, ScaleMean, Validation, as_float, quantised, score
 
 
 class SRModule(LightningModule):
@@ -56,6 +55,11 @@ class SRModule(LightningModule):
             per shape) instead of one operation after the other. One process only.
         compile: whether those of the residual blocks, where most of the time goes, are fused first
             (`torch.compile`): faster, after some 15 seconds at the start.
+        facts: what the inference files tell of the training.
+
+    Attributes:
+        average: of the weights, if there is one: what is kept instead of them.
+        validation: the last one.
 
     Raises:
         ValueError: for an unknown loss or schedule, or a number out of its range.
@@ -77,6 +81,7 @@ class SRModule(LightningModule):
         weight_decay: float = 0.1,
         replay: bool = True,
         compile: bool = False,
+        facts: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         choice("module.loss", loss, Loss)
@@ -96,7 +101,7 @@ class SRModule(LightningModule):
         number("module.momentum", momentum, "[0, 1)")
         first, second = numbers("module.betas", betas, "[0, 1)", count=2)
         betas, milestones = (first, second), numbers("module.milestones", milestones, "(0, 1)")
-        self.save_hyperparameters(ignore=["model"])
+        self.save_hyperparameters(ignore=["model", "facts"])
         self.model = model.to(memory_format=torch.channels_last)
         self.loss, self.learning_rate, self.warmup = loss, learning_rate, warmup
         self.momentum, self.betas, self.weight_decay = momentum, betas, weight_decay
@@ -109,9 +114,14 @@ class SRModule(LightningModule):
         self._trained = list(self.parameters())
         self._gradients: list[Tensor] = []
         self._fused: Callable[..., Tensor] | None = None
-        self.last_validation: dict[str, float] = {}
-        self.validated_at = -1
-        self._scores: defaultdict[str, list[float]] = defaultdict(list)
+        self.facts, self.average = dict(facts or {}), cast(_Average | None, None)
+        self.validation: Validation | None = None
+        self._scores: list[ScaleMean] = []
+
+    @property
+    def kept(self) -> CCSR:
+        """The network that is written to inference files."""
+        return self.average.network if self.average else self.model
 
     def forward(self, x: Tensor, grid: ProjectedGrid, effort: float = 1.0) -> Tensor:
         """Read the image `x` (N, 3, h, w), uint8 or float in [0, 1], at `grid`; float32."""
@@ -305,33 +315,30 @@ class SRModule(LightningModule):
     def validation_step(self, batch: Item, batch_idx: int) -> Tensor:
         """The 8-bit result (1, 3, H, W); its PSNR and bicubic's are kept for the epoch's end."""
         sr = quantised(self(batch.lr, batch.grid))
-        name = f"x{scale_text(batch.scale)}"
-        self._scores[f"psnr_{name}"].append(score(sr, batch.hr, batch.scale))
-        self._scores[f"bicubic_{name}"].append(batch.bicubic)
+        found = score(sr, batch.hr, batch.scale)
+        self._scores.append(ScaleMean(batch.kind, as_pair(batch.scale), found, batch.bicubic))
         return sr
 
     def on_validation_epoch_end(self) -> None:
-        """Log the mean per scale, and ``val/gain``: ours less bicubic, mean over the scales."""
-        means = {name: sum(values) / len(values) for name, values in self._scores.items()}
+        """Log the means per set and scale, and ``val/gain``: ours less bicubic."""
+        self.validation = Validation.of(self.global_step, self._scores)
         self._scores.clear()
-        gains = [
-            mean - means[name.replace("psnr_", "bicubic_")]
-            for name, mean in means.items()
-            if name.startswith("psnr_")
-        ]
-        means["gain"] = sum(gains) / len(gains)
-        self.last_validation, self.validated_at = means, self.global_step
         self.log("step", float(self.global_step), sync_dist=True)
-        self.log_dict({f"val/{name}": mean for name, mean in means.items()}, sync_dist=True)
+        metrics = {f"val/{name}": mean for name, mean in self.validation.metrics().items()}
+        self.log_dict(metrics, sync_dist=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the last validation."""
-        checkpoint["validation"] = {"step": self.validated_at, "means": self.last_validation}
+        if self.validation:
+            means = [tuple(mean) for mean in self.validation.means]
+            checkpoint["validation"] = {"step": self.validation.step, "means": means}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore the last validation."""
-        validation = checkpoint.get("validation", {"step": -1, "means": {}})
-        self.validated_at, self.last_validation = validation["step"], validation["means"]
+        """Restore the last validation; one of an older run is made again when it is needed."""
+        saved = checkpoint.get("validation", {})
+        if isinstance(saved.get("means"), list):
+            means = tuple(ScaleMean(*mean) for mean in saved["means"])
+            self.validation = Validation(saved["step"], means)
 
 
 def draw_effort(efforts: Sequence[float], step: int) -> float:
@@ -339,6 +346,13 @@ def draw_effort(efforts: Sequence[float], step: int) -> float:
     if len(efforts) == 1:
         return efforts[0]
     return efforts[int(np.random.default_rng(step).integers(len(efforts)))]
+
+
+class _Average(Protocol):
+    """See :class:`ccsr.training.average.Average`."""
+
+    @property
+    def network(self) -> CCSR: ...
 
 
 class _Watched(NamedTuple):

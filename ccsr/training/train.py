@@ -3,8 +3,9 @@
 import logging
 import math
 import os
+import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -13,24 +14,32 @@ import hydra
 import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from hydra.types import RunMode
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from pytorch_lightning import Trainer, seed_everything
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from ccsr.atomic import replacing, sweep
+from ccsr.atomic import sweep
 from ccsr.bundled import resource_dir
 from ccsr.model import CCSR, checkpoint
-from ccsr.training.callbacks import FINAL, LAST, average_of, progress_of
-from ccsr.training.config import check_whole, explain, made, plain, quoted, resumed
+from ccsr.training.checkpoints import BEST, CONFIG, FINAL, LAST, keep
+from ccsr.training.config import check_whole, made, plain, resumed
 from ccsr.training.data import PhotoData
 from ccsr.training.growth import grow
 from ccsr.training.loggers import close, log_to
+from ccsr.training.overrides import explain, for_hydra
 from ccsr.training.task import SRModule
 from ccsr.training.trainer import build_trainer
 
-CONFIG = "config.yaml"
-REFUSALS = (ValueError, OSError, RuntimeError, HydraException, OmegaConfBaseException)
+LOG = "train.log"
+RUNS = "runs"  # where Hydra makes the folders of runs unless it is told otherwise
+SWEEP = "multirun.yaml"  # what it writes in a sweep's
+REFUSALS = (
+    ValueError, OSError, RuntimeError, HydraException, OmegaConfBaseException,
+    MisconfigurationException,
+)  # fmt: skip
 log = logging.getLogger("ccsr")
 
 
@@ -62,14 +71,21 @@ def train(cfg: DictConfig, folder: Path, resume: bool = False) -> dict[str, floa
         "data.patch",
         "data.batch_size",
     )
+    step = step_of(last)
+    before = existing(folder)
     folder.mkdir(parents=True, exist_ok=True)
     sweep(folder, abandoned=0)  # of a checkpoint that a kill cut short
-    log_to(folder / "train.log")
+    log_to(folder / LOG)
     try:
-        return _train(config, folder, step_of(last))
+        return _train(config, folder, step)
     except REFUSALS as error:
         log.error("%s", error, extra={"file_only": True})  # whoever called tells the person
         raise
+    finally:
+        if not (folder / CONFIG).exists():  # it never began
+            log_to(None)
+            (folder / LOG).unlink(missing_ok=True)
+            remove_empty(folder, before)
 
 
 def _train(config: dict[str, Any], folder: Path, step: int) -> dict[str, float]:
@@ -82,15 +98,13 @@ def _train(config: dict[str, Any], folder: Path, step: int) -> dict[str, float]:
     if step:
         log.info("going on at step %d of %d", step, most)
     seed_everything(config["seed"], verbose=False)
-    network = made(config["model"])
+    network = made("model", config["model"])
     if config["init"] is not None and not step:
         start_from(network, config["init"])
     check_kept(network, folder)
-    module: SRModule = made(config["module"], model=network)
-    trainer = build_trainer(config, folder, step, facts(config))
-    data: PhotoData = made(config["data"])
-    with replacing(folder / CONFIG) as temporary:
-        temporary.write_text(OmegaConf.to_yaml(OmegaConf.create(config)), encoding="utf-8")
+    module: SRModule = made("module", config["module"], model=network, facts=facts(config))
+    trainer = build_trainer(config, folder, step)
+    data: PhotoData = made("data", config["data"])
     parameters = sum(p.numel() for p in module.parameters())
     log.info("%d parameters, %s, run folder %s", parameters, trainer.precision, folder)
     ckpt_path = folder / LAST if step else None
@@ -101,9 +115,25 @@ def _train(config: dict[str, Any], folder: Path, step: int) -> dict[str, float]:
             raise KeyboardInterrupt from stop
         raise
     else:
-        return finish(trainer, module, data, config)
+        return finish(trainer, module, data)
     finally:
         close(trainer.loggers, failed=sys.exception() is not None)
+
+
+def existing(folder: Path) -> set[Path]:
+    """Which of a folder and those above it exist."""
+    return {place for place in (folder.absolute(), *folder.absolute().parents) if place.exists()}
+
+
+def remove_empty(folder: Path, before: Set[Path]) -> None:
+    """Remove a folder in which nothing is, and those above it, but for what was there `before`."""
+    for place in (folder.absolute(), *folder.absolute().parents):
+        if place in before:
+            return
+        try:
+            place.rmdir()
+        except OSError:  # something is in it
+            return
 
 
 def start_from(network: CCSR, name: str) -> None:
@@ -113,8 +143,15 @@ def start_from(network: CCSR, name: str) -> None:
         ValueError: if there is no such model, or its weights have no place in the network.
     """
     path = checkpoint.resolve(name)
+    if path.is_dir() or path.suffix == ".ckpt":
+        folder = path if path.is_dir() else path.parent
+        raise ValueError(
+            f"init={name} is not an inference file: give {folder / BEST}, or another "
+            f"{checkpoint.SUFFIX}; a run is taken up again by resume={folder}"
+        )
+    start, _ = checkpoint.load(path)
     try:
-        grow(checkpoint.load(path)[0], network)
+        grow(start, network)
     except ValueError as error:
         raise ValueError(
             f"init={name}: its weights do not fit the network that model=... describes: give a "
@@ -141,17 +178,15 @@ def check_kept(network: CCSR, folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def finish(
-    trainer: Trainer, module: SRModule, data: PhotoData, config: Mapping[str, Any]
-) -> dict[str, float]:
+def finish(trainer: Trainer, module: SRModule, data: PhotoData) -> dict[str, float]:
     """Validate the averaged network once more if needed, and write the inference file."""
-    if module.validated_at != trainer.global_step:
+    if module.validation is None or module.validation.step != trainer.global_step:
         trainer.validate(module, datamodule=data, verbose=False)
     path = Path(trainer.default_root_dir) / FINAL
     if trainer.is_global_zero:
-        checkpoint.save(path, average_of(trainer), {**facts(config), **progress_of(trainer)})
+        keep(module, path)
         log.info("wrote %s", path)
-    return module.last_validation
+    return module.validation.metrics() if module.validation else {}
 
 
 def facts(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -185,8 +220,13 @@ def step_of(last: Path) -> int:
         return int(
             torch.load(last, map_location="cpu", weights_only=True, mmap=True)["global_step"]
         )
-    except (RuntimeError, UnpicklingError, KeyError, EOFError) as error:
-        raise ValueError(f"{last} is damaged and cannot be resumed from: {error}") from error
+    except PermissionError:
+        raise
+    except (RuntimeError, UnpicklingError, LookupError, EOFError, OSError, TypeError) as error:
+        raise ValueError(
+            f"{last} is damaged and cannot be resumed from: remove it to begin again, or start a "
+            f"new run from {last.parent / BEST} with init=... ({error})"
+        ) from error
 
 
 def main() -> None:
@@ -217,18 +257,30 @@ def _run(arguments: Sequence[str]) -> list[Exception]:
         if not folders[-1]:
             raise ValueError("resume is empty, which would be this folder: give a run's folder")
         rest = [a for a in arguments if not a.startswith("resume=")]
-        train(resumed(Path(folders[-1]), rest), Path(folders[-1]), resume=True)
+        folder = Path(os.path.expanduser(folders[-1]))  # noqa: PTH111 - Path's raises for some
+        train(resumed(folder, rest), folder, resume=True)
         return []
     failures: list[Exception] = []
+    arguments = for_hydra(arguments)
+    places = [a.partition("=")[2] for a in arguments if re.match(r"hydra\.(run|sweep)\.dir=", a)]
+    before = existing(Path(RUNS))
+    for place in places:
+        before |= existing(Path(place.strip("'\"").partition("${")[0]))
 
     def job(cfg: DictConfig) -> float:
+        folder = Path(HydraConfig.get().runtime.output_dir)
         try:
-            return train(cfg, Path(HydraConfig.get().runtime.output_dir))["gain"]
+            return train(cfg, folder)["gain"]
         except REFUSALS as error:
             failures.append(error)  # the other jobs of a sweep go on
+            remove_empty(folder, before)  # which Hydra made
+            files = list(folder.parent.iterdir()) if folder.parent.exists() else []
+            if HydraConfig.get().mode == RunMode.MULTIRUN and [f.name for f in files] == [SWEEP]:
+                files[0].unlink()
+                remove_empty(folder.parent, before)
             return math.nan
 
-    sys.argv[1:] = [quoted(a) for a in arguments]
+    sys.argv[1:] = arguments
     conf = str(resource_dir("conf"))
     hydra.main(version_base="1.3", config_path=conf, config_name="train")(job)()
     return failures

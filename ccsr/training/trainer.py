@@ -1,30 +1,40 @@
 """The Lightning trainer of a configuration, with what this project adds to it."""
 
+import io
 import logging
-import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 from lightning_fabric.plugins import TorchCheckpointIO
 from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.callbacks import Checkpoint, ProgressBar
+from pytorch_lightning.profilers import (
+    AdvancedProfiler,
+    Profiler,
+    PyTorchProfiler,
+    SimpleProfiler,
+)
 
 from ccsr.atomic import replacing
 from ccsr.device import choose_device, has_native_bfloat16
-from ccsr.training.callbacks import Bar, Checkpoints, Lines
+from ccsr.training.checkpoints import Configuration
 from ccsr.training.config import made
 from ccsr.training.loggers import build_loggers
+from ccsr.training.settings import choice, number
 
 log = logging.getLogger(__name__)
 
 # What Lightning's trainer takes and a run here decides itself, or has no use for.
 _OURS = {
-    "callbacks", "check_val_every_n_epoch", "default_root_dir", "enable_checkpointing",
-    "enable_model_summary", "enable_progress_bar", "limit_train_batches", "logger", "max_epochs",
-    "min_epochs", "min_steps", "num_sanity_val_steps", "overfit_batches", "plugins", "profiler",
-    "reload_dataloaders_every_n_epochs", "use_distributed_sampler",
+    "barebones", "callbacks", "check_val_every_n_epoch", "default_root_dir", "enable_checkpointing",
+    "enable_model_summary", "enable_progress_bar", "fast_dev_run", "limit_predict_batches",
+    "limit_test_batches", "limit_train_batches", "logger", "max_epochs", "min_epochs", "min_steps",
+    "model_registry", "num_sanity_val_steps", "overfit_batches", "plugins",
+    "reload_dataloaders_every_n_epochs", "sync_batchnorm", "use_distributed_sampler",
 }  # fmt: skip
+_STRATEGIES = ("auto", "ddp")
 _PRECISIONS = ("auto", "32", "32-true", "bf16", "bf16-mixed")
 
 
@@ -38,24 +48,63 @@ class AtomicIO(TorchCheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
     ) -> None:
-        """Write `checkpoint` to `path`, whole or not at all."""
+        """Write `checkpoint` to `path`, whole or not at all.
+
+        Raises:
+            OSError: as a sentence; torch's own writer would tell a full disk as a wrong position.
+        """
         Path(path).parent.mkdir(parents=True, exist_ok=True)
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
         with replacing(Path(path)) as temporary:
-            torch.save(checkpoint, temporary)
+            temporary.write_bytes(content.getbuffer())
 
 
-def build_trainer(
-    config: Mapping[str, Any], folder: Path, step: int, facts: Mapping[str, Any]
-) -> Trainer:
+def build_trainer(config: Mapping[str, Any], folder: Path, step: int) -> Trainer:
     """The trainer of `config`.
 
     Args:
         config: all of `conf/train.yaml`, composed.
         folder: of the run.
         step: where it starts.
-        facts: what the inference files that it writes tell of themselves.
+
+    Raises:
+        ValueError: for a setting that would not be obeyed.
     """
     options = dict(config["trainer"])
+    _check_options(options)
+    named = config["callbacks"].items()
+    callbacks: list[Callback] = [made(f"callbacks.{k}", v) for k, v in named if v is not None]
+    options["val_check_interval"] *= options["accumulate_grad_batches"]
+    precision = options.pop("precision", "auto")
+    return cast(
+        Trainer,
+        made(
+            "trainer",
+            options,
+            precision=resolve_precision(precision, str(options.get("accelerator", "auto"))),
+            callbacks=[*callbacks, Configuration(config)],
+            logger=build_loggers(config["logger"], folder, step),
+            profiler=_profiler(options.pop("profiler", None), folder),
+            plugins=[AtomicIO()],
+            default_root_dir=str(folder),
+            max_epochs=-1,
+            check_val_every_n_epoch=None,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            enable_checkpointing=any(isinstance(each, Checkpoint) for each in callbacks),
+            enable_model_summary=False,
+            enable_progress_bar=any(isinstance(each, ProgressBar) for each in callbacks),
+        ),
+    )
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    """Refuse what a run here would not obey.
+
+    Raises:
+        ValueError: naming the setting.
+    """
     ours = sorted(_OURS & options.keys())
     if ours:
         raise ValueError(
@@ -67,42 +116,34 @@ def build_trainer(
             "trainer.gradient_clip_algorithm must be norm, got "
             f"{options['gradient_clip_algorithm']!r}"
         )
-    limit = options["gradient_clip_val"]
-    if limit is not None and not limit >= 0:
-        raise ValueError(f"trainer.gradient_clip_val must not be negative, got {limit}")
-    callbacks: list[Callback] = [made(each) for each in config["callbacks"].values()]
-    for callback in callbacks:
-        if isinstance(callback, Checkpoints):
-            callback.facts = dict(facts)
-            places = ("root", "subfolder")
-            callback.validation = {
-                k: v for k, v in config["data"]["val"].items() if k not in places
-            }
-    terminal = sys.stderr.isatty() and sys.stdout.isatty()
-    if terminal:
-        lines = next((each for each in callbacks if isinstance(each, Lines)), None)
-        if lines:
-            lines.written = False
-        callbacks.append(Bar(lines))
-    options["val_check_interval"] *= options["accumulate_grad_batches"]
-    return cast(
-        Trainer,
-        made(
-            options,
-            precision=resolve_precision(options["precision"], options["accelerator"]),
-            callbacks=callbacks,
-            logger=build_loggers(config["logger"], folder, step),
-            plugins=[AtomicIO()],
-            default_root_dir=str(folder),
-            max_epochs=-1,
-            check_val_every_n_epoch=None,
-            num_sanity_val_steps=0,
-            use_distributed_sampler=False,
-            enable_model_summary=False,
-            enable_progress_bar=terminal,
-            _convert_="all",
-        ),
-    )
+    if options.get("gradient_clip_val") is not None:
+        number("trainer.gradient_clip_val", options["gradient_clip_val"])
+    if options.get("strategy", "auto") not in _STRATEGIES:
+        raise ValueError(
+            f"trainer.strategy must be one of {', '.join(_STRATEGIES)}, got "
+            f"{options['strategy']!r}: the network is small enough to lie whole in each process"
+        )
+    limit = options.get("limit_val_batches")
+    if limit is not None and number("trainer.limit_val_batches", limit) == 0:
+        raise ValueError(
+            "trainer.limit_val_batches=0 would leave out the validation, which decides what is "
+            "kept: give data.val.images=1 and a large trainer.val_check_interval"
+        )
+
+
+def _profiler(name: object, folder: Path) -> Profiler | None:
+    """Lightning's profiler of that name, which writes `profile-*` in the run's folder.
+
+    Raises:
+        ValueError: for a name that it has not.
+    """
+    if name is None:
+        return None
+    choice("trainer.profiler", name, Literal["simple", "advanced", "pytorch"])
+    kinds: dict[str, type[Profiler]]
+    kinds = {"simple": SimpleProfiler, "advanced": AdvancedProfiler, "pytorch": PyTorchProfiler}
+    make: Callable[..., Profiler] = kinds[str(name)]
+    return make(dirpath=folder, filename="profile")
 
 
 def resolve_precision(name: str | int, accelerator: str = "auto") -> str:

@@ -1,10 +1,11 @@
-"""The validation set: fixed images at fixed scales, with bicubic's result beside each."""
+"""Validation: fixed images at fixed scales with bicubic's result beside each; what it found."""
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from statistics import fmean
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,10 +14,11 @@ from torch.utils.data import Dataset
 from torchvision.transforms.v2.functional import center_crop
 
 from ccsr import image
-from ccsr.grid import Pair, ProjectedGrid, Scale, as_pair, output_size, scale_text
+from ccsr.grid import Pair, ProjectedGrid, as_pair, output_size, scale_text
 from ccsr.metrics import luma, psnr
 from ccsr.resample import reduce_uint8, resize
 from ccsr.training.photos import read_rgb
+from ccsr.training.settings import whole
 
 log = logging.getLogger(__name__)
 
@@ -29,12 +31,14 @@ class Item(NamedTuple):
         hr: (1, 3, H, W) uint8.
         scale: (vertical, horizontal).
         bicubic: PSNR of the bicubic enlargement, see :func:`score`.
+        kind: name of the set that the image is in; empty if there is only one.
     """
 
     lr: Tensor
     hr: Tensor
     scale: Pair
     bicubic: float
+    kind: str = ""
 
     @property
     def grid(self) -> ProjectedGrid:
@@ -42,8 +46,80 @@ class Item(NamedTuple):
         return ProjectedGrid.project(_size(self.lr), _size(self.hr))
 
 
+class ScaleMean(NamedTuple):
+    """Means over the images of one set at one scale, in dB: the network's PSNR and bicubic's."""
+
+    kind: str
+    scale: Pair
+    psnr: float
+    bicubic: float
+
+
+class Validation(NamedTuple):
+    """What one validation found.
+
+    Attributes:
+        step: of the training.
+        means: in the order of the sets and their scales.
+    """
+
+    step: int
+    means: tuple[ScaleMean, ...]
+
+    @classmethod
+    def of(cls, step: int, scores: Sequence[ScaleMean]) -> "Validation":
+        """The means of the scores of single images."""
+        groups: dict[tuple[str, Pair], list[ScaleMean]] = {}
+        for each in scores:
+            groups.setdefault((each.kind, each.scale), []).append(each)
+        means = (
+            ScaleMean(*key, fmean(s.psnr for s in group), fmean(s.bicubic for s in group))
+            for key, group in groups.items()
+        )
+        return cls(step, tuple(means))
+
+    @property
+    def kinds(self) -> list[str]:
+        """Names of the sets."""
+        return list(dict.fromkeys(mean.kind for mean in self.means))
+
+    def gain_of(self, kind: str) -> float:
+        """Ours less bicubic in dB, mean over the scales of one set."""
+        return fmean(mean.psnr - mean.bicubic for mean in self.means if mean.kind == kind)
+
+    @property
+    def gain(self) -> float:
+        """Mean over the sets of their gains."""
+        return fmean(map(self.gain_of, self.kinds))
+
+    def metrics(self) -> dict[str, float]:
+        """Everything by name: `psnr_x2`, `bicubic_x2`, `gain`; of several sets `KIND/psnr_x2`."""
+        named: dict[str, float] = {}
+        for kind in self.kinds:
+            prefix = f"{kind}/" if kind else ""
+            for mean in (mean for mean in self.means if mean.kind == kind):
+                named[f"{prefix}psnr_x{scale_text(mean.scale)}"] = mean.psnr
+                named[f"{prefix}bicubic_x{scale_text(mean.scale)}"] = mean.bicubic
+            named[f"{prefix}gain"] = self.gain_of(kind)
+        return {**named, "gain": self.gain}
+
+    def lines(self) -> list[str]:
+        """For people: a line for each set, and for the mean over several."""
+        told = []
+        for kind in self.kinds:
+            pairs = "  ".join(
+                f"x{scale_text(mean.scale)} {mean.psnr:.2f} ({mean.bicubic:.2f})"
+                for mean in self.means
+                if mean.kind == kind
+            )
+            name = f"{kind}, " if kind else ""
+            told.append(f"{name}PSNR (bicubic): {pairs}  gain {self.gain_of(kind):+.3f} dB")
+        several = [f"mean over {len(self.kinds)} sets: gain {self.gain:+.3f} dB"]
+        return told + (several if len(self.kinds) > 1 else [])
+
+
 class ValidationSet(Dataset[Item]):
-    """At most `images` of the files, cut to `crop` pixels, at each of the scales.
+    """At most `images` of each set's files, cut to `crop` pixels, at each of the scales.
 
     What bicubic restores exactly, an image of one colour, says nothing and is left out.
 
@@ -51,43 +127,61 @@ class ValidationSet(Dataset[Item]):
     that input times scale is an integer, or as near as it gets (within 8 pixels).
 
     Args:
-        files: image files; of more than `images` those at even distances are taken.
+        files: image files, or those of several sets by name; of more than `images` those at even
+            distances are taken.
         scales: one number, or a pair (vertical, horizontal), per scale.
-        images: number of images.
+        images: number of images, of each set.
         crop: side of the square in the middle of each image.
 
+    Attributes:
+        settings: all that decides the numbers but where the images lie.
+
     Raises:
-        ValueError: if no file is readable, an image is too small for a scale, or that is 1.
+        ValueError: if no file of a set is readable, an image is too small for a scale, or that
+            is 1.
     """
 
     def __init__(
         self,
-        files: Sequence[Path],
+        files: Sequence[Path] | Mapping[str, Sequence[Path]],
         scales: Sequence[float | Sequence[float]] = (2, 3, 4),
         images: int = 8,
         crop: int = 256,
     ) -> None:
-        chosen = np.linspace(0, len(files) - 1, min(images, len(files))).round().astype(int)
-        self.scales = [_as_scale(scale) for scale in scales]
-        if (1.0, 1.0) in self.scales:
-            raise ValueError("expected scales for validation other than 1, where bicubic is exact")
+        whole("data.val.images", images)
+        whole("data.val.crop", crop)
+        self.scales = _as_scales(scales)
+        listed = [s if isinstance(s, int | float) else list(s) for s in scales]
+        self.settings: dict[str, Any] = {"images": images, "crop": crop, "scales": listed}
+        sets = files if isinstance(files, Mapping) else {"": files}
+        if isinstance(files, Mapping):
+            self.settings["sets"] = list(sets)
         self.items: list[Item] = []
+        self._starts: list[int] = []  # of each image among the items
+        for kind, found in sets.items():
+            self._add(kind, found, images, crop)
+
+    def _add(self, kind: str, files: Sequence[Path], images: int, crop: int) -> None:
+        before = len(self.items)
+        chosen = np.linspace(0, len(files) - 1, min(images, len(files))).round().astype(int)
         for path in (files[i] for i in chosen):
             try:
                 photo = read_rgb(path)
             except (OSError, ValueError) as error:
                 log.warning("skipped a broken image: %s: %s", path, error)
                 continue
+            self._starts.append(len(self.items))
             for item in (_item(photo, scale, crop) for scale in self.scales):
                 if math.isfinite(item.bicubic):
-                    self.items.append(item)
+                    self.items.append(item._replace(kind=kind))
                 else:
                     name = f"x{scale_text(item.scale)}"
                     log.warning("skipped an image at %s: bicubic is exact: %s", name, path)
-        if not self.items:
+        if len(self.items) == before:
             raise ValueError(
                 "expected readable images, not of one colour, and scales for validation, got "
                 f"{len(files)} files and {len(self.scales)} scales: check data.val"
+                + (f".sets.{kind}" if kind else "")
             )
 
     def __len__(self) -> int:
@@ -95,6 +189,14 @@ class ValidationSet(Dataset[Item]):
 
     def __getitem__(self, index: int) -> Item:
         return self.items[index]
+
+    def shown(self, rows: int) -> set[int]:
+        """Items that stand for all: of `rows` images at even distances each at another scale."""
+        ends = [*self._starts[1:], len(self.items)]
+        several = [(a, b) for a, b in zip(self._starts, ends, strict=True) if b > a]
+        chosen = np.linspace(0, len(several) - 1, min(rows, len(several))).round().astype(int)
+        ranges = (several[i] for i in chosen)
+        return {start + n % (end - start) for n, (start, end) in enumerate(ranges)}
 
 
 def as_float(x: Tensor) -> Tensor:
@@ -113,9 +215,21 @@ def score(sr: Tensor, hr: Tensor, scale: Pair) -> float:
     return psnr(luma(as_float(sr[0])), luma(as_float(hr[0])), shave)
 
 
-def _as_scale(scale: float | Sequence[float]) -> Pair:
-    pair: Scale = scale if isinstance(scale, int | float) else (scale[0], scale[1])
-    return as_pair(pair)
+def _as_scales(scales: object) -> list[Pair]:
+    """The scales of the configuration as pairs."""
+    given = scales if isinstance(scales, Sequence) and not isinstance(scales, str) else ()
+    try:
+        pairs = [as_pair(s if isinstance(s, int | float) else tuple(s)) for s in given]
+    except (TypeError, ValueError):
+        pairs = []
+    if not pairs:
+        raise ValueError(
+            "data.val.scales must be a list of scales and pairs (vertical, horizontal), such as "
+            f"[2,3,[1.5,4]], got {scales!r}"
+        )
+    if (1.0, 1.0) in pairs:
+        raise ValueError("expected scales for validation other than 1, where bicubic is exact")
+    return pairs
 
 
 def _size(x: Tensor) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from PIL import Image
 from ccsr.analysis import gradual
 from ccsr.analysis.findings import Options
 from ccsr.training import train
-from ccsr.training.callbacks import FINAL, LAST
+from ccsr.training.checkpoints import FINAL, LAST
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from PIL import Image
 
 from ccsr.evaluation.plots import Crops, detailed_window, draw_crops, draw_curve, nearest
 from ccsr.evaluation.results import Record, Scores, environment, means, write_csv, write_json
-from ccsr.evaluation.table import BOLD, RESET, spell, table
+from ccsr.evaluation.table import BOLD, RESET, infinite, spell, table
 
 
 def scores(psnr, lpips=None):
@@ -39,6 +39,21 @@ def test_means_are_of_the_values_per_image():
     first = means(records())[0]
     assert (first.testset, first.model, first.scale, first.images) == ("Set5", "bicubic", (2, 2), 2)
     assert first.scores == Scores(31.0, 0.62, 41.0, None, 0.5)
+
+
+def test_an_image_that_makes_a_mean_infinite_is_named():
+    exact = [r for r in records() if r.image == "a.png" and r.scale == (1.5, 4)]
+    exact = [Record(*(*astuple_but_scores(r), scores(math.inf))) for r in exact]
+    assert infinite(records()) == []
+    assert infinite([*records(), *exact]) == [
+        "Set5 a.png at 4 wide x 1.5 high: exact by bicubic, light, so its "
+        f"{name}, and the mean, is infinite"
+        for name in ("PSNR", "consistency")
+    ]
+
+
+def astuple_but_scores(record):
+    return [getattr(record, name) for name in Record.__dataclass_fields__ if name != "scores"]
 
 
 def test_table():

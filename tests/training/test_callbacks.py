@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from ccsr.training.callbacks import Average
+from ccsr.training.average import Average
 from ccsr.training.task import SRModule
 
 

@@ -11,8 +11,9 @@ from omegaconf import OmegaConf
 
 from ccsr.bundled import resource_dir
 from ccsr.model import build
-from ccsr.training.config import explain, made, plain, quoted, resumed
+from ccsr.training.config import made, plain, resumed
 from ccsr.training.data import PhotoData
+from ccsr.training.overrides import explain, for_hydra, quoted
 from ccsr.training.scales import Scales
 from ccsr.training.train import start_from
 from ccsr.training.validation import ValidationSet
@@ -49,7 +50,7 @@ def bind(node, target=None):
 def test_every_choice_composes_and_binds(group, choice):
     config = composed(f"{group}={choice}")
     bind(config)
-    val = {k: v for k, v in config["data"]["val"].items() if k not in ("root", "subfolder")}
+    val = {k: v for k, v in config["data"]["val"].items() if k not in ("root", "subfolder", "sets")}
     inspect.signature(ValidationSet).bind(files=[], **val)
 
 
@@ -66,7 +67,7 @@ def test_every_model_builds(choice):
     [("light", "light"), ("base", "light"), ("base", "base"), ("elastic", "light")],
 )
 def test_an_experiment_can_start_from_what_is_shipped(experiment, init):
-    network = made(composed(f"experiment={experiment}")["model"])
+    network = made("model", composed(f"experiment={experiment}")["model"])
     start_from(network, init)
 
 
@@ -86,9 +87,12 @@ def test_div2k_has_its_own_folders():
     ("overrides", "message"),
     [
         (["trainer.max_stps=3"], r"no key 'trainer\.max_stps'; did you mean 'trainer\.max_steps'"),
+        (["trainer.fast=3"], r"no key 'trainer\.fast'.* to add a new key: \+trainer\.fast=3$"),
+        (["seed=1,2"], r"Ambiguous value .*use key=\[value1,value2\]; .*; 3\. .*add --multirun to"),
+        (["+seed=3"], r"already at 'seed'\.; Either remove \+ prefix: 'seed=3'; Or add a second"),
         (["model=gradual", "model.stack.layrs=3"], r"did you mean 'model\.stack\.layers'"),
         (["modl=tiny"], "no key 'modl'; did you mean 'model'"),
-        (["foo.bar=1"], r"no key 'foo\.bar'$"),
+        (["foo.bar=1"], r"no key 'foo\.bar'; to add a new key: \+foo\.bar=1$"),
         (["model=lihgt"], r"model has no choice 'lihgt'; did you mean 'light'.*choices: base, "),
         (["data=folder"], r"data\.root has no value: give data\.root=\.\.\.$"),
     ],
@@ -111,11 +115,116 @@ def test_any_path_goes_through_hydra(key, path):
     assert override.value() == path
 
 
+def test_each_path_of_a_list_goes_through_hydra():
+    override = OverridesParser.create().parse_override(quoted("data.root=[my photos,b#1,'c,d']"))
+    assert override.value() == ["my photos", "b#1", "c,d"]
+
+
 @pytest.mark.parametrize(
-    "argument", ["data.root='a b'", "data.root=[a,b]", "data.root=null", "seed=3"]
+    "argument", ["data.root='a b'", "data.root=['a',\"b c\"]", "data.root=null", "seed=3"]
 )
 def test_what_needs_no_quotes_is_left_alone(argument):
     assert quoted(argument) == argument
+
+
+@pytest.mark.parametrize(
+    ("argument", "values"),
+    [
+        ("data.root=a,b", ["a", "b"]),
+        ("data.root=/a b/c,d#1", ["/a b/c", "d#1"]),
+        ("data.root=[a,b],c", [["a", "b"], "c"]),
+        ("data.root='a,b',c", ["a,b", "c"]),
+        ("init=null,light", [None, "light"]),
+        ("data.val.root=null,x", [None, "x"]),
+        ("data.root=choice(a,b)", ["a", "b"]),
+    ],
+)
+def test_paths_can_be_swept(argument, values):
+    multirun, prepared = for_hydra([argument, "--multirun"])
+    assert multirun == "--multirun"
+    override = OverridesParser.create().parse_override(prepared)
+    assert override.is_sweep_override()
+    parser = OverridesParser.create()
+    found = override.sweep_string_iterator()
+    assert [parser.parse_override(f"x={v}").value() for v in found] == values
+
+
+def test_a_path_with_a_comma_is_one_where_it_exists(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a,b").mkdir()
+    assert for_hydra(["data.root=a,b", "-m"]) == ["-m", "data.root='a,b'"]
+    assert for_hydra(["data.root=c,d"]) == ["data.root='c,d'"]
+
+
+def test_home_is_a_folder(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert quoted("hydra.run.dir=~/runs") == "hydra.run.dir='/home/somebody/runs'"
+    config = configured(
+        quoted("data.root=[~/a,b]"), "data.val.root='~/v'", "data.cache='~/c'", "init='~/i'"
+    )
+    assert config["data"]["root"][0] == "/home/somebody/a"
+    assert config["data"]["val"]["root"] == "/home/somebody/v"
+    assert config["data"]["cache"] == "/home/somebody/c"
+    assert config["init"] == "/home/somebody/i"
+
+
+def configured(*overrides):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return plain(compose("train", overrides=["data.root=somewhere", *overrides]))
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("~data.val", r"data\.val must be a group of settings, it is missing"),
+        ("data.val=3", r"data\.val must be a group of settings, got 3"),
+        ("data.scales=5", r"data\.scales must be a group of settings, got 5"),
+        ("~model", "model must be a group of settings, it is missing"),
+        ("~trainer", "trainer must be a group of settings, it is missing"),
+        ("callbacks=3", "callbacks must be a group of settings, got 3"),
+        ("data.root=[]", r"data\.root is an empty list: give a path"),
+        ("data.root=[a,'']", r"data\.root is empty, which would be this folder"),
+        ("data.val.sets=3", r"data\.val\.sets must be a group of settings, got 3"),
+        ("data.val.sets={a: null}", r"must give each set a folder, .* got 'a': None"),
+        ("data.val.sets={a/b: c}", r"with a name of letters, .* got 'a/b': 'c'"),
+    ],
+)
+def test_what_a_configuration_needs(override, message):
+    with pytest.raises(ValueError, match=message):
+        configured(override)
+
+
+@pytest.mark.parametrize("seed", ["null", "abc", "-1", "2.5", "4294967296"])
+def test_a_seed_is_an_integer(seed):
+    with pytest.raises(ValueError, match=r"^seed must (be|not be) .*, got"):
+        configured("data.seed=1", f"seed={seed}")
+
+
+@pytest.mark.parametrize("override", ["~logger", "callbacks=null", "init=null"])
+def test_what_may_be_left_out(override):
+    config = configured(override)
+    assert (config["logger"], config["init"]) == ({}, None)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (
+            {"_target_": "nowhere.X"},
+            r"^x: nowhere\.X cannot be imported \(.*'nowhere' is installed",
+        ),
+        ({"_target_": "ccsr.nothing"}, r"x: ccsr\.nothing cannot be imported .*correct the name"),
+        (
+            {"_target_": "fractions.Fraction", "a": 1},
+            r"^x cannot be made from its settings, by fra",
+        ),
+        ({"a": 1}, "x has no _target_"),
+        (3, "x must be a group of settings, got 3"),
+    ],
+)
+def test_what_cannot_be_made_is_named(config, message):
+    with pytest.raises(ValueError, match=message):
+        made("x", config)
 
 
 @pytest.fixture

@@ -54,3 +54,41 @@ def test_one_factor_may_stand_without_a_list(tmp_path):
     save(noise(40, 40), tmp_path / "one.png")
     data = PhotoData(tmp_path, {"scales": [2]}, {"values": [2]}, 8, 1, reduced=0.5)
     assert data.photos.sizes == [(40, 40), (20, 20)]
+
+
+def test_photos_that_are_never_drawn_are_named(tmp_path, caplog):
+    for name, (h, w) in {"large": (40, 40), "long": (40, 9), "small": (15, 40)}.items():
+        save(noise(h, w), tmp_path / f"{name}.png")
+    val = {"scales": [2], "crop": 16, "root": str(tmp_path)}
+    PhotoData(tmp_path, val, {"values": [2, 3], "anisotropic": 0}, 8, 1)
+    assert "2 of 3 photos are too small for data.patch=8: " in caplog.text
+    assert "long.png" in caplog.text
+    assert "small.png" in caplog.text
+    assert "large.png" not in caplog.text
+
+
+def several(tmp_path, **val):
+    for kind, names in {"text": "abc", "people": "de"}.items():
+        for n, name in enumerate(names):
+            save(noise(32, 32, n), tmp_path / kind / f"{name}.png")
+    sets = {kind: str(tmp_path / kind) for kind in ("text", "people")}
+    val = {"scales": [2, 3], "crop": 24, "sets": sets, **val}
+    return PhotoData(None, val, {"values": [2], "anisotropic": 0}, 8, 1)
+
+
+def test_validation_is_on_several_sets(tmp_path):
+    data = several(tmp_path, images=2)
+    assert [item.kind for item in data.validation] == ["text"] * 4 + ["people"] * 4
+    assert data.validation.settings["sets"] == ["text", "people"]
+
+
+def test_sets_say_alone_where_images_lie(tmp_path):
+    with pytest.raises(ValueError, match=r"data\.val\.sets says where .*data\.val\.root"):
+        several(tmp_path, root=str(tmp_path))
+
+
+def test_a_set_without_images_is_named(tmp_path):
+    (tmp_path / "text").mkdir()
+    (tmp_path / "text/x.png").touch()
+    with pytest.raises(ValueError, match=r"got 1 files and 2 scales: check data\.val\.sets\.text"):
+        several(tmp_path, sets={"text": str(tmp_path / "text" / "x.png")})

@@ -1,6 +1,7 @@
 """Training as people start it: by the command line, in several processes."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -74,3 +75,34 @@ def test_a_sweep_from_the_command_line(photos, tmp_path):
     assert seeds == [1, 2]
     names = sorted(path.name for path in sweep.glob("*/wandb/offline-run-*"))
     assert [name[-8:] for name in names] == ["_train_0", "_train_1"]
+
+
+@pytest.mark.long
+def test_a_sweep_over_folders_and_starts(photos, finished, tmp_path):
+    folders = []
+    for name in ("a b", "c"):
+        shutil.copytree(photos, tmp_path / name)
+        folders.append(name)
+    short = ("trainer.max_steps=1", "trainer.val_check_interval=1", "data.workers=0")
+    start = finished[0] / "model.safetensors"
+    swept = ("--multirun", f"data.root={','.join(folders)}", f"init=null,{start}")
+    result = from_the_command_line(tmp_path, *TINY, *short, *swept)
+    assert result.returncode == 0, result.stderr
+    summaries = [
+        checkpoint.load(path)[1] for path in sorted((tmp_path / "runs").glob("*/?/model.*"))
+    ]
+    found = [(summary["data"], summary["init"]) for summary in summaries]
+    assert found == [(["a b"], None), (["a b"], "model"), (["c"], None), (["c"], "model")]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("where", [(), ("hydra.run.dir=out/run",)])
+def test_what_is_refused_leaves_no_folder(photos, tmp_path, where):
+    wrong = ("module.learning_rate=abc", f"data.root={photos}")
+    result = from_the_command_line(tmp_path, *TINY, *wrong, *where)
+    assert result.returncode == 1
+    assert result.stderr.endswith("ccsr: error: module.learning_rate must be a number, got 'abc'\n")
+    assert "Traceback" not in result.stderr
+    sweep = from_the_command_line(tmp_path, *TINY, *wrong, "seed=1,2", "-m")
+    assert sweep.stderr.count("module.learning_rate must be a number") == 2
+    assert list(tmp_path.iterdir()) == []

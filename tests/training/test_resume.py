@@ -136,8 +136,17 @@ def test_the_best_is_the_best_of_one_validation(finished, configure, tmp_path, m
     assert checkpoint.load(folder / "best.safetensors")[1]["steps"] == 8
 
 
-def test_a_damaged_checkpoint_is_named(tmp_path):
-    (tmp_path / "last.ckpt").write_bytes(b"no checkpoint")
+@pytest.mark.parametrize("share", [0, 0.01, 0.5, 0.99])
+def test_a_damaged_checkpoint_is_named(finished, tmp_path, share):
+    whole = (finished[0] / "last.ckpt").read_bytes()
+    (tmp_path / "last.ckpt").write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(ValueError, match=r"last\.ckpt is damaged .* remove it to begin again"):
+        step_of(tmp_path / "last.ckpt")
+
+
+@pytest.mark.parametrize("content", [b"no checkpoint", b"\x80\x02}."])
+def test_what_is_no_checkpoint_is_named(tmp_path, content):
+    (tmp_path / "last.ckpt").write_bytes(content)
     with pytest.raises(ValueError, match=r"last\.ckpt is damaged"):
         step_of(tmp_path / "last.ckpt")
 
@@ -149,7 +158,9 @@ def test_a_run_of_an_older_layout_goes_on(configure, tmp_path):
     for new, old in (
         ("ccsr.training.task.", "ccsr.module."),
         ("ccsr.training.data.", "ccsr.data."),
-        ("ccsr.training.callbacks.", "ccsr.callbacks."),
+        ("ccsr.training.average.Average", "ccsr.callbacks.Average"),
+        ("ccsr.training.checkpoints.Checkpoints", "ccsr.training.callbacks.Checkpoints"),
+        ("ccsr.training.display.display", "ccsr.callbacks.Lines"),
         ("ccsr.training.pictures.", "ccsr.pictures."),
     ):
         assert new in text

@@ -1,6 +1,8 @@
 """What a run leaves, and what it refuses."""
 
+import resource
 import sys
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -9,8 +11,10 @@ from PIL import Image
 from ccsr.grid import ProjectedGrid
 from ccsr.model import CCSR, checkpoint
 from ccsr.training.config import resumed
+from ccsr.training.loggers import Tables
 from ccsr.training.task import SRModule
 from ccsr.training.train import check_kept, train
+from ccsr.training.trainer import AtomicIO
 from runs import assert_same_run, rows, state
 
 
@@ -189,7 +193,20 @@ def test_a_run_shorter_than_its_reports_has_a_table(configure, tmp_path):
         ("+trainer.num_sanity_val_steps=1", r"trainer\.num_sanity_val_steps cannot be set"),
         ("+trainer.enable_progress_bar=false", r"trainer\.enable_progress_bar cannot be set"),
         ("+trainer.overfit_batches=1", r"trainer\.overfit_batches cannot be set"),
-        ("+trainer.profiler=simple", r"trainer\.profiler cannot be set"),
+        ("+trainer.profiler=fast", "profiler must be simple, advanced or pytorch, got 'fast'"),
+        ("+trainer.fast_dev_run=true", r"trainer\.fast_dev_run cannot be set"),
+        ("+trainer.barebones=true", r"trainer\.barebones cannot be set"),
+        ("+trainer.limit_val_batches=0", "would leave out the validation"),
+        ("trainer.strategy=fsdp", "strategy must be one of auto, ddp, got 'fsdp'"),
+        ("trainer.gradient_clip_val=abc", "gradient_clip_val must be a number, got 'abc'"),
+        ("+trainer.check_val_every_n_epoch=2", r"trainer\.check_val_every_n_epoch cannot be set"),
+        ("+trainer.enable_model_summary=true", r"trainer\.enable_model_summary cannot be set"),
+        ("+trainer.logger=false", r"trainer\.logger cannot be set"),
+        ("+trainer.default_root_dir=x", r"trainer\.default_root_dir cannot be set"),
+        ("callbacks.pictures.rows=x", r"callbacks\.pictures\.rows must be an integer, got 'x'"),
+        ("callbacks.average.decay=x", r"callbacks\.average\.decay must be a number, got 'x'"),
+        ("+callbacks.x._target_=nowhere.X", r"^callbacks\.x: nowhere\.X cannot be imported"),
+        ("+data.scales.foo=1", "^data cannot be made from its settings, by .*PhotoData.*'foo'"),
         ("+trainer.gradient_clip_algorithm=value", "algorithm must be norm, got 'value'"),
         ("trainer.precision=64-true", "precision must be one of auto, 32, .* got '64-true'"),
         ("trainer.precision=bf16-true", "precision must be one of auto, 32, .* got 'bf16-true'"),
@@ -198,6 +215,87 @@ def test_a_run_shorter_than_its_reports_has_a_table(configure, tmp_path):
 def test_settings_that_would_not_be_obeyed_are_refused(configure, tmp_path, override, message):
     with pytest.raises(ValueError, match=message):
         train(configure(override), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_is_refused_while_it_begins_leaves_nothing(configure, tmp_path):
+    tmp_path.joinpath("mine").mkdir()
+    for folder in (tmp_path / "mine", tmp_path / "new"):
+        with pytest.raises(ValueError, match=r"data\.place=device needs 0 MB .* data\.device_mb"):
+            train(configure("data.place=device", "data.device_mb=0"), folder)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+    assert list((tmp_path / "mine").iterdir()) == []
+
+
+def test_a_profile_lies_in_the_runs_folder(configure, tmp_path):
+    short = ("trainer.max_steps=2", "trainer.val_check_interval=2")
+    train(configure(*short, "+trainer.profiler=simple"), tmp_path)
+    (profile,) = tmp_path.glob("fit-profile*.txt")
+    assert "run_training_batch" in profile.read_text()
+
+
+def test_a_run_without_callbacks_still_gives_a_network(configure, tmp_path):
+    short = ("trainer.max_steps=2", "trainer.val_check_interval=2")
+    train(configure(*short, "callbacks=null"), tmp_path)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"config.yaml", "model.safetensors", "train.csv", "train.log", "val.csv"}
+
+
+def test_several_validation_sets_have_a_curve_each(configure, photos, tmp_path):
+    sets = f"+data.val.sets={{text: {photos}, people: [{photos}/0.png]}}"
+    results = train(configure("data.val.root=null", sets.removeprefix("+")), tmp_path / "run")
+    row = rows(tmp_path / "run" / "val.csv")[-1]
+    for kind in ("text", "people"):
+        for name in ("psnr_x2", "bicubic_x3x1.5", "gain"):
+            assert float(row[f"{kind}/{name}"]) == pytest.approx(results[f"{kind}/{name}"])
+    assert results["gain"] == pytest.approx((results["text/gain"] + results["people/gain"]) / 2)
+    gains = [float(row["gain"]) for row in rows(tmp_path / "run" / "val.csv")]
+    best = checkpoint.load(tmp_path / "run" / "best.safetensors")[1]
+    assert best["validation"]["gain"] == pytest.approx(max(gains), abs=1e-3)
+    assert "validation, people, PSNR (bicubic): x2 " in (tmp_path / "run/train.log").read_text()
+
+
+@contextmanager
+def files_of_at_most(size):
+    """A limit that the system keeps, as a full disk would: also within native code."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_disk_that_is_full_is_told_in_a_sentence(tmp_path):
+    path = tmp_path / "last.ckpt"
+    message = rf"^cannot write {path}: File too large$"
+    with files_of_at_most(20_000), pytest.raises(OSError, match=message):
+        AtomicIO().save_checkpoint({"x": torch.zeros(100_000)}, path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_table_on_a_full_disk_is_named(tmp_path):
+    tables = Tables(tmp_path)
+    tables.log_metrics({"train/loss": 1.0}, 1)
+    limit = (tmp_path / "train.csv").stat().st_size + 2
+    with files_of_at_most(limit), pytest.raises(OSError, match=r"cannot write .*train\.csv: File"):
+        tables.log_metrics({"train/loss": 2.0}, 2)
+
+
+@pytest.mark.parametrize("name", ["last.ckpt", "folder"])
+def test_init_takes_no_checkpoint_of_a_training(finished, configure, tmp_path, name):
+    path = finished[0] / name if name != "folder" else finished[0]
+    message = r"is not an inference file: give .*best\.safetensors, .* taken up again by resume="
+    with pytest.raises(ValueError, match=message):
+        train(configure(f"init={path}"), tmp_path / "run")
+
+
+def test_init_that_is_damaged_is_not_blamed_on_its_weights(finished, configure, tmp_path):
+    path = tmp_path / "half.safetensors"
+    whole = (finished[0] / "model.safetensors").read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=r"half\.safetensors is damaged, truncated"):
+        train(configure(f"init={path}"), tmp_path / "run")
 
 
 class Foreign(torch.nn.Conv2d):

@@ -4,7 +4,14 @@ import pytest
 import torch
 from PIL import Image
 
-from ccsr.training.validation import ValidationSet, as_float, quantised, score
+from ccsr.training.validation import (
+    ScaleMean,
+    Validation,
+    ValidationSet,
+    as_float,
+    quantised,
+    score,
+)
 
 
 @pytest.fixture
@@ -64,3 +71,51 @@ def test_at_a_scale_of_1_there_is_nothing_to_validate(tmp_path):
 def test_quantised_and_back():
     x = torch.tensor([-0.2, 0.0, 0.5, 1.0, 1.3]).view(1, 1, 1, 5)
     assert as_float(quantised(x)).flatten().tolist() == pytest.approx([0, 0, 128 / 255, 1, 1])
+
+
+def test_means_of_several_sets_count_alike():
+    """A set of three images counts as much as one of a single image."""
+    scores = [ScaleMean("a", (2, 2), 30 + n, 29) for n in range(3)]
+    scores += [ScaleMean("a", (1.5, 4), 28, 28), ScaleMean("b", (2, 2), 40, 36)]
+    found = Validation.of(7, scores)
+    assert found.means[0] == ("a", (2, 2), 31, 29)
+    assert (found.gain_of("a"), found.gain_of("b"), found.gain) == (1, 4, 2.5)
+    assert found.metrics() == {
+        "a/psnr_x2": 31, "a/bicubic_x2": 29, "a/psnr_x4x1.5": 28, "a/bicubic_x4x1.5": 28,
+        "a/gain": 1, "b/psnr_x2": 40, "b/bicubic_x2": 36, "b/gain": 4, "gain": 2.5,
+    }  # fmt: skip
+    assert found.lines() == [
+        "a, PSNR (bicubic): x2 31.00 (29.00)  x4x1.5 28.00 (28.00)  gain +1.000 dB",
+        "b, PSNR (bicubic): x2 40.00 (36.00)  gain +4.000 dB",
+        "mean over 2 sets: gain +2.500 dB",
+    ]
+
+
+def test_one_set_needs_no_name():
+    found = Validation.of(7, [ScaleMean("", (2, 2), 31, 29)])
+    assert found.metrics() == {"psnr_x2": 31, "bicubic_x2": 29, "gain": 2}
+    assert found.lines() == ["PSNR (bicubic): x2 31.00 (29.00)  gain +2.000 dB"]
+
+
+def test_rows_show_all_sets_and_scales(files):
+    sets = {"a": files[:3], "b": files[3:]}
+    chosen = ValidationSet(sets, [2, 3], crop=32)
+    items = [chosen[n] for n in sorted(chosen.shown(4))]
+    assert [(item.kind, item.scale[0]) for item in items] == [
+        ("a", 2), ("a", 3), ("b", 2), ("b", 3),
+    ]  # fmt: skip
+    assert len(chosen.shown(99)) == 5
+    assert chosen.shown(0) == set()
+
+
+@pytest.mark.parametrize("scales", [2, "abc", [], [[2]], ["x"], [0], None])
+def test_scales_are_a_list(files, scales):
+    with pytest.raises(ValueError, match=r"data\.val\.scales must be a list of scales and pairs"):
+        ValidationSet(files, scales)
+
+
+@pytest.mark.parametrize("options", [{"images": "abc"}, {"images": 0}, {"crop": 2.5}])
+def test_counts_are_integers(files, options):
+    (name,) = options
+    with pytest.raises(ValueError, match=rf"data\.val\.{name} must be a positive integer"):
+        ValidationSet(files, [2], **options)

@@ -1,0 +1,171 @@
+"""What a run keeps: its configuration, what it resumes from, and its best network."""
+
+import logging
+import math
+import signal
+import threading
+import time
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn, cast
+
+from omegaconf import OmegaConf
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.trainer.states import TrainerFn
+from pytorch_lightning.utilities.exceptions import SIGTERMException
+
+from ccsr.atomic import replacing
+from ccsr.model import checkpoint
+from ccsr.training.data import PhotoData
+from ccsr.training.settings import number
+from ccsr.training.task import SRModule
+
+CONFIG = "config.yaml"
+LAST, BEST, FINAL = "last.ckpt", "best.safetensors", "model.safetensors"
+log = logging.getLogger(__name__)
+
+
+class Checkpoints(Checkpoint):
+    """Keeps ``last.ckpt`` to resume from, and ``best.safetensors`` by ``val/gain``.
+
+    ``last.ckpt`` is written every `minutes`, after each validation, at the end, and when the
+    process is asked to stop (SIGTERM or Ctrl-C; a second one stops at once), always between two
+    steps, validation included. Of several processes all save and stop if one is to.
+
+    Args:
+        minutes: between two checkpoints.
+
+    Attributes:
+        best: the largest gain so far.
+    """
+
+    def __init__(self, minutes: float = 5) -> None:
+        self.minutes = number("callbacks.checkpoints.minutes", minutes)
+        self.best = -math.inf
+        self._validation: dict[str, Any] = {}
+        self._saved_at = time.monotonic()
+        self._asked: int | None = None
+        self._stops = False
+        self._processes = 1
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Remember how many processes train together, and what the best is measured on."""
+        self._processes = trainer.world_size
+        self._validation = cast(PhotoData, cast(Any, trainer).datamodule).validation.settings
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take over Ctrl-C and SIGTERM; Lightning gives them back."""
+        self._saved_at = time.monotonic()
+        if threading.current_thread() is threading.main_thread():
+            for each in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(each, self._ask)
+
+    def _ask(self, asked: int, frame: FrameType | None) -> None:
+        if self._asked is not None:
+            self._stop(asked)
+        self._asked = asked
+
+    def _stop(self, asked: int | None) -> NoReturn:
+        raise KeyboardInterrupt if asked == signal.SIGINT else SIGTERMException
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Write ``last.ckpt`` if it is time."""
+        batches = trainer.fit_loop.total_batch_idx + 1
+        if batches % trainer.accumulate_grad_batches:
+            return
+        ends = trainer.should_stop or trainer.global_step >= trainer.max_steps
+        every = trainer.val_check_batch
+        validates = isinstance(every, int) and batches % every == 0  # and saves after that
+        late = time.monotonic() - self._saved_at >= 60 * self.minutes and not validates
+        any_process = partial(trainer.strategy.reduce_boolean_decision, all=False)
+        self._stops = any_process(self._asked is not None)
+        if any_process(self._stops or ends or late):
+            self._save(trainer)
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Stop if asked to; the last step is complete, logged and saved."""
+        if self._stops:
+            self._stop(self._asked)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop too if asked to in the last step: another run may come after this one."""
+        if trainer.strategy.reduce_boolean_decision(self._asked is not None, all=False):
+            self._stop(self._asked)
+
+    def _save(self, trainer: Trainer) -> None:
+        cast(SRModule, trainer.lightning_module).check_finite()
+        trainer.save_checkpoint(Path(trainer.default_root_dir) / LAST)
+        self._saved_at = time.monotonic()
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write ``best.safetensors`` if the gain is the largest so far; then ``last.ckpt``."""
+        module = cast(SRModule, pl_module)
+        found = module.validation
+        if found and found.gain > self.best:
+            self.best = found.gain
+            if trainer.is_global_zero:
+                keep(module, Path(trainer.default_root_dir) / BEST)
+        if trainer.state.fn == TrainerFn.FITTING:
+            self._save(trainer)
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """Say how to go on."""
+        folder = Path(trainer.default_root_dir)
+        if (folder / LAST).exists():
+            log.info("stopped; to go on: ccsr train 'resume=%s'", folder)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best gain so far, and on what; how many processes train together."""
+        state = {"best": self.best, "validation": self._validation}
+        return {**state, "processes": self._processes}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore the best gain, unless it is one on other scales or crops.
+
+        Raises:
+            ValueError: if another number of processes trained until now.
+        """
+        before = state_dict.get("processes", self._processes)
+        if before != self._processes:
+            raise ValueError(
+                f"the run was trained by {before} processes and would go on with "
+                f"{self._processes}, so with other batches: give trainer.devices={before}, or "
+                "start a new run from its weights (init=FOLDER/best.safetensors)"
+            )
+        if state_dict.get("validation", self._validation) == self._validation:
+            self.best = state_dict["best"]
+
+
+def keep(module: SRModule, path: Path) -> None:
+    """Write the network that is kept to an inference file, with what it tells of its training."""
+    summary = {**module.facts, "steps": module.global_step}
+    if module.validation:
+        summary["validation"] = {k: round(v, 3) for k, v in module.validation.metrics().items()}
+    checkpoint.save(path, module.kept, summary)
+
+
+class Configuration(Callback):
+    """Writes ``config.yaml`` when a training begins: a run that is refused leaves nothing.
+
+    Args:
+        config: the configuration.
+    """
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self._config = dict(config)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write it."""
+        if trainer.is_global_zero:
+            text = OmegaConf.to_yaml(OmegaConf.create(self._config))
+            with replacing(Path(trainer.default_root_dir) / CONFIG) as temporary:
+                temporary.write_text(text, encoding="utf-8")
