@@ -49,11 +49,9 @@ class Checkpoints(Checkpoint):
         self._saved_at = time.monotonic()
         self._asked: int | None = None
         self._stops = False
-        self._processes = 1
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Remember how many processes train together, and what the best is measured on."""
-        self._processes = trainer.world_size
+        """Remember what the best is measured on."""
         self._validation = cast(PhotoData, cast(Any, trainer).datamodule).validation.settings
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -124,23 +122,11 @@ class Checkpoints(Checkpoint):
             log.info("stopped; to go on: ccsr train 'resume=%s'", folder)
 
     def state_dict(self) -> dict[str, Any]:
-        """The best gain so far, and on what; how many processes train together."""
-        state = {"best": self.best, "validation": self._validation}
-        return {**state, "processes": self._processes}
+        """The best gain so far, and on what."""
+        return {"best": self.best, "validation": self._validation}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the best gain, unless it is one on other scales or crops.
-
-        Raises:
-            ValueError: if another number of processes trained until now.
-        """
-        before = state_dict.get("processes", self._processes)
-        if before != self._processes:
-            raise ValueError(
-                f"the run was trained by {before} processes and would go on with "
-                f"{self._processes}, so with other batches: give trainer.devices={before}, or "
-                "start a new run from its weights (init=FOLDER/best.safetensors)"
-            )
+        """Restore the best gain, unless it is one on other scales or crops."""
         if state_dict.get("validation", self._validation) == self._validation:
             self.best = state_dict["best"]
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ccsr.atomic import replacing
 from ccsr.training.config import made
+from ccsr.training.processes import rank
 
 
 class Tables(Logger):
@@ -28,6 +29,8 @@ class Tables(Logger):
     def __init__(self, folder: Path, resume_step: int = 0) -> None:
         super().__init__()
         self.folder = folder
+        if rank():
+            return
         for table in (folder / f"{name}.csv" for name in ("train", "val", "speed")):
             if table.exists():
                 rows = [row for row in _read(table) if int(row["step"]) <= resume_step]
@@ -183,7 +186,7 @@ def log_to(path: Path | None) -> None:
         log.removeHandler(handler)
         handler.close()
     log.setLevel(logging.INFO)
-    if path is None or os.environ.get("LOCAL_RANK", "0") != "0":
+    if path is None:
         return
     for handler in (_ToFile(path, encoding="utf-8"), _ToStandardError()):
         handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))

@@ -46,12 +46,12 @@ class Pictures(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Keep the tiles of this item if it has a row."""
-        if batch_idx in self._shown:
+        if batch_idx in self._shown and trainer.is_global_zero:
             self._tiles += tiles(batch, outputs)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the picture."""
-        if not self._tiles or not trainer.is_global_zero:
+        if not self._tiles:
             return
         side = max(tile.shape[1] for tile in self._tiles), max(t.shape[2] for t in self._tiles)
         picture = make_grid([center_crop(t, list(side)) for t in self._tiles], nrow=4, padding=4)

@@ -328,13 +328,27 @@ class SRModule(LightningModule):
         self.log_dict(metrics, sync_dist=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the last validation."""
+        """Add the last validation, and how many batches make a step."""
+        share = {"processes": self.trainer.world_size, "accumulated": self._accumulated}
+        checkpoint["batches"] = share
         if self.validation:
             means = [tuple(mean) for mean in self.validation.means]
             checkpoint["validation"] = {"step": self.validation.step, "means": means}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore the last validation; one of an older run is made again when it is needed."""
+        """Restore the last validation; one of an older run is made again when it is needed.
+
+        Where another number of processes shares a step's batches, the trainer's count of them, of
+        each process, is brought in line.
+        """
+        before = checkpoint.get("batches", {}).get("accumulated", self._accumulated)
+        if before != self._accumulated:
+            progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+            for counts in (progress["total"], progress["current"]):
+                behind = counts["ready"] - counts["completed"]  # in the batch that was saved
+                for name in counts:
+                    counts[name] = counts["ready"] * self._accumulated // before
+                counts["completed"] -= behind
         saved = checkpoint.get("validation", {})
         if isinstance(saved.get("means"), list):
             means = tuple(ScaleMean(*mean) for mean in saved["means"])

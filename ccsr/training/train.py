@@ -5,35 +5,36 @@ import math
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence, Set
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import hydra
-import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pytorch_lightning import Trainer, seed_everything
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from ccsr.atomic import sweep
 from ccsr.bundled import resource_dir
-from ccsr.model import CCSR, checkpoint
-from ccsr.training.checkpoints import BEST, CONFIG, FINAL, LAST, keep
+from ccsr.training.checkpoints import CONFIG, FINAL, LAST, keep
 from ccsr.training.config import check_whole, made, plain, resumed
 from ccsr.training.data import PhotoData
-from ccsr.training.growth import grow
+from ccsr.training.folder import Past, accumulated, existing, past_of, remove_empty
 from ccsr.training.loggers import close, log_to
 from ccsr.training.overrides import explain, for_hydra
+from ccsr.training.processes import launch, rank, restarted, started
+from ccsr.training.start import check_kept, start_from
 from ccsr.training.task import SRModule
 from ccsr.training.trainer import build_trainer
 
 LOG = "train.log"
+_PATIENCE = 5  # seconds: a launcher ends all processes with the first, which is to tell and tidy up
 RUNS = "runs"  # where Hydra makes the folders of runs unless it is told otherwise
 SWEEP = "multirun.yaml"  # what it writes in a sweep's
 REFUSALS = (
@@ -71,25 +72,26 @@ def train(cfg: DictConfig, folder: Path, resume: bool = False) -> dict[str, floa
         "data.patch",
         "data.batch_size",
     )
-    step = step_of(last)
-    before = existing(folder)
+    past = past_of(last)
+    before, first = existing(folder), rank() == 0
     folder.mkdir(parents=True, exist_ok=True)
-    sweep(folder, abandoned=0)  # of a checkpoint that a kill cut short
-    log_to(folder / LOG)
+    if first:
+        sweep(folder, abandoned=0)  # of a checkpoint that a kill cut short
+    log_to(folder / LOG if first else None)
     try:
-        return _train(config, folder, step)
+        return _train(config, folder, past)
     except REFUSALS as error:
         log.error("%s", error, extra={"file_only": True})  # whoever called tells the person
         raise
     finally:
-        if not (folder / CONFIG).exists():  # it never began
+        if first and not (folder / CONFIG).exists():  # it never began
             log_to(None)
             (folder / LOG).unlink(missing_ok=True)
             remove_empty(folder, before)
 
 
-def _train(config: dict[str, Any], folder: Path, step: int) -> dict[str, float]:
-    most = config["trainer"]["max_steps"]
+def _train(config: dict[str, Any], folder: Path, past: Past) -> dict[str, float]:
+    most, step = config["trainer"]["max_steps"], past.step
     if step > most:
         raise ValueError(
             f"the run is at step {step} already, beyond trainer.max_steps={most}: give more, or "
@@ -101,9 +103,16 @@ def _train(config: dict[str, Any], folder: Path, step: int) -> dict[str, float]:
     network = made("model", config["model"])
     if config["init"] is not None and not step:
         start_from(network, config["init"])
-    check_kept(network, folder)
+    if rank() == 0:
+        check_kept(network, folder)
     module: SRModule = made("module", config["module"], model=network, facts=facts(config))
     trainer = build_trainer(config, folder, step)
+    before = trainer.world_size * trainer.accumulate_grad_batches
+    if past.batches and past.batches != before:
+        more = accumulated(past.batches, trainer.world_size)
+        log.info("%d processes, each adds up %d batches for a step", trainer.world_size, more)
+        config["trainer"]["accumulate_grad_batches"] = more
+        trainer = build_trainer(config, folder, step)
     data: PhotoData = made("data", config["data"])
     parameters = sum(p.numel() for p in module.parameters())
     log.info("%d parameters, %s, run folder %s", parameters, trainer.precision, folder)
@@ -118,64 +127,6 @@ def _train(config: dict[str, Any], folder: Path, step: int) -> dict[str, float]:
         return finish(trainer, module, data)
     finally:
         close(trainer.loggers, failed=sys.exception() is not None)
-
-
-def existing(folder: Path) -> set[Path]:
-    """Which of a folder and those above it exist."""
-    return {place for place in (folder.absolute(), *folder.absolute().parents) if place.exists()}
-
-
-def remove_empty(folder: Path, before: Set[Path]) -> None:
-    """Remove a folder in which nothing is, and those above it, but for what was there `before`."""
-    for place in (folder.absolute(), *folder.absolute().parents):
-        if place in before:
-            return
-        try:
-            place.rmdir()
-        except OSError:  # something is in it
-            return
-
-
-def start_from(network: CCSR, name: str) -> None:
-    """Give `network` the function of the model `name` (or file), which may be a smaller one.
-
-    Raises:
-        ValueError: if there is no such model, or its weights have no place in the network.
-    """
-    path = checkpoint.resolve(name)
-    if path.is_dir() or path.suffix == ".ckpt":
-        folder = path if path.is_dir() else path.parent
-        raise ValueError(
-            f"init={name} is not an inference file: give {folder / BEST}, or another "
-            f"{checkpoint.SUFFIX}; a run is taken up again by resume={folder}"
-        )
-    start, _ = checkpoint.load(path)
-    try:
-        grow(start, network)
-    except ValueError as error:
-        raise ValueError(
-            f"init={name}: its weights do not fit the network that model=... describes: give a "
-            f"network that is at least as large in every part, or train without init ({error})"
-        ) from error
-
-
-def check_kept(network: CCSR, folder: Path) -> None:
-    """See before the first step that the network can be written and read again.
-
-    Raises:
-        ValueError: if it cannot.
-    """
-    path = folder / f".check-{os.getpid()}{checkpoint.SUFFIX}"
-    try:
-        checkpoint.save(path, network, {})
-        checkpoint.load(path)
-    except (AttributeError, TypeError, ValueError) as error:
-        raise ValueError(
-            "the network that model=... makes could not be read again from its file, so nothing "
-            f"would be left of the training: make it by ccsr.model.build ({error})"
-        ) from error
-    finally:
-        path.unlink(missing_ok=True)
 
 
 def finish(trainer: Trainer, module: SRModule, data: PhotoData) -> dict[str, float]:
@@ -208,27 +159,6 @@ def facts(config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def step_of(last: Path) -> int:
-    """The step that a training checkpoint holds; 0 if there is no such file.
-
-    Raises:
-        ValueError: if the file is damaged.
-    """
-    if not last.exists():
-        return 0
-    try:
-        return int(
-            torch.load(last, map_location="cpu", weights_only=True, mmap=True)["global_step"]
-        )
-    except PermissionError:
-        raise
-    except (RuntimeError, UnpicklingError, LookupError, EOFError, OSError, TypeError) as error:
-        raise ValueError(
-            f"{last} is damaged and cannot be resumed from: remove it to begin again, or start a "
-            f"new run from {last.parent / BEST} with init=... ({error})"
-        ) from error
-
-
 def main() -> None:
     """`ccsr train`: Hydra's command line, or a resumed run."""
     arguments = [a for a in sys.argv[1:] if a != "--debug"]
@@ -245,8 +175,11 @@ def main() -> None:
     for failure in failures:
         if debug:
             raise failure
-        print(f"ccsr: error: {explain(failure, arguments)}", file=sys.stderr)
+        which = f"process {rank()}: " if rank() else ""
+        print(f"ccsr: error: {which}{explain(failure, arguments)}", file=sys.stderr)
     if failures:
+        if rank():
+            time.sleep(_PATIENCE)
         sys.exit(1)
 
 
@@ -261,7 +194,8 @@ def _run(arguments: Sequence[str]) -> list[Exception]:
         train(resumed(folder, rest), folder, resume=True)
         return []
     failures: list[Exception] = []
-    arguments = for_hydra(arguments)
+    OmegaConf.register_new_resolver("started", started, replace=True)
+    arguments = [a.replace("${now:", "${started:") for a in for_hydra(arguments)]
     places = [a.partition("=")[2] for a in arguments if re.match(r"hydra\.(run|sweep)\.dir=", a)]
     before = existing(Path(RUNS))
     for place in places:
@@ -270,6 +204,9 @@ def _run(arguments: Sequence[str]) -> list[Exception]:
     def job(cfg: DictConfig) -> float:
         folder = Path(HydraConfig.get().runtime.output_dir)
         try:
+            _check_agreed(cfg)
+            if restarted() and (folder / LAST).exists():
+                return train(resumed(folder, []), folder, resume=True)["gain"]
             return train(cfg, folder)["gain"]
         except REFUSALS as error:
             failures.append(error)  # the other jobs of a sweep go on
@@ -284,6 +221,20 @@ def _run(arguments: Sequence[str]) -> list[Exception]:
     conf = str(resource_dir("conf"))
     hydra.main(version_base="1.3", config_path=conf, config_name="train")(job)()
     return failures
+
+
+def _check_agreed(cfg: DictConfig) -> None:
+    """See that all machines write one folder, also where nobody started them together.
+
+    Raises:
+        ValueError: if each would choose its own.
+    """
+    named = any(a.startswith("hydra.run.dir=") for a in HydraConfig.get().overrides.hydra)
+    if (cfg.trainer.get("num_nodes") or 1) > 1 and not launch() and not named:
+        raise ValueError(
+            "machines that are not started by torchrun or srun need one folder for all: give each "
+            "the same hydra.run.dir=FOLDER"
+        )
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from ccsr.device import choose_device, has_native_bfloat16
 from ccsr.training.checkpoints import Configuration
 from ccsr.training.config import made
 from ccsr.training.loggers import build_loggers
+from ccsr.training.processes import launch
 from ccsr.training.settings import choice, number
 
 log = logging.getLogger(__name__)
@@ -73,11 +74,16 @@ def build_trainer(config: Mapping[str, Any], folder: Path, step: int) -> Trainer
     """
     options = dict(config["trainer"])
     _check_options(options)
+    launched = launch()
+    if options.get("num_nodes") is None:
+        options["num_nodes"] = launched.machines if launched else 1
+    if launched and options.get("devices") in (-1, "auto"):
+        options["devices"] = launched.local
     named = config["callbacks"].items()
     callbacks: list[Callback] = [made(f"callbacks.{k}", v) for k, v in named if v is not None]
     options["val_check_interval"] *= options["accumulate_grad_batches"]
     precision = options.pop("precision", "auto")
-    return cast(
+    trainer = cast(
         Trainer,
         made(
             "trainer",
@@ -97,6 +103,12 @@ def build_trainer(config: Mapping[str, Any], folder: Path, step: int) -> Trainer
             enable_progress_bar=any(isinstance(each, ProgressBar) for each in callbacks),
         ),
     )
+    if launched and trainer.world_size != launched.processes:
+        raise ValueError(
+            f"{launched.name} started {launched.processes} processes, and the configuration has "
+            f"{trainer.world_size}: give trainer=ddp, and trainer.devices for each machine"
+        )
+    return trainer
 
 
 def _check_options(options: Mapping[str, Any]) -> None:

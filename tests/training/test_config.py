@@ -15,7 +15,7 @@ from ccsr.training.config import made, plain, resumed
 from ccsr.training.data import PhotoData
 from ccsr.training.overrides import explain, for_hydra, quoted
 from ccsr.training.scales import Scales
-from ccsr.training.train import start_from
+from ccsr.training.start import start_from
 from ccsr.training.validation import ValidationSet
 
 CONF = resource_dir("conf")

@@ -8,8 +8,9 @@ import torch
 
 from ccsr.model import checkpoint
 from ccsr.training.config import resumed
+from ccsr.training.folder import step_of
 from ccsr.training.task import SRModule
-from ccsr.training.train import step_of, train
+from ccsr.training.train import train
 from runs import assert_same_run, rows, state
 
 

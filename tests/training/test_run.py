@@ -12,8 +12,9 @@ from ccsr.grid import ProjectedGrid
 from ccsr.model import CCSR, checkpoint
 from ccsr.training.config import resumed
 from ccsr.training.loggers import Tables
+from ccsr.training.start import check_kept
 from ccsr.training.task import SRModule
-from ccsr.training.train import check_kept, train
+from ccsr.training.train import train
 from ccsr.training.trainer import AtomicIO
 from runs import assert_same_run, rows, state
 
@@ -316,12 +317,27 @@ def test_a_network_that_cannot_be_kept_is_refused_before_the_first_step(tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_run_goes_on_with_as_many_processes(configure, tmp_path):
-    train(configure("trainer.max_steps=4"), tmp_path)
-    kept = state(tmp_path)
-    (name,) = (key for key in kept["callbacks"] if key.startswith("Checkpoints"))
-    kept["callbacks"][name]["processes"] = 2
-    torch.save(kept, tmp_path / "last.ckpt")
-    message = r"trained by 2 processes and would go on with 1, .* give trainer\.devices=2"
-    with pytest.raises(ValueError, match=message):
-        train(resumed(tmp_path, ["trainer.max_steps=6"]), tmp_path, resume=True)
+def test_a_step_has_as_many_batches_whoever_shares_them(configure, tmp_path):
+    """One process goes on with what two began: each step adds up two batches."""
+    options = ("trainer.accumulate_grad_batches=2", "module.schedule=constant", "module.warmup=0")
+    train(configure(*options), tmp_path / "whole")
+    train(configure(*options, "trainer.max_steps=4"), tmp_path / "cut")
+    kept = state(tmp_path / "cut")
+    kept["batches"] = {"processes": 2, "accumulated": 1}
+    progress = kept["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+    for counts in (progress["total"], progress["current"]):
+        behind = counts["ready"] - counts["completed"]
+        counts.update(dict.fromkeys(counts, counts["ready"] // 2))
+        counts["completed"] -= behind
+    torch.save(kept, tmp_path / "cut" / "last.ckpt")
+    config = tmp_path / "cut" / "config.yaml"
+    text = config.read_text()
+    config.write_text(text.replace("accumulate_grad_batches: 2", "accumulate_grad_batches: 1"))
+    train(resumed(tmp_path / "cut", ["trainer.max_steps=8"]), tmp_path / "cut", resume=True)
+    one, two = state(tmp_path / "whole"), state(tmp_path / "cut")
+    assert one["global_step"] == two["global_step"] == 8
+    for name, value in one["state_dict"].items():
+        assert torch.equal(value, two["state_dict"][name]), name
+    val = [(tmp_path / name / "val.csv").read_text() for name in ("whole", "cut")]
+    assert val[0] == val[1]
+    assert "accumulate_grad_batches: 2" in config.read_text()

@@ -9,9 +9,10 @@ from ccsr.bundled import resource_dir
 from ccsr.grid import ProjectedGrid
 from ccsr.model import build
 from ccsr.training.config import resumed
+from ccsr.training.folder import step_of
 from ccsr.training.schedule import rate_factor
 from ccsr.training.speed import Meter, multiply_adds, peak
-from ccsr.training.train import step_of, train
+from ccsr.training.train import train
 from networks import tiny
 from runs import assert_same_run, rows
 

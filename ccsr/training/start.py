@@ -1,0 +1,50 @@
+"""What a run begins with: maybe another's weights, and a network that can surely be kept."""
+
+import os
+from pathlib import Path
+
+from ccsr.model import CCSR, checkpoint
+from ccsr.training.checkpoints import BEST
+from ccsr.training.growth import grow
+
+
+def start_from(network: CCSR, name: str) -> None:
+    """Give `network` the function of the model `name` (or file), which may be a smaller one.
+
+    Raises:
+        ValueError: if there is no such model, or its weights have no place in the network.
+    """
+    path = checkpoint.resolve(name)
+    if path.is_dir() or path.suffix == ".ckpt":
+        folder = path if path.is_dir() else path.parent
+        raise ValueError(
+            f"init={name} is not an inference file: give {folder / BEST}, or another "
+            f"{checkpoint.SUFFIX}; a run is taken up again by resume={folder}"
+        )
+    start, _ = checkpoint.load(path)
+    try:
+        grow(start, network)
+    except ValueError as error:
+        raise ValueError(
+            f"init={name}: its weights do not fit the network that model=... describes: give a "
+            f"network that is at least as large in every part, or train without init ({error})"
+        ) from error
+
+
+def check_kept(network: CCSR, folder: Path) -> None:
+    """See before the first step that the network can be written and read again.
+
+    Raises:
+        ValueError: if it cannot.
+    """
+    path = folder / f".check-{os.getpid()}{checkpoint.SUFFIX}"
+    try:
+        checkpoint.save(path, network, {})
+        checkpoint.load(path)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(
+            "the network that model=... makes could not be read again from its file, so nothing "
+            f"would be left of the training: make it by ccsr.model.build ({error})"
+        ) from error
+    finally:
+        path.unlink(missing_ok=True)
