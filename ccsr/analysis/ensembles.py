@@ -1,22 +1,81 @@
-"""What averaging gains, in dB and over scales, and what it costs."""
+"""What averaging gains, in dB and over scales, and what it costs.
+
+Over flips and turns, which `ccsr upscale --ensemble flips` offers, and over other intermediate
+grids, which only a network could use that was trained with several.
+"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
+import torch
 from torch import Tensor
 
 from ccsr.analysis.findings import MODELS, Findings, Options, Table
 from ccsr.analysis.scoring import PROTOCOL, middle, score
 from ccsr.evaluation.plots import save
 from ccsr.evaluation.table import unique
+from ccsr.grid import ProjectedGrid, Size
 from ccsr.training.photos import find_images, read_rgb
+from ccsr.upscaling.pixels import FloatSource
 from ccsr.upscaling.upscaler import Upscaler
 
 SCALES = (1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0)
-ENSEMBLES = ("", "scales:2", "scales:3", "flips", "scales:3,flips")
+ENSEMBLES = {  # name: number of intermediate grids, whether over flips and turns too
+    "": (1, False),
+    "scales:2": (2, False),
+    "scales:3": (3, False),
+    "flips": (1, True),
+    "scales:3,flips": (3, True),
+}
+FINER = 0.25  # each further intermediate grid is finer by so much of the network's own
 CROP = 192  # at most so many pixels a side of each image, from its middle
+
+
+class Averaged:
+    """A network's mean over intermediate grids: its own, and finer ones.
+
+    Args:
+        upscaler: of the network; averages over flips itself.
+        grids: how many.
+    """
+
+    def __init__(self, upscaler: Upscaler, grids: int) -> None:
+        self.upscaler = upscaler
+        self.grids = grids
+
+    def tensor(self, x: Tensor, *, grid: ProjectedGrid) -> Tensor:
+        """(3, h, w) -> (3, H, W), clamped, computed as a whole."""
+        plain = self.upscaler.enlargement(FloatSource(x[None]), grid)
+        rows, columns = (slice(0, n) for n in grid.size)
+        members = [
+            replace(plain, via=via).window(rows, columns)
+            for via in routes((x.shape[1], x.shape[2]), plain.via, self.grids)
+        ]
+        return torch.stack(members).mean(0)[0].clamp(0, 1)
+
+
+def routes(
+    size: Size, via: tuple[ProjectedGrid, ...], grids: int
+) -> list[tuple[ProjectedGrid, ...]]:
+    """The grids on the way of each member, the given ones first.
+
+    Args:
+        size: (h, w) of the input.
+        via: the network's own, laid over the input; the encoder's, the first, stays.
+        grids: how many members.
+    """
+    own, *others = via
+    factors = [1 + FINER * number for number in range(grids)]
+    return [(own, *(_resized(each, size, factor) for each in others)) for factor in factors]
+
+
+def _resized(grid: ProjectedGrid, size: Size, factor: float) -> ProjectedGrid:
+    if factor == 1:
+        return grid
+    rows, columns = (max(1, round(n * factor)) for n in grid.size)
+    return ProjectedGrid.project(size, (rows, columns))
 
 
 @dataclass(frozen=True)
@@ -25,7 +84,7 @@ class Gain:
 
     Attributes:
         model: name.
-        ensemble: as on the command line; empty for the plain result.
+        ensemble: of `ENSEMBLES`; empty for the plain result.
         scale: output over input.
         psnr: dB.
         gain: dB above the plain result.
@@ -42,7 +101,10 @@ class Gain:
 
 def measure(model: str, photos: Sequence[Tensor], scales: Sequence[float]) -> list[Gain]:
     """All ensembles on photos, uint8 (3, H, W)."""
-    upscalers = {name: Upscaler.load(model, precision="fp32", ensemble=name) for name in ENSEMBLES}
+    upscalers = {
+        name: Averaged(Upscaler.load(model, precision="fp32", ensemble=flips * "flips"), grids)
+        for name, (grids, flips) in ENSEMBLES.items()
+    }
     found: list[Gain] = []
     for scale in scales:
         results = {
@@ -91,7 +153,7 @@ def draw(path: Path, found: Sequence[Gain]) -> None:
     figure = Figure(figsize=(6.5 * len(models), 4.2), layout="constrained")
     for number, model in enumerate(models, 1):
         axes = figure.add_subplot(1, len(models), number)
-        for name in ENSEMBLES[1:]:
+        for name in filter(None, ENSEMBLES):
             line = [one for one in found if one.model == model and one.ensemble == name]
             label = f"{name}, {fmean(one.cost for one in line):.1f}x the time"
             axes.plot([one.scale for one in line], [one.gain for one in line], "o-", label=label)

@@ -53,8 +53,7 @@ def upscale() -> argparse.ArgumentParser:
     )  # fmt: skip
     add(
         "--ensemble", default="", metavar="WHAT",
-        help="average over flips (8 times the work), scales:N (for networks trained with several "
-        "grids, not the shipped ones), or both: scales:3,flips",
+        help="flips: average over flips and quarter turns (8 times the work)",
     )  # fmt: skip
     add(
         "--effort", default="1", metavar="0.25..1|auto:SECONDS",

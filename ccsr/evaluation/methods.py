@@ -16,7 +16,7 @@ from ccsr.upscaling.upscaler import Upscaler
 
 BICUBIC, LANCZOS = "bicubic", "lanczos"
 _NETWORK = re.compile(  # NAME, NAME+flips, NAME@4+lanczos, NAME+flips@4+lanczos
-    r"(?P<name>.*?)(\+(?P<ensemble>(flips|scales)[\w:,]*))?(@(?P<factor>\d+(\.\d+)?)\+lanczos)?",
+    r"(?P<name>.*?)(\+(?P<ensemble>[^\W\d][\w:,]*))?(@(?P<factor>\d+(\.\d+)?)\+lanczos)?",
     re.DOTALL,
 )
 
@@ -46,9 +46,9 @@ def build(
 
     Args:
         names: `bicubic` (a = -0.5), `lanczos` (three lobes, antialiased where it reduces), a
-            checkpoint's name or file, that with an ensemble (`NAME+flips`, see
-            :meth:`ccsr.upscaling.flips.Ensemble.parse`), or `NAME@4+lanczos`: the network at a
-            factor of 4, clamped but not rounded to 8 bit, then Lanczos to the exact size.
+            checkpoint's name or file, that averaged over flips and turns (`NAME+flips`), or
+            `NAME@4+lanczos`: the network at a factor of 4, clamped but not rounded to 8 bit, then
+            Lanczos to the exact size.
         protocol: decides whether `bicubic` is MATLAB's in 8 bit or one in floating point.
         device: for the networks, as in `Upscaler.load`.
         precision: likewise.

@@ -3,11 +3,14 @@
 import math
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
-from ccsr.grid import Size
-from ccsr.upscaling.tiles import for_each_window
+from ccsr.upscaling.enlargement import Enlargement
+from ccsr.upscaling.tiles import Tiles
+
+Piece = TypeVar("Piece")
 
 LEAST, FULL = 0.25, 1.0
 PART = 256  # side, in output pixels, of what is timed
@@ -44,44 +47,38 @@ class Effort:
             f"got {value!r}"
         )
 
-    def choose(
-        self,
-        efforts: Sequence[float],
-        size: Size,
-        tile: int,
-        computing: Callable[[float], Callable[[slice, slice], object]],
-        warn: Callable[[str], None],
-    ) -> float:
-        """`share`, or what fits into `seconds`, by timing a window in the middle of the output.
+    def choose(self, enlargement: Enlargement[Piece], side: int) -> Enlargement[Piece]:
+        """The enlargement at `share`, or at what fits into `seconds`; it is warned if nothing does.
+
+        That is found by timing a window in the middle of the output.
 
         Args:
-            efforts: what the network offers, ascending.
-            size: (H, W) of the output.
-            tile: longest side of what is computed at once.
-            computing: effort -> computes a window.
-            warn: called if nothing fits.
+            enlargement: at any effort.
+            side: longest of what is computed at once.
         """
         if self.seconds is None:
-            return self.share
+            return enlargement.at(self.share)
         begin = time.perf_counter()
-        sides = [min(side, PART) for side in size]
+        size, efforts = enlargement.grid.size, enlargement.model.efforts
+        sides = [min(n, PART) for n in size]
         rows, columns = (
-            slice((n - side) // 2, (n + side) // 2) for n, side in zip(size, sides, strict=True)
+            slice((n - part) // 2, (n + part) // 2) for n, part in zip(size, sides, strict=True)
         )
         ends = []
         for effort in (efforts[0], efforts[0], efforts[-1]):  # the very first sets things up
             start = time.perf_counter()
-            for_each_window((rows, columns), tile, computing(effort), lambda pixels: None)
+            for _ in Tiles(enlargement.at(effort), side).cover(rows, columns):
+                pass
             ends.append(time.perf_counter() - start)
         times = extrapolated(efforts, ends[1], ends[2], math.prod(size) / math.prod(sides))
         left = self.seconds - (time.perf_counter() - begin)
         chosen = largest_within(left, times)
         if times[chosen] > left:
-            warn(
+            enlargement.warn(
                 f"at the least effort, {chosen:g}, this is likely to take "
                 f"{self.seconds - left + times[chosen]:.2g} seconds instead of {self.seconds:g}"
             )
-        return chosen
+        return enlargement.at(chosen)
 
 
 def largest_within(seconds: float, times: Mapping[float, float]) -> float:

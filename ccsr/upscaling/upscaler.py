@@ -4,9 +4,8 @@ import math
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypedDict, TypeVar, Unpack
+from typing import Literal, TypedDict, TypeVar, Unpack
 
 import torch
 from PIL import Image
@@ -16,10 +15,9 @@ from ccsr.device import choose_device, free_memory, has_native_bfloat16
 from ccsr.grid import ProjectedGrid, Scale, Size, choose_grid
 from ccsr.image import Levels, Picture
 from ccsr.model import CCSR, checkpoint
-from ccsr.model.network import BASE_KERNEL_SIZE, base_crop
-from ccsr.resample import resize
+from ccsr.model.network import BASE_KERNEL_SIZE
 from ccsr.upscaling.effort import LEAST, Effort
-from ccsr.upscaling.flips import Ensemble
+from ccsr.upscaling.enlargement import Enlargement
 from ccsr.upscaling.pixels import FloatSource, LevelSource, Source, check_room
 from ccsr.upscaling.tiles import strips
 
@@ -61,7 +59,8 @@ class Upscaler:
             `auto` follows `memory`, `off` starts with the whole. The result is the same; a
             piece that does not fit into memory is always cut further.
         memory: bytes that may be taken; None is a quarter of what is free.
-        ensemble: what to average over, as in :meth:`ccsr.upscaling.flips.Ensemble.parse`.
+        ensemble: `flips` averages over the eight flips and quarter turns of the picture, in about
+            eight times the time; empty gives the plain result.
         effort: share of the network's work, 0.25 to 1, or `auto:SECONDS`: the largest with which
             a picture (of several in a file, each) is likely to take no longer.
         warn: called with what the user should know of, such as a piece that was computed again.
@@ -93,12 +92,9 @@ class Upscaler:
         native = precision == "auto" and has_native_bfloat16(self.device)
         self.dtype = torch.bfloat16 if precision == "bf16" or native else torch.float32
         self.tile = tile
-        self.ensemble = Ensemble.parse(ensemble)
-        if self.ensemble.scales > 1 and len(model.stack.layers) == 1:
-            raise ValueError(
-                "this network has no intermediate grid, so there are no scales to average over: "
-                "use flips"
-            )
+        if ensemble not in ("", "flips"):
+            raise ValueError(f"ensemble must be flips, or empty for none, got {ensemble!r}")
+        self.flips = ensemble == "flips"
         self.effort = Effort.parse(effort)
         model.check_effort(LEAST if self.effort.seconds else self.effort.share)
         self.warn = warn
@@ -248,6 +244,13 @@ class Upscaler:
         free = free_memory(self.device)
         return (4 << 30 if free is None else free) // 4
 
+    def enlargement(self, source: Source[Piece], grid: ProjectedGrid) -> Enlargement[Piece]:
+        """What computes any window of a picture at `grid`, by default with all of the work."""
+        via = self.model.route(source.size, grid)
+        return Enlargement(
+            self.model, source, grid, via, self.flips, self.device, self.dtype, self.warn
+        )
+
     def _whole(
         self, source: Source[Piece], grid: ProjectedGrid, progress: Progress | None
     ) -> Piece:
@@ -256,81 +259,27 @@ class Upscaler:
     def _strips(
         self, source: Source[Piece], grid: ProjectedGrid, height: int, progress: Progress | None
     ) -> Iterator[Piece]:
-        tile = self._tile_size(source, grid)
-        if reduces(grid):
-            return strips(source, grid, tile, height, partial(_reduced, source, grid), progress)
-        computing = partial(self._computing, source, grid)
-        effort = self.effort.choose(self.model.efforts, grid.size, tile, computing, self.warn)
-        return strips(source, grid, tile, height, computing(effort), progress)
+        enlargement = self.enlargement(source, grid)
+        side = self._tile_size(enlargement)
+        if not enlargement.reduces:
+            enlargement = self.effort.choose(enlargement, side)
+        return strips(enlargement, side, height, progress)
 
-    def _computing(
-        self, source: Source[Any], grid: ProjectedGrid, effort: float
-    ) -> Callable[[slice, slice], Tensor]:
-        """What gives windows of the output with that effort, averaged; see `_window`."""
-        via = self.model.route(source.size, grid, effort)
-        routes = self.ensemble.routes(source.size, via)
-
-        def compute(rows: slice, columns: slice) -> Tensor:
-            parts = [self._window(source, grid, via, rows, columns) for via in routes]
-            return torch.stack(parts).mean(0) if len(parts) > 1 else parts[0]
-
-        return compute
-
-    def _window(
-        self,
-        source: Source[Any],
-        grid: ProjectedGrid,
-        via: tuple[ProjectedGrid, ...],
-        rows: slice,
-        columns: slice,
-    ) -> Tensor:
-        """One window of the output, (N, 3, rows, columns), finite, from the input it needs.
-
-        On the input's own pixels that is the input: there is nothing between them to find out.
-        """
-        if grid == ProjectedGrid.project(source.size, source.size):
-            return source.read(rows, columns)
-        crop = self.model.crop(source.size, grid, via, rows, columns)
-        part = source.read(crop.rows, crop.columns)
-        part = part.to(self.device).contiguous(memory_format=torch.channels_last)
-        place = f"rows {rows.start} to {rows.stop}, columns {columns.start} to {columns.stop}"
-        for dtype in dict.fromkeys((self.dtype, torch.float32)):
-            mixed = dtype != torch.float32
-            with torch.inference_mode(), torch.autocast(self.device.type, dtype, enabled=mixed):
-                y = self.ensemble.run(self.model.enlarge, part, crop.grid, crop.via).float()
-            if bool(y.isfinite().all()):
-                return y.cpu()
-            if mixed:
-                self.warn(f"not finite in bfloat16, computed again in float32: {place}")
-        raise RuntimeError(
-            f"the network gives values that are not finite in {place}: its weights are damaged, "
-            "use another model"
-        )
-
-    def _tile_size(self, source: Source[Any], grid: ProjectedGrid) -> int:
+    def _tile_size(self, enlargement: Enlargement[Piece]) -> int:
         """Side of a window in output pixels."""
+        grid, reduces = enlargement.grid, enlargement.reduces
         if isinstance(self.tile, int):
             return self.tile
         if self.tile == "off":
             return max(grid.size)
         budget = self.memory if self._memory else min(self.memory, LARGEST_WORKING_MEMORY)
-        channels = 3 if reduces(grid) else self.model.encoder.channels
+        channels = 3 if reduces else self.model.encoder.channels
         features = FEATURES * channels * 4 / math.prod(grid.scale)
-        side = math.isqrt(int(budget / (source.images * (OUTPUT_PIXEL_BYTES + features))))
-        if reduces(grid):
+        pixel = enlargement.source.images * (OUTPUT_PIXEL_BYTES + features)
+        side = math.isqrt(int(budget / pixel))
+        if reduces:
             return max(side - BASE_KERNEL_SIZE, 1)  # so many more are read around it
         return max(side, SMALLEST_TILE)
-
-
-def reduces(grid: ProjectedGrid) -> bool:
-    """Whether a grid has fewer pixels than the input along both axes."""
-    return max(grid.scale) < 1
-
-
-def _reduced(source: Source[Any], grid: ProjectedGrid, rows: slice, columns: slice) -> Tensor:
-    """A window of a reduction: bicubic with antialiasing, as the input holds more than is asked."""
-    crop = base_crop(source.size, grid.window(rows, columns))
-    return resize(source.read(crop.rows, crop.columns), crop.grid)
 
 
 def _part(progress: Progress | None, number: int, count: int) -> Progress | None:

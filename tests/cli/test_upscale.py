@@ -108,9 +108,9 @@ def test_the_result_is_that_of_python(photo: Path, model: str) -> None:
 
 
 def test_an_ensemble_is_that_of_python(photo: Path, model: str) -> None:
-    options = ("--scale", "2", "--precision", "fp32", "--ensemble", "scales:2,flips")
+    options = ("--scale", "2", "--precision", "fp32", "--ensemble", "flips")
     assert upscale(photo, model, *options) == 0
-    upscaler = Upscaler.load(model, precision="fp32", ensemble="flips,scales:2")
+    upscaler = Upscaler.load(model, precision="fp32", ensemble="flips")
     expected = upscaler(image.read(photo), scale=2.0)
     (written,) = image.read(photo.parent / "photo_2x.png").frames
     assert np.array_equal(written, expected.frames[0])
@@ -179,7 +179,7 @@ def test_usage_errors(
         (["--model", "/none.safetensors"], "ccsr: error: no model file at /none.safetensors"),
         (["--device", "gpu"], "ccsr: error: device must be"),
         (["--tile", "3"], "ccsr: error: tile must be auto, off or at least 16, got 3"),
-        (["--ensemble", "flip"], "ccsr: error: ensemble must be scales, scales:N, flips or both"),
+        (["--ensemble", "scales:3"], "ccsr: error: ensemble must be flips, or empty for none"),
         (["--effort", "2"], "ccsr: error: effort must be 0.25 to 1, or auto:SECONDS"),
         (["--effort", "0.5"], "ccsr: error: this network always works at full effort"),
         (["--effort", "auto:9"], "ccsr: error: this network always works at full effort"),

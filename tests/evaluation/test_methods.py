@@ -81,12 +81,11 @@ def test_network_then_lanczos(network):
     torch.testing.assert_close(both.upscale(lr, (54, 30)), further)
 
 
-@pytest.mark.parametrize("ensemble", ["flips", "scales:2", "scales:2,flips"])
-def test_network_with_an_ensemble(network, ensemble):
+def test_network_with_an_ensemble(network):
     lr, size = low(), (22, 30)
-    upscaler = Upscaler.load(network, device="cpu", precision="fp32", ensemble=ensemble)
+    upscaler = Upscaler.load(network, device="cpu", precision="fp32", ensemble="flips")
     expected = upscaler.tensor(to_float(lr), grid=ProjectedGrid.project((9, 12), size))
-    averaged = only(f"{network}+{ensemble}").upscale(lr, size)
+    averaged = only(f"{network}+flips").upscale(lr, size)
     torch.testing.assert_close(averaged, expected)
     assert not torch.allclose(averaged, only(network).upscale(lr, size), atol=1e-4)
 
@@ -107,9 +106,10 @@ def test_a_folder_may_be_called_like_an_ensemble(network, tmp_path):
     assert only(f"{path}+flips").checkpoint == path
 
 
-def test_unknown_ensembles_are_refused(network):
-    with pytest.raises(ValueError, match=r"ensemble must be .* got 'flipss'"):
-        build([f"{network}+flipss"], BENCHMARK)
+@pytest.mark.parametrize("ensemble", ["flipss", "scales:3"])
+def test_unknown_ensembles_are_refused(network, ensemble):
+    with pytest.raises(ValueError, match=f"ensemble must be flips, or .* got '{ensemble}'"):
+        build([f"{network}+{ensemble}"], BENCHMARK)
 
 
 def test_names_in_the_table_are_short_where_they_are_clear(network, tmp_path):

@@ -14,6 +14,7 @@ from ccsr.model import CCSR
 from ccsr.resample import resize
 from ccsr.upscaling import pixels
 from ccsr.upscaling import upscaler as upscaler_module
+from ccsr.upscaling.enlargement import Enlargement
 from networks import tiny
 
 
@@ -41,15 +42,17 @@ def test_memory_that_runs_out_changes_nothing(
 ) -> None:
     x = torch.rand(3, 30, 30)
     expected = upscaler.tensor(x, scale=2.37)
-    forward = upscaler.model.forward
+    enlarge, sizes = upscaler.model.enlarge, list[int]()
 
     def small_only(x: Tensor, grid: ProjectedGrid, via: Any) -> Tensor:
-        if math.prod(grid.size) > 900:
+        sizes.append(math.prod(grid.size))
+        if sizes[-1] > 900:
             raise torch.OutOfMemoryError("out of memory")
-        return forward(x, grid, via)
+        return enlarge(x, grid, via)
 
-    monkeypatch.setattr(upscaler.model, "forward", small_only)
+    monkeypatch.setattr(upscaler.model, "enlarge", small_only)
     assert torch.allclose(upscaler.tensor(x, scale=2.37), expected, atol=1e-5)
+    assert max(sizes) > 900
 
 
 def test_auto_tiles_follow_the_memory(monkeypatch: pytest.MonkeyPatch, upscaler: Upscaler) -> None:
@@ -122,7 +125,7 @@ def test_frames_beyond_the_memory_are_refused_before_the_first(
     upscaler: Upscaler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pixels, "free_memory", lambda device: 3 * 10 * 400 - 1)
-    monkeypatch.setattr(Upscaler, "_window", None)
+    monkeypatch.setattr(Enlargement, "window", None)
     frames = (np.zeros((10, 10, 1), np.uint8),) * 10
     with pytest.raises(RuntimeError, match=r"a result of 10 times 20x20 pixels needs .* smaller"):
         upscaler(Picture(frames, durations=(50,) * 10), scale=2)
