@@ -10,14 +10,14 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import command, consistency, memory, report, speed, training
+from benchmarks import command, consistency, memory, plans, report, speed, training
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one kind of benchmark."""
     words = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser("make bench ARGS=...", description=__doc__)
-    kinds = ("speed", "memory", "command", "training", "consistency")
+    kinds = ("speed", "memory", "command", "training", "plans", "consistency")
     parser.add_argument("kind", nargs="?", default="speed", choices=kinds)
     parser.add_argument("--rounds", type=int, default=5, help="of the speed benchmark")
     parser.add_argument("--gigapixel", action="store_true", help="memory: a streamed one too")
@@ -42,6 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             found |= command.measure(say)
         case "training":
             found |= training.measure(say)
+        case "plans":
+            found |= plans.measure(say)
         case _:
             found |= consistency.measure(say)
     report.save(args.kind, found)

@@ -7,6 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from benchmarks import plans
 from benchmarks.cases import BFLOAT16
 from ccsr.analysis.consistency import decibel
 
@@ -30,6 +31,7 @@ def save(kind: str, found: Found) -> None:
         "memory": _memory,
         "command": _command,
         "training": _training,
+        "plans": plans.section,
         "consistency": _consistency,
     }
     for name, section in sections.items():

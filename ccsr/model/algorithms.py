@@ -1,10 +1,9 @@
-"""Three ways to compute a continuous convolution, equal to rounding, and which one is cheapest.
+"""Three ways to compute a continuous convolution, equal to rounding.
 
 `reference` is the formula itself. The others rest on its factorisation: the filter is a sum of
 few basis functions of the offset times static matrices (see :mod:`ccsr.model.cc_layer`).
 """
 
-import math
 from collections.abc import Callable
 from itertools import product
 from typing import TYPE_CHECKING, Literal
@@ -25,7 +24,6 @@ PERIOD_LIMIT = 32  # more phases per axis than this are never worth a kernel eac
 BLOCK = 16  # outputs per axis that share one dense matrix in the basis plan
 GROUP_ELEMENTS = 1 << 20  # rough size of the basis plan's intermediates: they stay in cache
 NEGLIGIBLE = 1e-7  # part of the largest singular value below which basis functions are dropped
-BASIS_OVERHEAD = 3.0  # time per multiply of the basis plan over that of a convolution
 
 
 def reference(layer: "CCLayer", x: Tensor, grid: ProjectedGrid) -> Tensor:
@@ -199,35 +197,6 @@ PLANS: dict[Plan, Callable[["CCLayer", Tensor, ProjectedGrid], Tensor]] = {
     "phases": phases,
     "basis": basis,
 }
-
-
-def cheapest_plan(layer: "CCLayer", x: Tensor, grid: ProjectedGrid) -> Plan:
-    """The plan with the fewest multiplies, those of `basis` weighed by `BASIS_OVERHEAD`."""
-    union = outputs = 1.0
-    for axis in _axes(grid):
-        period = axis.period(PERIOD_LIMIT)
-        if period is None:
-            return "basis"
-        p, q = period
-        union *= layer.kernel_size / axis.stretch + q - q / p  # taps, from the first phase to last
-        outputs *= -(-axis.size // p) * p
-    _, channels_out, channels_in = layer.weight.shape
-    convolution = x.shape[0] * outputs * union * channels_out * channels_in
-    return "phases" if convolution <= BASIS_OVERHEAD * _basis_cost(layer, x, grid) else "basis"
-
-
-def _basis_cost(layer: "CCLayer", x: Tensor, grid: ProjectedGrid) -> float:
-    """Multiplies of the basis plan, for the whole batch."""
-    n, _, h, w = x.shape
-    b, channels_out, channels_in = layer.weight.shape
-    taps = [layer.kernel_size / axis.stretch for axis in _axes(grid)]
-    if isinstance(layer.field, SeparableField):
-        functions = 2 * b if torch.is_grad_enabled() else b / 2  # before and after span
-        per_row = w * taps[0] * channels_in
-        per_row += grid.columns.size * (taps[1] + BLOCK / grid.columns.scale)
-        return n * grid.rows.size * per_row * functions * channels_out
-    combine = 8 * math.prod(grid.size) * math.prod(taps)
-    return n * b * channels_out * (h * w * channels_in + combine)
 
 
 def _axes(grid: ProjectedGrid) -> tuple[Axis, Axis]:

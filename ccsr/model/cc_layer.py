@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from ccsr.grid import REMEMBERED, Axis, ProjectedGrid, neighbours
-from ccsr.model.algorithms import PLANS, Plan, cheapest_plan
+from ccsr.model.algorithms import PLANS, Plan
+from ccsr.model.costs import cheapest_plan
 from ccsr.model.fields import Field, FourierField, SeparableField
 from ccsr.model.registry import check_counts
 

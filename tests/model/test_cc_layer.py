@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from ccsr.grid import Axis, ProjectedGrid, output_size
 from ccsr.model import CCLayer
-from ccsr.model.algorithms import cheapest_plan
+from ccsr.model.costs import cheapest_plan
 from ccsr.model.fields import CubicField, FourierField, MLPField
 
 SCALES = [1.0, 4 / 3, 1.5, 2.0, 2.37, 3.0, math.pi, 8.0, 0.5, 0.73, (1.5, 4.0), (0.5, 3.0)]
