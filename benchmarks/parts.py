@@ -6,6 +6,7 @@ from typing import Any
 from torch import nn
 
 from ccsr import Upscaler
+from ccsr.model.network import parts_of
 
 
 class Parts:
@@ -16,7 +17,7 @@ class Parts:
     """
 
     def __init__(self, upscaler: Upscaler) -> None:
-        model = upscaler.model
+        model = parts_of(upscaler.model)
         self._seconds: dict[str, float] = {}
         watched: dict[str, nn.Module] = {
             "network": model,

@@ -7,14 +7,16 @@ from functools import partial
 from statistics import geometric_mean
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 
 from ccsr.grid import Anchor, ProjectedGrid
 from ccsr.model import CCLayer
 from ccsr.model.algorithms import PERIOD_LIMIT, PLANS
-from ccsr.model.costs import cheapest_plan
+from ccsr.model.costs import CPU, Weights, basis_cost, cheapest_plan, phases_cost
 from ccsr.model.fields import CubicField, Field, FourierField, MLPField
 
+FITTED = tuple(name for name in Weights._fields if name != "lanes")
 ROUNDS = 3
 SLOW = 0.3  # seconds: what takes longer is measured once
 LARGEST_KERNEL = 1 << 25  # weights of all phases: beyond, `phases` is not even tried
@@ -101,15 +103,61 @@ def measure(say: Callable[[str], None]) -> dict[str, Any]:
     """Seconds of the processor per plan and case, on one thread, and which plan was chosen."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    found = []
+    found, costs = [], []
     try:
         for case in cases():
             found.append(_measured(case))
+            costs.append(_unit_costs(case))
             if len(found) % 50 == 0:
                 say(f"{len(found)} cases, the last: {found[-1]}")
     finally:
         torch.set_num_threads(threads)
-    return {"threads": 1, "cases": found}
+    say(f"the weights that fit best: {_fitted(costs, found)}")
+    return {"threads": 1, "layers": groups(found)}
+
+
+def _unit_costs(case: Case) -> dict[str, list[float]]:
+    """For each plan, the cost without any weights, then what each weight of 1 adds to it."""
+    layer, x = _made(case)
+    none = Weights(0, CPU.lanes, *[0] * (len(Weights._fields) - 2))
+    units = [none, *(none._replace(**{name: 1}) for name in FITTED)]
+    with torch.set_grad_enabled(case.gradients):
+        found = {}
+        for plan, cost in (("phases", phases_cost), ("basis", basis_cost)):
+            base, *more = (cost(layer, x, case.grid, unit) for unit in units)
+            found[plan] = [base, *(each - base for each in more)]
+    return found
+
+
+def _fitted(costs: list[dict[str, list[float]]], found: list[dict[str, Any]]) -> Weights:
+    """The weights with the least squares of relative errors, for both plans and modes at once."""
+    rows, targets = [], []
+    for unit, case in zip(costs, found, strict=True):
+        for plan, seconds in case["seconds"].items():
+            once = seconds / (3 if case["mode"] == "training" else 1)
+            rows.append([value / once for value in unit[plan]])
+            targets.append(1.0)
+    (multiply, *others), *_ = np.linalg.lstsq(np.array(rows), np.array(targets))
+    weights = {
+        name: float(f"{value / multiply:.3g}") for name, value in zip(FITTED, others, strict=True)
+    }
+    return Weights(**{"lanes": CPU.lanes, **weights})  # type: ignore[arg-type]
+
+
+def groups(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """For each layer and mode, and for all: time of the chosen plan over that of the faster one."""
+    members: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for case in found:
+        members.setdefault((case["layer"], case["mode"]), []).append(case)
+    members["all", ""] = found
+    told = []
+    for (layer, mode), cases in members.items():
+        worst = max(cases, key=_ratio)
+        ratios = {"mean": geometric_mean(map(_ratio, cases)), "worst": _ratio(worst)}
+        told.append(
+            {"layer": layer, "mode": mode, "cases": len(cases), **ratios, "at": worst["sizes"]}
+        )
+    return told
 
 
 def section(found: dict[str, Any]) -> Iterator[str]:
@@ -125,16 +173,11 @@ def section(found: dict[str, Any]) -> Iterator[str]:
         "| layer | | cases | mean | worst | worst case |",
         "|---|---|---:|---:|---:|---|",
     )
-    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for case in found["cases"]:
-        groups.setdefault((case["layer"], case["mode"]), []).append(case)
-    for (layer, mode), members in groups.items():
-        worst = max(members, key=_ratio)
-        mean = geometric_mean(map(_ratio, members))
-        row = (layer, mode, len(members), f"{mean:.3f}", f"{_ratio(worst):.2f}", worst["sizes"])
-        yield "| " + " | ".join(map(str, row)) + " |"
-    ratios = [_ratio(case) for case in found["cases"]]
-    yield f"| all | | {len(ratios)} | {geometric_mean(ratios):.3f} | {max(ratios):.2f} | |"
+    for each in found["layers"]:
+        mean, worst = f"{each['mean']:.3f}", f"{each['worst']:.2f}"
+        at = each["at"] if each["worst"] > 1 else ""
+        row = each["layer"], each["mode"], str(each["cases"]), mean, worst, at
+        yield "| " + " | ".join(row) + " |"
 
 
 def _ratio(case: dict[str, Any]) -> float:
@@ -142,11 +185,16 @@ def _ratio(case: dict[str, Any]) -> float:
     return seconds[case["chosen"]] / min(seconds.values())
 
 
-def _measured(case: Case) -> dict[str, Any]:
+def _made(case: Case) -> tuple[CCLayer, torch.Tensor]:
     torch.manual_seed(0)
     layer = CCLayer(*case.layer.channels, case.layer.kernel_size, case.layer.field)
     x = torch.rand(case.batch, case.layer.channels[0], case.rows[0], case.columns[0])
-    x = x.contiguous(memory_format=torch.channels_last).requires_grad_(case.gradients)
+    return layer, x.contiguous(memory_format=torch.channels_last)
+
+
+def _measured(case: Case) -> dict[str, Any]:
+    layer, x = _made(case)
+    x.requires_grad_(case.gradients)
     with torch.set_grad_enabled(case.gradients):
         chosen = cheapest_plan(layer, x, case.grid)
         seconds = {}

@@ -17,6 +17,7 @@ from benchmarks.parts import Parts
 from ccsr import Upscaler, image
 from ccsr.device import has_native_bfloat16
 from ccsr.grid import Size, choose_grid
+from ccsr.model.network import parts_of
 
 Seconds = dict[str, float]
 Measure = Callable[[], Seconds]
@@ -118,7 +119,7 @@ def _lanczos(source: Path, target: Size) -> Measure:
 def _products(upscaler: Upscaler, case: Case, stand_ins: StandIns) -> Callable[[], None]:
     x = torch.rand(1, 3, *case.source).contiguous(memory_format=torch.channels_last)
     grid = choose_grid(case.source, size=case.target)
-    return bound(upscaler.model, x, grid, upscaler.dtype, stand_ins)
+    return bound(parts_of(upscaler.model), x, grid, upscaler.dtype, stand_ins)
 
 
 def _network(

@@ -23,7 +23,7 @@ STEPS = 1200
 SCALES = 300
 PATCH = 24
 ARCHITECTURE: dict[str, Any] = {
-    "encoder": {"name": "light", "channels": 16, "blocks": 2},
+    "encoder": {"name": "plain", "channels": 16, "blocks": 2},
     "stack": {
         "name": "friendly",
         "channels": 16,

@@ -23,6 +23,7 @@ from ccsr.evaluation.plots import save
 from ccsr.evaluation.table import unique
 from ccsr.grid import ProjectedGrid, output_size
 from ccsr.model import CCLayer, build
+from ccsr.model.network import parts_of
 from ccsr.training.photos import find_images, read_rgb
 from ccsr.upscaling.upscaler import Upscaler
 
@@ -32,7 +33,7 @@ DIRECT_CHANNELS = 24
 WIDTHS = range(4, 33)
 CROP = 192  # pixels a side of the photos that are measured on
 INPUT = (120, 120)  # pixels for which multiplies are counted
-ENCODER = {"name": "light", "channels": 24, "blocks": 2}
+ENCODER = {"name": "plain", "channels": 24, "blocks": 2}
 FIELD = {"name": "fourier", "kernel_size": 3, "basis": 16}
 DECODER = {"name": "pointwise", "hidden": 24, "layers": 2}
 TRAINING = (
@@ -80,7 +81,7 @@ def multiplies(config: Mapping[str, Any], scale: float) -> float:
     how awkward the sizes are; the seconds show it.
     """
     with torch.device("meta"):
-        model = build(**config)
+        model = parts_of(build(**config))
     size = output_size(INPUT, scale)
     grid = ProjectedGrid.project(INPUT, size)
     total = math.prod(INPUT) * _weights(model.encoder) + math.prod(size) * _weights(model.decoder)

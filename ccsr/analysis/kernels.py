@@ -19,6 +19,7 @@ from ccsr.analysis.findings import MODELS, Findings, Options, Table
 from ccsr.atomic import replacing
 from ccsr.grid import ProjectedGrid
 from ccsr.model import CCSR, CCLayer, checkpoint
+from ccsr.model.network import parts_of
 from ccsr.model.stack import grid_to_grid
 from ccsr.resample import cubic, lanczos
 
@@ -88,7 +89,7 @@ def response(profile: Tensor, positions: Tensor, frequency: Tensor) -> Tensor:
 
 def layers_of(name: str) -> list[Layer]:
     """The CC layers of a shipped network or a file, first to last."""
-    model, _ = checkpoint.load(checkpoint.resolve(name))
+    model = parts_of(checkpoint.load(checkpoint.resolve(name))[0])
     model.requires_grad_(False)
     return [
         Layer(f"{name}, CC layer {number + 1}", layer, partial(_own_scale, model, number))

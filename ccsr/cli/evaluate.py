@@ -11,13 +11,14 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 from ccsr.cli import arguments
+from ccsr.cli.options import add_trust
 from ccsr.cli.progress import StatusLine
 from ccsr.clock import Clock
 from ccsr.evaluation import plots
 from ccsr.evaluation.degrade import Degrade
-from ccsr.evaluation.measure import Findings, Plan, measure
+from ccsr.evaluation.measure import Comparison, Findings, measure
 from ccsr.evaluation.methods import BICUBIC, build
-from ccsr.evaluation.protocols import PROTOCOLS, by_name
+from ccsr.evaluation.protocols import PROTOCOLS, EvaluationProtocol, by_name
 from ccsr.evaluation.results import LeftOut, environment, means, write_csv, write_json
 from ccsr.evaluation.table import infinite, table
 from ccsr.evaluation.testsets import find_all
@@ -84,7 +85,13 @@ def parser() -> argparse.ArgumentParser:
         help="send the low-resolution images through jpeg:QUALITY, webp:QUALITY, noise:LEVELS or "
         "blur:PIXELS, or several, as in jpeg:40+noise:3; the scale 1 is allowed then",
     )
-    add("--protocol", choices=list(PROTOCOLS), default="benchmark-y", help="(default: %(default)s)")
+    add(
+        "--protocol",
+        type=_protocol,
+        default="benchmark-y",
+        metavar="NAME",
+        help="one of those below, or package.module:NAME of your own (default: %(default)s)",
+    )
     add(
         "--model",
         nargs="+",
@@ -94,6 +101,7 @@ def parser() -> argparse.ArgumentParser:
         "over flips and turns, or NAME@4+lanczos: the network at 4, not rounded, then Lanczos to "
         "the size; bicubic is always added (default: light)",
     )
+    add_trust(flags)
     add("--out", type=arguments.path, metavar="DIR", help="folder for the results, made if missing")
     add("--limit", type=arguments.whole, metavar="N", help="only the first N images of each folder")
     add("--lpips", action="store_true", help="also LPIPS; needs: pip install 'ccsr[metrics]'")
@@ -109,6 +117,13 @@ def parser() -> argparse.ArgumentParser:
     return flags
 
 
+def _protocol(name: str) -> EvaluationProtocol:
+    try:
+        return by_name(name)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def main(argv: Sequence[str]) -> int:
     """Run `ccsr evaluate` with the arguments after that word; returns the exit code.
 
@@ -122,7 +137,7 @@ def main(argv: Sequence[str]) -> int:
         flags.error(
             "--scales: at 1 the image is its own enlargement: give --degrade, or leave it out"
         )
-    protocol = by_name(options.protocol)
+    protocol = options.protocol
     for scale in options.scales:
         protocol.crop((10**6, 10**6), scale)  # a scale it cannot do is no image's fault
     testsets = find_all(options.data)
@@ -130,8 +145,8 @@ def main(argv: Sequence[str]) -> int:
     if options.lr and not options.lr.is_dir():
         raise NotADirectoryError(f"--lr: expected a folder, got {options.lr}")
     names = options.model if BICUBIC in options.model else [BICUBIC, *options.model]
-    plan = Plan(
-        methods=build(names, protocol, options.device, options.precision),
+    comparison = Comparison(
+        methods=build(names, protocol, options.device, options.precision, options.trust),
         scales=options.scales,
         protocol=protocol,
         lr=options.lr,
@@ -145,21 +160,21 @@ def main(argv: Sequence[str]) -> int:
             note = "ccsr: curve.png and crops.png need matplotlib: pip install 'ccsr[evaluate]'"
             print(note, file=sys.stderr)
     with _Progress(len(images), options.quiet, options.debug) as progress:
-        findings = measure(plan, images, progress.show, progress.complain)
+        findings = measure(comparison, images, progress.show, progress.complain)
     if not findings.records:
         raise ValueError("no image could be evaluated: every one was left out")
-    _report(findings, plan, options, argv)
+    _report(findings, comparison, options, argv)
     return 1 if findings.left_out else 0
 
 
 def _report(
-    findings: Findings, plan: Plan, options: argparse.Namespace, argv: Sequence[str]
+    findings: Findings, comparison: Comparison, options: argparse.Namespace, argv: Sequence[str]
 ) -> None:
     """Print the table; write the files if a folder is given."""
     rows = means(findings.records)
-    definition = f"Protocol {plan.protocol.name}. {plan.protocol.definition}."
-    if plan.degrade:
-        definition += f" {plan.degrade.definition}."
+    definition = f"Protocol {comparison.protocol.name}. {comparison.protocol.definition}."
+    if comparison.degrade:
+        definition += f" {comparison.degrade.definition}."
     print(textwrap.fill(definition, 96) + "\n")
     print(table(rows, bold=sys.stdout.isatty()))
     for line in infinite(findings.records):
@@ -171,9 +186,12 @@ def _report(
         return
     write_csv(options.out / "results.csv", rows)
     document = {
-        "protocol": {"name": plan.protocol.name, "definition": plan.protocol.definition},
-        "degrade": plan.degrade
-        and {"chain": plan.degrade.text, "definition": plan.degrade.definition},
+        "protocol": {
+            "name": comparison.protocol.name,
+            "definition": comparison.protocol.definition,
+        },
+        "degrade": comparison.degrade
+        and {"chain": comparison.degrade.text, "definition": comparison.degrade.definition},
         "command": shlex.join(["ccsr", "evaluate", *argv]),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "device": options.device,
@@ -181,7 +199,7 @@ def _report(
         "environment": environment(),
         "models": [
             {"name": m.name, "checkpoint": m.checkpoint and str(m.checkpoint), "sha256": m.sha256}
-            for m in plan.methods
+            for m in comparison.methods
         ],
         "means": [row.row() for row in rows],
         "images": [record.row() for record in findings.records],
@@ -189,9 +207,9 @@ def _report(
     }
     write_json(options.out / "results.json", document)
     if plots.available():
-        plots.draw_curve(options.out / "curve.png", rows, plan.protocol.name)
-        if plan.crop_scale:
-            plots.draw_crops(options.out / "crops.png", findings.crops, plan.crop_scale)
+        plots.draw_curve(options.out / "curve.png", rows, comparison.protocol.name)
+        if comparison.crop_scale:
+            plots.draw_crops(options.out / "crops.png", findings.crops, comparison.crop_scale)
 
 
 def _crop_scale(scales: Sequence[Pair]) -> Pair:

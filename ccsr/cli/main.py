@@ -79,6 +79,7 @@ def upscale(argv: Sequence[str]) -> int:
         return 1 if report.preview(plan, target, files) else 0
     upscaler = Upscaler.load(
         args.model,
+        trust=args.trust,
         device=args.device,
         precision=args.precision,
         tile=args.tile,
@@ -177,8 +178,8 @@ def export(argv: Sequence[str]) -> int:
     from ccsr.model.checkpoint import load, resolve
 
     path = resolve(args.model)
-    model, summary = load(path)
-    save(args.output, model, args.scale, name=path.stem, summary=summary)
+    model, summary = load(path, args.trust)
+    save(args.output, model, args.scale, window=args.window, name=path.stem, summary=summary)
     print(f"{args.output}: input image, output enlarged, {args.output.stat().st_size / 1e6:.1f} MB")
     return 0
 

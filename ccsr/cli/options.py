@@ -41,6 +41,7 @@ def upscale() -> argparse.ArgumentParser:
         "--height", type=arguments.whole, metavar="H", help="likewise; both together: --size"
     )
     add("--model", default="light", metavar="NAME|FILE", help="see ccsr models; default: light")
+    add_trust(parser)
     add("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
     add(
         "--precision", default="auto", choices=("auto", "fp32", "bf16"),
@@ -133,11 +134,24 @@ def export() -> argparse.ArgumentParser:
         "--dynamic-scale", action="store_true",
         help="a second input instead, (vertical, horizontal), from 1.5 on",
     )  # fmt: skip
+    scale.add_argument(
+        "--window", action="store_true",
+        help="likewise, and two more inputs: where a window of the result begins, and its size",
+    )  # fmt: skip
     add("-o", "--output", required=True, type=arguments.path, metavar="FILE.onnx")
     add("--model", default="light", metavar="NAME|FILE", help="see ccsr models; default: light")
+    add_trust(parser)
     add("--exists", default="error", choices=("error", "overwrite"), help="default: error")
     add("--debug", action="store_true", help="show tracebacks")
     return parser
+
+
+def add_trust(parser: argparse.ArgumentParser) -> None:
+    """Add `--trust`, for model files that name classes of other packages."""
+    parser.add_argument(
+        "--trust", nargs="+", default=[], metavar="PACKAGE",
+        help="packages whose classes the model file may name; loading it runs their code",
+    )  # fmt: skip
 
 
 def check_one_size(args: argparse.Namespace, error: Callable[[str], Never]) -> None:

@@ -11,7 +11,7 @@ from ccsr import image
 from ccsr.evaluation.degrade import Degrade
 from ccsr.evaluation.methods import BICUBIC, Method
 from ccsr.evaluation.plots import Crops, detailed_window, nearest
-from ccsr.evaluation.protocols import Protocol
+from ccsr.evaluation.protocols import EvaluationProtocol
 from ccsr.evaluation.results import LeftOut, Record, Scores
 from ccsr.evaluation.testsets import TestSet, low_resolution
 from ccsr.grid import Pair, Size, scale_text
@@ -20,7 +20,7 @@ Distance = Callable[[Tensor, Tensor], float]
 
 
 @dataclass(frozen=True)
-class Plan:
+class Comparison:
     """What to compare with what.
 
     Attributes:
@@ -35,7 +35,7 @@ class Plan:
 
     methods: Sequence[Method]
     scales: Sequence[Pair]
-    protocol: Protocol
+    protocol: EvaluationProtocol
     lr: Path | None = None
     lpips: Distance | None = None
     degrade: Degrade | None = None
@@ -52,7 +52,7 @@ class Findings:
 
 
 def measure(
-    plan: Plan,
+    comparison: Comparison,
     images: Sequence[tuple[TestSet, str]],
     progress: Callable[[int], None] = lambda done: None,
     complain: Callable[[LeftOut, Exception], None] = lambda left_out, error: None,
@@ -63,7 +63,7 @@ def measure(
     low-resolution partner is missing) is left out of every mean alike.
 
     Args:
-        plan: what to do.
+        comparison: what to do.
         images: (test set, key) each.
         progress: called with the number of images done, after each.
         complain: called at once with an image that is left out, and why.
@@ -71,7 +71,7 @@ def measure(
     findings = Findings()
     for done, (testset, key) in enumerate(images, 1):
         try:
-            records, crops = _measure_image(plan, testset, key)
+            records, crops = _measure_image(comparison, testset, key)
         except (OSError, ValueError, RuntimeError) as error:
             findings.left_out.append(LeftOut(testset.name, key, str(error)))
             complain(findings.left_out[-1], error)
@@ -82,35 +82,37 @@ def measure(
     return findings
 
 
-def _measure_image(plan: Plan, testset: TestSet, key: str) -> tuple[list[Record], list[Crops]]:
+def _measure_image(
+    comparison: Comparison, testset: TestSet, key: str
+) -> tuple[list[Record], list[Crops]]:
     records: list[Record] = []
     crops: list[Crops] = []
     pictures: dict[Path, Tensor] = {}
-    for scale in plan.scales:
+    for scale in comparison.scales:
         path = testset.path(key, scale)
         if path not in pictures:
             pictures[path] = _read(path)
-        lr, hr = _pair(plan, testset, key, pictures[path], scale)
-        if plan.degrade:
-            lr = plan.degrade(lr, f"{key} {scale_text(scale)}")
+        lr, hr = _pair(comparison, testset, key, pictures[path], scale)
+        if comparison.degrade:
+            lr = comparison.degrade(lr, f"{key} {scale_text(scale)}")
         sizes = _size(lr), _size(hr)
         truth = image.to_float(hr)
         outputs: dict[str, Tensor] = {}
         scores: dict[str, Scores] = {}
-        for method in plan.methods:
-            outputs[method.name], scores[method.name] = _score(plan, method, lr, truth, scale)
+        for method in comparison.methods:
+            outputs[method.name], scores[method.name] = _score(comparison, method, lr, truth, scale)
             records.append(
                 Record(testset.name, key, scale, method.name, *sizes, scores[method.name])
             )
-        if scale == plan.crop_scale:
-            crops.append(_crops(plan, f"{testset.name}\n{key}", lr, truth, outputs, scores))
+        if scale == comparison.crop_scale:
+            crops.append(_crops(comparison, f"{testset.name}\n{key}", lr, truth, outputs, scores))
     return records, crops
 
 
 def _score(
-    plan: Plan, method: Method, lr: Tensor, truth: Tensor, scale: Pair
+    comparison: Comparison, method: Method, lr: Tensor, truth: Tensor, scale: Pair
 ) -> tuple[Tensor, Scores]:
-    protocol = plan.protocol
+    protocol = comparison.protocol
     start = time.perf_counter()
     sr = protocol.finish(method.upscale(lr, _size(truth)))
     seconds = time.perf_counter() - start
@@ -118,34 +120,36 @@ def _score(
         psnr=protocol.psnr(sr, truth, scale),
         ssim=protocol.ssim(sr, truth, scale),
         consistency=protocol.consistency(sr, lr, scale),
-        lpips=plan.lpips(sr, truth) if plan.lpips else None,
+        lpips=comparison.lpips(sr, truth) if comparison.lpips else None,
         seconds=seconds,
     )
 
 
-def _pair(plan: Plan, testset: TestSet, key: str, hr: Tensor, scale: Pair) -> tuple[Tensor, Tensor]:
+def _pair(
+    comparison: Comparison, testset: TestSet, key: str, hr: Tensor, scale: Pair
+) -> tuple[Tensor, Tensor]:
     """The LR image, made or given, and the part of the HR image that it stands for; uint8."""
-    if plan.lr is None:
-        lr_size, (height, width) = plan.protocol.crop(_size(hr), scale)
+    if comparison.lr is None:
+        lr_size, (height, width) = comparison.protocol.crop(_size(hr), scale)
         hr = hr[:, :height, :width]
-        return plan.protocol.reduce(hr, lr_size, scale), hr
-    path = low_resolution(plan.lr, testset.name, key, scale_text(scale))
+        return comparison.protocol.reduce(hr, lr_size, scale), hr
+    path = low_resolution(comparison.lr, testset.name, key, scale_text(scale))
     lr = _read(path)
     if len(lr) != len(hr):
         raise ValueError(f"{path} has {len(lr)} channels, its high-resolution image {len(hr)}")
-    height, width = plan.protocol.crop_to(_size(hr), _size(lr), scale)
+    height, width = comparison.protocol.crop_to(_size(hr), _size(lr), scale)
     return lr, hr[:, :height, :width]
 
 
 def _crops(
-    plan: Plan,
+    comparison: Comparison,
     title: str,
     lr: Tensor,
     truth: Tensor,
     outputs: Mapping[str, Tensor],
     scores: Mapping[str, Scores],
 ) -> Crops:
-    ours = next((m for m in plan.methods if m.checkpoint), plan.methods[-1]).name
+    ours = next((m for m in comparison.methods if m.checkpoint), comparison.methods[-1]).name
     window = detailed_window(truth)
     panels = [("LR", nearest(image.to_float(lr), _size(truth), window))]
     panels += [

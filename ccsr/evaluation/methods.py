@@ -1,14 +1,14 @@
 """What `ccsr evaluate` compares: fixed kernels, and networks: alone, averaged, before Lanczos."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
 
 from ccsr import image
-from ccsr.evaluation.protocols import Protocol
+from ccsr.evaluation.protocols import EvaluationProtocol
 from ccsr.grid import ProjectedGrid, Size, output_size
 from ccsr.model.checkpoint import SUFFIX, digest, resolve
 from ccsr.resample import reduce_uint8, resize
@@ -40,7 +40,11 @@ class Method:
 
 
 def build(
-    names: Sequence[str], protocol: Protocol, device: str = "auto", precision: str = "auto"
+    names: Sequence[str],
+    protocol: EvaluationProtocol,
+    device: str = "auto",
+    precision: str = "auto",
+    trust: Collection[str] = (),
 ) -> list[Method]:
     """The methods called `names`, in that order, each network loaded once.
 
@@ -52,6 +56,7 @@ def build(
         protocol: decides whether `bicubic` is MATLAB's in 8 bit or one in floating point.
         device: for the networks, as in `Upscaler.load`.
         precision: likewise.
+        trust: the packages, but ours, whose classes the networks' files may name.
 
     Raises:
         ValueError: for an unknown name or ensemble, or a name given twice.
@@ -71,7 +76,7 @@ def build(
         path, ensemble = resolve(match["name"]), match["ensemble"] or ""
         if (path, ensemble) not in networks:
             networks[path, ensemble] = Upscaler.load(
-                path, device=device, precision=precision, ensemble=ensemble
+                path, trust=trust, device=device, precision=precision, ensemble=ensemble
             )
         factor = float(match["factor"]) if match["factor"] else None
         if factor == 0:
@@ -87,7 +92,7 @@ def _short(names: Sequence[str]) -> list[str]:
     return [a if short.count(a) == 1 else b for a, b in zip(short, names, strict=True)]
 
 
-def _fixed(name: str, protocol: Protocol) -> Callable[[Tensor, Size], Tensor]:
+def _fixed(name: str, protocol: EvaluationProtocol) -> Callable[[Tensor, Size], Tensor]:
     def bicubic_8bit(lr: Tensor, size: Size) -> Tensor:
         return image.to_float(reduce_uint8(lr, _grid(lr, size)))
 

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ccsr import image, metrics
 from ccsr.grid import Pair, ProjectedGrid, Size
+from ccsr.model.registry import imported, is_path
 from ccsr.resample import reduce_uint8
 
 STEPS = (1, 2, 5, 10, 20)
@@ -90,7 +91,7 @@ def liif_luma(x: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Protocol:
+class EvaluationProtocol:
     """One way to measure.
 
     Attributes:
@@ -163,15 +164,20 @@ class Protocol:
 
 
 _exact = partial(
-    Protocol, sizes=exact_sizes, reduce=matlab, channel=metrics.luma, margin=0, rounded=True
+    EvaluationProtocol,
+    sizes=exact_sizes,
+    reduce=matlab,
+    channel=metrics.luma,
+    margin=0,
+    rounded=True,
 )
-_liif = partial(Protocol, sizes=floor_sizes, reduce=matlab_or_pillow, rounded=False)
+_liif = partial(EvaluationProtocol, sizes=floor_sizes, reduce=matlab_or_pillow, rounded=False)
 _LIIF_TEXT = (
     "LR: HR cropped to round(floor(H/s)*s), reduced in 8 bit by MATLAB's bicubic at x2, x3, x4 and "
     "by Pillow's at other scales; s = out/in; {}; {} pixels shaved; output clamped, not rounded"
 )
 
-PROTOCOLS: dict[str, Protocol] = {
+PROTOCOLS: dict[str, EvaluationProtocol] = {
     protocol.name: protocol
     for protocol in (
         _exact(
@@ -201,12 +207,21 @@ PROTOCOLS: dict[str, Protocol] = {
 }
 
 
-def by_name(name: str) -> Protocol:
-    """The protocol called `name`.
+def by_name(name: str) -> EvaluationProtocol:
+    """The protocol called `name`, or one of another package: `package.module:NAME`.
 
     Raises:
-        ValueError: naming the known ones.
+        ValueError: naming the known ones, or for an import path with no protocol behind it.
     """
+    if is_path(name):
+        found = imported("protocol", name)
+        if not isinstance(found, EvaluationProtocol):
+            raise ValueError(
+                f"protocol {name!r}: expected an instance of {__name__}.EvaluationProtocol, got "
+                f"{type(found).__name__}"
+            )
+        return found
     if name not in PROTOCOLS:
-        raise ValueError(f"protocol must be one of {', '.join(PROTOCOLS)}, got {name!r}")
+        known = ", ".join(PROTOCOLS)
+        raise ValueError(f"protocol must be one of {known}, or package.module:NAME, got {name!r}")
     return PROTOCOLS[name]

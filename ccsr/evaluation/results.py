@@ -25,7 +25,7 @@ class Scores:
     Attributes:
         psnr: dB.
         ssim: at most 1.
-        consistency: dB, see `Protocol.consistency`.
+        consistency: dB, see `EvaluationProtocol.consistency`.
         lpips: perceptual distance, smaller is better; None if not asked for.
         seconds: that the method took.
     """

@@ -1,4 +1,4 @@
-"""Networks as ONNX files. Needs the package onnx: `pip install 'ccsr[export]'`."""
+"""This package writes networks as ONNX files. It needs onnx: `pip install 'ccsr[export]'`."""
 
 from ccsr.export.network import save, to_onnx
 

@@ -1,4 +1,4 @@
-"""Separable kernel fields, evaluated in an ONNX graph at offsets that depend on the image's size.
+"""Separable kernel fields are evaluated in an ONNX graph, at offsets that the image's size decides.
 
 A field is written as `W(dy, dx) = sum_f vertical_f(dy) sum_m mix[f, m] horizontal_m(dx)` with
 matrices mix[f, m] (C_out x C_in), the same for all positions.
@@ -21,7 +21,7 @@ SAMPLES = 128  # per pixel, to find the functions that span a field
 
 
 class Factors(NamedTuple):
-    """A field at the taps of two axes.
+    """The values of a field at the taps of two axes.
 
     Attributes:
         vertical: (H, taps_y, F).
@@ -35,7 +35,7 @@ class Factors(NamedTuple):
 
 
 def factors(graph: Graph, layer: CCLayer, rows: Taps, columns: Taps) -> Factors:
-    """Add the evaluation of a layer's field.
+    """Add the evaluation of a layer's field to a graph.
 
     Raises:
         ValueError: if the field is not separable.
@@ -73,7 +73,7 @@ def _fourier(
 
 
 def _cosines_and_sines(field: FourierField) -> Tensor:
-    """The horizontal factors all over the support, without damping: (samples, 2, B)."""
+    """Return the horizontal factors all over the support, without damping, as (samples, 2, B)."""
     half = field.kernel_size / 2
     offset = torch.linspace(-half, half, SAMPLES * field.kernel_size + 1)[:, None, None]
     angle = offset * field.frequency[1]
@@ -82,12 +82,12 @@ def _cosines_and_sines(field: FourierField) -> Tensor:
 
 
 def _angle(graph: Graph, offset: Value, frequency: Tensor) -> Value:
-    """(size, taps) -> (size, taps, B)."""
+    """Multiply offsets (size, taps) by frequencies (B,) to angles (size, taps, B)."""
     return graph("Mul", graph("Unsqueeze", offset, [2]), frequency)
 
 
 def _damping(graph: Graph, field: FourierField, axis: int, taps: Taps) -> Value:
-    """What the footprint of an output pixel takes from each wave, twice: (2 B,)."""
+    """Return the share that an output pixel's footprint leaves of each wave, twice over: (2 B,)."""
     strength = -field.log_damping.detach().exp() * field.frequency[axis].detach().square()
     footprint = graph("Max", graph("Mul", taps.scale, taps.scale), double(1.0))
     damping = graph("Exp", graph("Div", strength.repeat(2), graph.float(footprint)))
@@ -95,13 +95,13 @@ def _damping(graph: Graph, field: FourierField, axis: int, taps: Taps) -> Value:
 
 
 def _taper(graph: Graph, offset: Value, kernel_size: int) -> Value:
-    """:func:`ccsr.model.fields.taper`: (size, taps) -> (size, taps, 1)."""
+    """Apply :func:`ccsr.model.fields.taper` to offsets (size, taps); returns (size, taps, 1)."""
     edge = add_function(graph, lambda offset: taper(offset, kernel_size), offset)
     return graph("Unsqueeze", edge, [2])
 
 
 def _cubic(graph: Graph, offset: Value) -> Value:
-    """:class:`ccsr.model.fields.CubicField`: (size, taps) -> (size, taps, 1)."""
+    """Give the factors of a `CubicField` at offsets (size, taps): (size, taps, 1)."""
     weight = add_function(graph, cubic, offset)
     total = graph("ReduceSum", weight, [1], keepdims=1)
     return graph("Unsqueeze", graph("Div", weight, total), [2])

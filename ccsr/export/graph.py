@@ -1,4 +1,4 @@
-"""An ONNX graph in the making: values are names, operators are calls."""
+"""An ONNX graph is written as a program: its values are names, its operators are calls."""
 
 from collections.abc import Sequence
 from typing import Any, NewType
@@ -38,7 +38,7 @@ class Graph:
         return Value(self._nodes[key].output[0])
 
     def constant(self, value: Constant) -> Value:
-        """A constant of the graph."""
+        """Make a number or a tensor a constant of the graph, equal ones once."""
         if not isinstance(value, Tensor):
             value = torch.tensor(value)
         array = value.detach().cpu().contiguous().numpy()
@@ -49,23 +49,23 @@ class Graph:
         return Value(self._constants[key].name)
 
     def float(self, value: Value) -> Value:
-        """As float32, the type of pixels and features."""
+        """Convert a value to float32, the type of pixels and features."""
         return self("Cast", value, to=TensorProto.FLOAT)
 
-    def double(self, value: Value) -> Value:
-        """As float64, the type of positions."""
+    def double(self, value: Value | int) -> Value:
+        """Convert a value to float64, the type of positions."""
         return self("Cast", value, to=TensorProto.DOUBLE)
 
     def whole(self, value: Value) -> Value:
-        """As int64, the type of sizes and indices."""
+        """Convert a value to int64, the type of sizes and indices."""
         return self("Cast", value, to=TensorProto.INT64)
 
     def size(self, value: Value, dimension: int) -> Value:
-        """Size of one dimension, an int64 scalar."""
+        """Return the size of one dimension of a value, an int64 scalar."""
         return self("Gather", self("Shape", value), dimension)
 
     def shape(self, *sizes: Value | int) -> Value:
-        """Scalars as a vector, for Reshape and Slice."""
+        """Join scalars to a vector, as Reshape and Slice take them."""
         parts = [
             self.constant([size]) if isinstance(size, int) else self("Unsqueeze", size, [0])
             for size in sizes
@@ -78,7 +78,7 @@ class Graph:
         result: Value,
         output: onnx.ValueInfoProto,
     ) -> onnx.ModelProto:
-        """The finished, checked model, which gives `result` as `output`."""
+        """Finish and check the model that gives `result` as `output`; unused nodes are left out."""
         nodes = [helper.make_node("Identity", [result], [output.name])]
         needed = {result}
         for node in reversed(self._nodes.values()):

@@ -1,4 +1,4 @@
-"""Projected grids in an ONNX graph, where the size of the image is known only when it runs.
+"""Projected grids in an ONNX graph know the size of the image only when it runs.
 
 The formulas of :mod:`ccsr.grid`, in float64, for one axis and the anchor `centred`.
 """
@@ -18,7 +18,7 @@ LARGEST_DENOMINATOR = 4  # of a scale that is treated as a fraction
 
 
 def double(value: float) -> torch.Tensor:
-    """A float64 scalar."""
+    """Return a float64 scalar, the type of positions."""
     return torch.tensor(value, dtype=torch.float64)
 
 
@@ -32,6 +32,8 @@ class Line(NamedTuple):
         size: number of pixels, an int64 scalar.
         origin: position in the image of pixel 0, a float64 scalar.
         pixels: of the image along this axis, an int64 scalar.
+        first: index of the first of these pixels where the line is a part of a longer one, an int64
+            scalar; `origin` is still that of pixel 0.
     """
 
     least: float
@@ -40,15 +42,16 @@ class Line(NamedTuple):
     size: Value
     origin: Value
     pixels: Value
+    first: Value | int = 0
 
     @classmethod
     def image(cls, graph: Graph, pixels: Value) -> "Line":
-        """The image's own pixels."""
+        """Lay a line over the image that has exactly the image's own pixels."""
         scale, origin = graph.constant(double(1.0)), graph.constant(double(0.0))
         return cls(1.0, True, scale, pixels, origin, pixels)
 
     def project(self, graph: Graph, least: float, scale: Value | None = None) -> "Line":
-        """A grid over the image whose own pixels this is: of `scale`, or baked in, of `least`."""
+        """Lay another line over the image whose own pixels this is, of `scale`, or of `least`."""
         baked = scale is None
         if baked and least == 1.0:
             return self
@@ -60,7 +63,7 @@ class Line(NamedTuple):
         return Line(least, baked, scale, size, origin, self.pixels)
 
     def _projected_size(self, graph: Graph, least: float, scale: Value | None) -> Value:
-        """Pixels times the scale, rounded, halves up; at least 1."""
+        """Multiply the pixels by the scale and round, halves up, to at least 1."""
         exact = Fraction(least)
         if scale is None and exact.denominator <= LARGEST_DENOMINATOR:
             # in whole numbers, which every runtime has
@@ -74,7 +77,7 @@ class Line(NamedTuple):
 
 
 class Taps(NamedTuple):
-    """Neighbours of each position.
+    """The neighbours of each position of a line on another.
 
     Attributes:
         number: of neighbours per position.
@@ -90,20 +93,44 @@ class Taps(NamedTuple):
 
 
 def taps(graph: Graph, inner: Line, outer: Line, kernel_size: int) -> Taps:
-    """The pixels of `inner` under a kernel at each position of `outer`."""
-    number = math.ceil(kernel_size / min(outer.least / inner.least, 1.0) - 1e-9)
-    scale = graph("Div", outer.scale, inner.scale)
-    stretch = graph("Min", scale, double(1.0))
-    add = partial(add_function, graph, number=double)
-    origin = add(_within, outer.origin, inner.origin, inner.scale)
-    steps = graph.double(graph("Range", 0, outer.size, 1))
-    positions = add(position, steps, origin, scale)
-    first = add(first_pixel, positions, graph("Div", double(kernel_size / 2), stretch))
+    """Find the pixels of `inner` that lie under a kernel at each position of `outer`."""
+    end = outer.size if outer.first == 0 else graph("Add", outer.first, outer.size)
+    steps = graph.double(graph("Range", outer.first, end, 1))
+    number, scale, stretch, positions, first = _first(graph, inner, outer, steps, kernel_size)
     pixel = graph("Add", graph("Unsqueeze", first, [1]), torch.arange(number).double())
     offset = graph("Mul", graph("Sub", pixel, graph("Unsqueeze", positions, [1])), stretch)
     last = graph("Sub", inner.size, 1)
     index = graph("Min", graph("Max", graph.whole(pixel), 0), last)
     return Taps(number, index, graph.float(offset), scale)
+
+
+def needed(graph: Graph, inner: Line, outer: Line, kernel_size: int) -> Line:
+    """Find the part of `inner` that a kernel at the positions of `outer` reads."""
+    last = graph("Sub", graph("Add", outer.first, outer.size), 1)
+    ends = graph.double(graph.shape(outer.first, last))
+    number, *_, first = _first(graph, inner, outer, ends, kernel_size)
+    start, stop = (graph.whole(graph("Gather", first, end)) for end in (0, 1))
+    return part(graph, inner, start, graph("Add", stop, number))
+
+
+def part(graph: Graph, line: Line, start: Value, stop: Value) -> Line:
+    """Take the pixels of a line from `start` to `stop`, as far as it has them."""
+    start, stop = graph("Max", start, 0), graph("Min", stop, line.size)
+    return line._replace(first=start, size=graph("Sub", stop, start))
+
+
+def _first(
+    graph: Graph, inner: Line, outer: Line, steps: Value, kernel_size: int
+) -> tuple[int, Value, Value, Value, Value]:
+    """Return number of taps, scale, stretch, positions and first taps of steps of `outer`."""
+    number = math.ceil(kernel_size / min(outer.least / inner.least, 1.0) - 1e-9)
+    scale = graph("Div", outer.scale, inner.scale)
+    stretch = graph("Min", scale, double(1.0))
+    add = partial(add_function, graph, number=double)
+    origin = add(_within, outer.origin, inner.origin, inner.scale)
+    positions = add(position, steps, origin, scale)
+    first = add(first_pixel, positions, graph("Div", double(kernel_size / 2), stretch))
+    return number, scale, stretch, positions, first
 
 
 def _within(origin: Value, inner_origin: Value, inner_scale: Value) -> Value:

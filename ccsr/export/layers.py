@@ -1,4 +1,4 @@
-"""CC layers as ONNX operators: by phases where a scale has few of them, by gathering otherwise."""
+"""CC layers become ONNX operators: by phases where a scale has few of them, else by gathering."""
 
 import math
 from fractions import Fraction
@@ -25,7 +25,7 @@ SMALLEST_BY_PHASES = 0.5  # below, a result of one pixel may be off the regular 
 
 
 class Period(NamedTuple):
-    """One axis of a layer whose positions repeat.
+    """The positions of a layer along one axis on which they repeat.
 
     Attributes:
         axes: positions of one period, for each remainder of the image's size: the size of the
@@ -38,7 +38,7 @@ class Period(NamedTuple):
 
     @classmethod
     def find(cls, inner: Line, outer: Line) -> "Period | None":
-        """The period of the positions of `outer` on `inner`, if it is short."""
+        """Find the period of the positions of `outer` on `inner`; None if it is not short."""
         scales = inner.least, outer.least
         exact = [Fraction(scale) for scale in scales]
         step = exact[0] / exact[1]
@@ -61,14 +61,14 @@ class Period(NamedTuple):
         return cls(axes, step.numerator)
 
     def weights(self, kernel_size: int) -> float:
-        """Weights along this axis of all filters between two channels, roughly."""
+        """Estimate how many weights the filters between two channels have along this axis."""
         axis = self.axes[0]
         union = kernel_size / axis.stretch + self.step - self.step / axis.size
         return len(self.axes) * axis.size * union
 
 
 class Bank(NamedTuple):
-    """Filters of all phases, for all remainders of the image's size.
+    """The filters of all phases, for all remainders of the image's size.
 
     Attributes:
         kernels: (R_h, R_w, p_h, p_w, C_out, C_in, U_h, U_w).
@@ -118,7 +118,7 @@ def add_cc_layer(graph: Graph, layer: CCLayer, x: Value, inner: Lines, outer: Li
 def _by_phases(
     graph: Graph, layer: CCLayer, periods: tuple[Period, Period], x: Value, outer: Lines
 ) -> Value:
-    """A convolution over the replicated border, then depth to space, then the exact size."""
+    """Add a convolution over the replicated border, depth to space, and the cut to size."""
     bank = Bank.of(layer, *periods)
     r_h, r_w, p_h, p_w, channels, _, *union = bank.kernels.shape
     before, after = _border(bank, periods)
@@ -143,7 +143,7 @@ def _by_phases(
 
 
 def _border(bank: Bank, periods: tuple[Period, Period]) -> tuple[list[int], list[int]]:
-    """Pixels to replicate above and to the left, and below and to the right, of the inner grid."""
+    """Count the pixels to replicate before and after the inner grid, per axis."""
     before, after = [], []
     for start, width, period in zip(bank.start, bank.kernels.shape[-2:], periods, strict=True):
         # the last position is as far from the end as the first from the start
@@ -154,7 +154,7 @@ def _border(bank: Bank, periods: tuple[Period, Period]) -> tuple[list[int], list
 
 
 def _depth_to_space(graph: Graph, x: Value, channels: int, p_h: int, p_w: int) -> Value:
-    """(N, channels * p_h * p_w, h, w) -> (N, channels, h * p_h, w * p_w)."""
+    """Turn (N, channels * p_h * p_w, h, w) into (N, channels, h * p_h, w * p_w)."""
     if p_h == p_w == 1:
         return x
     if p_h == p_w:
@@ -167,9 +167,9 @@ def _depth_to_space(graph: Graph, x: Value, channels: int, p_h: int, p_w: int) -
 
 
 def _by_gathering(graph: Graph, layer: CCLayer, x: Value, inner: Lines, outer: Lines) -> Value:
-    """The neighbours of each position times filters made on the spot: rows first, then columns.
+    """Multiply the neighbours of each position by filters made on the spot, rows first.
 
-    As `basis` in :mod:`ccsr.model.algorithms`.
+    It is the plan `basis` of :mod:`ccsr.model.algorithms`.
     """
     rows, columns = (
         taps(graph, a, b, layer.kernel_size) for a, b in zip(inner, outer, strict=True)

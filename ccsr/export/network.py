@@ -1,4 +1,4 @@
-"""A network as an ONNX file: for one scale, or with the scale as an input."""
+"""A network becomes an ONNX file, for one scale or with the scale as an input."""
 
 import json
 from collections.abc import Mapping
@@ -11,16 +11,18 @@ from torch import Tensor, nn
 
 from ccsr import __version__
 from ccsr.atomic import make_folder, replacing
+from ccsr.export import windows
 from ccsr.export.graph import Graph, Value
 from ccsr.export.grids import Line, double
 from ccsr.export.layers import Lines, add_cc_layer
 from ccsr.export.tracing import add_module
 from ccsr.grid import ProjectedGrid, Scale, Size, as_pair, output_size, scale_text
-from ccsr.model import CCSR, CCLayer
+from ccsr.model import CCSR, CCLayer, Network
 from ccsr.model.checkpoint import JSON
 from ccsr.model.encoder import Elastic, Encoder
 from ccsr.model.fields import CubicField
-from ccsr.model.network import BASE_KERNEL_SIZE, LARGEST_RESIDUAL
+from ccsr.model.network import parts_of
+from ccsr.model.whole import BASE_KERNEL_SIZE, LARGEST_RESIDUAL
 
 SUFFIX = ".onnx"
 LEAST_INPUT = 1.5  # smallest scale as an input: networks treat smaller ones in another way
@@ -31,9 +33,10 @@ _LARGE = 64.0  # a scale that stands for all large ones
 
 def save(
     path: str | Path,
-    model: CCSR,
+    model: Network,
     scale: Scale | None,
     *,
+    window: bool = False,
     name: str = "",
     summary: Mapping[str, JSON] | None = None,
 ) -> None:
@@ -43,6 +46,7 @@ def save(
         path: must end in `.onnx`.
         model: on any device.
         scale: baked in; None makes it an input.
+        window: whether a window of the result is an input too, see :func:`to_onnx`.
         name: of the model.
         summary: of its checkpoint: licence, training, data sources.
 
@@ -54,7 +58,7 @@ def save(
     if path.suffix.lower() != SUFFIX:
         raise ValueError(f"expected a file name that ends in {SUFFIX}, got {path}")
     summary = summary or {}
-    exported = to_onnx(model, scale)
+    exported = to_onnx(model, scale, window=window)
     told = {
         "ccsr": __version__,
         "model": name,
@@ -64,16 +68,16 @@ def save(
         "layout": "NCHW, RGB",
         "range": "0 to 1",
     }
-    helper.set_model_props(exported, told)
+    helper.set_model_props(exported, told | ({"window": "input"} if window else {}))
     make_folder(path)
     with replacing(path) as temporary:
         temporary.write_bytes(exported.SerializeToString())
 
 
-def to_onnx(model: CCSR, scale: Scale | None) -> onnx.ModelProto:
-    """The network, at full effort, as an ONNX graph that gives what `Upscaler.tensor` gives.
+def to_onnx(model: Network, scale: Scale | None, *, window: bool = False) -> onnx.ModelProto:
+    """Write the network, at full effort, as a graph that gives what `Upscaler.tensor` gives.
 
-    (That is bicubic alone where both axes reduce.)
+    Where both axes reduce that is bicubic alone.
 
     Its input is `image`, float32 (n, 3, h, w), RGB in [0, 1], of any size; its output is
     `enlarged`, float32 (n, 3, H, W), clamped to [0, 1], with H = floor(h scale + 0.5), at least 1.
@@ -83,10 +87,17 @@ def to_onnx(model: CCSR, scale: Scale | None) -> onnx.ModelProto:
         scale: output over input, or (vertical, horizontal). None adds the input `scale`, float64
             (2,), vertical and horizontal; values below 1.5 are taken as 1.5, and a runtime stops
             with an error at values beyond 1024 or that are not numbers.
+        window: add the inputs `origin`, int64 (2,), the row and column of the enlarged picture
+            where a window begins, and `size`, int64 (2,), its rows and columns. `enlarged` is that
+            window alone, from the part of the image that it needs. Only with a scale of None.
 
     Raises:
-        ValueError: if the scale is 1, or the network has a part that cannot be exported at it.
+        ValueError: if the scale is 1 or not an input of a window, or the network has a part that
+            cannot be exported at it.
     """
+    model = parts_of(model)
+    if window and scale is not None:
+        raise ValueError(f"a window needs the scale as an input too, got the scale {scale}")
     graph = Graph()
     image = Value("image")
     rows, columns = (Line.image(graph, graph.size(image, dimension)) for dimension in (2, 3))
@@ -106,15 +117,27 @@ def to_onnx(model: CCSR, scale: Scale | None) -> onnx.ModelProto:
             raise ValueError("expected a scale to export a network for, got 1: that is the picture")
         route = _route(model, pair)
         target = rows.project(graph, pair[0]), columns.project(graph, pair[1])
+    via = _via(graph, (rows, columns), route)
+    if window:
+        inputs += windows.INPUTS
+        image, (rows, columns), target = windows.cut(
+            graph, model, image, [(rows, columns), *via, target]
+        )
+        via = _via(graph, (rows, columns), route)
     result = _add_bicubic(graph, image, (rows, columns), target)
     if scale is None or max(pair) >= 1:  # what reduces is bicubic
-        via = [(rows.project(graph, v), columns.project(graph, h)) for v, h in route]
         residual = _add_network(graph, model, image, [(rows, columns), *via, target])
         sane = graph("LessOrEqual", graph("Abs", residual), LARGEST_RESIDUAL)
         result = graph("Add", result, graph("Where", sane, residual, 0.0))
     result = graph("Clip", result, 0.0, 1.0)
     output = _tensor("enlarged", TensorProto.FLOAT, "n", 3, "enlarged_height", "enlarged_width")
     return graph.model(inputs, result, output)
+
+
+def _via(graph: Graph, image: Lines, route: list[tuple[float, float]]) -> list[Lines]:
+    """Lay the grids on the way over an image whose own pixels these are."""
+    rows, columns = image
+    return [(rows.project(graph, v), columns.project(graph, h)) for v, h in route]
 
 
 def _checked_scale(graph: Graph) -> Value:
@@ -131,14 +154,14 @@ def _tensor(name: str, kind: int, *shape: int | str) -> onnx.ValueInfoProto:
 
 
 def _route(model: CCSR, scale: tuple[float, float]) -> list[tuple[float, float]]:
-    """Scales of the intermediate grids; all are centred."""
+    """List the scales of the intermediate grids, all of which are centred."""
     grid = ProjectedGrid.project(_SIZE, output_size(_SIZE, scale), scale, "centred")
     route = model.route(_SIZE, grid)
     return [via.scale for via in (route if isinstance(model.encoder, Elastic) else route[1:])]
 
 
 def _fixed_route(model: CCSR) -> list[tuple[float, float]]:
-    """The intermediate grids if they are the same for all scales that an input may have."""
+    """List those scales if they are the same for all scales that an input may have."""
     route = _route(model, (LEAST_INPUT, LEAST_INPUT))
     if route != _route(model, (_LARGE, _LARGE)):
         raise ValueError(
@@ -149,7 +172,7 @@ def _fixed_route(model: CCSR) -> list[tuple[float, float]]:
 
 
 def _add_network(graph: Graph, model: CCSR, image: Value, grids: list[Lines]) -> Value:
-    """As `CCSR.forward`, without the bicubic base."""
+    """Add what `CCSR.forward` computes, without the bicubic base."""
     x = graph("Sub", image, 0.5)
     inner, *outer = grids
     if isinstance(model.encoder, Elastic):
@@ -167,7 +190,7 @@ def _add_network(graph: Graph, model: CCSR, image: Value, grids: list[Lines]) ->
 
 
 class _OnImage(nn.Module):
-    """An encoder whose grid is the image's own, as a function of the image alone."""
+    """Makes an encoder whose grid is the image's own a function of the image alone."""
 
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()
@@ -179,7 +202,7 @@ class _OnImage(nn.Module):
 
 
 def _add_bicubic(graph: Graph, image: Value, inner: Lines, outer: Lines) -> Value:
-    """Bicubic as a CC layer on single colour planes."""
+    """Add the bicubic enlargement, as a CC layer on single colour planes."""
     layer = CCLayer(1, 1, BASE_KERNEL_SIZE, CubicField, bias=False)
     nn.init.ones_(layer.weight)
     planes = graph("Reshape", image, [-1, 1, 0, 0])

@@ -1,4 +1,4 @@
-"""Formulas and modules of the model as ONNX operators, followed by `torch.fx`.
+"""Formulas and modules of the model become ONNX operators, as `torch.fx` follows them.
 
 What the model computes is written once: the graph gets the model's own functions of positions and
 offsets, and its encoders, decoders and activations, whatever their structure.
@@ -37,7 +37,7 @@ def add_function(
 
 
 def add_module(graph: Graph, module: nn.Module, x: Value) -> Value:
-    """Add a module of convolutions, activations, sums and products, whatever its structure.
+    """Add a module of convolutions, activations, sums, products and joins of channels.
 
     Raises:
         ValueError: if it computes anything else.
@@ -57,6 +57,8 @@ def _followed(
     values: dict[fx.Node, Value] = {}
 
     def value(argument: Any) -> Any:
+        if isinstance(argument, list | tuple):
+            return [value(each) for each in argument]
         return values[argument] if isinstance(argument, fx.Node) else number(argument)
 
     for node in traced.graph.nodes:
@@ -88,6 +90,10 @@ def _square(graph: Graph, x: Value) -> Value:
     return graph("Mul", x, x)
 
 
+def _joined(graph: Graph, parts: list[Value], dimension: Any) -> Value:
+    return graph("Concat", *parts, axis=int(dimension))
+
+
 def _zeros(graph: Graph, x: Value) -> Value:
     return graph("Sub", x, x)
 
@@ -102,6 +108,7 @@ _OPERATORS: dict[Any, str | Callable[..., Value]] = {
     operator.lt: "Less",
     torch.where: "Where",
     torch.cos: "Cos",
+    torch.cat: _joined,
     torch.zeros_like: _zeros,
     "abs": "Abs",
     "clamp": "Clip",
@@ -124,7 +131,7 @@ def _layer(graph: Graph, layer: nn.Module, x: Value) -> Value:
 
 
 def _convolution(graph: Graph, layer: nn.Conv2d, x: Value) -> Value:
-    """A convolution with zeros beyond the border."""
+    """Add a convolution with zeros beyond the border."""
     assert isinstance(layer.padding, tuple)
     inputs: list[Value | Tensor] = [x, layer.weight]
     if layer.bias is not None:

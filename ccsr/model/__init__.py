@@ -1,6 +1,7 @@
-"""The network: encoder -> CC layers -> decoder."""
+"""The network is encoder -> CC layers -> decoder."""
 
 from ccsr.model.cc_layer import CCLayer
-from ccsr.model.network import CCSR, Crop, build
+from ccsr.model.network import CCSR, build
+from ccsr.model.whole import Crop, Network
 
-__all__ = ["CCSR", "CCLayer", "Crop", "build"]
+__all__ = ["CCSR", "CCLayer", "Crop", "Network", "build"]

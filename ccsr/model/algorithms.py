@@ -1,4 +1,4 @@
-"""Three ways to compute a continuous convolution, equal to rounding.
+"""There are three ways to compute a continuous convolution; they are equal to rounding.
 
 `reference` is the formula itself. The others rest on its factorisation: the filter is a sum of
 few basis functions of the offset times static matrices (see :mod:`ccsr.model.cc_layer`).
@@ -27,7 +27,7 @@ NEGLIGIBLE = 1e-7  # part of the largest singular value below which basis functi
 
 
 def reference(layer: "CCLayer", x: Tensor, grid: ProjectedGrid) -> Tensor:
-    """Every filter written out, gathered and multiplied: slow, obvious, the oracle in tests."""
+    """Write out every filter and multiply what it gathers: slow, obvious, the oracle in tests."""
     row_index, dy = layer.taps(grid.rows)
     column_index, dx = layer.taps(grid.columns)
     filters = layer.filters(layer.functions(dy, dx, grid))  # (H, W, taps_y, taps_x, C_out, C_in)
@@ -37,7 +37,7 @@ def reference(layer: "CCLayer", x: Tensor, grid: ProjectedGrid) -> Tensor:
 
 
 def phases(layer: "CCLayer", x: Tensor, grid: ProjectedGrid) -> Tensor:
-    """One strided convolution: at a scale p/q an axis has only p distinct sub-pixel phases.
+    """Compute one strided convolution: at a scale p/q an axis has only p distinct phases.
 
     The kernels of all p_h * p_w phases are the output channels of a convolution with stride
     (q_h, q_w); their outputs interleave.
@@ -63,7 +63,7 @@ def phases(layer: "CCLayer", x: Tensor, grid: ProjectedGrid) -> Tensor:
 
 
 def phase_kernels(layer: "CCLayer", period: ProjectedGrid) -> tuple[Tensor, int, int]:
-    """The filters of one period of the output, each where its taps lie in the union of all.
+    """Make the filters of one period, each where its taps lie in the union of all taps.
 
     Returns:
         (p_h, p_w, C_out, C_in, U_h, U_w), and the input row and column where the union begins.
@@ -84,14 +84,14 @@ def phase_kernels(layer: "CCLayer", period: ProjectedGrid) -> tuple[Tensor, int,
 
 
 def basis(layer: "CCLayer", x: Tensor, grid: ProjectedGrid) -> Tensor:
-    """Any size, by the factorisation of the filter; see the two functions it calls."""
+    """Compute any size by the factorisation of the filter; see the two functions it calls."""
     if isinstance(layer.field, SeparableField):
         return _basis_separable(layer, x, grid)
     return _basis_dense(layer, x, grid)
 
 
 def _basis_separable(layer: "CCLayer", x: Tensor, grid: ProjectedGrid) -> Tensor:
-    """Rows first, then columns, from H + W evaluations of the field.
+    """Compute rows first, then columns, from H + W evaluations of the field.
 
     All outputs of a row share their vertical offsets, so what is left of the filter is a function
     of the horizontal offset: `sum_m g_m(dx) V_m`, with matrices V_m (C_out x C_in) per tap. One
@@ -130,7 +130,7 @@ def _basis_separable(layer: "CCLayer", x: Tensor, grid: ProjectedGrid) -> Tensor
 def _spanned(
     layer: "CCLayer", bands: Tensor, vertical: Tensor
 ) -> tuple[Tensor, Tensor, Callable[[Tensor], Tensor]]:
-    """The horizontal functions of a layer, and how to make the matrices that go with each.
+    """Give the horizontal functions of a layer, and how to make the matrices of each.
 
     Sines of bounded frequency over a few pixels are nearly dependent: the few that span them do,
     except for gradients, which need the functions themselves, and where no values are known yet.
@@ -155,7 +155,7 @@ def _spanned(
 
 
 def span(functions: Tensor) -> tuple[Tensor, Tensor]:
-    """Fewer functions that span the same, to float rounding; without gradients.
+    """Find fewer functions that span the same, to float rounding; it has no gradients.
 
     Returns:
         (..., m) and (m, R, B): (..., R, B) is the product of the two.
@@ -169,7 +169,7 @@ def span(functions: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _basis_dense(layer: "CCLayer", x: Tensor, grid: ProjectedGrid) -> Tensor:
-    """For any field: project by the W_b (a 1x1 convolution), then combine tap by tap."""
+    """Project by the W_b, a 1x1 convolution, then combine tap by tap, for any field."""
     weight = layer.weight.to(x.dtype)
     x = F.conv2d(x, weight.flatten(0, 1)[..., None, None])
     x = x.view(len(x), *weight.shape[:2], *x.shape[2:])  # (N, B, C_out, h, w)
@@ -218,7 +218,7 @@ def _one_period(axis: Axis) -> Axis:
 
 
 def _frame(x: Tensor, rows: tuple[int, int], columns: tuple[int, int]) -> Tensor:
-    """Rows and columns from start to stop of `x`, borders replicated where they lie outside."""
+    """Take rows and columns from start to stop of `x`, whose borders are replicated outside."""
     h, w = x.shape[2:]
     x = x[:, :, max(rows[0], 0) : max(rows[1], 1), max(columns[0], 0) : max(columns[1], 1)]
     pad = [max(n, 0) for n in (-columns[0], columns[1] - w, -rows[0], rows[1] - h)]
@@ -236,7 +236,7 @@ def _channels_last(gradient: Tensor | None) -> Tensor | None:
 
 
 def _blocks(layer: "CCLayer", axis: Axis) -> tuple[Tensor, Tensor]:
-    """Horizontal factors per block of `BLOCK` outputs as dense bands, and each block's first pixel.
+    """Write the horizontal factors as dense bands, one per block of `BLOCK` outputs.
 
     Returns:
         (blocks, BLOCK, U, R, B) and (blocks,) int64; the last block runs past the axis' end.
@@ -257,5 +257,5 @@ def _blocks(layer: "CCLayer", axis: Axis) -> tuple[Tensor, Tensor]:
 
 
 def _block_index(base: Tensor, width: int, limit: int) -> Tensor:
-    """Input pixels that each block reads: (blocks, width), borders replicated."""
+    """List the pixels that each block reads, clamped to the input: (blocks, width)."""
     return (base[:, None] + torch.arange(width, device=base.device)).clamp(0, limit - 1)

@@ -96,7 +96,7 @@ class CCLayer(nn.Module):
             return run(self, x, grid)
 
     def extra_repr(self) -> str:
-        """What `print` says of the layer before its field."""
+        """Return what `print` says of the layer before its field."""
         return (
             f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, "
             f"bias={self.bias is not None}, plan={self.plan!r}"
@@ -121,27 +121,27 @@ class CCLayer(nn.Module):
         grid.check((x.shape[2], x.shape[3]))
 
     def biased(self, y: Tensor) -> Tensor:
-        """(N, out_channels, H, W) with the bias added."""
+        """Add the bias to a result (N, out_channels, H, W)."""
         return y if self.bias is None else y + self.bias.to(y.dtype)[:, None, None]
 
     def taps(self, axis: Axis) -> tuple[Tensor, Tensor]:
-        """Neighbours along an axis: pixel index and offset, each (size, taps), on our device."""
+        """List the neighbours along an axis: pixel and offset, each (size, taps), on our device."""
         remember = axis.size <= REMEMBERED and not torch.compiler.is_compiling()
         make = _remembered_taps if remember else _taps
         return make(axis, self.kernel_size, self._coordinate_dtype, self.weight.device)
 
     def functions(self, dy: Tensor, dx: Tensor, grid: ProjectedGrid) -> Tensor:
-        """Basis functions on the product of two axes: (H, W, taps_y, taps_x, B)."""
+        """Evaluate the basis functions on two axes: (H, W, taps_y, taps_x, B)."""
         values: Tensor = self.field(dy, dx, grid.scale)
         return values
 
     def factors(self, offset: Tensor, axis: Axis, number: int) -> Tensor:
-        """Factors of a separable field along axis `number`: (size, taps, R, B)."""
+        """Evaluate the factors of a separable field along axis `number`: (size, taps, R, B)."""
         assert isinstance(self.field, SeparableField)
         return self.field.factors(offset, axis.scale, number)
 
     def filters(self, functions: Tensor) -> Tensor:
-        """W from the basis functions: (..., B) -> (..., C_out, C_in), at coordinate precision."""
+        """Combine basis functions (..., B) to filters (..., C_out, C_in), in at least float32."""
         return torch.einsum("...b,boc->...oc", functions, self.weight.to(functions.dtype))
 
     @property

@@ -1,9 +1,12 @@
-"""Trained networks in files: safetensors with JSON metadata. Loading one executes nothing."""
+"""Trained networks lie in safetensors files with JSON metadata.
+
+Loading one executes nothing but the packages that the caller trusts.
+"""
 
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -14,7 +17,8 @@ from torch import Tensor
 
 from ccsr.atomic import replacing
 from ccsr.bundled import resource_dir
-from ccsr.model import CCSR, build
+from ccsr.model import Network, build
+from ccsr.model.registry import check_trusted
 from ccsr.suggest import near
 
 JSON: TypeAlias = str | int | float | bool | Sequence["JSON"] | Mapping[str, "JSON"] | None
@@ -28,7 +32,7 @@ _FLOATS = ("F16", "BF16", "F32")
 
 
 class Header(NamedTuple):
-    """What a checkpoint says of itself.
+    """The description that a checkpoint holds of itself.
 
     Attributes:
         architecture: arguments of `ccsr.model.build`.
@@ -42,13 +46,13 @@ class Header(NamedTuple):
 
     @property
     def parameters(self) -> int:
-        """Number of weights."""
+        """The number of weights."""
         return sum(math.prod(shape) for shape in self.shapes.values())
 
 
 def save(
     path: str | Path,
-    model: CCSR,
+    model: Network,
     summary: Mapping[str, JSON],
     dtype: torch.dtype = torch.float32,
 ) -> None:
@@ -82,22 +86,32 @@ def save(
         temporary.write_bytes(serialize(weights, metadata))
 
 
-def load(path: str | Path) -> tuple[CCSR, dict[str, Any]]:
+def load(path: str | Path, trust: Collection[str] = ()) -> tuple[Network, dict[str, Any]]:
     """Rebuild the network in `path`: float32, on the CPU, in evaluation mode; and its summary.
+
+    Args:
+        path: of the file.
+        trust: the packages, but ours, whose classes the file may name. Of any other nothing is
+            imported.
 
     Raises:
         OSError: if the file cannot be read.
-        ValueError: if it is not a sound checkpoint of ccsr.
+        ValueError: if it is not a sound checkpoint of ccsr, or names a package that is not trusted.
     """
     path = Path(path)
     header = read_header(path)
     try:
+        check_trusted(header.architecture, trust)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    described = {**header.architecture, "trust": trust}
+    try:
         with torch.device("meta"):  # learns the shapes without the memory they would take
-            expected = build(**header.architecture).state_dict()
+            expected = build(**described).state_dict()
     except (ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise ValueError(f"{path}: its architecture cannot be built: {error}") from error
     _check_shapes(path, {k: tuple(v.shape) for k, v in expected.items()}, header.shapes)
-    model = build(**header.architecture)
+    model = build(**described)
     with safe_open(path, framework="pt") as file:
         weights = {name: file.get_tensor(name).float() for name in header.shapes}
     _check_finite(weights, str(path))
@@ -106,7 +120,7 @@ def load(path: str | Path) -> tuple[CCSR, dict[str, Any]]:
 
 
 def read_header(path: str | Path) -> Header:
-    """What the checkpoint in `path` says of itself, without its weights.
+    """Read what the checkpoint in `path` says of itself, without its weights.
 
     Raises:
         OSError: if the file cannot be read.
@@ -132,7 +146,7 @@ def read_header(path: str | Path) -> Header:
 
 
 def shipped() -> dict[str, Path]:
-    """The models that come with ccsr, by name."""
+    """List the models that come with ccsr, by name."""
     try:
         folder = resource_dir("checkpoints")
     except FileNotFoundError:
@@ -141,7 +155,7 @@ def shipped() -> dict[str, Path]:
 
 
 def resolve(name_or_path: str | Path) -> Path:
-    """The file of a shipped model's name, or of a path.
+    """Find the file of a shipped model's name, or of a path.
 
     Raises:
         ValueError: if it is neither; names what is near.
@@ -159,7 +173,7 @@ def resolve(name_or_path: str | Path) -> Path:
 
 
 def digest(path: str | Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
+    """Compute the SHA-256 of a file, in hexadecimal."""
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -211,13 +225,11 @@ def _json(path: Path, metadata: Mapping[str, str], key: str) -> dict[str, Any]:
 
 
 def _check_numbers(path: Path, value: object) -> None:
-    """A hostile file must not make us build a network that fills the memory or takes hours."""
-    if isinstance(value, Mapping):
-        for item in value.values():
+    """Refuse numbers by which a file could make us fill the memory or compute for hours."""
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
             _check_numbers(path, item)
-    elif isinstance(value, list) or (
-        isinstance(value, int | float) and not abs(value) <= LARGEST_NUMBER  # NaN too
-    ):
+    elif isinstance(value, int | float) and not abs(value) <= LARGEST_NUMBER:  # NaN too
         raise ValueError(
             f"{path}: expected names and numbers up to {LARGEST_NUMBER} in its architecture, "
             f"got {str(value)[:40]}"

@@ -1,8 +1,8 @@
-"""Which plan of :mod:`ccsr.model.algorithms` is the cheapest for a layer, a batch and a grid.
+"""A layer takes the plan of :mod:`ccsr.model.algorithms` that is likely to be the fastest.
 
 A cost is counted in multiplies of a convolution. What else takes time, making the filters above
-all, is weighed by how much longer it took than such a multiply: fitted to measurements on one
-core, which `make bench ARGS=plans` repeats. Forward with backward costs three times as much,
+all, is weighed by how much longer it took than such a multiply: fitted to measurements on one core;
+`make bench ARGS=plans` repeats them and fits anew. Forward with backward costs three times as much,
 whatever the plan, so that one set of weights serves both.
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Weights(NamedTuple):
-    """What the parts of the plans cost, in multiplies of a convolution.
+    """The costs of the parts of the plans, in multiplies of a convolution.
 
     Attributes:
         start: a plan's many small operations, however small the layer.
@@ -55,14 +55,14 @@ OTHERS = Weights()  # not fitted: multiplies alone, with an allowance
 
 
 def cheapest_plan(layer: "CCLayer", x: Tensor, grid: ProjectedGrid) -> Plan:
-    """`phases` or `basis`, whichever is likely to be faster."""
+    """Choose between `phases` and `basis`."""
     weights = CPU if x.device.type == "cpu" else OTHERS
     by_phases = phases_cost(layer, x, grid, weights)
     return "phases" if by_phases <= basis_cost(layer, x, grid, weights) else "basis"
 
 
 def phases_cost(layer: "CCLayer", x: Tensor, grid: ProjectedGrid, weights: Weights) -> float:
-    """Of the convolution by the filters of all phases, and of these; infinite without a period."""
+    """Estimate the plan `phases`: its filters and its convolution; infinite without a period."""
     union = outputs = phases = 1.0
     for axis in (grid.rows, grid.columns):
         period = axis.period(PERIOD_LIMIT)
@@ -80,7 +80,7 @@ def phases_cost(layer: "CCLayer", x: Tensor, grid: ProjectedGrid, weights: Weigh
 
 
 def basis_cost(layer: "CCLayer", x: Tensor, grid: ProjectedGrid, weights: Weights) -> float:
-    """Of the basis plan, for the whole batch."""
+    """Estimate the plan `basis`, for the whole batch."""
     n, channels_in, h, w = x.shape
     height, width = grid.size
     channels_out, functions = layer.out_channels, layer.field.basis

@@ -1,4 +1,4 @@
-"""Decoders: features on the target grid -> the residual of the image. Pointwise."""
+"""Decoders turn features on the target grid into the residual of the image, pixel by pixel."""
 
 from itertools import pairwise
 
@@ -26,13 +26,13 @@ class Pointwise(nn.Module):
         self.net = nn.Sequential(*(part for conv in convolutions for part in (nn.GELU(), conv)))
 
     def forward(self, features: Tensor) -> Tensor:
-        """(N, in_channels, H, W) -> (N, 3, H, W)."""
+        """Turn features (N, in_channels, H, W) into a residual (N, 3, H, W)."""
         residual: Tensor = self.net(features)
         return residual
 
 
 class Identity(nn.Identity):
-    """For a stack whose last CC layer gives the three colour channels itself."""
+    """Changes nothing, for a stack whose last CC layer gives the three colours itself."""
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Encoders: low-resolution image -> features on a grid, the image's own or one that is chosen."""
+"""Encoders turn a low-resolution image into features on a grid, its own or one that is chosen."""
 
 import math
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ SIDES = (1 / 2, 2 / 3, 3 / 4, 5 / 6, 1.0)  # of an elastic encoder's grid, in th
 
 
 class Encoder(nn.Module):
-    """What the network needs of an encoder.
+    """The base of all encoders says what the network needs of them.
 
     Attributes:
         channels: channels of the features.
@@ -29,20 +29,20 @@ class Encoder(nn.Module):
     efforts: tuple[float, ...] = (1.0,)
 
     def forward(self, x: Tensor, grid: ProjectedGrid) -> Tensor:
-        """Image (N, 3, h, w), centred on 0 -> features (N, channels, *grid.size).
+        """Turn images (N, 3, h, w), centred on 0, into features (N, channels, *grid.size).
 
         By default the grid is the image's own.
         """
         raise NotImplementedError
 
     def grid(self, size: Size, effort: float = 1.0) -> ProjectedGrid:
-        """The grid over an image of `size` (h, w) whose share of the pixels is nearest `effort`."""
+        """Lay the grid over an image of `size` (h, w) whose share of pixels is nearest `effort`."""
         return ProjectedGrid.project(size, size)
 
     def window(
         self, grid: ProjectedGrid, rows: Span, columns: Span
     ) -> tuple[ProjectedGrid, Span, Span]:
-        """What the features at `rows` and `columns` of `grid` need.
+        """Say what the features at `rows` and `columns` of `grid` need.
 
         Returns:
             The part of the grid; rows and columns of the image, which may reach beyond it.
@@ -51,12 +51,12 @@ class Encoder(nn.Module):
         return grid, (top - around, bottom + around), (left - around, right + around)
 
     def cropped(self, grid: ProjectedGrid, rows: Span, columns: Span) -> ProjectedGrid:
-        """The part of the grid that :meth:`window` gave, over the image cut to these pixels."""
+        """Lay the part of the grid that :meth:`window` gave over the image cut to these pixels."""
         return self.grid((rows[1] - rows[0], columns[1] - columns[0]))
 
 
 def conv3x3(in_channels: int, out_channels: int) -> nn.Conv2d:
-    """A 3x3 convolution that keeps the size, zeros beyond the border."""
+    """Make a 3x3 convolution that keeps the size, with zeros beyond the border."""
     return nn.Conv2d(in_channels, out_channels, 3, padding=1)
 
 
@@ -91,7 +91,7 @@ class EDSR(Encoder):
         return features
 
 
-class Light(Encoder):
+class Plain(Encoder):
     """Residual blocks with nothing around them: every multiply is in a dense 3x3 convolution.
 
     Against :class:`EDSR`, no closing convolution and no outer skip, and a smooth activation.
@@ -138,14 +138,14 @@ class Residual(nn.ModuleList):
         self.radius = 2 * blocks + closing
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, channels, h, w) -> the same shape."""
+        """Apply all blocks to features (N, channels, h, w); the shape stays."""
         for block in self:
             x = x + block(x)
         return x
 
 
 class Elastic(Encoder):
-    """The blocks of :class:`Light` behind a CC layer that reads the image at any grid.
+    """The blocks of :class:`Plain` behind a CC layer that reads the image at any grid.
 
     The blocks cost as many multiplies as that grid has pixels, so its size is a dial. Its sides
     are one of a few fractions of the image's, :data:`SIDES`: their phases are few, which makes the
@@ -203,4 +203,5 @@ class Elastic(Encoder):
         return covering(axis, part[0] - self.radius, part[1] + self.radius)
 
 
-ENCODERS: dict[str, type[Encoder]] = {"edsr": EDSR, "light": Light, "elastic": Elastic}
+ENCODERS: dict[str, type[Encoder]] = {"edsr": EDSR, "plain": Plain, "elastic": Elastic}
+RENAMED = {"light": "plain"}  # names in the files of earlier versions

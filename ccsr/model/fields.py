@@ -1,4 +1,4 @@
-"""Kernel fields: filters that are functions of the continuous offset to a pixel.
+"""Kernel fields are filters that are functions of the continuous offset to a pixel.
 
 A field gives `basis` functions phi_b of the offset; a CC layer's filter is their combination
 `W(offset; scale) = sum_b phi_b(offset; scale) W_b` with static matrices W_b. Offsets arrive per
@@ -18,7 +18,7 @@ from ccsr.resample import cubic
 
 
 class Field(nn.Module):
-    """What a CC layer needs of a field.
+    """The base of all fields says what a CC layer needs of them.
 
     Attributes:
         kernel_size: width K of the support; the field is zero at offsets beyond +-K/2.
@@ -29,7 +29,7 @@ class Field(nn.Module):
     basis: int
 
     def extra_repr(self) -> str:
-        """What `print` says of the field."""
+        """Return what `print` says of the field."""
         return f"basis={self.basis}"
 
     def forward(self, dy: Tensor, dx: Tensor, scale: tuple[float, float]) -> Tensor:
@@ -53,7 +53,7 @@ class SeparableField(Field):
     """
 
     def factors(self, offset: Tensor, scale: float, axis: int) -> Tensor:
-        """Factors along one axis.
+        """Evaluate the factors along one axis.
 
         `phi_b(dy, dx) = sum_r factors(dy, axis=0)[r, b] * factors(dx, axis=1)[r, b]`.
 
@@ -75,7 +75,7 @@ class SeparableField(Field):
 
 
 def taper(offset: Tensor, kernel_size: int) -> Tensor:
-    """1 up to half a pixel before the edge of the support, then cos^2 down to 0 at the edge.
+    """Return 1 up to half a pixel before the edge of the support, then cos^2 down to 0 there.
 
     The set of nearest pixels changes where an offset reaches +-K/2. A filter that is zero there
     makes the output a continuous function of position; otherwise a faint grid shows.
@@ -108,7 +108,7 @@ class FourierField(SeparableField):
         self.log_damping = nn.Parameter(torch.full((basis,), math.log(0.1)))
 
     def factors(self, offset: Tensor, scale: float, axis: int) -> Tensor:
-        """Angle-sum identity: sin(a + b) = sin(a) cos(b) + cos(a) sin(b)."""
+        """Use the identity sin(a + b) = sin(a) cos(b) + cos(a) sin(b)."""
         frequency = self.frequency[axis]
         angle = offset[..., None] * frequency  # (size, taps, B)
         if axis == 0:

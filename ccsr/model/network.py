@@ -1,66 +1,44 @@
-"""The network: encoder -> CC stack -> decoder, added to a bicubic enlargement of the input."""
+"""The network is encoder -> CC stack -> decoder, added to a bicubic enlargement of the input."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ccsr.grid import Axis, ProjectedGrid, Size, reach
+from ccsr.grid import ProjectedGrid, Size, reach
 from ccsr.model.decoder import DECODERS
-from ccsr.model.encoder import ENCODERS, Encoder
-from ccsr.model.registry import construct
+from ccsr.model.encoder import ENCODERS, RENAMED, Encoder
+from ccsr.model.registry import check_trusted, construct
 from ccsr.model.stack import STACKS, Stack
+from ccsr.model.whole import BASE_KERNEL_SIZE, Crop, Network, input_range, sane
 from ccsr.resample import resize
 
-BASE_KERNEL_SIZE = 4  # of the bicubic base
-LARGEST_RESIDUAL = 1.0  # levels are 0 to 1, and bicubic's nearly: no image needs more
 STRIP_VALUES = 1 << 22  # of a CC layer's result: what follows it finds them in cache
 
 
-class Crop(NamedTuple):
-    """What a window of the output needs.
-
-    Attributes:
-        rows: input rows.
-        columns: input columns.
-        grid: the window's positions in the cropped input.
-        via: the grids on the way, likewise.
-    """
-
-    rows: slice
-    columns: slice
-    grid: ProjectedGrid
-    via: tuple[ProjectedGrid, ...]
-
-
-class CCSR(nn.Module):
+class CCSR(Network):
     """Continuous-convolution super-resolution: reads an image at any other grid.
 
     Args:
         encoder: low-resolution image -> features on its grid.
         stack: features on that grid -> features on the target grid.
         decoder: features -> residual of the image, pointwise.
-        architecture: the plain description that :func:`build` made this from.
         cleans: whether it takes noise and traces of compression out, so that it has something to
             do on the input's own pixels too.
     """
 
     def __init__(
-        self,
-        encoder: Encoder,
-        stack: Stack,
-        decoder: nn.Module,
-        architecture: Mapping[str, Any],
-        cleans: bool = False,
+        self, encoder: Encoder, stack: Stack, decoder: nn.Module, cleans: bool = False
     ) -> None:
         super().__init__()
         self.encoder = encoder
         self.stack = stack
         self.decoder = decoder
-        self.architecture = dict(architecture)
         self.cleans = cleans
+        self.channels = encoder.channels
+        self.efforts = encoder.efforts
 
     def forward(
         self, x: Tensor, grid: ProjectedGrid, via: Sequence[ProjectedGrid] | None = None
@@ -85,7 +63,7 @@ class CCSR(nn.Module):
     def enlarge(
         self, x: Tensor, grid: ProjectedGrid, via: Sequence[ProjectedGrid] | None = None
     ) -> Tensor:
-        """What :meth:`forward` gives, for use instead of training; the residual is :func:`sane`.
+        """Compute :meth:`forward` for use instead of training, with a :func:`sane` residual.
 
         What follows the encoder is computed in strips of rows, which stay in the processor's cache.
         """
@@ -98,15 +76,10 @@ class CCSR(nn.Module):
             strips.append(resize(x, strip) + sane(residual))
         return torch.cat(strips, 2)
 
-    @property
-    def efforts(self) -> tuple[float, ...]:
-        """The shares of the full work that the network can do, ascending."""
-        return self.encoder.efforts
-
     def route(
         self, size: Size, grid: ProjectedGrid, effort: float = 1.0
     ) -> tuple[ProjectedGrid, ...]:
-        """The grids that an input of `size` (h, w) takes to `grid` by default, the encoder's first.
+        """List the grids that an input of `size` (h, w) takes to `grid`, the encoder's first.
 
         Args:
             size: of the input.
@@ -121,14 +94,6 @@ class CCSR(nn.Module):
         rest = self.stack.route(inner.size, grid.within(inner))
         return inner, *(each.over(inner) for each in rest)
 
-    def check_effort(self, effort: float) -> None:
-        """Raise ValueError as :meth:`route` does."""
-        if effort != 1 and len(self.efforts) == 1:
-            raise ValueError(
-                f"this network always works at full effort, got effort {effort:g}: "
-                "take one with an elastic encoder, as `ccsr train experiment=elastic` makes it"
-            )
-
     def crop(
         self,
         size: Size,
@@ -137,7 +102,7 @@ class CCSR(nn.Module):
         rows: slice,
         columns: slice,
     ) -> Crop:
-        """What the window `rows`, `columns` of the output needs of an input of `size` (h, w).
+        """Say what a window of the output needs of an input of `size` (h, w).
 
         The input slices hold the whole receptive field, so that the network on the crop gives
         exactly the window of its result on the whole.
@@ -145,8 +110,8 @@ class CCSR(nn.Module):
         window = grid.window(rows, columns)
         inner, *needed = self.stack.window(via, window.rows, window.columns)
         first, rows_needed, columns_needed = self.encoder.window(via[0], *needed)
-        top, bottom = _input_range(window.rows, rows_needed, size[0])
-        left, right = _input_range(window.columns, columns_needed, size[1])
+        top, bottom = input_range(window.rows, rows_needed, size[0])
+        left, right = input_range(window.columns, columns_needed, size[1])
         first = self.encoder.cropped(first, (top, bottom), (left, right))
         return Crop(
             slice(top, bottom),
@@ -158,7 +123,7 @@ class CCSR(nn.Module):
     def _strips(
         self, batch: int, grid: ProjectedGrid, via: Sequence[ProjectedGrid]
     ) -> list[ProjectedGrid]:
-        """Rows of `grid` in pieces whose features stay in cache."""
+        """Cut the rows of `grid` into pieces whose features stay in cache."""
         values = batch * self.stack.largest(grid, via)
         count = min(-(-values // STRIP_VALUES), grid.rows.size)
         ends = [grid.rows.size * i // count for i in range(count + 1)]
@@ -167,62 +132,118 @@ class CCSR(nn.Module):
     def _cut(
         self, features: Tensor, strip: ProjectedGrid, via: Sequence[ProjectedGrid]
     ) -> tuple[Tensor, list[ProjectedGrid]]:
-        """The rows of the features that a strip of the output reads, and the grids on the way."""
+        """Take the rows of the features that a strip of the output reads, and cut the grids."""
         inner, (start, stop), _ = self.stack.window(via, strip.rows, strip.columns)
         top, bottom = max(start, 0), min(stop, features.shape[2])
         rows = via[0].window(slice(top, bottom), slice(None))
         return features[:, :, top:bottom], [rows, *inner]
 
 
-def sane(residual: Tensor) -> Tensor:
-    """The residual, 0 where it is beyond `LARGEST_RESIDUAL` or not a number.
+def parts_of(model: Network) -> CCSR:
+    """Return the network itself if it is of our own kind, for what looks at its parts.
 
-    A deep network can answer with anything to what it was never trained on, such as a checkerboard
-    of single pixels; there bicubic stands.
+    Raises:
+        ValueError: if it is a whole network of another package.
     """
-    return torch.where(residual.abs() <= LARGEST_RESIDUAL, residual, 0.0)
+    if not isinstance(model, CCSR):
+        raise ValueError(
+            "expected a network of an encoder, CC layers and a decoder, got "
+            f"{type(model).__module__}:{type(model).__qualname__}, which is a whole of its own"
+        )
+    return model
 
 
 def base_crop(size: Size, window: ProjectedGrid) -> Crop:
-    """What the bicubic base alone needs of an input of `size` (h, w) for a window of its grid."""
+    """Say what the bicubic base alone needs of an input of `size` (h, w) for a window."""
     (top, bottom), (left, right) = (
-        _input_range(axis, reach(axis, BASE_KERNEL_SIZE), limit)
+        input_range(axis, reach(axis, BASE_KERNEL_SIZE), limit)
         for axis, limit in zip((window.rows, window.columns), size, strict=True)
     )
     return Crop(slice(top, bottom), slice(left, right), window.shifted(top, left), ())
 
 
-def _input_range(axis: Axis, needed: tuple[int, int], limit: int) -> tuple[int, int]:
-    """Input pixels, start and stop, that are `needed` or that the base reads at `axis`."""
-    start, stop = reach(axis, BASE_KERNEL_SIZE)
-    return max(min(start, needed[0]), 0), min(max(stop, needed[1]), limit)
-
-
 def build(
-    encoder: Mapping[str, Any],
-    stack: Mapping[str, Any],
-    decoder: Mapping[str, Any],
+    encoder: Mapping[str, Any] | None = None,
+    stack: Mapping[str, Any] | None = None,
+    decoder: Mapping[str, Any] | None = None,
     cleans: bool = False,
-) -> CCSR:
-    """Build the network from plain descriptions `{name: ..., **arguments}`.
+    *,
+    network: Mapping[str, Any] | None = None,
+    trust: Collection[str] = (),
+) -> Network:
+    """Build a network from plain descriptions `{name: ..., **arguments}`.
 
-    A new network equals bicubic: its last layer starts at zero. For `cleans` see :class:`CCSR`.
+    A new network of our own parts equals bicubic: its last layer starts at zero.
+
+    Args:
+        encoder: with `stack` and `decoder`, the parts of a :class:`CCSR`.
+        stack: see `encoder`.
+        decoder: see `encoder`.
+        cleans: see :class:`CCSR`.
+        network: instead of these, a whole network of another package: its name is an import path,
+            `package.module:Class`, of a :class:`ccsr.model.whole.Network`.
+        trust: the packages, but ours, whose classes the descriptions may name.
 
     Raises:
-        ValueError: for an unknown name or argument; names what is near.
+        ValueError: for an unknown name or argument; names what is near. For a package that is not
+            trusted, before anything of it is imported.
     """
-    architecture = {"encoder": _plain(encoder), "stack": _plain(stack), "decoder": _plain(decoder)}
-    first = construct("encoder", ENCODERS, architecture["encoder"])
-    middle = construct("stack", STACKS, architecture["stack"], in_channels=first.channels)
-    last = construct("decoder", DECODERS, architecture["decoder"], in_channels=middle.out_channels)
-    return CCSR(first, middle, last, architecture | ({"cleans": True} if cleans else {}), cleans)
+    given = {"encoder": encoder, "stack": stack, "decoder": decoder, "network": network}
+    architecture = {part: _plain(value) for part, value in given.items() if value is not None}
+    if architecture.keys() not in ({"encoder", "stack", "decoder"}, {"network"}):
+        got = ", ".join(architecture) or "nothing"
+        raise ValueError(f"expected encoder, stack and decoder, or network alone, got {got}")
+    wanted: Any = cleans
+    if not isinstance(wanted, bool) or (wanted and network is not None):
+        raise ValueError(f"cleans must be true or false, and false beside network, got {wanted!r}")
+    check_trusted(architecture, trust)
+    made = _whole(architecture) if network is not None else _parts(architecture, cleans)
+    made.architecture = architecture | ({"cleans": True} if cleans else {})
+    return made
+
+
+def _whole(architecture: Mapping[str, Any]) -> Network:
+    made = construct("network", Network, {}, architecture["network"])
+    _check_attributes("network", made)
+    return made
+
+
+def _parts(architecture: dict[str, Any], cleans: bool) -> CCSR:
+    named = architecture["encoder"]
+    named["name"] = RENAMED.get(str(named.get("name")), named.get("name"))
+    first = construct("encoder", Encoder, ENCODERS, named)
+    _check_attributes("encoder", first)
+    middle = construct("stack", Stack, STACKS, architecture["stack"], in_channels=first.channels)
+    last = construct(
+        "decoder", nn.Module, DECODERS, architecture["decoder"], in_channels=middle.out_channels
+    )
+    return CCSR(first, middle, last, cleans)
+
+
+def _check_attributes(kind: str, made: Any) -> None:
+    """Refuse a part without the numbers on which tiles depend."""
+    for name, least in (("channels", 1), ("radius", 0)):
+        value = getattr(made, name, None)
+        if type(value) is bool or not isinstance(value, int) or value < least:
+            raise ValueError(
+                f"{kind} {type(made).__name__} must have a whole number of at least {least} as its "
+                f"attribute {name!r}, got {value!r}"
+            )
 
 
 def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested mappings (Hydra's too) as plain dicts."""
+    """Copy nested mappings and lists, Hydra's too, as plain ones."""
     given: Any = config
     if not isinstance(given, Mapping):
         raise ValueError(
             f"expected a mapping {{name: ...}} as a part of the network, got {given!r}"
         )
-    return {k: _plain(v) if isinstance(v, Mapping) else v for k, v in given.items()}
+    return {key: _plain_value(value) for key, value in given.items()}
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return _plain(value)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain_value(each) for each in value]
+    return value

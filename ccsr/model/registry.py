@@ -1,9 +1,11 @@
-"""Names in configs and checkpoints -> classes of ours. Nothing else can be constructed by name."""
+"""Parts of networks are made from plain descriptions: our names, or trusted import paths."""
 
 import builtins
+import importlib
 import inspect
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from numbers import Integral
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin
@@ -12,27 +14,45 @@ from ccsr.suggest import near
 
 T = TypeVar("T")
 
+_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
+
 
 def construct(
-    kind: str, registry: Mapping[str, type[T]], config: Mapping[str, Any], **fixed: Any
+    kind: str,
+    base: type[T],
+    registry: Mapping[str, type[T]],
+    config: Mapping[str, Any],
+    **fixed: Any,
 ) -> T:
     """Construct `registry[config["name"]]` with the other items of `config` and `fixed`.
 
+    A name such as `package.module:Class` is imported instead. Whoever takes the description from a
+    file calls :func:`check_trusted` before.
+
     Args:
         kind: what is being constructed, for messages: "encoder".
+        base: the class that it must be of.
         registry: the names that may be used.
         config: `{name: ..., **arguments}`.
         **fixed: arguments that the caller decides.
 
     Raises:
         ValueError: for a missing or unknown name, an unknown argument, or one of another type;
-            names what is near.
+            names what is near. Also for an import path with nothing of that kind behind it.
     """
     arguments = dict(config)
     name = arguments.pop("name", None)
-    if name not in registry:
-        raise ValueError(f"unknown {kind} {name!r}: {near(str(name), registry)}")
-    cls = registry[name]
+    if is_path(name):
+        cls = imported(kind, name)
+        if not (isinstance(cls, type) and issubclass(cls, base)):
+            expected = f"{base.__module__}.{base.__qualname__}"
+            raise ValueError(f"{kind} {name!r}: expected a class that inherits from {expected}")
+    elif isinstance(name, str) and name in registry:
+        cls = registry[name]
+    else:
+        raise ValueError(
+            f"unknown {kind} {name!r}: {near(str(name), registry)}, or package.module:Class"
+        )
     parameters = inspect.signature(cls).parameters
     allowed = [key for key in parameters if key not in fixed]
     for key, value in arguments.items():
@@ -47,6 +67,51 @@ def construct(
         raise ValueError(f"{kind} {name!r}: {error}") from error
 
 
+def is_path(name: object) -> bool:
+    """Say whether a name is an import path, `package.module:Class`."""
+    return isinstance(name, str) and bool(_PATH.fullmatch(name))
+
+
+def imported(kind: str, path: str) -> Any:
+    """Import what a path names, which runs the code of that package.
+
+    Raises:
+        ValueError: if there is no such module, or no such name in it.
+    """
+    module, _, name = path.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except ImportError as error:
+        raise ValueError(
+            f"{kind} {path!r}: {error}: install the package, or put its folder into PYTHONPATH"
+        ) from error
+    except AttributeError as error:
+        raise ValueError(f"{kind} {path!r}: {module} has no {name!r}") from error
+
+
+def packages(config: Mapping[str, Any]) -> set[str]:
+    """List the packages, but ours, that the import paths in a description name."""
+    found: set[str] = set()
+    for value in config.values():
+        for each in value if isinstance(value, list) else [value]:
+            if isinstance(each, Mapping):
+                found |= packages(each)
+            elif is_path(each):
+                found.add(re.split("[.:]", each)[0])
+    return found - {"ccsr"}
+
+
+def check_trusted(config: Mapping[str, Any], trust: Collection[str]) -> None:
+    """Raise ValueError if a description names a package that is not trusted to run its code."""
+    given = {trust} if isinstance(trust, str) else set(trust)
+    for package in sorted(packages(config) - given):
+        raise ValueError(
+            f"it names classes of the package {package!r}, and to load it would run that code: if "
+            f"you trust the package, give --trust {package} (to `ccsr train` trust=[{package}], in "
+            f"Python trust=[{package!r}])"
+        )
+
+
 def check_counts(**counts: object) -> None:
     """Raise ValueError unless each is a whole number of at least 1."""
     for name, value in counts.items():
@@ -55,7 +120,7 @@ def check_counts(**counts: object) -> None:
 
 
 def _fits(value: object, annotation: Any) -> bool:
-    """Whether a plain value, as files and configurations hold them, is of the annotated type."""
+    """Say whether a plain value, from a file or a configuration, is of the annotated type."""
     if isinstance(annotation, UnionType):
         return any(_fits(value, each) for each in get_args(annotation))
     match get_origin(annotation) or annotation:

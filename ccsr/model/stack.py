@@ -1,4 +1,4 @@
-"""Stacks of CC layers: features on the encoder's grid -> features on the target grid.
+"""Stacks of CC layers take features from the encoder's grid to the target grid.
 
 All grids, the target and those on the way (`via`, the encoder's first), are laid over the
 low-resolution image; `target.within(previous)` turns one into positions on the layer before.
@@ -17,7 +17,7 @@ from ccsr.model.registry import check_counts, construct
 
 
 class Stack(nn.Module):
-    """CC layers with GELU between; a subclass chooses the layers and the route.
+    """A stack is CC layers with GELU between; a subclass chooses the layers and the route.
 
     Attributes:
         layers: the CC layers, first to last.
@@ -35,21 +35,21 @@ class Stack(nn.Module):
         self.widths = [layer.weight.shape[1] for layer in layers]
 
     def route(self, size: Size, grid: ProjectedGrid) -> tuple[ProjectedGrid, ...]:
-        """Grids between features of `size` (h, w) and the target `grid`, one per inner layer.
+        """List the grids between features of `size` (h, w) and `grid`, one per inner layer.
 
         All are laid over the features.
         """
         raise NotImplementedError
 
     def forward(self, x: Tensor, grid: ProjectedGrid, via: Sequence[ProjectedGrid]) -> Tensor:
-        """(N, C, *via[0].size) -> (N, out_channels, H, W), through the grids `via`."""
+        """Take features (N, C, *via[0].size) through the grids `via` to (N, out_channels, H, W)."""
         _, *local = grid_to_grid((*via, grid))
         for number, (layer, target) in enumerate(zip(self.layers, local, strict=True)):
             x = layer(self.activation(x) if number else x, target)
         return x
 
     def largest(self, grid: ProjectedGrid, via: Sequence[ProjectedGrid]) -> int:
-        """Number of values in the largest result of a CC layer, per image."""
+        """Count the values in the largest result of a CC layer, per image."""
         grids = (*via[1:], grid)
         return max(
             each.rows.size * each.columns.size * width
@@ -59,7 +59,7 @@ class Stack(nn.Module):
     def window(
         self, via: Sequence[ProjectedGrid], rows: Axis, columns: Axis
     ) -> tuple[list[ProjectedGrid], tuple[int, int], tuple[int, int]]:
-        """What a window of the target needs of the features, which lie on `via[0]`.
+        """Say what a window of the target needs of the features, which lie on `via[0]`.
 
         Returns:
             The windows of the other grids; the rows and columns of the features, start and stop,
@@ -76,23 +76,23 @@ class Stack(nn.Module):
 
 
 def grid_to_grid(grids: Sequence[ProjectedGrid]) -> list[ProjectedGrid]:
-    """Each grid in the coordinates of the one before; the first stays over the input."""
+    """Express each grid in the coordinates of the one before; the first stays over the input."""
     return [grids[0], *(b.within(a) for a, b in pairwise(grids))]
 
 
 def _needed(axis: Axis, inner: Axis, kernel_size: int) -> Axis:
-    """The window of `inner` that `axis` reads."""
+    """Take the window of `inner` that `axis` reads."""
     return covering(inner, *reach(axis.within(inner), kernel_size))
 
 
 def covering(axis: Axis, start: int, stop: int) -> Axis:
-    """The indices of `axis` from `start` to `stop`, which may lie outside: at least one."""
+    """Take the indices of `axis` from `start` to `stop`, at least one; these may lie outside."""
     start = min(max(start, 0), axis.size - 1)
     return axis.window(start, max(min(stop, axis.size), start + 1))
 
 
 class Gradual(Stack):
-    """Several CC layers of factor s^(1/layers) each: the paper's gradual stack.
+    """The paper's gradual stack: several CC layers of factor s^(1/layers) each.
 
     Args:
         in_channels: channels of the encoder's features.
@@ -114,7 +114,7 @@ class Gradual(Stack):
         self.out_channels = channels
 
     def route(self, size: Size, grid: ProjectedGrid) -> tuple[ProjectedGrid, ...]:
-        """Equal factors: layer l of L reaches the scale s^(l/L)."""
+        """Lay the grids at equal factors: layer l of L reaches the scale s^(l/L)."""
         steps = len(self.layers)
         grids = []
         for step in range(1, steps):
@@ -172,7 +172,7 @@ class Friendly(Stack):
         self.threshold = threshold
 
     def route(self, size: Size, grid: ProjectedGrid) -> tuple[ProjectedGrid, ...]:
-        """The friendly grid."""
+        """Lay the friendly grid: the features' own size times `factor`, where it enlarges."""
         rows, columns = (
             n * (self.factor if s >= self.threshold else 1)
             for n, s in zip(size, grid.scale, strict=True)
@@ -181,7 +181,7 @@ class Friendly(Stack):
 
 
 def build_layer(in_channels: int, out_channels: int, field: Mapping[str, Any]) -> CCLayer:
-    """A CC layer whose field is described by `{name: ..., kernel_size: ..., **arguments}`.
+    """Make a CC layer whose field is described by `{name: ..., kernel_size: ..., **arguments}`.
 
     Raises:
         ValueError: for a description that lacks a part or has one too many.
@@ -191,7 +191,7 @@ def build_layer(in_channels: int, out_channels: int, field: Mapping[str, Any]) -
     rest = {key: value for key, value in field.items() if key != "kernel_size"}
 
     def make(kernel_size: int) -> Field:
-        return construct("kernel field", FIELDS, rest, kernel_size=kernel_size)
+        return construct("kernel field", Field, FIELDS, rest, kernel_size=kernel_size)
 
     return CCLayer(in_channels, out_channels, field["kernel_size"], make)
 

@@ -8,7 +8,7 @@ from pytorch_lightning.callbacks import WeightAveraging
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-from ccsr.model import CCSR
+from ccsr.model import Network
 from ccsr.training.settings import number
 from ccsr.training.task import SRModule
 
@@ -50,7 +50,7 @@ class Average(WeightAveraging):
         average.n_averaged += 1
 
     @property
-    def network(self) -> CCSR:
+    def network(self) -> Network:
         """The averaged network."""
         if self._average_model is None:
             raise RuntimeError("expected a fitted average: call Trainer.fit first")

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,14 +12,17 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from ccsr.bundled import resource_dir
+from ccsr.model import Network
+from ccsr.model.registry import check_trusted, packages
 from ccsr.training.overrides import key_hint, keys, quoted
 from ccsr.training.settings import whole
 
 MOST_SEED = 2**32 - 1
+BUILD = "ccsr.model.build"
 CHANGEABLE = re.compile(
     r"(trainer(?!\.accumulate_grad_batches$)|logger|callbacks(?!\.average\b)|data\.val)\b"
     r"|data\.(root|subfolder|lr|place|device_mb|cache_mb|cache|workers)$"
-    r"|module\.(schedule|decay|milestones|gamma|replay)$"
+    r"|module\.(schedule|decay|milestones|gamma|replay)$|trust$"
 )
 _MOVED = {  # what the configuration of an older run names
     "ccsr.module.": "ccsr.training.task.",
@@ -53,6 +56,7 @@ def resumed(folder: Path, arguments: Sequence[str]) -> DictConfig:
     for old, new in _MOVED.items():
         text = text.replace(f"_target_: {old}", f"_target_: {new}")
     cfg = OmegaConf.create(text)
+    OmegaConf.update(cfg, "trust", [], force_add=True)  # the folder's own word is no reason
     known = keys(cfg)
     _check_targets(cfg, path, arguments)
     OmegaConf.set_struct(cfg, True)
@@ -73,6 +77,11 @@ def resumed(folder: Path, arguments: Sequence[str]) -> DictConfig:
         if isinstance(OmegaConf.select(cfg, key), DictConfig):
             raise ValueError(f"{key!r} cannot be replaced as a whole: give {key}.NAME=...")
         OmegaConf.update(cfg, key, parser.parse_override(quoted(argument)).value())
+    named: Any = OmegaConf.to_container(cfg)
+    try:
+        check_trusted({key: named[key] for key in ("model", "module")}, named["trust"])
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     return cfg if isinstance(cfg, DictConfig) else DictConfig({})
 
 
@@ -204,6 +213,25 @@ def made(name: str, config: Any, **arguments: Any) -> Any:
             f"{name} cannot be made from its settings, by {config['_target_']}: "
             f"{_last_line(cause or error)}"
         ) from error
+
+
+def trusted(config: Mapping[str, Any]) -> set[str]:
+    """List the packages whose classes may be made: `trust`, and those that `model` names.
+
+    Whoever typed the settings meant them; :func:`resumed` asks about those of a folder.
+    """
+    return {*(config.get("trust") or ()), *packages(config["model"])}
+
+
+def network_of(config: Any, trust: Collection[str]) -> Network:
+    """Make the network that the settings under `model` describe.
+
+    Raises:
+        ValueError: if they describe none.
+    """
+    ours = isinstance(config, Mapping) and config.get("_target_") == BUILD
+    network: Network = made("model", {**config, "trust": sorted(trust)} if ours else config)
+    return network
 
 
 def _last_line(error: BaseException) -> str:

@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ccsr.device import used_memory
 from ccsr.grid import ProjectedGrid, Size
-from ccsr.model import CCSR
+from ccsr.model import Network
 
 _BACKWARD = 2  # gradients of inputs and of weights: each as many multiply-adds as the result
 _TIMED = 0.2  # seconds in which the peak is measured
@@ -55,7 +55,7 @@ class Meter:
     """
 
     def __init__(
-        self, network: CCSR, device: torch.device, dtype: torch.dtype, processes: int = 1
+        self, network: Network, device: torch.device, dtype: torch.dtype, processes: int = 1
     ) -> None:
         self._network = copy.deepcopy(network).cpu()
         self._device, self._processes = device, processes
@@ -104,14 +104,14 @@ class Meter:
         return speed
 
 
-def multiply_adds(network: CCSR, size: Size, target: Size, effort: float = 1.0) -> float:
+def multiply_adds(network: Network, size: Size, target: Size, effort: float = 1.0) -> float:
     """Multiply-adds of the convolutions and matrix products that enlarge one image.
 
     Args:
         network: on the CPU.
         size: (h, w) of the image.
         target: (H, W) of the result.
-        effort: see :meth:`ccsr.model.CCSR.route`.
+        effort: see :meth:`ccsr.model.Network.route`.
     """
     grid = ProjectedGrid.project(size, target)
     image = torch.zeros(1, 3, *size)

@@ -1,14 +1,16 @@
 """What a run begins with: maybe another's weights, and a network that can surely be kept."""
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 
-from ccsr.model import CCSR, checkpoint
+from ccsr.model import Network, checkpoint
+from ccsr.model.network import parts_of
 from ccsr.training.checkpoints import BEST
 from ccsr.training.growth import grow
 
 
-def start_from(network: CCSR, name: str) -> None:
+def start_from(network: Network, name: str, trust: Collection[str] = ()) -> None:
     """Give `network` the function of the model `name` (or file), which may be a smaller one.
 
     Raises:
@@ -21,9 +23,9 @@ def start_from(network: CCSR, name: str) -> None:
             f"init={name} is not an inference file: give {folder / BEST}, or another "
             f"{checkpoint.SUFFIX}; a run is taken up again by resume={folder}"
         )
-    start, _ = checkpoint.load(path)
+    start, _ = checkpoint.load(path, trust)
     try:
-        grow(start, network)
+        grow(parts_of(start), parts_of(network))
     except ValueError as error:
         raise ValueError(
             f"init={name}: its weights do not fit the network that model=... describes: give a "
@@ -31,7 +33,7 @@ def start_from(network: CCSR, name: str) -> None:
         ) from error
 
 
-def check_kept(network: CCSR, folder: Path) -> None:
+def check_kept(network: Network, folder: Path, trust: Collection[str] = ()) -> None:
     """See before the first step that the network can be written and read again.
 
     Raises:
@@ -40,7 +42,7 @@ def check_kept(network: CCSR, folder: Path) -> None:
     path = folder / f".check-{os.getpid()}{checkpoint.SUFFIX}"
     try:
         checkpoint.save(path, network, {})
-        checkpoint.load(path)
+        checkpoint.load(path, trust)
     except (AttributeError, TypeError, ValueError) as error:
         raise ValueError(
             "the network that model=... makes could not be read again from its file, so nothing "

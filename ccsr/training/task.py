@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from ccsr.grid import ProjectedGrid, as_pair
-from ccsr.model import CCSR
+from ccsr.model import Network
 from ccsr.model.encoder import Residual
+from ccsr.model.registry import imported, is_path
 from ccsr.resample import resize
 from ccsr.training.batches import Batch
 from ccsr.training.loss import PLAIN, Loss, Plain, Relative, plain, relative
@@ -30,13 +31,14 @@ class SRModule(LightningModule):
     """Trains a network on pairs of patches.
 
     Args:
-        model: see :class:`ccsr.model.CCSR`. One that can work with different efforts gets one
+        model: see :class:`ccsr.model.Network`. One that can work with different efforts gets one
             at random in each step, as a pure function of the step.
         loss: ``rmse`` or ``l1`` over red, green, blue and three times luma, of each patch in
             proportion to bicubic's on it: the mean PSNR over images counts them so, and else
             large scales and busy patches would lead. Beyond an error of 1, which only a network
             that explodes makes, its logarithm counts. ``plain_l1`` and ``charbonnier`` are means
-            over all values, as papers have them.
+            over all values, as papers have them. ``package.module:function`` names one of another
+            package: of what the network gives and the target, (N, 3, H, W), to a scalar.
         optimizer: ``muon``: :class:`ccsr.training.optimizer.Muon` moves the filters, Adam the rest;
             ``adamw`` or ``adam`` moves all.
         learning_rate: at the end of the warm-up.
@@ -67,8 +69,8 @@ class SRModule(LightningModule):
 
     def __init__(
         self,
-        model: CCSR,
-        loss: Loss = "rmse",
+        model: Network,
+        loss: Loss | str = "rmse",
         optimizer: Kind = "muon",
         learning_rate: float = 5e-4,
         schedule: Schedule = "cosine",
@@ -84,7 +86,11 @@ class SRModule(LightningModule):
         facts: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        choice("module.loss", loss, Loss)
+        self._foreign_loss: Callable[..., Tensor] | None = None
+        if is_path(loss):
+            self._foreign_loss = imported("loss", loss)
+        else:
+            choice("module.loss", loss, Loss)
         choice("module.schedule", schedule, Schedule)
         choice("module.optimizer", optimizer, Kind)
         if optimizer == "adam" and weight_decay != 0:
@@ -119,7 +125,7 @@ class SRModule(LightningModule):
         self._scores: list[ScaleMean] = []
 
     @property
-    def kept(self) -> CCSR:
+    def kept(self) -> Network:
         """The network that is written to inference files."""
         return self.average.network if self.average else self.model
 
@@ -177,6 +183,8 @@ class SRModule(LightningModule):
         """The loss of patches: a scalar."""
         grid = ProjectedGrid.project((lr.shape[2], lr.shape[3]), (hr.shape[2], hr.shape[3]))
         sr, hr = self(lr, grid, effort), as_float(hr)
+        if self._foreign_loss is not None:
+            return self._foreign_loss(sr, hr)
         if self.loss in PLAIN:
             return plain(sr, hr, cast(Plain, self.loss))
         return relative(sr, hr, resize(as_float(lr), grid), cast(Relative, self.loss))
@@ -208,8 +216,9 @@ class SRModule(LightningModule):
     @property
     def _blocks(self) -> nn.Module:
         """The encoder's blocks, or all of it where they are not one module."""
-        blocks = getattr(self.model.encoder, "body", None)
-        return blocks if isinstance(blocks, Residual) else self.model.encoder
+        encoder = getattr(self.model, "encoder", self.model)
+        blocks = getattr(encoder, "body", None)
+        return blocks if isinstance(blocks, Residual) else encoder
 
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
         """Compute the gradients, or add those that a recording has found."""
@@ -366,7 +375,7 @@ class _Average(Protocol):
     """See :class:`ccsr.training.average.Average`."""
 
     @property
-    def network(self) -> CCSR: ...
+    def network(self) -> Network: ...
 
 
 class _Watched(NamedTuple):

@@ -23,7 +23,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from ccsr.atomic import sweep
 from ccsr.bundled import resource_dir
 from ccsr.training.checkpoints import CONFIG, FINAL, LAST, keep
-from ccsr.training.config import check_whole, made, plain, resumed
+from ccsr.training.config import check_whole, made, network_of, plain, resumed, trusted
 from ccsr.training.data import PhotoData
 from ccsr.training.folder import Past, accumulated, existing, past_of, remove_empty
 from ccsr.training.loggers import close, log_to
@@ -100,11 +100,12 @@ def _train(config: dict[str, Any], folder: Path, past: Past) -> dict[str, float]
     if step:
         log.info("going on at step %d of %d", step, most)
     seed_everything(config["seed"], verbose=False)
-    network = made("model", config["model"])
+    trust = trusted(config)
+    network = network_of(config["model"], trust)
     if config["init"] is not None and not step:
-        start_from(network, config["init"])
+        start_from(network, config["init"], trust)
     if rank() == 0:
-        check_kept(network, folder)
+        check_kept(network, folder, trust)
     module: SRModule = made("module", config["module"], model=network, facts=facts(config))
     trainer = build_trainer(config, folder, step)
     before = trainer.world_size * trainer.accumulate_grad_batches

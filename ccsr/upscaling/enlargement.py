@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ccsr.grid import ProjectedGrid
-from ccsr.model import CCSR
+from ccsr.model import Network
 from ccsr.model.network import base_crop
 from ccsr.resample import resize
 from ccsr.upscaling.flips import SYMMETRIES
@@ -32,7 +32,7 @@ class Enlargement(Generic[Piece]):
         warn: called with what the user should know of.
     """
 
-    model: CCSR
+    model: Network
     source: Source[Piece]
     grid: ProjectedGrid
     via: tuple[ProjectedGrid, ...]

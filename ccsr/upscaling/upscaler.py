@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypedDict, TypeVar, Unpack
@@ -14,8 +14,8 @@ from torch import Tensor
 from ccsr.device import choose_device, free_memory, has_native_bfloat16
 from ccsr.grid import ProjectedGrid, Scale, Size, choose_grid
 from ccsr.image import Levels, Picture
-from ccsr.model import CCSR, checkpoint
-from ccsr.model.network import BASE_KERNEL_SIZE
+from ccsr.model import Network, checkpoint
+from ccsr.model.whole import BASE_KERNEL_SIZE
 from ccsr.upscaling.effort import LEAST, Effort
 from ccsr.upscaling.enlargement import Enlargement
 from ccsr.upscaling.pixels import FloatSource, LevelSource, Source, check_room
@@ -72,7 +72,7 @@ class Upscaler:
 
     def __init__(
         self,
-        model: CCSR,
+        model: Network,
         *,
         device: str = "auto",
         precision: str = "auto",
@@ -103,18 +103,25 @@ class Upscaler:
         self.model.to(memory_format=torch.channels_last)
 
     @classmethod
-    def load(cls, name_or_path: str | Path = "light", **options: Unpack[Options]) -> "Upscaler":
+    def load(
+        cls,
+        name_or_path: str | Path = "light",
+        *,
+        trust: Collection[str] = (),
+        **options: Unpack[Options],
+    ) -> "Upscaler":
         """Load a shipped model by its name, or a `.safetensors` file of `ccsr train`.
 
         Args:
             name_or_path: of the model.
+            trust: the packages, but ours, whose classes the file may name and thereby run.
             options: as for the class itself.
 
         Raises:
             ValueError: for an unknown name, an unsound file, or as the class itself.
             OSError: if the file cannot be read.
         """
-        model, _ = checkpoint.load(checkpoint.resolve(name_or_path))
+        model, _ = checkpoint.load(checkpoint.resolve(name_or_path), trust)
         return cls(model, **options)
 
     def __call__(
@@ -273,7 +280,7 @@ class Upscaler:
         if self.tile == "off":
             return max(grid.size)
         budget = self.memory if self._memory else min(self.memory, LARGEST_WORKING_MEMORY)
-        channels = 3 if reduces else self.model.encoder.channels
+        channels = 3 if reduces else self.model.channels
         features = FEATURES * channels * 4 / math.prod(grid.scale)
         pixel = enlargement.source.images * (OUTPUT_PIXEL_BYTES + features)
         side = math.isqrt(int(budget / pixel))

@@ -9,11 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ccsr.grid import Axis, ProjectedGrid, choose_grid
+from ccsr.grid import Axis, ProjectedGrid, choose_grid, reach
 from ccsr.image import Levels
 from ccsr.image.modes import from_levels, reduced, to_srgb
 from ccsr.jobs.target import Target
-from ccsr.model.stack import reach
 from ccsr.resample import Kernel, resize
 from ccsr.upscaling.pixels import LevelSource
 from ccsr.upscaling.upscaler import Upscaler, reduces

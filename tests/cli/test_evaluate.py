@@ -10,7 +10,7 @@ from ccsr import image
 from ccsr.cli import main as cli
 from ccsr.cli.evaluate import main
 from ccsr.evaluation import plots
-from ccsr.evaluation.measure import Plan, measure
+from ccsr.evaluation.measure import Comparison, measure
 from ccsr.evaluation.methods import Method, build
 from ccsr.evaluation.protocols import PROTOCOLS
 from ccsr.evaluation.results import means
@@ -88,8 +88,10 @@ def test_a_new_network_equals_bicubic(folder, network):
     """Its residual starts at zero: any shift, crop or colour error would show."""
     testset = find(folder)
     scales = [(2.0, 2.0), (1.5, 4.0), (1.3, 1.3)]
-    plan = Plan(build(["bicubic", network], BENCHMARK, "cpu", "fp32"), scales, BENCHMARK)
-    findings = measure(plan, [(testset, key) for key in testset.names()])
+    comparison = Comparison(
+        build(["bicubic", network], BENCHMARK, "cpu", "fp32"), scales, BENCHMARK
+    )
+    findings = measure(comparison, [(testset, key) for key in testset.names()])
     assert len(findings.records) == 3 * 3 * 2
     for bicubic, ours in zip(findings.records[::2], findings.records[1::2], strict=True):
         assert ours.scores.psnr == pytest.approx(bicubic.scores.psnr, abs=0.05)
@@ -147,9 +149,11 @@ def test_a_method_that_fails_leaves_the_image_out_for_all(folder):
 
     testset = find(folder)
     methods = [*build(["bicubic"], BENCHMARK), Method("fails", fail_on_grey)]
-    plan = Plan(methods, [(2.0, 2.0)], BENCHMARK)
+    comparison = Comparison(methods, [(2.0, 2.0)], BENCHMARK)
     seen = []
-    findings = measure(plan, [(testset, key) for key in testset.names()], progress=seen.append)
+    findings = measure(
+        comparison, [(testset, key) for key in testset.names()], progress=seen.append
+    )
     assert seen == [1, 2, 3]
     assert [one.reason for one in findings.left_out] == ["out of memory"]
     assert [r.image for r in findings.records] == ["a.png", "a.png", "c.png", "c.png"]
@@ -211,7 +215,7 @@ def test_missing_folders_are_errors(folder, tmp_path, capsys):
         (["--scales", "2,x"], "WIDTHxHEIGHT such as 2x1.5, got 'x'"),
         (["--scales", "2x3x4"], "got '2x3x4'"),
         (["--limit", "0"], "whole number of at least 1"),
-        (["--protocol", "nosuch"], "invalid choice"),
+        (["--protocol", "nosuch"], "protocol must be one of benchmark-y, "),
     ],
 )
 def test_usage_errors(folder, capsys, more, message):
@@ -231,8 +235,8 @@ def test_without_matplotlib_the_numbers_are_still_written(folder, tmp_path, monk
 def test_crops_are_of_the_first_network(folder, network):
     testset = find(folder)
     methods = build(["lanczos", "bicubic", network], BENCHMARK, "cpu", "fp32")
-    plan = Plan(methods, [(2.0, 2.0), (4.0, 4.0)], BENCHMARK, crop_scale=(4.0, 4.0))
-    findings = measure(plan, [(testset, "a.png")])
+    comparison = Comparison(methods, [(2.0, 2.0), (4.0, 4.0)], BENCHMARK, crop_scale=(4.0, 4.0))
+    findings = measure(comparison, [(testset, "a.png")])
     (crops,) = findings.crops
     ours, bicubic = (
         r.scores.psnr
@@ -248,13 +252,13 @@ def test_crops_are_of_the_first_network(folder, network):
 
 def test_lpips_is_in_the_table_where_it_was_asked_for(folder):
     testset = find(folder)
-    plan = Plan(
+    comparison = Comparison(
         build(["bicubic"], BENCHMARK),
         [(2.0, 2.0)],
         BENCHMARK,
         lpips=lambda sr, hr: float((sr - hr).abs().mean()),
     )
-    text = table(means(measure(plan, [(testset, "a.png")]).records), bold=False)
+    text = table(means(measure(comparison, [(testset, "a.png")]).records), bold=False)
     assert "LPIPS (smaller is better)" in text
 
 
@@ -276,6 +280,7 @@ def test_a_picture_that_is_turned_is_measured_upright(tmp_path):
     exif[0x0112] = 6  # turn by 90 degrees
     picture.save(tmp_path / "a.png", exif=exif)
     findings = measure(
-        Plan(build(["bicubic"], BENCHMARK), [(2.0, 2.0)], BENCHMARK), [(find(tmp_path), "a.png")]
+        Comparison(build(["bicubic"], BENCHMARK), [(2.0, 2.0)], BENCHMARK),
+        [(find(tmp_path), "a.png")],
     )
     assert findings.records[0].hr_size == (74, 60)

@@ -24,12 +24,14 @@ def test_export(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) 
     assert output.read_bytes() == before
     assert export(model, output, "--dynamic-scale", "--exists", "overwrite") == 0
     assert len(onnxruntime.InferenceSession(output).get_inputs()) == 2
+    assert export(model, output, "--window", "--exists", "overwrite") == 0
+    assert len(onnxruntime.InferenceSession(output).get_inputs()) == 4
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "one of the arguments --scale --dynamic-scale is required"),
+        ([], "one of the arguments --scale --dynamic-scale --window is required"),
         (["--scale", "2", "--dynamic-scale"], "not allowed with argument --scale"),
         (["--scale", "0"], "expected a positive factor"),
     ],

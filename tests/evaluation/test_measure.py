@@ -2,7 +2,7 @@
 
 import pytest
 
-from ccsr.evaluation.measure import Plan, measure
+from ccsr.evaluation.measure import Comparison, measure
 from ccsr.evaluation.methods import build
 from ccsr.evaluation.protocols import PROTOCOLS
 from ccsr.evaluation.results import means
@@ -21,7 +21,7 @@ LISTED_PAIRS = {(1.5, 4): 30.04, (4, 1.5): 30.77}  # (vertical, horizontal)
 def bicubic_means(folder, scales, limit=None):
     testset = find(folder)
     images = [(testset, key) for key in testset.names()[:limit]]
-    findings = measure(Plan(build(["bicubic"], BENCHMARK), scales, BENCHMARK), images)
+    findings = measure(Comparison(build(["bicubic"], BENCHMARK), scales, BENCHMARK), images)
     assert not findings.left_out
     return {row.scale: row.scores for row in means(findings.records)}
 
@@ -51,7 +51,7 @@ def test_given_low_resolution_images_score_as_made_ones(benchmarks):
     testset = find(benchmarks / "test" / "Set5")
     images = [(testset, key) for key in testset.names()[:2]]
     plans = [
-        Plan(build(["bicubic"], BENCHMARK), [(3.0, 3.0)], BENCHMARK, lr=lr)
+        Comparison(build(["bicubic"], BENCHMARK), [(3.0, 3.0)], BENCHMARK, lr=lr)
         for lr in (None, benchmarks / "reference")
     ]
     made, given = ([r.scores.psnr for r in measure(plan, images).records] for plan in plans)

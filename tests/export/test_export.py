@@ -27,7 +27,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "export.md"
 SIZES = [(1, 1), (2, 3), (17, 24), (24, 17), (31, 33), (40, 52)]
 FOURIER = {"name": "fourier", "kernel_size": 3, "basis": 5}
 FRIENDLY = {"name": "friendly", "channels": 6, "field": FOURIER}
-LIGHT = {"name": "light", "channels": 6, "blocks": 1}
+LIGHT = {"name": "plain", "channels": 6, "blocks": 1}
 IDENTITY = {"name": "identity"}
 
 
@@ -158,6 +158,83 @@ def test_a_scale_as_an_input_that_makes_no_sense_is_an_error(scale):
                 run(session, x, pair)
 
 
+ELASTIC = {"name": "elastic", "field": FOURIER, "channels": 6, "blocks": 1}
+DIRECT = {
+    "stack": {"name": "direct", "channels": 5, "field": FOURIER | {"kernel_size": 4}},
+    "decoder": {"name": "pointwise", "hidden": 4},
+}
+
+
+def windowed(session, x, scale, rows, columns):
+    inputs = {"image": x.numpy(), "scale": np.array(scale)}
+    inputs["origin"] = np.array([rows.start, columns.start])
+    inputs["size"] = np.array([rows.stop - rows.start, columns.stop - columns.start])
+    (result,) = session.run(["enlarged"], inputs)
+    return torch.from_numpy(result)
+
+
+@pytest.mark.parametrize("scale", [(1.5, 1.5), (2.0, 2.0), (2.37, 4.0), (3.3, 1.7)])
+@pytest.mark.parametrize(
+    "parts",
+    [{}, {"encoder": ELASTIC}, DIRECT, {"stack": FRIENDLY | {"factor": 3}}],
+    ids=["friendly", "elastic", "direct", "friendly of 3"],
+)
+def test_a_window_is_that_of_the_whole_and_reads_what_it_needs(parts, scale):
+    model = network(**parts)
+    upscaler, session = upscaler_of(model), opened(to_onnx(model, None, window=True))
+    x = torch.rand(2, 3, 23, 31)
+    whole = upscaler.tensor(x, scale=scale)
+    height, width = whole.shape[2:]
+    grid = ProjectedGrid.project((23, 31), (height, width), scale, "centred")
+    for rows, columns in (
+        (slice(0, height), slice(0, width)),
+        (slice(0, 1), slice(width - 1, width)),
+        (slice(height // 2, height // 2 + 5), slice(width // 3, width // 3 + 4)),
+        (slice(3, height), slice(0, 2)),
+    ):
+        crop = model.crop((23, 31), grid, model.route((23, 31), grid), rows, columns)
+        near = [slice(max(each.start - 1, 0), each.stop + 1) for each in crop[:2]]
+        only = torch.full_like(x, torch.nan)
+        only[:, :, near[0], near[1]] = x[:, :, near[0], near[1]]
+        result = windowed(session, only, scale, rows, columns)
+        torch.testing.assert_close(result, whole[:, :, rows, columns], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["light", "base"])
+def test_windows_of_shipped_models_join_to_the_whole(name):
+    upscaler = Upscaler.load(name, device="cpu", precision="fp32", tile="off")
+    session = opened(to_onnx(upscaler.model, None, window=True))
+    x, scale = torch.rand(1, 3, 30, 41), (2.37, 2.37)
+    whole = upscaler.tensor(x, scale=scale)
+    joined = torch.zeros_like(whole)
+    for top in range(0, whole.shape[2], 40):
+        for left in range(0, whole.shape[3], 40):
+            rows = slice(top, min(top + 40, whole.shape[2]))
+            columns = slice(left, min(left + 40, whole.shape[3]))
+            joined[:, :, rows, columns] = windowed(session, x, scale, rows, columns)
+    torch.testing.assert_close(joined, whole, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns"),
+    [((-1, 4), (0, 4)), ((0, 13), (0, 4)), ((0, 4), (15, 17)), ((4, 4), (0, 4))],
+)
+def test_a_window_beyond_the_enlarged_picture_is_an_error(rows, columns):
+    session = opened(to_onnx(network(), None, window=True))
+    x = torch.rand(1, 3, 6, 8)
+    with pytest.raises(Exception, match="window_must_lie_within_the_enlarged_picture"):
+        windowed(session, x, (2.0, 2.0), slice(*rows), slice(*columns))
+
+
+def test_a_window_needs_the_scale_as_an_input(tmp_path):
+    with pytest.raises(ValueError, match=r"a window needs the scale as an input too, got .* 2"):
+        to_onnx(network(), 2, window=True)
+    save(tmp_path / "a.onnx", network(), None, window=True)
+    session = onnxruntime.InferenceSession(tmp_path / "a.onnx")
+    assert session.get_modelmeta().custom_metadata_map["window"] == "input"
+    assert [each.name for each in session.get_inputs()] == ["image", "scale", "origin", "size"]
+
+
 def test_a_stack_whose_grids_follow_the_scale_needs_one_scale():
     stack = {"name": "gradual", "channels": 5, "field": FOURIER}
     with pytest.raises(ValueError, match=r"'gradual' stack an input: .* from 1\.5 on"):
@@ -234,14 +311,16 @@ def test_a_file_that_cannot_be_written(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.onnx"]
 
 
-class Doubled(nn.Module):
+class Mirrored(nn.Module):
     def forward(self, x):
-        return torch.cat((x, x), 1)
+        return torch.flip(x, (3,))
 
 
 def test_parts_that_have_no_operator_are_named():
-    with pytest.raises(ValueError, match=r"cannot export Doubled: .* cat.*, expected layers, sums"):
-        add_module(Graph(), Doubled(), Value("x"))
+    with pytest.raises(
+        ValueError, match=r"cannot export Mirrored: .* flip.*, expected layers, sums"
+    ):
+        add_module(Graph(), Mirrored(), Value("x"))
     with pytest.raises(ValueError, match=r"cannot export the layer Tanh\(\): no ONNX operator"):
         add_module(Graph(), nn.Sequential(nn.Tanh()), Value("x"))
 
@@ -259,20 +338,25 @@ def test_the_models_own_formulas_are_followed(function):
 
 
 def test_the_example_of_the_page_gives_what_ccsr_upscale_gives(tmp_path, monkeypatch):
-    (code,) = re.findall(r"```python\n(import numpy.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
-    assert len(code.splitlines()) <= 10
+    text = PAGE.read_text("utf-8")
+    whole, tiles = re.findall(r"```python\n(import numpy.*?)```", text, re.DOTALL)
+    assert len(whole.splitlines()) <= 10
     monkeypatch.chdir(tmp_path)
     model, summary = checkpoint.load(checkpoint.resolve("light"))
     save("light_2.5x.onnx", model, 2.5, name="light", summary=summary)
+    save("light_window.onnx", model, None, window=True)
     with Image.open(resource_dir("samples") / "chelsea.png") as picture:
         photo = picture.convert("RGB").resize((47, 31))
     photo.save("photo.png")
-    exec(code, {})
     upscaler = Upscaler(model, device="cpu", precision="fp32")
-    with Image.open("photo_2.5x.png") as result:
-        difference = np.asarray(result, int) - np.asarray(upscaler(photo, scale=2.5), int)
-    assert difference.shape == (78, 118, 3)
-    assert abs(difference).max() <= 1
+    small_tiles = tiles.replace("2.37, 512", "2.37, 32")
+    assert small_tiles != tiles
+    for code, scale, size in ((whole, 2.5, (78, 118)), (small_tiles, 2.37, (73, 111))):
+        exec(code, {})
+        with Image.open(f"photo_{scale}x.png") as result:
+            difference = np.asarray(result, int) - np.asarray(upscaler(photo, scale=scale), int)
+        assert difference.shape == (*size, 3)
+        assert abs(difference).max() <= 1
 
 
 def test_sizes_are_those_of_decimal_factors():

@@ -20,7 +20,7 @@ FIELD = {"name": "fourier", "kernel_size": 3, "basis": 4}
 def upscaler() -> Upscaler:
     torch.manual_seed(0)
     model = build(
-        {"name": "light", "channels": 8, "blocks": 1},
+        {"name": "plain", "channels": 8, "blocks": 1},
         {"name": "friendly", "channels": 8, "field": FIELD},
         {"name": "identity"},
     )

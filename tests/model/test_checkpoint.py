@@ -169,7 +169,8 @@ def metadata(key: str, text: str) -> Callable[[dict[str, Any]], None]:
         (architecture(_target_="os.system"), "has no argument '_target_'"),
         (architecture(blocks=10**9), "numbers up to 4096 .* got 1000000000"),
         (architecture(channels=float("nan")), "numbers up to 4096 .* got nan"),
-        (architecture(blocks=[1]), "expected names and numbers"),
+        (architecture(blocks=[1]), r"encoder 'plain' expects int as 'blocks', got \[1\]"),
+        (architecture(blocks=[10**9]), "numbers up to 4096 .* got 1000000000"),
         (architecture(channels=4096), "weights do not fit its architecture"),
         (architecture(blocks=2), "weights do not fit its architecture"),
     ],
@@ -229,7 +230,7 @@ def test_every_architecture_that_lies_is_refused_or_works(tmp_path: Path, model:
     ("part", "changes", "message"),
     [
         ("encoder", {"channels": 0}, "channels must be a whole number of at least 1, got 0"),
-        ("encoder", {"blocks": 1.5}, "encoder 'light' expects int as 'blocks', got 1.5"),
+        ("encoder", {"blocks": 1.5}, "encoder 'plain' expects int as 'blocks', got 1.5"),
         ("stack", {"threshold": "1"}, "stack 'friendly' expects float as 'threshold', got '1'"),
         ("stack", {"field": 3}, r"stack 'friendly' expects .*Mapping.* as 'field', got 3"),
     ],

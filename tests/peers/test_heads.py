@@ -22,7 +22,7 @@ SIZE = (7, 6)
 def network(head):
     torch.manual_seed(0)
     arguments = {"waves": 8} if head is Thera else {"hidden": 16}
-    model = CCSR(EDSR(8, 1), head(8, **arguments), Identity(3), {}).double().eval()
+    model = CCSR(EDSR(8, 1), head(8, **arguments), Identity(3)).double().eval()
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.05)
     return model

@@ -110,7 +110,7 @@ def test_recorded_steps_of_the_optimizer_are_the_others():
     torch.manual_seed(0)
     field = {"name": "fourier", "kernel_size": 3, "basis": 8}
     parts = (
-        {"name": "light", "channels": 8, "blocks": 2},
+        {"name": "plain", "channels": 8, "blocks": 2},
         {"name": "friendly", "channels": 8, "field": field},
         {"name": "identity"},
     )

@@ -8,7 +8,7 @@ from ccsr.training.growth import grow, spread
 
 
 def network(
-    channels: int, blocks: int, basis: int, encoder: str = "light", **arguments: object
+    channels: int, blocks: int, basis: int, encoder: str = "plain", **arguments: object
 ) -> CCSR:
     field = {"name": "fourier", "kernel_size": 3, "basis": basis}
     stack = {"name": "friendly", "channels": channels, "field": field}
@@ -28,7 +28,7 @@ def assert_same(source: CCSR, target: CCSR) -> None:
     torch.testing.assert_close(target(x, grid), source(x, grid), rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("encoder", ["light", "edsr"])
+@pytest.mark.parametrize("encoder", ["plain", "edsr"])
 @pytest.mark.parametrize("larger", [(4, 2, 3), (6, 2, 3), (4, 5, 3), (4, 2, 7), (7, 5, 6)])
 def test_what_is_grown_computes_the_same(encoder: str, larger: tuple[int, int, int]) -> None:
     torch.manual_seed(0)
@@ -83,7 +83,7 @@ def test_a_network_that_is_smaller_in_one_part_is_refused(smaller: tuple[int, in
 def test_the_same_weights_in_another_function_are_refused() -> None:
     field = {"name": "fourier", "kernel_size": 3, "basis": 3}
     finer = {"name": "friendly", "channels": 4, "field": field, "factor": 3}
-    target = build({"name": "light", "channels": 4, "blocks": 2}, finer, {"name": "identity"})
+    target = build({"name": "plain", "channels": 4, "blocks": 2}, finer, {"name": "identity"})
     with pytest.raises(ValueError, match="computes something else with them: it differs by"):
         grow(network(4, 2, 3), target)
 

@@ -63,7 +63,7 @@ def test_a_cc_layers_weight_moves_as_the_convolution_with_its_taps():
 
 def test_filters_between_features_are_told_from_the_rest():
     model = build(
-        {"name": "light", "channels": 8, "blocks": 1},
+        {"name": "plain", "channels": 8, "blocks": 1},
         {"name": "friendly", "channels": 8, "field": {"name": "fourier", "kernel_size": 3}},
         {"name": "identity"},
     )

@@ -1,0 +1,281 @@
+"""Parts and networks of other packages, by their import path."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from hydra import compose, initialize_config_dir
+from PIL import Image
+
+from ccsr import Upscaler
+from ccsr.bundled import resource_dir
+from ccsr.cli.main import main
+from ccsr.export import to_onnx
+from ccsr.grid import ProjectedGrid
+from ccsr.model import Network, build, checkpoint
+from ccsr.model.network import parts_of
+from ccsr.model.registry import packages
+from ccsr.training.config import resumed
+from ccsr.training.train import _run, train
+from networks import tiny
+from runs import TINY
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+RDN = {"name": "rdn:RDN", "channels": 6, "blocks": 2, "layers": 2, "growth": 4}
+FIELD = {"name": "fourier", "kernel_size": 3, "basis": 4}
+REST = {
+    "stack": {"name": "friendly", "channels": 5, "field": FIELD},
+    "decoder": {"name": "identity"},
+}
+
+OTHERS = '''
+from torch import nn
+
+from ccsr.grid import ProjectedGrid
+from ccsr.model import CCLayer, Network
+from ccsr.model.fields import SeparableField
+from ccsr.model.stack import Direct
+from ccsr.resample import resize
+
+
+class Flat(SeparableField):
+    """One function, the same everywhere in the support."""
+
+    def __init__(self, kernel_size: int) -> None:
+        super().__init__()
+        self.kernel_size, self.basis = kernel_size, 1
+
+    def factors(self, offset, scale, axis):
+        return (offset.abs() <= self.kernel_size / 2).to(offset.dtype)[..., None, None]
+
+
+class Mine(Direct):
+    """A stack of another name."""
+
+
+class Head(nn.Conv2d):
+    def __init__(self, in_channels: int, factor: float = 0.1) -> None:
+        super().__init__(in_channels, 3, 1)
+        nn.init.constant_(self.weight, factor)
+
+
+class Whole(Network):
+    """Blurs, reads there with one CC layer, and adds bicubic."""
+
+    def __init__(self, channels: int = 4, widths: list = ()) -> None:
+        super().__init__()
+        self.channels, self.radius = channels, 1 + 2
+        self.head = nn.Conv2d(3, channels, 3, padding=1)
+        self.layer = CCLayer(channels, 3, 3)
+        self.widths = widths
+
+    def forward(self, x, grid, via=None):
+        return resize(x, grid) + 0.1 * self.layer(self.head(x), grid)
+
+
+class Short(Whole):
+    """Its radius is missing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        del self.radius
+
+
+class NoNetwork:
+    pass
+
+
+def squares(image, target):
+    return (image - target).square().mean()
+'''
+
+
+@pytest.fixture(autouse=True)
+def _packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The example and a package of somebody else, found but not imported."""
+    (tmp_path / "others").mkdir()
+    (tmp_path / "others" / "__init__.py").write_text(OTHERS)
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield
+    for name in ("rdn", "others"):
+        sys.modules.pop(name, None)
+
+
+def saved(folder: Path, trust: str, **parts: Any) -> Path:
+    torch.manual_seed(0)
+    model = build(**parts, trust=[trust])
+    for weight in model.parameters():
+        torch.nn.init.normal_(weight, std=0.1)
+    checkpoint.save(folder / "model.safetensors", model, {"licence": "MIT"})
+    return folder / "model.safetensors"
+
+
+def assert_tiles_are_exact(path: Path, trust: str) -> None:
+    """What shows a radius that is too small."""
+    x = torch.rand(1, 3, 60, 61)
+    whole, tiled = (
+        Upscaler.load(path, trust=[trust], device="cpu", precision="fp32", tile=tile)
+        for tile in ("off", 64)
+    )
+    result = whole.tensor(x, scale=2.37)
+    torch.testing.assert_close(tiled.tensor(x, scale=2.37), result, rtol=0, atol=1e-5)
+    assert (result - whole.tensor(x * 0.5, scale=2.37)).abs().max() > 0.1
+
+
+def test_an_encoder_of_another_package(tmp_path: Path) -> None:
+    path = saved(tmp_path, "rdn", encoder=RDN, **REST)
+    model, summary = checkpoint.load(path, trust=["rdn"])
+    assert type(parts_of(model).encoder).__name__ == "RDN"
+    assert model.architecture["encoder"] == RDN
+    assert summary == {"licence": "MIT"}
+    x, grid = torch.rand(1, 3, 9, 8), ProjectedGrid.project((9, 8), (20, 17))
+    assert torch.equal(model(x, grid), checkpoint.load(path, trust="rdn")[0](x, grid))
+    assert_tiles_are_exact(path, "rdn")
+
+
+def test_an_encoder_of_another_package_can_be_exported(tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    path = saved(tmp_path, "rdn", encoder=RDN, **REST)
+    upscaler = Upscaler.load(path, trust=["rdn"], device="cpu", precision="fp32")
+    x = torch.rand(1, 3, 9, 8)
+    session = onnxruntime.InferenceSession(to_onnx(upscaler.model, 2.5).SerializeToString())
+    (result,) = session.run(None, {"image": x.numpy()})
+    expected = upscaler.tensor(x, scale=2.5)
+    torch.testing.assert_close(torch.from_numpy(result), expected, rtol=0, atol=1e-5)
+
+
+def test_nothing_is_imported_without_trust(tmp_path: Path) -> None:
+    path = saved(tmp_path, "rdn", encoder=RDN, **REST)
+    del sys.modules["rdn"]
+    for trust in ([], ["others"], ["rd"], "others"):
+        with pytest.raises(ValueError, match=r"names classes of the package 'rdn'.*--trust rdn"):
+            checkpoint.load(path, trust=trust)
+        with pytest.raises(ValueError, match=r"names classes of the package 'rdn'.*trust=\['rdn'"):
+            build(RDN, **REST, trust=trust)
+    assert checkpoint.read_header(path).architecture["encoder"]["name"] == "rdn:RDN"
+    assert "rdn" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"encoder": {"name": "plain", "channels": 4, "blocks": 1}}
+        | {"stack": {"name": "others:Mine", "channels": 5, "field": FIELD}}
+        | {"decoder": {"name": "others:Head", "factor": 0.5}},
+        {"encoder": {"name": "plain", "channels": 4, "blocks": 1}}
+        | {"stack": REST["stack"] | {"field": {"name": "others:Flat", "kernel_size": 3}}}
+        | {"decoder": REST["decoder"]},
+        {"network": {"name": "others:Whole", "channels": 5, "widths": [1, 2]}},
+    ],
+    ids=["stack and decoder", "field", "network"],
+)
+def test_every_part_can_come_from_elsewhere(tmp_path: Path, parts: dict[str, Any]) -> None:
+    assert packages(parts) == {"others"}
+    path = saved(tmp_path, "others", **parts)
+    with pytest.raises(ValueError, match="names classes of the package 'others'"):
+        checkpoint.load(path)
+    assert checkpoint.load(path, ["others"])[0].architecture == parts
+    assert_tiles_are_exact(path, "others")
+
+
+def test_a_whole_network_keeps_bicubic_where_it_answers_with_anything(tmp_path: Path) -> None:
+    path = saved(tmp_path, "others", network={"name": "others:Whole"})
+    model = checkpoint.load(path, ["others"])[0]
+    x, grid = torch.rand(1, 3, 6, 7), ProjectedGrid.project((6, 7), (12, 14))
+    torch.testing.assert_close(model.enlarge(x, grid), model(x, grid))
+    torch.nn.init.constant_(model.layer.bias, torch.inf)
+    assert model.enlarge(x, grid).isfinite().all()
+    with pytest.raises(ValueError, match="always works at full effort"):
+        Upscaler(model, effort=0.5)
+    with pytest.raises(ValueError, match="got others:Whole, which is a whole of its own"):
+        to_onnx(model, 2)
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"encoder": {"name": "rdn:No"}, **REST}, "encoder 'rdn:No': rdn has no 'No'"),
+        ({"encoder": {"name": "nosuch.m:A"}, **REST}, "No module named 'nosuch': install the"),
+        ({"encoder": {"name": "others:Mine"}, **REST}, "inherits from ccsr.model.encoder.Encoder"),
+        ({"encoder": {"name": "rdn:RDN", "width": 1}, **REST}, "has no argument 'width'"),
+        ({"encoder": {"name": "rdn:RDN", "blocks": "2"}, **REST}, "expects int as 'blocks'"),
+        ({"network": {"name": "others:NoNetwork"}}, "inherits from ccsr.model.whole.Network"),
+        ({"network": {"name": "others:Short"}}, "Short must have a whole number of at least 0 as"),
+        ({"network": {"name": "whole"}}, "unknown network 'whole': there is none, or package.mod"),
+        ({"network": {"name": "others:Whole"}, **REST}, "expected encoder, stack and decoder, or"),
+        ({}, "got nothing"),
+    ],
+)
+def test_what_is_no_part_is_refused(parts: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        build(**parts, trust=["rdn", "others", "nosuch"])
+
+
+def test_names_of_earlier_versions_are_understood(tmp_path: Path) -> None:
+    model = build({"name": "light", "channels": 4, "blocks": 1}, **REST)
+    assert model.architecture["encoder"]["name"] == "plain"
+    shipped = checkpoint.resolve("light")
+    assert json.dumps(checkpoint.read_header(shipped).architecture).count('"light"') <= 1
+    assert checkpoint.load(shipped)[0].architecture["encoder"]["name"] == "plain"
+
+
+@pytest.mark.long
+def test_a_foreign_encoder_from_training_to_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Train, resume, evaluate, upscale and export, by the commands."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    generator = torch.Generator().manual_seed(0)
+    for number in range(2):
+        pixels = (torch.rand(48, 52, 3, generator=generator) * 255).byte().numpy()
+        Image.fromarray(pixels).save(photos / f"{number}.png")
+    run = tmp_path / "run"
+    arguments = [
+        *(each for each in TINY if not each.startswith("model=")),
+        "model=tiny",
+        "model.encoder.name=rdn:RDN",
+        "+model.encoder.growth=4",
+        f"data.root={photos}",
+        f"data.val.root={photos}",
+        "module.loss=others:squares",
+        f"hydra.run.dir={run}",
+    ]
+    monkeypatch.setattr(sys, "argv", ["ccsr train"])
+    assert _run(arguments) == []
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert config["model"]["encoder"]["name"] == "rdn:RDN"
+    for trust, missing in ((["trust=[others]"], "rdn"), (["trust=[rdn]"], "others")):
+        with pytest.raises(ValueError, match=rf"config.yaml: it names .* '{missing}'.*trust=\["):
+            resumed(run, ["trainer.max_steps=10", *trust])
+    again = resumed(run, ["trainer.max_steps=10", "trust=[rdn,others]"])
+    train(again, run, resume=True)
+
+    model, photo = str(run / "model.safetensors"), str(photos / "0.png")
+    large = tmp_path / "large.png"
+    command = ["upscale", photo, "--scale", "1.5", "--model", model, "-o", str(large)]
+    assert main(command) == 1
+    assert "--trust rdn" in capsys.readouterr().err
+    assert main([*command, "--trust", "rdn"]) == 0
+    with Image.open(large) as picture:
+        assert picture.size == (78, 72)
+    evaluate = ["evaluate", "--data", str(photos), "--scales", "2", "--quiet", "--model", model]
+    assert main([*evaluate, "--trust", "rdn"]) == 0
+    assert "model" in capsys.readouterr().out
+    exported = ["export", "--scale", "2", "--model", model, "-o", str(tmp_path / "a.onnx")]
+    assert main([*exported, "--trust", "rdn"]) == 0
+    with initialize_config_dir(str(resource_dir("conf")), version_base="1.3"):
+        again = compose("train", overrides=[f"init={model}", *arguments[:-1]])
+    train(again, tmp_path / "again")
+
+
+def test_our_own_models_need_no_trust(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path / "tiny.safetensors", tiny(), {})
+    model, _ = checkpoint.load(tmp_path / "tiny.safetensors")
+    assert isinstance(model, Network)
+    assert packages(model.architecture) == set()
