@@ -10,6 +10,7 @@ from PIL import Image
 
 from ccsr.image import extras
 from ccsr.image import metadata as descriptions
+from ccsr.image.coding import Coding
 from ccsr.image.metadata import Metadata
 from ccsr.image.modes import Levels, from_levels, levels, reduced, turned
 
@@ -29,6 +30,7 @@ class Picture:
         loop: how often an animation is shown; 0 for ever.
         notes: what a person should know about how it was read.
         dropped: what the file held and this does not, by names for a person.
+        coding: how its file was compressed with losses, if it was and says so.
     """
 
     frames: tuple[Levels, ...]
@@ -37,6 +39,7 @@ class Picture:
     loop: int = 1
     notes: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
+    coding: Coding | None = None
 
     def __str__(self) -> str:
         """`640x480, 12 frames, CMYK converted to RGB`."""

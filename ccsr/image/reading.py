@@ -13,6 +13,7 @@ from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
 from ccsr.image import deep, extras, gif, icons, metadata, profiles, tiff
+from ccsr.image.coding import coding
 from ccsr.image.extras import Extras
 from ccsr.image.modes import Levels, levels, spread, turned
 from ccsr.image.picture import Picture, Size
@@ -108,10 +109,11 @@ def read(path: str | Path) -> Picture:
                 return _pages(image, path, numbers)
             if image.format == "GIF":
                 return _gif(image, path)
+            how = coding(image)  # before its file is closed
             if len(numbers) > 1:
-                return _animation(image, path, numbers)
+                return replace(_animation(image, path, numbers), coding=how)
             image.seek(numbers[0])
-            return _still(image, path)
+            return replace(_still(image, path), coding=how)
 
 
 def _numbers(image: Image.Image) -> list[int]:

@@ -1,0 +1,144 @@
+"""How a picture's file was compressed with losses, as its header tells."""
+
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from PIL import Image
+
+from ccsr.image.traces import quality_of_table
+
+_HEADER = 512  # bytes of a frame that hold what is read here
+_SEGMENTS = 4
+
+
+@dataclass(frozen=True)
+class Coding:
+    """Compression with losses.
+
+    Attributes:
+        form: ``JPEG`` or ``WebP``.
+        quality: 1 to 100 as the usual library counts, libjpeg or libwebp.
+    """
+
+    form: str
+    quality: float
+
+    def __str__(self) -> str:
+        return f"{self.form} of quality {self.quality:.0f}"
+
+
+def coding(image: Image.Image) -> Coding | None:
+    """What the file of an opened picture says; None without losses, or if it does not say.
+
+    Reads a few bytes of the file, and leaves its position as it was.
+    """
+    if image.format in ("JPEG", "MPO"):
+        table = getattr(image, "quantization", {}).get(0)
+        return Coding("JPEG", quality_of_table(table)) if table and len(table) == 64 else None
+    file = getattr(image, "fp", None)
+    if image.format != "WEBP" or file is None:
+        return None
+    place = file.tell()
+    try:
+        frame = _vp8_frame(file)
+        return Coding("WebP", _webp_quality(_quantiser(frame))) if frame else None
+    finally:
+        file.seek(place)
+
+
+def _vp8_frame(file: BinaryIO) -> bytes:
+    """The start of the first lossy frame of a WebP file, after its ten bytes of size; or nothing.
+
+    WebP Container Specification: chunks, within ``ANMF`` too.
+    """
+    file.seek(12)
+    while len(head := file.read(8)) == 8:
+        kind, size = head[:4], int.from_bytes(head[4:], "little")
+        if kind == b"VP8 ":
+            return file.read(_HEADER)[10:]
+        if kind == b"VP8L":
+            return b""
+        if kind == b"ANMF":
+            file.seek(16, 1)  # the frame's place and duration; its own chunks follow
+        else:
+            file.seek(size + size % 2, 1)
+    return b""
+
+
+def _quantiser(frame: bytes) -> float:
+    """The quantiser index, 0 to 127, of a key frame's header (RFC 6386, sections 9.2 to 9.6).
+
+    Where segments have their own, their mean.
+    """
+    bits = _BoolDecoder(frame)
+    bits.literal(2)  # colour space and clamping
+    levels: list[int] = []
+    absolute = False
+    if bits.literal(1):  # segments
+        with_map, with_data = bits.literal(1), bits.literal(1)
+        if with_data:
+            absolute = bool(bits.literal(1))
+            levels = [bits.signed(7) for _ in range(_SEGMENTS)]
+            for _ in range(_SEGMENTS):
+                bits.signed(6)  # strength of the loop filter
+        if with_map:
+            for _ in range(3):
+                if bits.literal(1):
+                    bits.literal(8)
+    bits.literal(1 + 6 + 3)  # loop filter
+    if bits.literal(1) and bits.literal(1):
+        for _ in range(8):
+            bits.signed(6)
+    bits.literal(2)  # number of partitions
+    base = bits.literal(7)
+    if not levels:
+        return base
+    mean = sum(levels) / len(levels)
+    return mean if absolute else base + mean
+
+
+def _webp_quality(index: float) -> float:
+    """The quality at which libwebp takes a quantiser index."""
+    linear = (1 - min(max(index, 0), 127) / 127) ** 3
+    return 100 * (1.5 * linear if linear < 0.5 else (linear + 1) / 2)
+
+
+class _BoolDecoder:
+    """The arithmetic decoder of VP8 (RFC 6386, section 7), for even odds."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data + bytes(2)
+        self._value = int.from_bytes(self._data[:2], "big")
+        self._next, self._range, self._shifted = 2, 255, 0
+
+    def _bit(self) -> int:
+        split = 1 + ((self._range - 1) * 128 >> 8)
+        bit = int(self._value >= split << 8)
+        if bit:
+            self._range -= split
+            self._value -= split << 8
+        else:
+            self._range = split
+        while self._range < 128:
+            self._value <<= 1
+            self._range <<= 1
+            self._shifted += 1
+            if self._shifted == 8:
+                self._shifted = 0
+                self._value |= self._data[self._next] if self._next < len(self._data) else 0
+                self._next += 1
+        return bit
+
+    def literal(self, count: int) -> int:
+        """A number of so many bits."""
+        value = 0
+        for _ in range(count):
+            value = value << 1 | self._bit()
+        return value
+
+    def signed(self, count: int) -> int:
+        """A number that may be there, with a sign; else 0."""
+        if not self._bit():
+            return 0
+        value = self.literal(count)
+        return -value if self._bit() else value

@@ -1,0 +1,78 @@
+import io
+
+import pytest
+from PIL import Image
+
+from ccsr import image
+from ccsr.bundled import resource_dir
+from ccsr.image.coding import coding
+
+SAMPLES = ("chelsea.png", "camera.png", "hubble_deep_field.jpg")
+
+
+def sample(name="chelsea.png"):
+    with Image.open(resource_dir("samples") / name) as picture:
+        return picture.convert("RGB")
+
+
+def opened(picture, form, **options):
+    stream = io.BytesIO()
+    picture.save(stream, form, **options)
+    return Image.open(stream)
+
+
+@pytest.mark.parametrize("quality", [15, 30, 50, 75, 90, 100])
+def test_a_jpeg_tells_its_quality(quality):
+    for mode in ("RGB", "L", "CMYK"):
+        found = coding(opened(sample().convert(mode), "JPEG", quality=quality))
+        assert found.form == "JPEG"
+        assert found.quality == pytest.approx(quality, abs=1.5)
+        assert str(found) == f"JPEG of quality {found.quality:.0f}"
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.parametrize("quality", [10, 30, 60, 75, 90, 100])
+def test_a_webp_tells_its_quality(name, quality):
+    """Within what libwebp takes off for what an eye sees less."""
+    found = coding(opened(sample(name), "WEBP", quality=quality))
+    assert found.form == "WebP"
+    assert quality - 7 < found.quality < quality + 2
+
+
+def test_a_webp_with_alpha_or_several_frames_tells_it_too():
+    picture = sample()
+    picture.putalpha(picture.getchannel("R"))
+    assert coding(opened(picture, "WEBP", quality=60)).quality == pytest.approx(57, abs=8)
+    several = opened(
+        sample(), "WEBP", quality=60, save_all=True, append_images=[sample().rotate(90)]
+    )
+    assert coding(several).quality == pytest.approx(57, abs=12)
+
+
+def test_what_is_lossless_has_none():
+    assert coding(opened(sample(), "WEBP", lossless=True)) is None
+    assert coding(opened(sample(), "PNG")) is None
+
+
+def test_a_picture_is_decoded_as_before():
+    for form in ("WEBP", "JPEG"):
+        looked, plain = (opened(sample(), form, quality=60) for _ in range(2))
+        coding(looked)
+        assert looked.tobytes() == plain.tobytes()
+
+
+@pytest.mark.parametrize("cut", range(12, 60, 3))
+def test_a_header_that_is_cut_says_nothing_wrong(cut):
+    stream = io.BytesIO()
+    sample().save(stream, "WEBP", quality=60)
+    picture = Image.open(io.BytesIO(stream.getvalue()))
+    picture.fp = io.BytesIO(stream.getvalue()[:cut])
+    found = coding(picture)
+    assert found is None or 0 <= found.quality <= 100
+
+
+def test_a_picture_that_is_read_knows_it(tmp_path):
+    sample().save(tmp_path / "a.jpg", quality=62)
+    sample().save(tmp_path / "a.png")
+    assert image.read(tmp_path / "a.jpg").coding.quality == pytest.approx(62, abs=1)
+    assert image.read(tmp_path / "a.png").coding is None
