@@ -135,7 +135,7 @@ def main(argv: Sequence[str]) -> int:
     options = flags.parse_args(argv)
     if (1.0, 1.0) in options.scales and not options.degrade:
         flags.error(
-            "--scales: at 1 the image is its own enlargement: give --degrade, or leave it out"
+            "--scales: at 1 an image is its own enlargement: leave it out, or --degrade it"
         )
     protocol = options.protocol
     for scale in options.scales:
