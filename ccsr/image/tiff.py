@@ -1,21 +1,14 @@
-"""TIFF: written here, strip by strip, for all depths; and the kinds that Pillow reads wrongly.
-
-Pillow writes no 16-bit colour and not all of the metadata; its directories are used. What it
-cannot open is left to tifffile.
-"""
+"""TIFF of the kinds that Pillow reads wrongly, or cannot open, which is left to tifffile."""
 
 import logging
-import struct
-import zlib
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tifffile
-from PIL import Image, TiffImagePlugin, TiffTags
+from PIL import Image
 
-from ccsr.image.metadata import Metadata, as_stored
+from ccsr.image.metadata import Metadata
 from ccsr.image.modes import Levels
 from ccsr.image.picture import Size
 
@@ -23,45 +16,8 @@ from ccsr.image.picture import Size
 for _name in ("tifffile", "PIL"):
     logging.getLogger(_name).addHandler(logging.NullHandler())
 
-_HEADER = b"II*\0\0\0\0\0"
-_BIG_HEADER = b"II+\0\x08\0\0\0" + bytes(8)
-_STRIP = 1 << 20  # bytes that are compressed at a time
-_XMP, _BITS = 700, 258
+_BITS = 258
 _SAMPLE_FORMAT, _SIGNED = 339, 2
-_LARGEST = 3_900_000_000  # bytes that offsets of 32 bit reach, with room for the directories
-
-
-def write(path: Path, frames: Iterable[Levels], metadata: Metadata, big: bool) -> None:
-    """One page for each frame, deflated.
-
-    Args:
-        path: of the new file.
-        frames: (h, w, C), uint8 or uint16.
-        metadata: written with each page, the profile where it fits.
-        big: for 64-bit offsets, which files of 4 GiB need; see `needs_big`.
-    """
-    header = _BIG_HEADER if big else _HEADER
-    with path.open("wb") as file:
-        file.write(header)
-        link = len(header) // 2  # where the offset of the next directory stands
-        for values in frames:
-            strips = list(_strips(values))
-            directory = _directory(values, [len(strip) for strip in strips], header)
-            _describe(directory, metadata.fitting(values.shape[2]))
-            start = file.tell()
-            file.write(directory.tobytes(start))
-            file.writelines(strips)
-            file.write(bytes(file.tell() % 2))
-            end = file.tell()
-            file.seek(link)
-            file.write(struct.pack("<Q" if big else "<I", start))
-            file.seek(end)
-            link = start + (8 + 20 * len(directory) if big else 2 + 12 * len(directory))
-
-
-def needs_big(frames: Iterable[Levels]) -> bool:
-    """Whether they may not fit into a file with 32-bit offsets."""
-    return sum(frame.nbytes for frame in frames) > _LARGEST
 
 
 def size(path: Path) -> Size:
@@ -169,63 +125,3 @@ def _decoded(page: tifffile.TiffPage) -> Levels:
             "the compression of this kind of TIFF needs the package imagecodecs, which is not "
             "installed: run pip install imagecodecs"
         ) from error
-
-
-def _rows(values: Levels) -> int:
-    return max(1, _STRIP // max(1, values[:1].nbytes))
-
-
-def _strips(values: Levels) -> Iterator[bytes]:
-    """Deflated rows, each sample as its difference to the one on the left."""
-    for top in range(0, len(values), _rows(values)):
-        part = values[top : top + _rows(values)]
-        difference = part.copy()
-        difference[:, 1:] -= part[:, :-1]
-        yield zlib.compress(difference.astype(part.dtype.newbyteorder("<"), copy=False).tobytes())
-
-
-def _directory(
-    values: Levels, counts: list[int], header: bytes
-) -> TiffImagePlugin.ImageFileDirectory_v2:
-    height, width, channels = values.shape
-    directory = TiffImagePlugin.ImageFileDirectory_v2(header)
-    offsets = [sum(counts[:i]) for i in range(len(counts))]  # behind the directory
-    for tag in (TiffImagePlugin.STRIPOFFSETS, TiffImagePlugin.STRIPBYTECOUNTS):
-        directory.tagtype[tag] = TiffTags.LONG8 if header == _BIG_HEADER else TiffTags.LONG
-    directory.update(
-        {
-            TiffImagePlugin.IMAGEWIDTH: width,
-            TiffImagePlugin.IMAGELENGTH: height,
-            _BITS: (8 * values.dtype.itemsize,) * channels,
-            TiffImagePlugin.COMPRESSION: 8,
-            TiffImagePlugin.PHOTOMETRIC_INTERPRETATION: 1 if channels < 3 else 2,
-            TiffImagePlugin.STRIPOFFSETS: tuple(offsets),
-            TiffImagePlugin.SAMPLESPERPIXEL: channels,
-            TiffImagePlugin.ROWSPERSTRIP: _rows(values),
-            TiffImagePlugin.STRIPBYTECOUNTS: tuple(counts),
-            TiffImagePlugin.PLANAR_CONFIGURATION: 1,
-            TiffImagePlugin.PREDICTOR: 2,
-        }
-    )
-    if channels in (2, 4):
-        directory[TiffImagePlugin.EXTRASAMPLES] = (2,)  # alpha that is not multiplied in
-    return directory
-
-
-def _describe(directory: TiffImagePlugin.ImageFileDirectory_v2, metadata: Metadata) -> None:
-    if metadata.exif:
-        exif = Image.Exif()
-        exif.load(metadata.exif)
-        for tag in exif:
-            within = tag in TiffTags.TAGS_V2_GROUPS
-            directory[tag] = as_stored(exif.get_ifd(tag) if within else exif[tag])
-    if metadata.dpi:
-        directory[TiffImagePlugin.RESOLUTION_UNIT] = 2
-        directory[TiffImagePlugin.X_RESOLUTION], directory[TiffImagePlugin.Y_RESOLUTION] = (
-            metadata.dpi
-        )
-    if metadata.profile:
-        directory[TiffImagePlugin.ICCPROFILE] = metadata.profile
-    if metadata.xmp:
-        directory.tagtype[_XMP] = TiffTags.BYTE
-        directory[_XMP] = metadata.xmp

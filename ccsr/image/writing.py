@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from ccsr.atomic import replacing
-from ccsr.image import boxes, gif, png, tiff
+from ccsr.image import boxes, gif, png, tiff, tiff_writing
 from ccsr.image.formats import DEFAULT, Format, Output, check
 from ccsr.image.metadata import Metadata, save_options
 from ccsr.image.modes import Levels, from_levels, reduced, to_srgb
@@ -60,7 +60,7 @@ def _save(
     first = picture.frames[0]
     grey = first.shape[2] < 3
     if known.pillow == "TIFF":
-        tiff.write(path, picture.frames, described, tiff.needs_big(picture.frames))
+        tiff_writing.write(path, list(map(tiff_writing.Page.of, picture.frames)), described)
         return hdr_outside(described.code)
     if known.pillow == "PNG" and not picture.several:
         png.write(path, first, described)
