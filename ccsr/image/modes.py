@@ -12,6 +12,7 @@ Levels: TypeAlias = NDArray[np.unsignedinteger[Any]]  # uint8 or uint16
 _OPAQUE_MODES = {"1": "L", "L": "L"} | dict.fromkeys(("RGB", "RGBX", "YCbCr", "HSV", "LAB"), "RGB")
 _ALPHA_MODES = {"LA": "LA", "La": "LA"} | dict.fromkeys(("RGBA", "RGBa", "PA"), "RGBA")
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+_WIDE = "expected 8 or 16 bits per channel or {}, got values from {:g} to {:g}: scale them first"
 
 
 def levels(image: Image.Image) -> Levels:
@@ -28,8 +29,10 @@ def levels(image: Image.Image) -> Levels:
         return _keyed(np.asarray(image).astype(np.uint16), image.info.get("transparency"))
     if image.mode in ("1", "L") and isinstance(image.info.get("transparency"), int):
         return _keyed(np.asarray(image.convert("L")), image.info["transparency"])
-    if image.mode in ("I", "F"):
-        return _from_32bit(np.asarray(image), image.mode, image.info.get("transparency"))
+    if image.mode == "I":
+        return _keyed(whole(np.asarray(image)), image.info.get("transparency"))
+    if image.mode == "F":
+        return fractions(np.asarray(image))[..., None]
     converted = _to_8bit_mode(image)
     values = np.asarray(converted)
     return values[..., None] if values.ndim == 2 else values
@@ -64,6 +67,45 @@ def spread(values: Levels) -> Levels:
     result = values.copy()
     result[..., :colours] = (wide + 0.5).clip(0, highest)
     return result
+
+
+def highest(values: Levels) -> int:
+    """The level that is white, or opaque."""
+    return int(np.iinfo(values.dtype).max)
+
+
+def whole(values: NDArray[np.integer[Any]]) -> Levels:
+    """16-bit levels of numbers with more bits, or a sign.
+
+    Raises:
+        ValueError: if one of them is no such level.
+    """
+    lowest, largest = int(values.min()), int(values.max())
+    if lowest < 0 or largest > 65535:
+        raise ValueError(_WIDE.format("whole numbers from 0 to 65535", lowest, largest))
+    return values.astype(np.uint16)
+
+
+def fractions(values: NDArray[np.floating[Any]]) -> Levels:
+    """16-bit levels of floats in [0, 1].
+
+    Raises:
+        ValueError: if one of them is not.
+    """
+    lowest, largest = float(values.min()), float(values.max())
+    if not (lowest >= 0 and largest <= 1):
+        raise ValueError(_WIDE.format("values from 0 to 1", lowest, largest))
+    return (values.astype(np.float64) * 65535 + 0.5).astype(np.uint16)
+
+
+def unmultiplied(values: Levels) -> Levels:
+    """Levels whose colour was stored multiplied by alpha, the last channel."""
+    most = highest(values)
+    alpha = values[..., -1:].astype(np.float64)
+    colour = values[..., :-1] * (most / np.maximum(alpha, 1))
+    return np.concatenate(
+        (np.minimum(colour + 0.5, most).astype(values.dtype), values[..., -1:]), -1
+    )
 
 
 def to_srgb(image: Image.Image, profile: bytes) -> Image.Image | None:
@@ -118,19 +160,6 @@ def _keyed(values: Levels, key: object) -> Levels:
         return values[..., None]
     alpha = np.where(values == key, 0, np.iinfo(values.dtype).max).astype(values.dtype)
     return np.stack((values, alpha), axis=-1)
-
-
-def _from_32bit(values: NDArray[np.generic], mode: str, key: object) -> Levels:
-    lowest, highest = float(values.min()), float(values.max())
-    if mode == "I" and lowest >= 0 and highest <= 65535:
-        return _keyed(values.astype(np.uint16), key)
-    if mode == "F" and lowest >= 0 and highest <= 1:
-        return (values.astype(np.float64) * 65535 + 0.5).astype(np.uint16)[..., None]
-    expected = "whole numbers from 0 to 65535" if mode == "I" else "values from 0 to 1"
-    raise ValueError(
-        f"expected 8 or 16 bits per channel or {expected}, got values from {lowest:g} to "
-        f"{highest:g}: scale them first"
-    )
 
 
 def _from_cmyk(image: Image.Image) -> Image.Image:

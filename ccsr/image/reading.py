@@ -10,21 +10,21 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
-from PIL.TiffImagePlugin import TiffImageFile
+from PIL.ImageFile import ImageFile
 
-from ccsr.image import deep, extras, gif, icons, metadata, profiles, tiff
+from ccsr.image import deep, extras, gif, icons, metadata, profiles, tiff, tiff_directories
 from ccsr.image.extras import Extras
+from ccsr.image.limits import check_frames, check_pixels, too_many_pixels
 from ccsr.image.modes import Levels, levels, spread, turned
 from ccsr.image.picture import Picture, Size
 
 # None that runs another program (EPS) or only draws (WMF). TGA, with no word to know it by, last.
 _FORMATS = [
-    "PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "JPEG2000", "PPM",
+    "PNG", "JPEG", "WEBP", "GIF", "BMP", "AVIF", "JPEG2000", "PPM",
     "DIB", "ICO", "PCX", "SGI", "QOI", "PSD", "DDS", "TGA",
 ]  # fmt: skip
 _ANIMATED = {"GIF", "WEBP", "PNG", "AVIF"}
 _HEIF_BRANDS = {b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"}
-_TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _NEVER_READ = {  # by places where a text stands
     "JPEG XL": [(0, b"\xff\x0a"), (4, b"JXL \r\n")],
     "PDF": [(0, b"%PDF")],
@@ -33,7 +33,6 @@ _NEVER_READ = {  # by places where a text stands
     "a raw photo": [(4, b"ftypcrx "), (0, b"FUJIFILMCCD-RAW"), (0, b"IIRO"), (0, b"IIU\0")],
     "a film": [(4, b"ftypmp4"), (4, b"ftypisom"), (4, b"ftypqt  "), (0, b"\x1aE\xdf\xa3")],
 }
-_SUBFILE_TYPE, _REDUCED = 254, 1  # the tag, and its bit for the small copy of a TIFF page
 _DEFAULT_DURATION = 100  # ms
 _KEY_FACTORS = {"L;2": 85, "L;4": 17}  # by how Pillow unpacks the pixels
 
@@ -52,14 +51,6 @@ class Header(NamedTuple):
     animated: bool
 
 
-def limit_pixels(count: int) -> None:
-    """Refuse, in this process, files of more pixels (of all frames together).
-
-    It is Pillow's own limit against decompression bombs that is set, about 89 million at first.
-    """
-    Image.MAX_IMAGE_PIXELS = count
-
-
 def probe(path: str | Path) -> Header:
     """Look at the header only.
 
@@ -67,19 +58,14 @@ def probe(path: str | Path) -> Header:
         OSError: see `read`.
     """
     path = Path(path)
-    with _sentences(path):
-        image = _open(path)
-        if image is None:
-            sizes = _rare_sizes(path)
-            return Header(sizes[0], len(sizes), animated=False)
-        with image:
-            numbers = _numbers(image)
-            image.seek(numbers[0])
-            size = image.height, image.width
-            if image.format != "TIFF" and metadata.orientation(image) >= 5:  # Pillow turns TIFF
-                size = size[::-1]
-            animated = len(numbers) > 1 and image.format != "TIFF"
-            return Header(size, len(numbers), animated)
+    with _sentences(path), _open(path) as image:
+        numbers = _numbers(image, path)
+        image.seek(numbers[0])
+        size = image.height, image.width
+        if image.format != "TIFF" and metadata.orientation(image) >= 5:  # Pillow turns TIFF
+            size = size[::-1]
+        animated = len(numbers) > 1 and image.format != "TIFF"
+        return Header(size, len(numbers), animated)
 
 
 def read(path: str | Path) -> Picture:
@@ -93,69 +79,50 @@ def read(path: str | Path) -> Picture:
             `limit_pixels` allows.
     """
     path = Path(path)
-    with _sentences(path):
-        image = _open(path)
-        if image is None:
-            pages = [tiff.read_rare(path, number) for number in range(len(_rare_sizes(path)))]
-            if any(values.size == 0 for values, _ in pages):
-                raise OSError("it holds no pixels")
-            frames = tuple(turned(*page) for page in pages)
-            return Picture(frames, tiff.rare_metadata(path).fitting(frames[0].shape[2]))
-        with image:
-            numbers = _numbers(image)
-            if isinstance(image, TiffImageFile):
-                image.filename = ""  # else Pillow 13 maps it, and scrambles what is to be turned
-                return _pages(image, path, numbers)
-            if image.format == "GIF":
-                return _gif(image, path)
-            if len(numbers) > 1:
-                return _animation(image, path, numbers)
-            image.seek(numbers[0])
-            return _still(image, path)
+    with _sentences(path), _open(path) as image:
+        numbers = _numbers(image, path)
+        if isinstance(image, tiff.TiffFile):
+            return _pages(image, path, numbers)
+        if image.format == "GIF":
+            return _gif(image, path)
+        if len(numbers) > 1:
+            return _animation(image, path, numbers)
+        image.seek(numbers[0])
+        return _still(image, path)
 
 
-def _numbers(image: Image.Image) -> list[int]:
-    """Of the frames or pages, once they are known to be within the limit of pixels."""
+def _numbers(image: Image.Image, path: Path) -> list[int]:
+    """Of the frames or pages, once they are known to be within the limits."""
     pixels = image.width * image.height
-    _check_pixels(pixels)  # first: their number may take a look at the whole file
-    if image.format == "TIFF":
-        return _page_numbers(image)
+    check_pixels(pixels)  # first: their number may take a look at the whole file
+    if isinstance(image, tiff.TiffFile):
+        return _page_numbers(image, path)
     if image.format not in _ANIMATED:
         return [image.tell()]  # of PSD, whose layers are frames to Pillow, the whole picture is 1
     frames = int(getattr(image, "n_frames", 1))
+    check_frames(frames)
     first = int(frames > 1 and bool(image.info.get("default_image")))
-    _check_pixels(pixels * (frames - first))
+    check_pixels(pixels * (frames - first))
     return list(range(first, frames))
 
 
-def _page_numbers(image: Image.Image) -> list[int]:
+def _page_numbers(image: tiff.TiffFile, path: Path) -> list[int]:
     """Of the pages that are no reduced copies of others."""
     numbers = []
     pixels = 0
-    for number in range(int(getattr(image, "n_frames", 1))):
+    for number in range(tiff_directories.count(path)):
         image.seek(number)
-        if int(getattr(image, "tag_v2", {}).get(_SUBFILE_TYPE, 0)) & _REDUCED:
+        if not image.at_page():
             continue
         pixels += image.width * image.height
-        _check_pixels(pixels)
+        check_pixels(pixels)
         numbers.append(number)
     if not numbers:
         raise OSError("it holds reduced copies of a picture only")
     return numbers
 
 
-def _rare_sizes(path: Path) -> list[Size]:
-    sizes = tiff.rare_sizes(path)
-    _check_pixels(sum(height * width for height, width in sizes))
-    return sizes
-
-
-def _check_pixels(pixels: int) -> None:
-    if Image.MAX_IMAGE_PIXELS and pixels > Image.MAX_IMAGE_PIXELS:
-        raise Image.DecompressionBombError
-
-
-def _still(image: Image.Image, path: Path) -> Picture:
+def _still(image: ImageFile, path: Path) -> Picture:
     converted = image.mode == "CMYK"
     # decoded, a TIFF forgets it, and before that some PNG do not know it
     turn = metadata.orientation(image) if image.format == "TIFF" else 1
@@ -194,16 +161,16 @@ def _described(
     return Picture(frames, fitting, notes=notes, dropped=(*beside.left, *gone))
 
 
-def _frame(image: Image.Image, path: Path) -> Levels:
+def _frame(image: ImageFile, path: Path) -> Levels:
     """Upright levels of the frame that `image` is at."""
-    if deep.is_deep(image):
+    if isinstance(image, tiff.TiffFile):
+        values = tiff.levels(image, path)
+    elif deep.is_deep(image):
         values = deep.read(image, path)
     else:
         _rescale_key(image)
         image.load()
         values = levels(image)
-    if image.format == "TIFF":
-        values = tiff.scaled(values, image)
     if image.format == "PSD" and image.mode == "1":  # where 1 is ink, to all but Pillow
         values = 255 - values
     return turned(values, metadata.orientation(image))
@@ -246,12 +213,14 @@ def _animation(image: Image.Image, path: Path, numbers: list[int]) -> Picture:
     return replace(picture, durations=tuple(durations), loop=loop)
 
 
-def _pages(image: Image.Image, path: Path, numbers: list[int]) -> Picture:
+def _pages(image: tiff.TiffFile, path: Path, numbers: list[int]) -> Picture:
     pages: list[Picture] = []
     for number in numbers:
         image.seek(number)
         pages.append(_still(image, path))
     dropped = dict.fromkeys(name for page in pages for name in page.dropped)
+    if image.masked:
+        dropped["transparency mask"] = None
     frames = tuple(page.frames[0] for page in pages)
     return replace(pages[0], frames=frames, dropped=tuple(dropped))
 
@@ -296,11 +265,7 @@ def _sentences(path: Path) -> Iterator[None]:
         with steady_warnings():
             yield
     except Image.DecompressionBombError as error:
-        limit = (Image.MAX_IMAGE_PIXELS or 0) / 1e6
-        raise OSError(
-            f"cannot read {path}: it has more than {limit:.4g} million pixels, which may be a "
-            "decompression bomb: reduce or cut it first (ccsr upscale can raise --max-pixels)"
-        ) from error
+        raise OSError(f"cannot read {path}: {too_many_pixels()}") from error
     except UnidentifiedImageError as error:
         raise OSError(f"cannot read {path}: {_not_identified(path)}") from error
     except MemoryError as error:
@@ -331,10 +296,11 @@ def _reason(error: Exception) -> str:
     return f"it is damaged, or stored in a way that is not known here ({detail})"
 
 
-def _open(path: Path) -> Image.Image | None:
-    """The opened file; None for a TIFF that Pillow does not know."""
-    _check_pixels(icons.largest(path))  # before Pillow decodes it
+def _open(path: Path) -> ImageFile:
+    check_pixels(icons.largest(path))  # before Pillow decodes it
     try:
+        if tiff_directories.is_tiff(path):
+            return tiff.open_file(path)
         return Image.open(path, formats=_FORMATS)
     except UnidentifiedImageError:
         with path.open("rb") as file:
@@ -343,12 +309,10 @@ def _open(path: Path) -> Image.Image | None:
             raise OSError("the file is empty") from None
         if start[4:8] == b"ftyp" and start[8:] in _HEIF_BRANDS:
             return _open_heif(path)
-        if start[:4] in _TIFF_STARTS:
-            return None
         raise
 
 
-def _open_heif(path: Path) -> Image.Image:
+def _open_heif(path: Path) -> ImageFile:
     try:
         import pillow_heif
     except ImportError as error:
