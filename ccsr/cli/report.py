@@ -154,8 +154,8 @@ def preview(plan: Plan, target: Target, files: image.Output = image.DEFAULT) -> 
     for job in plan.jobs:
         try:
             height, width = pipeline.preview(job, target, files)
-        except (OSError, ValueError) as error:
-            failures.append(str(error))
+        except (OSError, ValueError, RuntimeError) as error:
+            failures.append(pipeline.sentence(job, error))
         else:
             print(printable(f"{job.source} -> {job.output} ({width}x{height})"))
     for job in plan.skipped:

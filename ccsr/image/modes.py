@@ -138,12 +138,14 @@ def _to_8bit_mode(image: Image.Image) -> Image.Image:
         return _from_cmyk(image)
     if mode == "P":
         grey = "icc_profile" not in image.info and _is_grey(image)
-        return image.convert(("L" if grey else "RGB") + alpha)
-    if mode in _OPAQUE_MODES:
-        return image.convert(_OPAQUE_MODES[mode] + alpha)
-    if mode in _ALPHA_MODES:
-        return image.convert(_ALPHA_MODES[mode])
-    raise ValueError(f"Pillow's mode {mode} is not known here: convert it to RGB first")
+        wanted = ("L" if grey else "RGB") + alpha
+    elif mode in _OPAQUE_MODES:
+        wanted = _OPAQUE_MODES[mode] + alpha
+    elif mode in _ALPHA_MODES:
+        wanted = _ALPHA_MODES[mode]
+    else:
+        raise ValueError(f"Pillow's mode {mode} is not known here: convert it to RGB first")
+    return image if mode == wanted else image.convert(wanted)  # which would copy it
 
 
 def _is_grey(image: Image.Image) -> bool:

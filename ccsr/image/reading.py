@@ -12,7 +12,19 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 
-from ccsr.image import deep, extras, gif, icons, metadata, profiles, tiff, tiff_directories
+from ccsr.device import NoRoomError
+from ccsr.image import (
+    deep,
+    demand,
+    extras,
+    gif,
+    icons,
+    metadata,
+    profiles,
+    tiff,
+    tiff_directories,
+)
+from ccsr.image.demand import Demand
 from ccsr.image.extras import Extras
 from ccsr.image.limits import check_frames, check_pixels, too_many_pixels
 from ccsr.image.modes import Levels, levels, spread, turned
@@ -44,11 +56,13 @@ class Header(NamedTuple):
         size: (h, w) of the first frame, upright.
         frames: their number; at least 1.
         animated: whether they are the frames of an animation, not pages.
+        demand: the memory that they are likely to need.
     """
 
     size: Size
     frames: int
     animated: bool
+    demand: Demand
 
 
 def probe(path: str | Path) -> Header:
@@ -59,13 +73,13 @@ def probe(path: str | Path) -> Header:
     """
     path = Path(path)
     with _sentences(path), _open(path) as image:
-        numbers = _numbers(image, path)
+        numbers, needed = _numbers(image, path)
         image.seek(numbers[0])
         size = image.height, image.width
         if image.format != "TIFF" and metadata.orientation(image) >= 5:  # Pillow turns TIFF
             size = size[::-1]
         animated = len(numbers) > 1 and image.format != "TIFF"
-        return Header(size, len(numbers), animated)
+        return Header(size, len(numbers), animated, needed)
 
 
 def read(path: str | Path) -> Picture:
@@ -76,11 +90,13 @@ def read(path: str | Path) -> Picture:
 
     Raises:
         OSError: if there is no such file, or it is not a picture, damaged, or larger than
-            `limit_pixels` allows.
+            `limit_pixels` or `limit_frames` allow.
+        NoRoomError: if decoding it is likely to take more memory than is free.
     """
     path = Path(path)
     with _sentences(path), _open(path) as image:
-        numbers = _numbers(image, path)
+        numbers, needed = _numbers(image, path)
+        needed.check((image.height, image.width), len(numbers))
         if isinstance(image, tiff.TiffFile):
             return _pages(image, path, numbers)
         if image.format == "GIF":
@@ -91,24 +107,29 @@ def read(path: str | Path) -> Picture:
         return _still(image, path)
 
 
-def _numbers(image: Image.Image, path: Path) -> list[int]:
-    """Of the frames or pages, once they are known to be within the limits."""
+def _numbers(image: Image.Image, path: Path) -> tuple[list[int], Demand]:
+    """Of the frames or pages, once they are known to be within the limits, and what they need."""
     pixels = image.width * image.height
     check_pixels(pixels)  # first: their number may take a look at the whole file
     if isinstance(image, tiff.TiffFile):
         return _page_numbers(image, path)
     if image.format not in _ANIMATED:
-        return [image.tell()]  # of PSD, whose layers are frames to Pillow, the whole picture is 1
-    frames = int(getattr(image, "n_frames", 1))
+        # of PSD, whose layers are frames to Pillow, the whole picture is 1
+        return [image.tell()], demand.of(image)
+    if image.format == "GIF":
+        frames = len(gif.parse(path.read_bytes()).frames)
+    else:
+        frames = int(getattr(image, "n_frames", 1))
     check_frames(frames)
     first = int(frames > 1 and bool(image.info.get("default_image")))
     check_pixels(pixels * (frames - first))
-    return list(range(first, frames))
+    return list(range(first, frames)), demand.of(image).times(frames - first)
 
 
-def _page_numbers(image: tiff.TiffFile, path: Path) -> list[int]:
+def _page_numbers(image: tiff.TiffFile, path: Path) -> tuple[list[int], Demand]:
     """Of the pages that are no reduced copies of others."""
     numbers = []
+    needed = Demand()
     pixels = 0
     for number in range(tiff_directories.count(path)):
         image.seek(number)
@@ -116,10 +137,11 @@ def _page_numbers(image: tiff.TiffFile, path: Path) -> list[int]:
             continue
         pixels += image.width * image.height
         check_pixels(pixels)
+        needed = needed.plus(demand.of(image))
         numbers.append(number)
     if not numbers:
         raise OSError("it holds reduced copies of a picture only")
-    return numbers
+    return numbers, needed
 
 
 def _still(image: ImageFile, path: Path) -> Picture:
@@ -266,6 +288,8 @@ def _sentences(path: Path) -> Iterator[None]:
             yield
     except Image.DecompressionBombError as error:
         raise OSError(f"cannot read {path}: {too_many_pixels()}") from error
+    except NoRoomError as error:
+        raise NoRoomError(f"cannot read {path}: {error}") from error
     except UnidentifiedImageError as error:
         raise OSError(f"cannot read {path}: {_not_identified(path)}") from error
     except MemoryError as error:

@@ -60,6 +60,12 @@ class TiffFile(TiffImageFile):
         self.masked |= bool(kind & _MASK)
         return not kind & (_REDUCED | _MASK) and self.tag_v2.get(_OLD_SUBFILE_TYPE) != 2
 
+    @property
+    def stored_bytes(self) -> int:
+        """Of a pixel of this page, with all its channels."""
+        samples = int(self.tag_v2.get(_SAMPLES, 1))
+        return -(-samples * int(max(self.tag_v2.get(_BITS, (1,)))) // 8)
+
     def _setup(self) -> None:
         try:
             super()._setup()

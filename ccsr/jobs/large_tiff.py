@@ -6,10 +6,9 @@ from pathlib import Path
 import torch
 
 from ccsr.atomic import replacing
-from ccsr.device import free_memory
+from ccsr.device import NoRoomError, free_memory
 from ccsr.grid import Scale, Size, choose_grid
 from ccsr.image import Levels, Metadata, Picture, tiff_writing
-from ccsr.upscaling.pixels import NoRoomError
 from ccsr.upscaling.upscaler import Upscaler
 
 SUFFIXES = (".tif", ".tiff")
@@ -18,9 +17,14 @@ COPIES = 3  # of such a strip: the one before it, and what is compressed
 NOTHING = Metadata()
 
 
+def possible(picture: Picture, path: Path) -> bool:
+    """Whether an enlargement of `picture` can be streamed to `path`."""
+    return path.suffix.lower() in SUFFIXES and not picture.several
+
+
 def worthwhile(upscaler: Upscaler, picture: Picture, size: Size, path: Path) -> bool:
     """Whether an enlargement of `picture` to `size` (H, W) should be streamed to `path`."""
-    if path.suffix.lower() not in SUFFIXES or picture.several:
+    if not possible(picture, path):
         return False
     values = picture.frames[0]
     needed: int = size[0] * size[1] * values.shape[2] * values.itemsize

@@ -13,13 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ccsr.device import free_memory
+from ccsr import device
 from ccsr.grid import ProjectedGrid, Size
 from ccsr.image import Levels, from_array, to_array
 from ccsr.upscaling.alpha import bleed, confine, surroundings
 
 Piece = TypeVar("Piece")
 
+COPIES = 3  # of a result on the way to a file
 GREY = (0.299, 0.587, 0.114)  # BT.601, sums to 1
 
 
@@ -105,7 +106,7 @@ class LevelSource:
         if not self.flat and self.alpha.min() == 0:
             self.colour = bleed(self.colour, self.alpha)
         self.images = 1 if self.flat else 2
-        self.pixel_bytes = values.itemsize * values.shape[2] * 3
+        self.pixel_bytes = values.itemsize * values.shape[2] * COPIES
 
     def read(self, rows: slice, columns: slice) -> Tensor:
         """See :meth:`Source.read`."""
@@ -143,10 +144,6 @@ def to_grey(rgb: Tensor) -> Tensor:
     return (rgb * weights).sum(-3, keepdim=True)
 
 
-class NoRoomError(RuntimeError):
-    """A result does not fit into the memory that is free."""
-
-
 def check_room(results: Sequence[tuple[Source[Any], ProjectedGrid]]) -> None:
     """Make sure, before any work, that all results, each of a source at a grid, fit into memory.
 
@@ -154,13 +151,24 @@ def check_room(results: Sequence[tuple[Source[Any], ProjectedGrid]]) -> None:
         NoRoomError: if they do not.
     """
     needed = sum(math.prod(grid.size) * source.pixel_bytes for source, grid in results)
-    free = free_memory(torch.device("cpu"))
-    if free is not None and needed > free:
-        several = len(results) > 1
-        times = f"{len(results)} times " if several else ""
-        height, width = results[0][1].size
-        raise NoRoomError(
-            f"a result of {times}{width}x{height} pixels needs {needed / 2**30:.1f} GiB of "
-            f"memory, {free / 2**30:.1f} GiB are free: ask for a smaller size, or "
-            + ("split the file" if several else "for a .tif file, which is written in strips")
-        )
+    check_result(needed, results[0][1].size, len(results))
+
+
+def check_result(needed: int, size: Size, count: int) -> None:
+    """Make sure that results take no more than the memory that is free.
+
+    Args:
+        needed: bytes, with the copies on the way to a file.
+        size: (H, W) of the first one.
+        count: of results.
+
+    Raises:
+        NoRoomError: if they do.
+    """
+    times = f"{count} times " if count > 1 else ""
+    device.require(
+        needed,
+        f"a result of {times}{size[1]}x{size[0]} pixels",
+        "ask for a smaller size, or "
+        + ("split the file" if count > 1 else "for a .tif file, which is written in strips"),
+    )

@@ -128,7 +128,7 @@ def test_animations_have_all_frames_and_their_timing(tmp_path: Path, suffix: str
     timing = {"duration": [100, 250, 40], "loop": 3}
     path = tmp_path / f"a{suffix}"
     frames[0].save(path, save_all=True, append_images=frames[1:], **timing)
-    assert image.probe(path) == ((12, 16), 3, True)
+    assert image.probe(path)[:3] == ((12, 16), 3, True)
     got = image.read(path)
     assert got.several == "animation"
     assert got.durations == (100, 250, 40)

@@ -46,7 +46,7 @@ def test_copies_and_masks_are_no_pages(
         other = options if kind == 1 else {"photometric": "mask"}
         file.write(copy.squeeze(), metadata=None, subfiletype=kind, **other)
     assert np.array_equal(read(tmp_path / "a.tif"), values)
-    assert image.probe(tmp_path / "a.tif") == (SIZE, 1, False)
+    assert image.probe(tmp_path / "a.tif")[:3] == (SIZE, 1, False)
     picture = image.read(tmp_path / "a.tif")
     image.check(tmp_path / "a.png", picture)  # which holds no pages
     assert picture.dropped == (("transparency mask",) if kind == 4 else ())
@@ -89,7 +89,7 @@ def test_pages_of_kinds_that_different_readers_know(tmp_path: Path) -> None:
     assert len(picture.frames) == len(pages)
     assert all(map(np.array_equal, picture.frames, pages))
     assert picture.dropped == ()
-    assert image.probe(tmp_path / "a.tif") == (SIZE, 5, False)
+    assert image.probe(tmp_path / "a.tif")[:3] == (SIZE, 5, False)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3])
@@ -128,7 +128,7 @@ def test_orientation_does_not_depend_on_its_kind(tmp_path: Path, orientation: in
     rare = image.read(write(tmp_path / "b.tif", pairs, **GREY_ALPHA, **options))
     assert np.array_equal(rare.frames[0][..., :1], plain.frames[0])
     assert rare.metadata.dpi == plain.metadata.dpi
-    assert image.probe(tmp_path / "b.tif") == image.probe(tmp_path / "a.tif")
+    assert image.probe(tmp_path / "b.tif")[:3] == image.probe(tmp_path / "a.tif")[:3]
     assert image.probe(tmp_path / "b.tif").size == rare.size
 
 
