@@ -6,6 +6,7 @@ from PIL import Image
 
 from ccsr import device
 from ccsr.image import deep
+from ccsr.image.pfm import PfmFile
 from ccsr.image.picture import Size
 from ccsr.image.tiff import TiffFile
 
@@ -76,10 +77,13 @@ def of(image: Image.Image) -> Demand:
     channels = _CHANNELS.get(image.mode.partition(";")[0], 3)
     pixels = image.width * image.height
     if isinstance(image, TiffFile) and image.rare:
-        return Demand(8, 8 * pixels, 3 * image.stored_bytes * pixels)
+        held = max(3, min(image.samples, 4)) * (4 if image.holds_floats else 2)
+        return Demand(held, held * pixels, (held + 2 * image.stored_bytes) * pixels)
+    if isinstance(image, PfmFile):
+        return Demand(image.pixel_bytes, image.pixel_bytes * pixels, 2 * image.pixel_bytes * pixels)
     wide = image.mode in ("I", "F")
     is_deep = wide or image.mode.startswith("I;16") or deep.is_deep(image)
     most = _WIDE if wide else (_DEEP if is_deep else _SHALLOW)[channels]
     most += _DECODERS.get(str(image.format), 0)
-    pixel_bytes = channels * (2 if is_deep else 1)
+    pixel_bytes = channels * (4 if image.mode == "F" else 2 if is_deep else 1)
     return Demand(pixel_bytes, pixel_bytes * pixels, (most - pixel_bytes) * pixels)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-Levels: TypeAlias = NDArray[np.unsignedinteger[Any]]  # uint8 or uint16
+Levels: TypeAlias = NDArray[np.unsignedinteger[Any] | np.float32]  # uint8, uint16 or float32
 
 _OPAQUE_MODES = {"1": "L", "L": "L"} | dict.fromkeys(("RGB", "RGBX", "YCbCr", "HSV", "LAB"), "RGB")
 _ALPHA_MODES = {"LA": "LA", "La": "LA"} | dict.fromkeys(("RGBA", "RGBa", "PA"), "RGBA")
@@ -19,11 +19,11 @@ def levels(image: Image.Image) -> Levels:
     """Pixels (h, w, C) as they are stored, not turned: C = 1 to 4 for L, LA, RGB, RGBA.
 
     Palettes and colour keys become alpha, CMYK goes through its own profile to sRGB where it has
-    one. 16-bit grey, 32-bit integers of that range and floats in [0, 1] give uint16, all else
+    one. 16-bit grey and 32-bit integers of that range give uint16, floats stay so, all else is
     uint8. `image` itself is not changed.
 
     Raises:
-        ValueError: for 32-bit values outside those ranges.
+        ValueError: for 32-bit integers outside that range, and floats that are not finite.
     """
     if image.mode.startswith("I;16"):
         return _keyed(np.asarray(image).astype(np.uint16), image.info.get("transparency"))
@@ -32,27 +32,31 @@ def levels(image: Image.Image) -> Levels:
     if image.mode == "I":
         return _keyed(whole(np.asarray(image)), image.info.get("transparency"))
     if image.mode == "F":
-        return fractions(np.asarray(image))[..., None]
+        return floats(np.asarray(image))[..., None]
     converted = _to_8bit_mode(image)
     values = np.asarray(converted)
     return values[..., None] if values.ndim == 2 else values
 
 
 def from_levels(values: Levels) -> Image.Image:
-    """Picture of mode L, LA, RGB, RGBA or, for 16-bit grey, I;16; other 16-bit kinds are rounded.
+    """Picture of mode L, LA, RGB, RGBA or, for grey of 16 bits or floats, I;16 or F.
 
-    Pillow has no mode for 16-bit colour.
+    Pillow has no mode for others: they are rounded to 8 bits.
     """
     height, width, channels = values.shape
+    if values.dtype == np.float32 and channels == 1:
+        return Image.fromarray(values[..., 0])
     if values.dtype == np.uint16 and channels == 1:
         return Image.frombytes("I;16", (width, height), values.astype("<u2").tobytes())
     return Image.frombytes(_MODES[channels], (width, height), reduced(values).tobytes())
 
 
 def reduced(values: Levels) -> NDArray[np.uint8]:
-    """8-bit levels: of 16-bit ones to nearest, so that 65535 becomes 255."""
+    """8-bit levels: of others the nearest, so that 65535, and 1 of floats, becomes 255."""
     if values.dtype == np.uint8:
         return values.astype(np.uint8, copy=False)
+    if values.dtype == np.float32:
+        return (values * 255 + 0.5).clip(0, 255).astype(np.uint8)
     return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
@@ -69,9 +73,19 @@ def spread(values: Levels) -> Levels:
     return result
 
 
+def deepened(values: Levels) -> Levels:
+    """16-bit levels of floats: the nearest, of those beyond [0, 1] its ends."""
+    return (values.astype(np.float64) * 65535 + 0.5).clip(0, 65535).astype(np.uint16)
+
+
+def as_floats(values: Levels) -> NDArray[np.float32]:
+    """Levels as floats in which 1 is white."""
+    return values.astype(np.float32, copy=False) / np.float32(highest(values))
+
+
 def highest(values: Levels) -> int:
-    """The level that is white, or opaque."""
-    return int(np.iinfo(values.dtype).max)
+    """The level that is white, or opaque: 255, 65535 or, of floats, 1."""
+    return {1: 255, 2: 65535, 4: 1}[values.itemsize]
 
 
 def whole(values: NDArray[np.integer[Any]]) -> Levels:
@@ -86,26 +100,30 @@ def whole(values: NDArray[np.integer[Any]]) -> Levels:
     return values.astype(np.uint16)
 
 
-def fractions(values: NDArray[np.floating[Any]]) -> Levels:
-    """16-bit levels of floats in [0, 1].
+def floats(values: NDArray[np.floating[Any]]) -> Levels:
+    """Floats of any size as levels of 32 bits, in which 1 is white; they may lie beyond.
 
     Raises:
-        ValueError: if one of them is not.
+        ValueError: if one of them is not finite.
     """
-    lowest, largest = float(values.min()), float(values.max())
-    if not (lowest >= 0 and largest <= 1):
-        raise ValueError(_WIDE.format("values from 0 to 1", lowest, largest))
-    return (values.astype(np.float64) * 65535 + 0.5).astype(np.uint16)
+    with np.errstate(over="ignore"):  # is infinite then
+        single = np.require(values, np.float32, ["C", "W"])
+    bad = single.size - int(np.isfinite(single).sum())
+    if bad:
+        raise ValueError(
+            f"{bad} of its values are not finite (NaN or infinite): replace them by others first"
+        )
+    return single
 
 
 def unmultiplied(values: Levels) -> Levels:
     """Levels whose colour was stored multiplied by alpha, the last channel."""
-    most = highest(values)
-    alpha = values[..., -1:].astype(np.float64)
-    colour = values[..., :-1] * (most / np.maximum(alpha, 1))
-    return np.concatenate(
-        (np.minimum(colour + 0.5, most).astype(values.dtype), values[..., -1:]), -1
-    )
+    alpha = values[..., -1:]
+    share = alpha.astype(np.float64) / highest(values)
+    colour = values[..., :-1] / np.where(share > 0, share, 1)
+    if values.dtype != np.float32:
+        colour = np.minimum(colour + 0.5, highest(values))
+    return np.concatenate((colour.astype(values.dtype), alpha), axis=-1)
 
 
 def to_srgb(image: Image.Image, profile: bytes) -> Image.Image | None:
@@ -160,7 +178,7 @@ def _keyed(values: Levels, key: object) -> Levels:
     """(h, w) to (h, w, 1), or with an alpha that is 0 where `values` are `key`."""
     if not isinstance(key, int):
         return values[..., None]
-    alpha = np.where(values == key, 0, np.iinfo(values.dtype).max).astype(values.dtype)
+    alpha = np.where(values == key, 0, highest(values)).astype(values.dtype)
     return np.stack((values, alpha), axis=-1)
 
 

@@ -20,6 +20,7 @@ from ccsr.image import (
     gif,
     icons,
     metadata,
+    pfm,
     profiles,
     tiff,
     tiff_directories,
@@ -27,7 +28,8 @@ from ccsr.image import (
 from ccsr.image.demand import Demand
 from ccsr.image.extras import Extras
 from ccsr.image.limits import check_frames, check_pixels, too_many_pixels
-from ccsr.image.modes import Levels, levels, spread, turned
+from ccsr.image.modes import Levels, highest, levels, spread, turned
+from ccsr.image.pfm import PfmFile
 from ccsr.image.picture import Picture, Size
 
 # None that runs another program (EPS) or only draws (WMF). TGA, with no word to know it by, last.
@@ -83,7 +85,7 @@ def probe(path: str | Path) -> Header:
 
 
 def read(path: str | Path) -> Picture:
-    """Decode a file: upright levels of 8 or 16 bit, all frames, and what it says about itself.
+    """Decode a file: upright levels, all frames, and what it says about itself.
 
     Args:
         path: of a file; its suffix does not matter.
@@ -187,6 +189,8 @@ def _frame(image: ImageFile, path: Path) -> Levels:
     """Upright levels of the frame that `image` is at."""
     if isinstance(image, tiff.TiffFile):
         values = tiff.levels(image, path)
+    elif isinstance(image, PfmFile):
+        values = image.levels(path)
     elif deep.is_deep(image):
         values = deep.read(image, path)
     else:
@@ -265,7 +269,7 @@ def _with_channels(values: Levels, colour: bool, alpha: bool) -> Levels:
     hues = hues if colour else hues[..., :1]
     if not alpha:
         return np.ascontiguousarray(hues)
-    opaque = np.full_like(values[..., :1], np.iinfo(values.dtype).max)
+    opaque = np.full_like(values[..., :1], highest(values))
     return np.concatenate((hues, values[..., -1:] if has_alpha else opaque), axis=2)
 
 
@@ -321,16 +325,18 @@ def _reason(error: Exception) -> str:
 
 
 def _open(path: Path) -> ImageFile:
+    with path.open("rb") as file:
+        start = file.read(12)
+    if not start:
+        raise OSError("the file is empty")
+    if start[:4] in tiff_directories.STARTS:
+        return tiff.open_file(path)
+    if start[:2] in pfm.STARTS:
+        return pfm.open_file(path)
     check_pixels(icons.largest(path))  # before Pillow decodes it
     try:
-        if tiff_directories.is_tiff(path):
-            return tiff.open_file(path)
         return Image.open(path, formats=_FORMATS)
     except UnidentifiedImageError:
-        with path.open("rb") as file:
-            start = file.read(12)
-        if not start:
-            raise OSError("the file is empty") from None
         if start[4:8] == b"ftyp" and start[8:] in _HEIF_BRANDS:
             return _open_heif(path)
         raise

@@ -7,7 +7,7 @@ from typing import BinaryIO, NamedTuple
 
 from ccsr.image.limits import check_frames
 
-_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 class _Layout(NamedTuple):
@@ -16,12 +16,6 @@ class _Layout(NamedTuple):
     number: str
     entry: int
     link: str
-
-
-def is_tiff(path: Path) -> bool:
-    """Whether a file begins as TIFF do."""
-    with path.open("rb") as file:
-        return file.read(4) in _STARTS
 
 
 def count(path: Path) -> int:

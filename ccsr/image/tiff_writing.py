@@ -12,11 +12,13 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin, TiffTags
 
+from ccsr.image import tiff_floats
 from ccsr.image.metadata import Metadata, as_stored
 from ccsr.image.modes import Levels
 
@@ -35,7 +37,7 @@ class Page(NamedTuple):
 
     Attributes:
         shape: (H, W, C).
-        dtype: uint8 or uint16.
+        dtype: uint8, uint16 or float32.
         parts: its levels (rows, W, C) from top to bottom, in pieces of any height.
     """
 
@@ -121,8 +123,10 @@ def _strips(page: Page) -> Iterator[Levels]:
         yield rest
 
 
-def _deflate(strip: Levels) -> bytes:
-    """Each sample as its difference to the one on the left (TIFF 6.0, section 14)."""
+def _deflate(strip: NDArray[Any]) -> bytes:
+    """Each sample as its difference to the one on the left (TIFF 6.0, section 14), or so floats."""
+    if strip.dtype == np.float32:
+        return zlib.compress(tiff_floats.predicted(strip).data)
     difference = strip.copy()
     difference[:, 1:] -= strip[:, :-1]
     return zlib.compress(difference.astype(strip.dtype.newbyteorder("<"), copy=False).data)
@@ -146,6 +150,9 @@ def _directory(page: Page, metadata: Metadata, header: bytes) -> Directory:
             TiffImagePlugin.PREDICTOR: 2,
         }
     )
+    if page.dtype == np.float32:
+        directory[TiffImagePlugin.PREDICTOR] = tiff_floats.PREDICTOR
+        directory[TiffImagePlugin.SAMPLEFORMAT] = (3,) * channels
     if channels in (2, 4):
         directory[TiffImagePlugin.EXTRASAMPLES] = (2,)  # alpha that is not multiplied in
     _place(directory, [0] * page.strips)

@@ -45,7 +45,7 @@ def enlarge(
 
     Args:
         upscaler: computes it.
-        values: (h, w, C), uint8 or uint16.
+        values: (h, w, C), uint8, uint16 or float32.
         path: of the file.
         scale: as in `Upscaler.levels`.
         size: likewise.

@@ -91,6 +91,11 @@ def test_the_estimate_holds(tmp_path: Path) -> None:
     image.write(Picture((deep[..., :3],)), tmp_path / "f.png")
     image.write(Picture((deep[..., :3],)), tmp_path / "g.tif")
     tifffile.imwrite(tmp_path / "h.tif", np.moveaxis(deep, 2, 0), photometric="rgb")
+    floats = deep[..., :3].astype(np.float32) / 65535
+    image.write(Picture((floats,)), tmp_path / "i.tif")
+    image.write(Picture((floats,)), tmp_path / "j.pfm")
+    image.write(Picture((floats[..., :1],)), tmp_path / "k.tif")
+    tifffile.imwrite(tmp_path / "l.tif", floats, photometric="rgb", compression="zlib")
     program = """
 import sys
 from pathlib import Path
@@ -111,7 +116,7 @@ for path in sys.argv[1:]:
     command = [sys.executable, "-c", program, *map(str, sorted(tmp_path.iterdir()))]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     lines = [line.split() for line in done.stdout.splitlines()]
-    assert len(lines) == 8
+    assert len(lines) == 12
     for name, estimate, peak in lines:
         assert int(peak) <= 1.02 * int(estimate), name
         assert int(estimate) <= 3.5 * int(peak), name

@@ -219,9 +219,14 @@ def test_palettes(tmp_path: Path, deep: bool, bits: int) -> None:
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("dtype", [np.uint32, np.int16, np.int32, np.uint64])
-def test_wide_numbers_in_the_range_of_levels(tmp_path: Path, channels: int, dtype: Any) -> None:
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_wide_numbers_in_the_range_of_levels(
+    tmp_path: Path, channels: int, dtype: Any, byteorder: Any, compression: Any
+) -> None:
     values = noise(channels, dtype)
-    write(tmp_path / "a.tif", values, photometric="rgb" if channels == 3 else "minisblack")
+    options = {"photometric": "rgb" if channels == 3 else "minisblack", "byteorder": byteorder}
+    write(tmp_path / "a.tif", values.squeeze(), compression=compression, **options)
     got = read(tmp_path / "a.tif")
     assert got.dtype == np.uint16
     assert np.array_equal(got, values)
