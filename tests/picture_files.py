@@ -404,6 +404,8 @@ MAKERS: dict[tuple[str, str], Callable[[], Made]] = {
     ("colour, alpha, 16 bits", "PSD"): lambda: (psd(3, deep(joined(COLOUR, ALPHA)), 16), None),
     ("CMYK", "JPEG"): jpeg_cmyk,
     ("CMYK", "TIFF"): lambda: (tif(cmyk()[0], "separated"), cmyk()[1]),
+    ("CMYK, 16 bits", "TIFF"): lambda: (
+        tif(cmyk()[0].astype(np.uint16) * 257, "separated"), cmyk()[1]),
     ("CMYK", "PSD"): lambda: (psd(4, 255 - cmyk()[0]), cmyk()[1]),
     ("floats from 0 to 1", "TIFF"): lambda: (tif(GREY / np.float32(255)), GREY / np.float32(255)),
     ("floats from 0 to 1", "PPM"): lambda: (pfm(GREY / 255), GREY / np.float32(255)),
@@ -429,7 +431,8 @@ MAKERS: dict[tuple[str, str], Callable[[], Made]] = {
         [with_hole(PALETTE[FEW % 3], FEW >= 0), with_hole(COLOURED, FEW != HIDDEN)]),
     ("animation, transparency", "AVIF"): lambda: (
         frames_of("AVIF", PARTLY, quality=100, subsampling="4:4:4"), PARTLY),
-    ("animation, 16 bits", "PNG"): lambda: (apng([deep(f) for f in SEVERAL], 2, 16), SEVERAL),
+    ("animation, 16 bits", "PNG"): lambda: (
+        apng([deep(f) for f in SEVERAL], 2, 16), [deep(f) for f in SEVERAL]),
     ("pages, pictures, layers", "JPEG"): jpeg_of_two,
     ("pages, pictures, layers", "TIFF"): lambda: (
         vips(joined_down(COLOUR, 255 - COLOUR), ".tif", page_height=HEIGHT),

@@ -17,6 +17,7 @@ REFUSED = R = "refused"
 NONE = N = ""  # the format has no such kind
 CMYK = "CMYK converted to RGB"
 FROM_16, FROM_10 = "precision (16 bits read as 8)", "precision (10 bits read as 8)"
+INK_16 = f"{CMYK}, {FROM_16}"
 E = "precision (16 bits became 8)"
 F16, F8 = (f"precision (32-bit floats became {bits} bits)" for bits in (16, 8))
 C, H = "colours (256 a frame)", "partial transparency"
@@ -43,6 +44,7 @@ READING: dict[str, tuple[str, ...]] = {
     "colour, one hidden":     (K, N, N, N, N, N, N, N, N, N, N, N),
     "colour, alpha":          (K, N, K, K, N, K, K, K, K, N, K, K),
     "colour, alpha, 16 bits": (K, N, N, K, N, N, N, N, N, N, N, R),
+    "CMYK, 16 bits":          (N, N, N, INK_16, N, N, N, N, N, N, N, N),
     "CMYK":                   (N, CMYK, N, CMYK, N, N, N, N, N, N, N, CMYK),
     "floats from 0 to 1":     (N, N, N, K, N, N, N, N, N, K, N, N),
     "floats beyond":          (N, N, N, K, N, N, N, N, N, K, N, N),
@@ -50,7 +52,7 @@ READING: dict[str, tuple[str, ...]] = {
     "floats, alpha":          (N, N, N, K, N, N, N, N, N, N, N, N),
     "animation":              (K, N, K, N, K, N, K, N, N, N, N, N),
     "animation, transparency":(K, N, K, N, K, N, K, N, N, N, N, N),
-    "animation, 16 bits":     (FROM_16, N, N, N, N, N, N, N, N, N, N, N),
+    "animation, 16 bits":     (K, N, N, N, N, N, N, N, N, N, N, N),
     "pages, pictures, layers":(N, FURTHER, N, K, N, N, N, FURTHER, N, N, N, LAYERS),
 }  # fmt: skip
 

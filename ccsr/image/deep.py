@@ -7,6 +7,7 @@ a file has, Pillow undoes.
 
 import math
 import sys
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ def is_deep(image: Image.Image) -> bool:
     return _raw_mode(image) in _DEEP or _is_ppm(image)
 
 
-def read(image: ImageFile, path: Path) -> Levels:
+def read(image: ImageFile, path: Path | BytesIO) -> Levels:
     """Levels (h, w, C) of `image`, opened from `path`, for which `is_deep` holds.
 
     Turned as `image` says by its EXIF orientation afterwards: Pillow turns some TIFF itself.
@@ -35,7 +36,7 @@ def read(image: ImageFile, path: Path) -> Levels:
     Raises:
         OSError: if it is damaged, or stored in a way that no reader here knows.
     """
-    if _is_ppm(image):
+    if _is_ppm(image) and isinstance(path, Path):
         return _read_ppm(image, path)
     raw_mode = _raw_mode(image)
     key = image.info.pop("transparency", None)  # Pillow would compare it with 8-bit values

@@ -147,6 +147,25 @@ def turned(values: Levels, orientation: int) -> Levels:
     return np.ascontiguousarray(values)
 
 
+def same_kind(frames: list[Levels]) -> tuple[Levels, ...]:
+    """Frames with the same channels: alpha and colour as soon as one of them has it."""
+    alpha = any(frame.shape[2] in (2, 4) for frame in frames)
+    colour = any(frame.shape[2] > 2 for frame in frames)
+    return tuple(with_channels(frame, colour, alpha) for frame in frames)
+
+
+def with_channels(values: Levels, colour: bool, alpha: bool) -> Levels:
+    """Levels of another number of channels; grey is the first, and no alpha is opaque."""
+    has_alpha = values.shape[2] in (2, 4)
+    hues = values[..., :-1] if has_alpha else values
+    hues = hues.repeat(3, axis=2) if colour and hues.shape[2] == 1 else hues
+    hues = hues if colour else hues[..., :1]
+    if not alpha:
+        return np.ascontiguousarray(hues)
+    opaque = np.full_like(values[..., :1], highest(values))
+    return np.concatenate((hues, values[..., -1:] if has_alpha else opaque), axis=2)
+
+
 def _to_8bit_mode(image: Image.Image) -> Image.Image:
     """The same in mode L, LA, RGB or RGBA."""
     mode = image.mode
