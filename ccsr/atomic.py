@@ -31,7 +31,8 @@ def replacing(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise _cannot_write(path, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # on a disk that turned read-only: what went wrong is told already
+            temporary.unlink(missing_ok=True)
 
 
 def make_folder(path: Path) -> None:

@@ -53,6 +53,29 @@ def has_native_bfloat16(device: torch.device) -> bool:
     return False
 
 
+class NoRoomError(RuntimeError):
+    """Something does not fit into the memory that is free."""
+
+
+def require(needed: int, what: str, instead: str) -> None:
+    """Make sure, before any work, that `needed` bytes can be allocated on the host.
+
+    Args:
+        needed: bytes.
+        what: needs them, for a person.
+        instead: can be done.
+
+    Raises:
+        NoRoomError: if they cannot.
+    """
+    free = free_memory(torch.device("cpu"))
+    if free is not None and needed > free:
+        raise NoRoomError(
+            f"{what} needs {needed / 2**30:.1f} GiB of memory, {free / 2**30:.1f} GiB are free: "
+            f"{instead}"
+        )
+
+
 def free_memory(device: torch.device) -> int | None:
     """Bytes that can be allocated on `device`; None where the system does not say."""
     if device.type == "cuda":

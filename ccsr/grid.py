@@ -23,6 +23,8 @@ Scale = float | Pair
 Size = tuple[int, int]
 
 LARGEST_SIDE = 2**31 - 1
+LARGEST_AREA = 10**12  # pixels, which take days
+LEAST_SCALE = 1e-4  # below it nothing is left of any picture, and each pixel reads all of it
 HALF = 0.5 + 1e-9  # rounds 57.5 up, which 50 * 1.15 is but not in binary
 REMEMBERED = 512  # outputs per axis up to which what depends on positions alone is made once
 
@@ -51,13 +53,35 @@ def output_size(size: Size, scale: Scale) -> Size:
     """Size (H, W) of an image of `size` (h, w) after scaling: nearest, halves up, at least 1.
 
     Raises:
-        ValueError: for a scale that is not positive, or makes a side too long.
+        ValueError: for a scale that is not positive, or less than `LEAST_SCALE`, or a result that
+            is too large.
     """
-    sides = [n * s for n, s in zip(size, as_pair(scale), strict=True)]
+    pair = as_pair(scale)
+    if min(pair) < LEAST_SCALE:
+        raise ValueError(f"scale must be at least {LEAST_SCALE:g}, got {min(pair):g}")
+    sides = [n * s for n, s in zip(size, pair, strict=True)]
     if max(sides) > LARGEST_SIDE:
         raise ValueError(f"sides must be at most {LARGEST_SIDE}, got {size} times {scale}")
     rows, columns = (max(1, math.floor(side + HALF)) for side in sides)
-    return rows, columns
+    return checked_size((rows, columns))
+
+
+def checked_size(size: Size) -> Size:
+    """`size` (H, W) itself.
+
+    Raises:
+        ValueError: if a side is below 1 or longer than `LARGEST_SIDE`, or it has more pixels than
+            `LARGEST_AREA`.
+    """
+    height, width = size
+    if not (1 <= height <= LARGEST_SIDE and 1 <= width <= LARGEST_SIDE):
+        raise ValueError(f"sizes must be 1 to {LARGEST_SIDE}, got {width}x{height}")
+    if height * width > LARGEST_AREA:
+        raise ValueError(
+            f"a result must have at most {LARGEST_AREA / 1e6:,.0f} million pixels, got "
+            f"{width}x{height}: ask for a smaller size"
+        )
+    return size
 
 
 # The formulas of an axis, for numbers and for whatever else can be calculated with: tensors of
@@ -310,7 +334,7 @@ def choose_grid(
             wanted.check(input_size)
             return wanted
         case None, (Integral() as height, Integral() as width), None:
-            return ProjectedGrid.project(input_size, (int(height), int(width)))
+            return ProjectedGrid.project(input_size, checked_size((int(height), int(width))))
         case Real() as factor, None, None:
             return _centred(input_size, (float(factor), float(factor)))
         case (Real() as vertical, Real() as horizontal), None, None:

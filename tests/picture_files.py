@@ -20,6 +20,8 @@ HEIGHT, WIDTH = 12, 16
 _DOWN, _ACROSS = np.mgrid[0:HEIGHT, 0:WIDTH]
 GREY = (_DOWN * 9 + _ACROSS * 7).astype(np.uint8)[..., None]  # smooth: lossy formats keep it
 COLOUR = np.concatenate((GREY, 255 - GREY, GREY // 2 + 60), axis=2)
+FLOATS = COLOUR / np.float32(50) - 1  # from -1 to 4.1
+CLEAR_FLOATS = np.concatenate((FLOATS, GREY / np.float32(255)), axis=2)
 ALPHA = np.where(_ACROSS < 5, 0, np.where(_ACROSS < 11, 255, 128)).astype(np.uint8)[..., None]
 FLAT_ALPHA = np.where(_ACROSS < 8, 0, 255).astype(np.uint8)[..., None]
 FEW = (_DOWN // 3 + _ACROSS // 4).astype(np.uint8)  # 0 to 6, as indices
@@ -253,9 +255,9 @@ def ppm(magic: str, values: Array, highest: int = 255) -> bytes:
     return line.encode() + values.astype(">u2" if highest > 255 else "u1").tobytes()
 
 
-def pfm(highest: float) -> bytes:
-    values = (GREY[::-1, :, 0] / 255 * highest).astype("<f4")
-    return f"Pf\n{WIDTH} {HEIGHT}\n-1.0\n".encode() + values.tobytes()
+def pfm(values: Array) -> bytes:
+    kind = "PF" if values.shape[2] == 3 else "Pf"
+    return f"{kind}\n{WIDTH} {HEIGHT}\n-1.0\n".encode() + values[::-1].astype("<f4").tobytes()
 
 
 def tga(kind: int, values: Array, bits: int, palette: bytes = b"", width: int = 0) -> bytes:
@@ -402,12 +404,19 @@ MAKERS: dict[tuple[str, str], Callable[[], Made]] = {
     ("colour, alpha, 16 bits", "PSD"): lambda: (psd(3, deep(joined(COLOUR, ALPHA)), 16), None),
     ("CMYK", "JPEG"): jpeg_cmyk,
     ("CMYK", "TIFF"): lambda: (tif(cmyk()[0], "separated"), cmyk()[1]),
+    ("CMYK, 16 bits", "TIFF"): lambda: (
+        tif(cmyk()[0].astype(np.uint16) * 257, "separated"), cmyk()[1]),
     ("CMYK", "PSD"): lambda: (psd(4, 255 - cmyk()[0]), cmyk()[1]),
-    ("floats from 0 to 1", "TIFF"): lambda: (
-        tif((GREY / 255).astype(np.float32)), (GREY / 255 * 65535 + 0.5).astype(np.uint16)),
-    ("floats from 0 to 1", "PPM"): lambda: (pfm(1), (GREY / 255 * 65535 + 0.5).astype(np.uint16)),
-    ("floats beyond", "TIFF"): lambda: (tif(GREY.astype(np.float32)), None),
-    ("floats beyond", "PPM"): lambda: (pfm(2), None),
+    ("floats from 0 to 1", "TIFF"): lambda: (tif(GREY / np.float32(255)), GREY / np.float32(255)),
+    ("floats from 0 to 1", "PPM"): lambda: (pfm(GREY / 255), GREY / np.float32(255)),
+    ("floats beyond", "TIFF"): lambda: (tif(GREY - np.float32(9)), GREY - np.float32(9)),
+    ("floats beyond", "PPM"): lambda: (pfm(GREY * 2.0), GREY * np.float32(2)),
+    ("floats, colour", "TIFF"): lambda: (tif(FLOATS, photometric="rgb"), FLOATS),
+    ("floats, colour", "PPM"): lambda: (pfm(FLOATS), FLOATS),
+    ("floats, alpha", "TIFF"): lambda: (
+        tif(CLEAR_FLOATS, photometric="rgb", extrasamples=["unassalpha"]),
+        CLEAR_FLOATS,
+    ),
     ("animation", "PNG"): lambda: (apng(SEVERAL, 2), SEVERAL),
     ("animation", "WebP"): lambda: (frames_of("WEBP", SEVERAL, lossless=True), SEVERAL),
     ("animation", "GIF"): lambda: (
@@ -422,7 +431,8 @@ MAKERS: dict[tuple[str, str], Callable[[], Made]] = {
         [with_hole(PALETTE[FEW % 3], FEW >= 0), with_hole(COLOURED, FEW != HIDDEN)]),
     ("animation, transparency", "AVIF"): lambda: (
         frames_of("AVIF", PARTLY, quality=100, subsampling="4:4:4"), PARTLY),
-    ("animation, 16 bits", "PNG"): lambda: (apng([deep(f) for f in SEVERAL], 2, 16), SEVERAL),
+    ("animation, 16 bits", "PNG"): lambda: (
+        apng([deep(f) for f in SEVERAL], 2, 16), [deep(f) for f in SEVERAL]),
     ("pages, pictures, layers", "JPEG"): jpeg_of_two,
     ("pages, pictures, layers", "TIFF"): lambda: (
         vips(joined_down(COLOUR, 255 - COLOUR), ".tif", page_height=HEIGHT),

@@ -17,10 +17,13 @@ REFUSED = R = "refused"
 NONE = N = ""  # the format has no such kind
 CMYK = "CMYK converted to RGB"
 FROM_16, FROM_10 = "precision (16 bits read as 8)", "precision (10 bits read as 8)"
+INK_16 = f"{CMYK}, {FROM_16}"
 E = "precision (16 bits became 8)"
+F16, F8 = (f"precision (32-bit floats became {bits} bits)" for bits in (16, 8))
 C, H = "colours (256 a frame)", "partial transparency"
 L = "number of loops"
 E_H, E_C, E_H_C, H_C, E_L = f"{E}, {H}", f"{E}, {C}", f"{E}, {H}, {C}", f"{H}, {C}", f"{E}, {L}"
+F8_H, F8_C, F8_H_C = f"{F8}, {H}", f"{F8}, {C}", f"{F8}, {H}, {C}"
 FURTHER, LAYERS = "further pictures", "layers"
 
 # What is read. Of formats that are also written the first name; kinds as they are stored.
@@ -41,36 +44,43 @@ READING: dict[str, tuple[str, ...]] = {
     "colour, one hidden":     (K, N, N, N, N, N, N, N, N, N, N, N),
     "colour, alpha":          (K, N, K, K, N, K, K, K, K, N, K, K),
     "colour, alpha, 16 bits": (K, N, N, K, N, N, N, N, N, N, N, R),
+    "CMYK, 16 bits":          (N, N, N, INK_16, N, N, N, N, N, N, N, N),
     "CMYK":                   (N, CMYK, N, CMYK, N, N, N, N, N, N, N, CMYK),
     "floats from 0 to 1":     (N, N, N, K, N, N, N, N, N, K, N, N),
-    "floats beyond":          (N, N, N, R, N, N, N, N, N, R, N, N),
+    "floats beyond":          (N, N, N, K, N, N, N, N, N, K, N, N),
+    "floats, colour":         (N, N, N, K, N, N, N, N, N, K, N, N),
+    "floats, alpha":          (N, N, N, K, N, N, N, N, N, N, N, N),
     "animation":              (K, N, K, N, K, N, K, N, N, N, N, N),
     "animation, transparency":(K, N, K, N, K, N, K, N, N, N, N, N),
-    "animation, 16 bits":     (FROM_16, N, N, N, N, N, N, N, N, N, N, N),
+    "animation, 16 bits":     (K, N, N, N, N, N, N, N, N, N, N, N),
     "pages, pictures, layers":(N, FURTHER, N, K, N, N, N, FURTHER, N, N, N, LAYERS),
 }  # fmt: skip
 
 # What is written, under its suffix. All pictures have more than 256 colours and half transparent
 # pixels where they have colours and alpha, and animations run three times.
-WRITTEN = (".png", ".jpg", ".webp", ".tif", ".avif", ".gif", ".bmp")
+WRITTEN = (".png", ".jpg", ".webp", ".tif", ".avif", ".gif", ".bmp", ".pfm")
 WRITING: dict[str, tuple[str, ...]] = {
-    "grey":                              (K, K, K, K, K, K, K),
-    "grey, 16 bits":                     (K, E, E, K, E, E, E),
-    "grey, alpha":                       (K, R, K, K, K, H, R),
-    "grey, alpha, 16 bits":              (K, R, E, K, E, E_H, R),
-    "colour":                            (K, K, K, K, K, C, K),
-    "colour, 16 bits":                   (K, E, E, K, E, E_C, E),
-    "colour, alpha":                     (K, R, K, K, K, H_C, R),
-    "colour, alpha, 16 bits":            (K, R, E, K, E, E_H_C, R),
-    "animation, grey":                   (K, R, K, R, L, K, R),
-    "animation, grey, 16 bits":          (E, R, E, R, E_L, E, R),
-    "animation, grey, alpha":            (K, R, K, R, L, H, R),
-    "animation, grey, alpha, 16 bits":   (E, R, E, R, E_L, E_H, R),
-    "animation, colour":                 (K, R, K, R, L, C, R),
-    "animation, colour, 16 bits":        (E, R, E, R, E_L, E_C, R),
-    "animation, colour, alpha":          (K, R, K, R, L, H_C, R),
-    "animation, colour, alpha, 16 bits": (E, R, E, R, E_L, E_H_C, R),
-    "pages, of any kind":                (R, R, R, K, R, R, R),
+    "grey":                              (K, K, K, K, K, K, K, K),
+    "grey, 16 bits":                     (K, E, E, K, E, E, E, K),
+    "grey, alpha":                       (K, R, K, K, K, H, R, R),
+    "grey, alpha, 16 bits":              (K, R, E, K, E, E_H, R, R),
+    "colour":                            (K, K, K, K, K, C, K, K),
+    "colour, 16 bits":                   (K, E, E, K, E, E_C, E, K),
+    "colour, alpha":                     (K, R, K, K, K, H_C, R, R),
+    "colour, alpha, 16 bits":            (K, R, E, K, E, E_H_C, R, R),
+    "floats, grey":                      (F16, F8, F8, K, F8, F8, F8, K),
+    "floats, grey, alpha":               (F16, R, F8, K, F8, F8_H, R, R),
+    "floats, colour":                    (F16, F8, F8, K, F8, F8_C, F8, K),
+    "floats, colour, alpha":             (F16, R, F8, K, F8, F8_H_C, R, R),
+    "animation, grey":                   (K, R, K, R, L, K, R, R),
+    "animation, grey, 16 bits":          (E, R, E, R, E_L, E, R, R),
+    "animation, grey, alpha":            (K, R, K, R, L, H, R, R),
+    "animation, grey, alpha, 16 bits":   (E, R, E, R, E_L, E_H, R, R),
+    "animation, colour":                 (K, R, K, R, L, C, R, R),
+    "animation, colour, 16 bits":        (E, R, E, R, E_L, E_C, R, R),
+    "animation, colour, alpha":          (K, R, K, R, L, H_C, R, R),
+    "animation, colour, alpha, 16 bits": (E, R, E, R, E_L, E_H_C, R, R),
+    "pages, of any kind":                (R, R, R, K, R, R, R, R),
 }  # fmt: skip
 
 
@@ -78,15 +88,16 @@ WRITING: dict[str, tuple[str, ...]] = {
 SRGB = "colour profile (converted to sRGB)"
 PQ = "PQ outside the colour profile"
 EXIF, XMP, DPI = "EXIF", "XMP", "resolution"
-PQ_SRGB = f"{PQ}, {SRGB}"
+PROFILE = "colour profile"
+PQ_SRGB, PQ_PROFILE = f"{PQ}, {SRGB}", f"{PQ}, {PROFILE}"
 DESCRIBING: dict[str, tuple[str, ...]] = {
-    "colour profile":                (K, K, K, K, K, SRGB, SRGB),
-    "colour profile of grey":        (K, K, SRGB, K, SRGB, SRGB, SRGB),
-    "colours by code points":        (K, K, K, K, K, SRGB, SRGB),
-    "HDR (PQ) by code points":       (K, PQ, PQ, PQ, K, PQ_SRGB, PQ_SRGB),
-    "EXIF":                          (K, K, K, K, K, EXIF, EXIF),
-    "XMP":                           (K, K, K, K, K, XMP, XMP),
-    "resolution outside EXIF":       (K, K, DPI, K, DPI, DPI, K),
+    "colour profile":                (K, K, K, K, K, SRGB, SRGB, PROFILE),
+    "colour profile of grey":        (K, K, SRGB, K, SRGB, SRGB, SRGB, PROFILE),
+    "colours by code points":        (K, K, K, K, K, SRGB, SRGB, PROFILE),
+    "HDR (PQ) by code points":       (K, PQ, PQ, PQ, K, PQ_SRGB, PQ_SRGB, PQ_PROFILE),
+    "EXIF":                          (K, K, K, K, K, EXIF, EXIF, EXIF),
+    "XMP":                           (K, K, K, K, K, XMP, XMP, XMP),
+    "resolution outside EXIF":       (K, K, DPI, K, DPI, DPI, K, DPI),
 }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ import builtins
 import errno
 import io
 import itertools
+import json
 import os
 import random
 import resource
@@ -20,10 +21,13 @@ import torch
 from PIL import Image
 
 from ccsr import image
+from ccsr.atomic import replacing
+from ccsr.cli.report import Report
 from ccsr.image.formats import FORMATS
 from ccsr.jobs import pipeline
 from ccsr.jobs.checks import Job
 from ccsr.jobs.pipeline import Outcome, run
+from ccsr.jobs.plan import Plan
 from ccsr.jobs.target import Target
 from ccsr.model import checkpoint
 from networks import tiny
@@ -156,6 +160,39 @@ def test_a_file_system_that_is_really_full() -> None:
         pytest.skip("no file system can be mounted here")
     assert done.returncode == 0, done.stderr
     assert "kinds of files on a full disk" in done.stdout
+
+
+def test_a_report_has_whole_lines_only(tmp_path: Path) -> None:
+    """Whatever the disk takes; and goes on once there is room again."""
+    path = tmp_path / "r.jsonl"
+    line = len('{"source": "a.png", "output": null, "status": "left out"}\n')
+    for room in range(line, 3 * line + 1, 7):
+        report = Report(path, Plan())
+        with full_disk(room):
+            for _ in range(3):
+                report.add(Path("a.png"), "left out")
+        whole = room // line
+        assert path.stat().st_size == whole * line
+        assert bool(report.error) == (whole < 3)
+        report.add(Path("b.png"), "left out")
+        sources = [json.loads(line)["source"] for line in path.read_text().splitlines()]
+        assert sources == ["a.png"] * whole + ["b.png"]
+
+
+def test_a_disk_that_turns_read_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing can be removed either, and what is told is what went wrong first."""
+
+    def refuses(path: Path, missing_ok: bool = False) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    def write() -> None:
+        with replacing(tmp_path / "a.png") as temporary:
+            temporary.write_bytes(b"a part")
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(Path, "unlink", refuses)
+    with pytest.raises(OSError, match=r"cannot write .*a\.png: Input/output error$"):
+        write()
 
 
 def refuse(patch: pytest.MonkeyPatch, folder: Path, aim: int, number: int) -> Callable[[], int]:

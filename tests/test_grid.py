@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ccsr.grid import ProjectedGrid, choose_grid, output_size
+from ccsr.grid import ProjectedGrid, checked_size, choose_grid, output_size
 
 
 def test_a_scale_is_centred_and_a_size_is_a_ratio() -> None:
@@ -48,3 +48,26 @@ def test_sizes_are_those_of_decimal_factors():
         for side in range(1, 400, 3):
             expected = math.floor(factor * side + Fraction(1, 2))
             assert output_size((side, 1), hundredths / 100)[0] == expected, (side, hundredths)
+
+
+@pytest.mark.parametrize("scale", [1e-9, 9.9e-5, (2, 1e-7)])
+def test_scales_that_leave_nothing_are_refused(scale: Any) -> None:
+    assert output_size((300, 451), 1e-4) == (1, 1)
+    for call in (output_size, choose_grid):
+        with pytest.raises(ValueError, match=r"scale must be at least 0\.0001, got \d"):
+            call((300, 451), scale)
+
+
+def test_results_of_days_are_refused() -> None:
+    assert checked_size((10**6, 10**6)) == (10**6, 10**6)
+    calls = (
+        lambda: output_size((10**5, 10**5), 10.1),
+        lambda: choose_grid((10, 10), size=(10**6, 10**6 + 1)),
+        lambda: choose_grid((10, 10), scale=10**5 + 1),
+    )
+    for call in calls:
+        with pytest.raises(ValueError, match="at most 1,000,000 million pixels, got 10"):
+            call()
+    for size in ((0, 5), (5, 2**31)):
+        with pytest.raises(ValueError, match=r"sizes must be 1 to 2147483647, got"):
+            checked_size(size)

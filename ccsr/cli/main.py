@@ -71,6 +71,7 @@ def upscale(argv: Sequence[str]) -> int:
     target = Target(args.scale, height, width)
     files = image.Output(args.format, args.quality, args.lossless, args.background, args.metadata)
     image.limit_pixels(args.max_pixels)
+    image.limit_frames(args.max_frames)
     plan = make_plan(args.inputs, args.output, target, args.exists, files, recursive=args.recursive)
     if not args.quiet:
         for line in plan.notes:

@@ -95,6 +95,10 @@ def _add_file_options(parser: argparse.ArgumentParser) -> None:
         "--max-pixels", type=arguments.whole, default=200_000_000, metavar="N",
         help="of an input with all its frames; more is refused; default: 200 million",
     )  # fmt: skip
+    add(
+        "--max-frames", type=arguments.whole, default=10_000, metavar="N",
+        help="or pages of an input; more is refused; default: 10,000",
+    )  # fmt: skip
 
 
 def _add_folder_options(parser: argparse.ArgumentParser) -> None:

@@ -1,5 +1,6 @@
 """What comes of a plan: on the screen, at the end, in `--report`."""
 
+import io
 import json
 import os
 import sys
@@ -49,16 +50,28 @@ class Report:
     def add(
         self, source: Path, status: str, output: Path | None = None, **more: str | float | list[str]
     ) -> None:
-        """Append a line. If that fails, `error` says so: it is no reason to stop."""
+        """Append a line, whole or not at all. If that fails, `error` says so: work goes on."""
         if self._path is None:
             return
         line = {"source": str(source), "output": output and str(output), "status": status, **more}
+        # names that are no UTF-8 become JSON's own escapes
+        text = (json.dumps(line, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
         try:
-            # names that are no UTF-8 become JSON's own escapes
-            with self._path.open("a", encoding="utf-8", errors="backslashreplace") as stream:
-                stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+            with self._path.open("ab", buffering=0) as stream:
+                _append(stream, text)
         except OSError as error:
             self.error = f"cannot write the report {self._path}: {error.strerror}"
+
+
+def _append(stream: io.FileIO, text: bytes) -> None:
+    """Write all of `text`; of a disk that is full in between, take back what it took."""
+    end = stream.seek(0, os.SEEK_END)
+    try:
+        while text:
+            text = text[stream.write(text) :]
+    except OSError:
+        stream.truncate(end)
+        raise
 
 
 class _Ledger:
@@ -154,8 +167,8 @@ def preview(plan: Plan, target: Target, files: image.Output = image.DEFAULT) -> 
     for job in plan.jobs:
         try:
             height, width = pipeline.preview(job, target, files)
-        except (OSError, ValueError) as error:
-            failures.append(str(error))
+        except (OSError, ValueError, RuntimeError) as error:
+            failures.append(pipeline.sentence(job, error))
         else:
             print(printable(f"{job.source} -> {job.output} ({width}x{height})"))
     for job in plan.skipped:

@@ -16,10 +16,12 @@ from ccsr.image.formats import (
     named_as_image,
     suffix_for,
 )
+from ccsr.image.limits import limit_frames, limit_pixels
 from ccsr.image.metadata import Metadata, Policy
 from ccsr.image.modes import Levels
+from ccsr.image.opening import steady_warnings
 from ccsr.image.picture import Picture
-from ccsr.image.reading import Header, limit_pixels, probe, read, steady_warnings
+from ccsr.image.reading import Header, probe, read
 from ccsr.image.tensors import from_array, to_array, to_float, to_image, to_tensor, to_uint8
 from ccsr.image.writing import write
 
@@ -37,6 +39,7 @@ __all__ = [
     "check_output",
     "from_array",
     "images_in",
+    "limit_frames",
     "limit_pixels",
     "named_as_image",
     "probe",

@@ -7,15 +7,16 @@ a file has, Pillow undoes.
 
 import math
 import sys
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.ImageFile import ImageFile
 
-from ccsr.image import tiff
-from ccsr.image.modes import Levels
+from ccsr.image.modes import Levels, unmultiplied
 
 _OTHER_ORDER = {"L": "B", "B": "L", "N": "B" if sys.byteorder == "little" else "L"}
 _DEEP = {f"{mode};16{order}" for mode in ("RGB", "RGBA", "RGBX", "RGBa") for order in "LBN"}
@@ -24,10 +25,10 @@ _DEEP.add("LA;16B")
 
 def is_deep(image: Image.Image) -> bool:
     """Whether the opened, not yet decoded `image` holds what `read` is for."""
-    return _raw_mode(image) in _DEEP or _is_ppm(image) or tiff.is_planar(image)
+    return _raw_mode(image) in _DEEP or _is_ppm(image)
 
 
-def read(image: Image.Image, path: Path) -> Levels:
+def read(image: ImageFile, path: Path | BytesIO) -> Levels:
     """Levels (h, w, C) of `image`, opened from `path`, for which `is_deep` holds.
 
     Turned as `image` says by its EXIF orientation afterwards: Pillow turns some TIFF itself.
@@ -35,23 +36,21 @@ def read(image: Image.Image, path: Path) -> Levels:
     Raises:
         OSError: if it is damaged, or stored in a way that no reader here knows.
     """
-    if _is_ppm(image):
+    if _is_ppm(image) and isinstance(path, Path):
         return _read_ppm(image, path)
-    if tiff.is_planar(image):
-        return tiff.read_rare(path, image.tell())[0]
     raw_mode = _raw_mode(image)
     key = image.info.pop("transparency", None)  # Pillow would compare it with 8-bit values
     if raw_mode == "LA;16B":
         pairs = _decode(image, "RGBA")  # high and low byte of grey and of alpha
         return np.ascontiguousarray(pairs).view(">u2").astype(np.uint16)
     plain, order = raw_mode[:-1].replace("a", "A"), raw_mode[-1]  # RGBa: divided byte by byte
-    with Image.open(path, formats=[str(image.format)]) as again:
+    with type(image)(path) as again:
         again.seek(image.tell())
         again.info.pop("transparency", None)
         low = _decode(again, plain + _OTHER_ORDER[order])
     values: Levels = np.left_shift(_decode(image, plain + order), 8, dtype=np.uint16) | low
     if raw_mode.startswith("RGBa"):
-        return tiff.unmultiplied(values)
+        return unmultiplied(values)
     if isinstance(key, tuple):
         opaque = (values != np.array(key)).any(axis=-1, keepdims=True)
         values = np.concatenate((values, opaque.astype(np.uint16) * 65535), axis=-1)

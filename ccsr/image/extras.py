@@ -17,6 +17,7 @@ from ccsr.image.profiles import Colours
 
 _IPTC, _EXIF_BLOCK, _XMP_BLOCK = 1028, 1058, 1060  # of Photoshop
 _MEDIA_TAG, _ADOBE_NAME = 1, "R03"  # of EXIF's interoperability: which colours a camera uses
+_BITS = 258  # of a TIFF's channels
 _OF_CAMERAS = ("JPEG", "WEBP", "HEIF")
 _TEXTS = {b"tEXt", b"zTXt", b"iTXt"}
 _SHOWN = {  # chunks of PNG that are read, or say nothing about an enlargement
@@ -79,11 +80,8 @@ def _of_png(image: Image.Image, path: Path) -> Extras:
     chunks = list(_chunks(path))
     held = dict(reversed(chunks))  # the first of each kind counts
     left = [_name(kind) for kind, content in chunks if not _is_read(kind, content)]
-    if getattr(image, "is_animated", False):
-        if held[b"IHDR"][8] == 16 and image.mode != "I;16":
-            left.append("precision (16 bits read as 8)")
-        if image.info.get("default_image"):
-            left.append("default picture")
+    if getattr(image, "is_animated", False) and image.info.get("default_image"):
+        left.append("default picture")
     across, down = image.info.get("aspect", (1, 1))
     if across != down:
         left.append(f"pixel aspect {across}:{down}")
@@ -227,6 +225,12 @@ def _of_bmp(image: Image.Image, path: Path) -> Extras:
     return Extras(profiles.of_gamma(1 / gamma, (*white, *colours)))
 
 
+def _of_tiff(image: Any, path: Path) -> Extras:
+    bits = max(image.tag_v2.get(_BITS, (1,)))
+    cut = image.mode == "CMYK" and bits > 8
+    return Extras(left=(f"precision ({bits} bits read as 8)",) if cut else ())
+
+
 def _of_sgi(image: Image.Image, path: Path) -> Extras:
     with path.open("rb") as file:
         deep = file.read(4)[3:] == b"\2"
@@ -246,6 +250,7 @@ _OF: dict[str, Callable[[Image.Image, Path], Extras]] = {
     "PSD": _of_psd,
     "GIF": _of_gif,
     "BMP": _of_bmp,
+    "TIFF": _of_tiff,
     "SGI": _of_sgi,
     "ICO": _of_ico,
 }

@@ -21,6 +21,7 @@ class Format:
         longest: side in pixels.
         alpha: whether it holds transparency.
         depth: bits per channel.
+        floats: whether it holds floats, of any value.
         several: what more than one frame can be in it.
         profiles: the kinds of pixels whose colour profile it holds, by channels.
         coded: whether it tells colours by code points (H.273).
@@ -34,6 +35,7 @@ class Format:
     longest: int = 2**31 - 1
     alpha: bool = True
     depth: int = 8
+    floats: bool = False
     several: Several = ""
     profiles: frozenset[int] = frozenset({1, 2, 3, 4})
     coded: bool = False
@@ -56,7 +58,8 @@ FORMATS = {
         "WEBP", (".webp",), longest=16_383, several="animation", tunable=True, profiles=_COLOUR,
         options={"quality": 95}, lossless={"lossless": True, "exact": True, "quality": 80},
     ),
-    "tiff": Format("TIFF", (".tif", ".tiff"), depth=16, several="pages"),
+    "tiff": Format("TIFF", (".tif", ".tiff"), depth=16, floats=True, several="pages"),
+    "pfm": Format("PFM", (".pfm",), alpha=False, depth=16, floats=True, profiles=frozenset()),
     "avif": Format(
         "AVIF", (".avif",), longest=65_535, several="animation", lossless=None, tunable=True,
         profiles=_COLOUR, coded=True,

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import GifImagePlugin, Image
 
+from ccsr.image.limits import check_frames
 from ccsr.image.modes import Levels
 
 _KEEP, _CLEAR, _RESTORE = 1, 2, 3  # what becomes of a frame when its time is over
@@ -69,7 +70,7 @@ def parse(data: bytes) -> Gif:
     """Take a file apart without unpacking its pixels.
 
     Raises:
-        OSError: if it is truncated.
+        OSError: if it is truncated, or has more frames than are allowed.
     """
     try:
         return _parsed(data)
@@ -201,6 +202,7 @@ def _parsed(data: bytes) -> Gif:
         if kind == 0x2C:
             frame, position = _frame(data, position, common, control, said)
             gif.frames.append(frame)
+            check_frames(len(gif.frames))
             control, said = bytes(4), False
         elif kind == 0x21:
             label, start = data[position + 1], position + 2

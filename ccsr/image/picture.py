@@ -5,14 +5,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-import numpy as np
 from PIL import Image
 
 from ccsr.image import extras
 from ccsr.image import metadata as descriptions
 from ccsr.image.coding import Coding
 from ccsr.image.metadata import Metadata
-from ccsr.image.modes import Levels, from_levels, levels, reduced, turned
+from ccsr.image.modes import Levels, from_levels, highest, levels, reduced, turned
 
 Size: TypeAlias = descriptions.Size
 Several = Literal["", "animation", "pages"]
@@ -23,8 +22,9 @@ class Picture:
     """One picture, the frames of an animation, or the pages of a document.
 
     Attributes:
-        frames: (h, w, C), uint8 or uint16: grey, grey + alpha, RGB, RGBA for C = 1 to 4. The
-            frames of an animation have one shape; pages may differ.
+        frames: (h, w, C), uint8, uint16 or float32: grey, grey + alpha, RGB, RGBA for C = 1 to 4.
+            1 is white in floats, and they may lie beyond; alpha is in [0, 1]. The frames of an
+            animation have one shape; pages may differ.
         metadata: what the file says about them.
         durations: milliseconds that each frame of an animation is shown; empty for the others.
         loop: how often an animation is shown; 0 for ever.
@@ -108,7 +108,7 @@ class Picture:
     def has_alpha(self) -> bool:
         """Whether a pixel of any frame is less than opaque."""
         return any(
-            frame.shape[2] in (2, 4) and bool((frame[..., -1] < np.iinfo(frame.dtype).max).any())
+            frame.shape[2] in (2, 4) and bool((frame[..., -1] < highest(frame)).any())
             for frame in self.frames
         )
 

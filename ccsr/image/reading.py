@@ -1,40 +1,34 @@
 """Reading picture files: what they are is decided by their content, and checked before decoding."""
 
-import traceback
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-from PIL import Image, UnidentifiedImageError
-from PIL.TiffImagePlugin import TiffImageFile
+from PIL import Image
+from PIL.ImageFile import ImageFile
 
-from ccsr.image import deep, extras, gif, icons, metadata, profiles, tiff
+from ccsr.image import (
+    apng,
+    deep,
+    demand,
+    extras,
+    gif,
+    metadata,
+    profiles,
+    tiff,
+    tiff_directories,
+)
 from ccsr.image.coding import coding
+from ccsr.image.demand import Demand
 from ccsr.image.extras import Extras
-from ccsr.image.modes import Levels, levels, spread, turned
+from ccsr.image.limits import check_frames, check_pixels
+from ccsr.image.modes import Levels, highest, levels, same_kind, spread, turned, with_channels
+from ccsr.image.opening import open_file, sentences
+from ccsr.image.pfm import PfmFile
 from ccsr.image.picture import Picture, Size
 
-# None that runs another program (EPS) or only draws (WMF). TGA, with no word to know it by, last.
-_FORMATS = [
-    "PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "JPEG2000", "PPM",
-    "DIB", "ICO", "PCX", "SGI", "QOI", "PSD", "DDS", "TGA",
-]  # fmt: skip
 _ANIMATED = {"GIF", "WEBP", "PNG", "AVIF"}
-_HEIF_BRANDS = {b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"}
-_TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_NEVER_READ = {  # by places where a text stands
-    "JPEG XL": [(0, b"\xff\x0a"), (4, b"JXL \r\n")],
-    "PDF": [(0, b"%PDF")],
-    "PostScript": [(0, b"%!PS"), (0, b"\xc5\xd0\xd3\xc6")],
-    "SVG": [(0, b"<svg"), (0, b"<?xml")],
-    "a raw photo": [(4, b"ftypcrx "), (0, b"FUJIFILMCCD-RAW"), (0, b"IIRO"), (0, b"IIU\0")],
-    "a film": [(4, b"ftypmp4"), (4, b"ftypisom"), (4, b"ftypqt  "), (0, b"\x1aE\xdf\xa3")],
-}
-_SUBFILE_TYPE, _REDUCED = 254, 1  # the tag, and its bit for the small copy of a TIFF page
 _DEFAULT_DURATION = 100  # ms
 _KEY_FACTORS = {"L;2": 85, "L;4": 17}  # by how Pillow unpacks the pixels
 
@@ -46,19 +40,13 @@ class Header(NamedTuple):
         size: (h, w) of the first frame, upright.
         frames: their number; at least 1.
         animated: whether they are the frames of an animation, not pages.
+        demand: the memory that they are likely to need.
     """
 
     size: Size
     frames: int
     animated: bool
-
-
-def limit_pixels(count: int) -> None:
-    """Refuse, in this process, files of more pixels (of all frames together).
-
-    It is Pillow's own limit against decompression bombs that is set, about 89 million at first.
-    """
-    Image.MAX_IMAGE_PIXELS = count
+    demand: Demand
 
 
 def probe(path: str | Path) -> Header:
@@ -68,96 +56,82 @@ def probe(path: str | Path) -> Header:
         OSError: see `read`.
     """
     path = Path(path)
-    with _sentences(path):
-        image = _open(path)
-        if image is None:
-            sizes = _rare_sizes(path)
-            return Header(sizes[0], len(sizes), animated=False)
-        with image:
-            numbers = _numbers(image)
-            image.seek(numbers[0])
-            size = image.height, image.width
-            if image.format != "TIFF" and metadata.orientation(image) >= 5:  # Pillow turns TIFF
-                size = size[::-1]
-            animated = len(numbers) > 1 and image.format != "TIFF"
-            return Header(size, len(numbers), animated)
+    with sentences(path), open_file(path) as image:
+        numbers, needed = _numbers(image, path)
+        image.seek(numbers[0])
+        size = image.height, image.width
+        if image.format != "TIFF" and metadata.orientation(image) >= 5:  # Pillow turns TIFF
+            size = size[::-1]
+        animated = len(numbers) > 1 and image.format != "TIFF"
+        return Header(size, len(numbers), animated, needed)
 
 
 def read(path: str | Path) -> Picture:
-    """Decode a file: upright levels of 8 or 16 bit, all frames, and what it says about itself.
+    """Decode a file: upright levels, all frames, and what it says about itself.
 
     Args:
         path: of a file; its suffix does not matter.
 
     Raises:
         OSError: if there is no such file, or it is not a picture, damaged, or larger than
-            `limit_pixels` allows.
+            `limit_pixels` or `limit_frames` allow.
+        NoRoomError: if decoding it is likely to take more memory than is free.
     """
     path = Path(path)
-    with _sentences(path):
-        image = _open(path)
-        if image is None:
-            pages = [tiff.read_rare(path, number) for number in range(len(_rare_sizes(path)))]
-            if any(values.size == 0 for values, _ in pages):
-                raise OSError("it holds no pixels")
-            frames = tuple(turned(*page) for page in pages)
-            return Picture(frames, tiff.rare_metadata(path).fitting(frames[0].shape[2]))
-        with image:
-            numbers = _numbers(image)
-            if isinstance(image, TiffImageFile):
-                image.filename = ""  # else Pillow 13 maps it, and scrambles what is to be turned
-                return _pages(image, path, numbers)
-            if image.format == "GIF":
-                return _gif(image, path)
-            how = coding(image)  # before its file is closed
-            if len(numbers) > 1:
-                return replace(_animation(image, path, numbers), coding=how)
-            image.seek(numbers[0])
-            return replace(_still(image, path), coding=how)
+    with sentences(path), open_file(path) as image:
+        numbers, needed = _numbers(image, path)
+        needed.check((image.height, image.width), len(numbers))
+        if isinstance(image, tiff.TiffFile):
+            return _pages(image, path, numbers)
+        if image.format == "GIF":
+            return _gif(image, path)
+        if image.format == "PNG" and getattr(image, "is_animated", False):
+            return _apng(image, path)
+        how = coding(image)  # before its file is closed
+        if len(numbers) > 1:
+            return replace(_animation(image, path, numbers), coding=how)
+        image.seek(numbers[0])
+        return replace(_still(image, path), coding=how)
 
 
-def _numbers(image: Image.Image) -> list[int]:
-    """Of the frames or pages, once they are known to be within the limit of pixels."""
+def _numbers(image: Image.Image, path: Path) -> tuple[list[int], Demand]:
+    """Of the frames or pages, once they are known to be within the limits, and what they need."""
     pixels = image.width * image.height
-    _check_pixels(pixels)  # first: their number may take a look at the whole file
-    if image.format == "TIFF":
-        return _page_numbers(image)
+    check_pixels(pixels)  # first: their number may take a look at the whole file
+    if isinstance(image, tiff.TiffFile):
+        return _page_numbers(image, path)
     if image.format not in _ANIMATED:
-        return [image.tell()]  # of PSD, whose layers are frames to Pillow, the whole picture is 1
-    frames = int(getattr(image, "n_frames", 1))
+        # of PSD, whose layers are frames to Pillow, the whole picture is 1
+        return [image.tell()], demand.of(image)
+    if image.format == "GIF":
+        frames = len(gif.parse(path.read_bytes()).frames)
+    else:
+        frames = int(getattr(image, "n_frames", 1))
+    check_frames(frames)
     first = int(frames > 1 and bool(image.info.get("default_image")))
-    _check_pixels(pixels * (frames - first))
-    return list(range(first, frames))
+    check_pixels(pixels * (frames - first))
+    return list(range(first, frames)), demand.of(image).times(frames - first)
 
 
-def _page_numbers(image: Image.Image) -> list[int]:
+def _page_numbers(image: tiff.TiffFile, path: Path) -> tuple[list[int], Demand]:
     """Of the pages that are no reduced copies of others."""
     numbers = []
+    needed = Demand()
     pixels = 0
-    for number in range(int(getattr(image, "n_frames", 1))):
+    for number in range(tiff_directories.count(path)):
         image.seek(number)
-        if int(getattr(image, "tag_v2", {}).get(_SUBFILE_TYPE, 0)) & _REDUCED:
+        if not image.at_page():
             continue
         pixels += image.width * image.height
-        _check_pixels(pixels)
+        check_pixels(pixels)
+        needed = needed.plus(demand.of(image))
         numbers.append(number)
     if not numbers:
         raise OSError("it holds reduced copies of a picture only")
-    return numbers
+    return numbers, needed
 
 
-def _rare_sizes(path: Path) -> list[Size]:
-    sizes = tiff.rare_sizes(path)
-    _check_pixels(sum(height * width for height, width in sizes))
-    return sizes
-
-
-def _check_pixels(pixels: int) -> None:
-    if Image.MAX_IMAGE_PIXELS and pixels > Image.MAX_IMAGE_PIXELS:
-        raise Image.DecompressionBombError
-
-
-def _still(image: Image.Image, path: Path) -> Picture:
+def _still(image: ImageFile, path: Path) -> Picture:
     converted = image.mode == "CMYK"
     # decoded, a TIFF forgets it, and before that some PNG do not know it
     turn = metadata.orientation(image) if image.format == "TIFF" else 1
@@ -196,19 +170,26 @@ def _described(
     return Picture(frames, fitting, notes=notes, dropped=(*beside.left, *gone))
 
 
-def _frame(image: Image.Image, path: Path) -> Levels:
+def _frame(image: ImageFile, path: Path) -> Levels:
     """Upright levels of the frame that `image` is at."""
-    if deep.is_deep(image):
-        values = deep.read(image, path)
+    if isinstance(image, tiff.TiffFile):
+        values = tiff.levels(image, path)
+    elif isinstance(image, PfmFile):
+        values = image.levels(path)
     else:
-        _rescale_key(image)
-        image.load()
-        values = levels(image)
-    if image.format == "TIFF":
-        values = tiff.scaled(values, image)
+        values = _by_pillow(image, path)
     if image.format == "PSD" and image.mode == "1":  # where 1 is ink, to all but Pillow
         values = 255 - values
     return turned(values, metadata.orientation(image))
+
+
+def _by_pillow(image: ImageFile, source: Path | BytesIO) -> Levels:
+    """Levels of an `image` opened from `source`, not turned, all bits of them."""
+    if deep.is_deep(image):
+        return deep.read(image, source)
+    _rescale_key(image)
+    image.load()
+    return levels(image)
 
 
 def _rescale_key(image: Image.Image) -> None:
@@ -219,17 +200,40 @@ def _rescale_key(image: Image.Image) -> None:
         image.info["transparency"] = key * _KEY_FACTORS.get(str(tiles[0][3]), 1)
 
 
-def _gif(image: Image.Image, path: Path) -> Picture:
+def _gif(image: ImageFile, path: Path) -> Picture:
     beside = extras.of(image, path)
     file = gif.parse(path.read_bytes())
     image.load()
-    frames = _same_kind(list(gif.shown(file)), by_content=True)
-    picture = _described(image, frames, beside, 1)
+    frames = list(gif.shown(file))
+    colour = bool(file.profile) or any((f[..., :1] != f[..., 1:3]).any() for f in frames)
+    alpha = any((frame[..., 3] < 255).any() for frame in frames)
+    same = tuple(with_channels(frame, colour, alpha) for frame in frames)
+    picture = _described(image, same, beside, 1)
     if len(frames) == 1:
         return picture
     loop = 1 if file.repetitions is None else file.repetitions and file.repetitions + 1
     durations = [f.duration if f.duration is not None else _DEFAULT_DURATION for f in file.frames]
     return replace(picture, durations=tuple(durations), loop=loop)
+
+
+def _apng(image: ImageFile, path: Path) -> Picture:
+    def decode(data: bytes) -> Levels:
+        with Image.open(BytesIO(data), formats=["PNG"]) as single:
+            return _by_pillow(single, BytesIO(data))
+
+    beside = extras.of(image, path)
+    file = apng.parse(path.read_bytes())
+    image.load()  # some have descriptions behind the pixels
+    turn = metadata.orientation(image)
+    frames = list(apng.shown(file, decode))
+    colour = image.mode not in ("1", "L", "LA", "I;16")
+    alpha = "A" in image.mode or any((f[..., 3] < highest(f)).any() for f in frames)
+    same = tuple(turned(with_channels(frame, colour, alpha), turn) for frame in frames)
+    picture = _described(image, same, beside, turn)
+    if len(frames) == 1:
+        return picture
+    durations = tuple(frame.duration for frame in file.frames)
+    return replace(picture, durations=durations, loop=file.loop)
 
 
 def _animation(image: Image.Image, path: Path, numbers: list[int]) -> Picture:
@@ -241,122 +245,20 @@ def _animation(image: Image.Image, path: Path, numbers: list[int]) -> Picture:
         image.load()
         frames.append(turned(levels(image), metadata.orientation(image)))
         durations.append(float(image.info.get("duration", _DEFAULT_DURATION)))
-    same = _same_kind(frames)
+    same = same_kind(frames)
     picture = _described(image, same, beside, metadata.orientation(image))
     # Pillow does not say it of AVIF, which browsers repeat
     loop = 0 if image.format == "AVIF" else image.info.get("loop", 1)
     return replace(picture, durations=tuple(durations), loop=loop)
 
 
-def _pages(image: Image.Image, path: Path, numbers: list[int]) -> Picture:
+def _pages(image: tiff.TiffFile, path: Path, numbers: list[int]) -> Picture:
     pages: list[Picture] = []
     for number in numbers:
         image.seek(number)
         pages.append(_still(image, path))
     dropped = dict.fromkeys(name for page in pages for name in page.dropped)
+    if image.masked:
+        dropped["transparency mask"] = None
     frames = tuple(page.frames[0] for page in pages)
     return replace(pages[0], frames=frames, dropped=tuple(dropped))
-
-
-def _same_kind(frames: list[Levels], by_content: bool = False) -> tuple[Levels, ...]:
-    """Frames with the same channels: alpha and colour as soon as one of them needs it."""
-    alpha = any(frame.shape[2] in (2, 4) for frame in frames)
-    if by_content:
-        alpha = any((frame[..., -1] < 255).any() for frame in frames)
-        colour = any((f[..., :1] != f[..., 1:3]).any() for f in frames if f.shape[2] > 2)
-    else:
-        colour = any(frame.shape[2] > 2 for frame in frames)
-    return tuple(_with_channels(frame, colour, alpha) for frame in frames)
-
-
-def _with_channels(values: Levels, colour: bool, alpha: bool) -> Levels:
-    has_alpha = values.shape[2] in (2, 4)
-    hues = values[..., :-1] if has_alpha else values
-    hues = hues.repeat(3, axis=2) if colour and hues.shape[2] == 1 else hues
-    hues = hues if colour else hues[..., :1]
-    if not alpha:
-        return np.ascontiguousarray(hues)
-    opaque = np.full_like(values[..., :1], np.iinfo(values.dtype).max)
-    return np.concatenate((hues, values[..., -1:] if has_alpha else opaque), axis=2)
-
-
-@contextmanager
-def steady_warnings() -> Iterator[None]:
-    """Ignore the warnings of decoders: of damaged metadata, and the pixels are what counts.
-
-    To be used around threads that read: filters that they set for themselves undo each other's.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-@contextmanager
-def _sentences(path: Path) -> Iterator[None]:
-    """Whatever goes wrong with a file becomes an OSError that names it."""
-    try:
-        with steady_warnings():
-            yield
-    except Image.DecompressionBombError as error:
-        limit = (Image.MAX_IMAGE_PIXELS or 0) / 1e6
-        raise OSError(
-            f"cannot read {path}: it has more than {limit:.4g} million pixels, which may be a "
-            "decompression bomb: reduce or cut it first (ccsr upscale can raise --max-pixels)"
-        ) from error
-    except UnidentifiedImageError as error:
-        raise OSError(f"cannot read {path}: {_not_identified(path)}") from error
-    except MemoryError as error:
-        raise OSError(f"cannot read {path}: the memory does not suffice to decode it") from error
-    except Exception as error:  # decoders meet hostile bytes with anything: struct, zlib, Index...
-        raise OSError(f"cannot read {path}: {_reason(error)}") from error
-
-
-def _not_identified(path: Path) -> str:
-    with path.open("rb") as file:
-        start = file.read(16)
-    for kind, begins in _NEVER_READ.items():
-        if any(start[place:].startswith(text) for place, text in begins):
-            return f"not an image of a known kind: {kind} is not read, convert it to PNG first"
-    if start.startswith(b"8BPS"):
-        return "not an image of a known kind, or damaged: of Photoshop 8 bits per channel are read"
-    return "not an image of a known kind, or damaged"
-
-
-def _reason(error: Exception) -> str:
-    """Our own sentences and the system's as they are; decoders speak of their own matters."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    *_, innermost = traceback.walk_tb(error.__traceback__)
-    if innermost[0].f_globals.get("__name__", "").startswith("ccsr."):
-        return str(error)
-    detail = " ".join(str(error).split()) or type(error).__name__
-    return f"it is damaged, or stored in a way that is not known here ({detail})"
-
-
-def _open(path: Path) -> Image.Image | None:
-    """The opened file; None for a TIFF that Pillow does not know."""
-    _check_pixels(icons.largest(path))  # before Pillow decodes it
-    try:
-        return Image.open(path, formats=_FORMATS)
-    except UnidentifiedImageError:
-        with path.open("rb") as file:
-            start = file.read(12)
-        if not start:
-            raise OSError("the file is empty") from None
-        if start[4:8] == b"ftyp" and start[8:] in _HEIF_BRANDS:
-            return _open_heif(path)
-        if start[:4] in _TIFF_STARTS:
-            return None
-        raise
-
-
-def _open_heif(path: Path) -> Image.Image:
-    try:
-        import pillow_heif
-    except ImportError as error:
-        raise OSError(
-            "HEIC pictures need the package pillow-heif, which is not installed: "
-            "run pip install 'ccsr[heif]'"
-        ) from error
-    pillow_heif.register_heif_opener()
-    return Image.open(path, formats=["HEIF"])

@@ -5,7 +5,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ccsr.image.modes import Levels, from_levels
+from ccsr.image.modes import Levels, from_levels, highest
 from ccsr.image.picture import Picture
 
 
@@ -26,16 +26,17 @@ def to_tensor(image: Image.Image | Picture) -> Tensor:
 
 
 def from_array(values: Levels) -> Tensor:
-    """Levels (h, w, C) of 8 or 16 bit as float32 (C, h, w) in [0, 1]."""
-    highest = np.iinfo(values.dtype).max
+    """Levels (h, w, C) as float32 (C, h, w): in [0, 1], but for floats beyond it."""
     channels_first = np.ascontiguousarray(values.transpose(2, 0, 1), np.float32)
-    return torch.from_numpy(channels_first) / highest
+    return torch.from_numpy(channels_first) / highest(values)
 
 
 def to_array(x: Tensor, like: Levels) -> Levels:
-    """Floats (C, H, W) as levels (H, W, C), of as many bits as those of `like`: to nearest."""
+    """Floats (C, H, W) as levels (H, W, C) of the kind of `like`: to nearest, or as they are."""
     if like.dtype == np.uint8:
         return to_uint8(x).permute(1, 2, 0).contiguous().cpu().numpy()
+    if like.dtype == np.float32:
+        return x.permute(1, 2, 0).float().contiguous().cpu().numpy()
     rounded = x.mul(65535).add_(0.5).clamp_(0, 65535).to(torch.int32)
     return rounded.permute(1, 2, 0).cpu().numpy().astype(np.uint16)
 

@@ -1,67 +1,140 @@
-"""TIFF: written here, strip by strip, for all depths; and the kinds that Pillow reads wrongly.
+"""Reading TIFF: by Pillow, and by tifffile the pages that Pillow cannot open or reads wrongly."""
 
-Pillow writes no 16-bit colour and not all of the metadata; its directories are used. What it
-cannot open is left to tifffile.
-"""
-
+import contextlib
+import ctypes
 import logging
-import struct
-import zlib
-from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tifffile
-from PIL import Image, TiffImagePlugin, TiffTags
+from PIL import UnidentifiedImageError, _imaging
+from PIL.TiffImagePlugin import TiffImageFile
 
-from ccsr.image.metadata import Metadata, as_stored
-from ccsr.image.modes import Levels
+from ccsr.image import deep, modes, tiff_rare
+from ccsr.image.modes import Levels, highest
 from ccsr.image.picture import Size
+from ccsr.image.tiff_rare import as_levels, spread_bits
 
 # What they have to say about damaged files is said by us, once.
-for _name in ("tifffile", "PIL"):
-    logging.getLogger(_name).addHandler(logging.NullHandler())
+for _library in ("tifffile", "PIL"):
+    logging.getLogger(_library).addHandler(logging.NullHandler())
 
-_HEADER = b"II*\0\0\0\0\0"
-_BIG_HEADER = b"II+\0\x08\0\0\0" + bytes(8)
-_STRIP = 1 << 20  # bytes that are compressed at a time
-_XMP, _BITS = 700, 258
-_SAMPLE_FORMAT, _SIGNED = 339, 2
-_LARGEST = 3_900_000_000  # bytes that offsets of 32 bit reach, with room for the directories
+_SUBFILE_TYPE, _OLD_SUBFILE_TYPE, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 255, 258, 259, 262
+_SAMPLES, _PLANAR, _EXTRA, _SAMPLE_FORMAT = 277, 284, 338, 339
+_REDUCED, _MASK = 1, 4  # bits of the subfile type: a small copy of a page, its transparency
+_SIGNED, _FLOAT = 2, 3
+_WHITE_IS_ZERO, _CMYK = 0, 5
+_MULTIPLIED = 1  # what an extra channel can be: colours are stored times alpha
+# That Pillow surely has; where libtiff lacks one it talks to the screen.
+_COMPRESSIONS = {1, 2, 3, 4, 5, 6, 7, 8, 32773, 32809, 32946, 34925, 50000}
+# Raw modes that Pillow leaves in the file's order: those of 16 bits without sign it changes.
+_NATIVE = dict.fromkeys(("I;16S", "I;16BS"), "I;16NS") | dict.fromkeys(
+    ("I;32S", "I;32BS"), "I;32NS"
+)
+_NATIVE |= dict.fromkeys(("F;32F", "F;32BF"), "F;32NF")
 
 
-def write(path: Path, frames: Iterable[Levels], metadata: Metadata, big: bool) -> None:
-    """One page for each frame, deflated.
+class TiffFile(TiffImageFile):
+    """Pillow's file, at one of its pages, which is there for pages too that Pillow does not know.
 
-    Args:
-        path: of the new file.
-        frames: (h, w, C), uint8 or uint16.
-        metadata: written with each page, the profile where it fits.
-        big: for 64-bit offsets, which files of 4 GiB need; see `needs_big`.
+    Attributes:
+        rare: whether the page at hand is one of those; it cannot be loaded then, see `levels`.
+        masked: whether a page so far was the transparency of another one, which is not read.
     """
-    header = _BIG_HEADER if big else _HEADER
-    with path.open("wb") as file:
-        file.write(header)
-        link = len(header) // 2  # where the offset of the next directory stands
-        for values in frames:
-            strips = list(_strips(values))
-            directory = _directory(values, [len(strip) for strip in strips], header)
-            _describe(directory, metadata.fitting(values.shape[2]))
-            start = file.tell()
-            file.write(directory.tobytes(start))
-            file.writelines(strips)
-            file.write(bytes(file.tell() % 2))
-            end = file.tell()
-            file.seek(link)
-            file.write(struct.pack("<Q" if big else "<I", start))
-            file.seek(end)
-            link = start + (8 + 20 * len(directory) if big else 2 + 12 * len(directory))
+
+    rare = masked = False
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.filename = ""  # else Pillow 13 maps it, and scrambles what is to be turned
+
+    def at_page(self) -> bool:
+        """Whether this page is no reduced copy of another one, and not its transparency."""
+        kind = int(self.tag_v2.get(_SUBFILE_TYPE, 0))
+        self.masked |= bool(kind & _MASK)
+        return not kind & (_REDUCED | _MASK) and self.tag_v2.get(_OLD_SUBFILE_TYPE) != 2
+
+    @property
+    def samples(self) -> int:
+        """Channels of this page."""
+        return int(self.tag_v2.get(_SAMPLES, 1))
+
+    @property
+    def holds_floats(self) -> bool:
+        """Whether the numbers of this page are floats."""
+        return _FLOAT in self.tag_v2.get(_SAMPLE_FORMAT, ())
+
+    @property
+    def stored_bytes(self) -> int:
+        """Of a pixel of this page, with all its channels."""
+        return -(-self.samples * int(max(self.tag_v2.get(_BITS, (1,)))) // 8)
+
+    def _setup(self) -> None:
+        try:
+            super()._setup()
+        except (SyntaxError, KeyError, OSError):  # of this kind of pixels, or this compression
+            self.rare = True
+            self._mode = "CMYK" if self.tag_v2.get(_PHOTOMETRIC) == _CMYK else "RGB"
+            self._describe()
+        else:
+            self.rare = not self._is_known()
+            self.tile = [_native(tile) for tile in self.tile]
+
+    def _is_known(self) -> bool:
+        """Whether Pillow decodes the page that it has opened as it should."""
+        samples = self.samples
+        bits = set(self.tag_v2.get(_BITS, (1,)))
+        if self.tag_v2.get(_COMPRESSION, 1) not in _COMPRESSIONS:
+            return False
+        if self.tag_v2.get(_PLANAR, 1) == 2 and samples > 1:
+            return bits == {8} and samples > 2 and _MULTIPLIED not in self.tag_v2.get(_EXTRA, ())
+        return True
+
+    def _describe(self) -> None:
+        """Say of a page that Pillow does not know what it says of others."""
+        width, height = self.tag_v2[256], self.tag_v2[257]
+        turned = self.tag_v2.get(274) in (5, 6, 7, 8)
+        self._size = (height, width) if turned else (width, height)
+        self.info.pop("icc_profile", None)
+        if 34675 in self.tag_v2:
+            self.info["icc_profile"] = self.tag_v2[34675]
+        unit = {1: 0, 3: 2.54}.get(self.tag_v2.get(296, 2), 1)
+        resolution = self.tag_v2.get(282, 0), self.tag_v2.get(283, 0)
+        self.info["dpi"] = resolution[0] * unit, resolution[1] * unit
 
 
-def needs_big(frames: Iterable[Levels]) -> bool:
-    """Whether they may not fit into a file with 32-bit offsets."""
-    return sum(frame.nbytes for frame in frames) > _LARGEST
+def _native(tile: Any) -> Any:
+    """What Pillow decodes, in the order of bytes that libtiff gives: the machine's."""
+    if tile.codec_name != "libtiff" or tile.args[0] not in _NATIVE:
+        return tile
+    return tile._replace(args=(_NATIVE[tile.args[0]], *tile.args[1:]))
+
+
+@cache
+def _hush() -> None:
+    """Keep libtiff from talking to the screen; what is wrong is said by us.
+
+    Pillow's library hands on the functions of those it is linked to, where they are not part of it.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        library = ctypes.CDLL(_imaging.__file__)
+        for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
+            getattr(library, name)(None)
+
+
+def open_file(path: Path) -> TiffFile:
+    """The file at its first page.
+
+    Raises:
+        UnidentifiedImageError: if it is none.
+    """
+    _hush()
+    try:
+        return TiffFile(path)
+    except SyntaxError as error:
+        raise UnidentifiedImageError from error
 
 
 def size(path: Path) -> Size:
@@ -71,161 +144,42 @@ def size(path: Path) -> Size:
         return int(tags.valueof("ImageLength")), int(tags.valueof("ImageWidth"))
 
 
-def is_planar(image: Image.Image) -> bool:
-    """Whether it is a TIFF whose 16-bit channels lie one after the other."""
-    tags: Any = getattr(image, "tag_v2", {})
-    samples = tags.get(_BITS, ())
-    return tags.get(284) == 2 and len(samples) > 1 and set(samples) == {16}
+def levels(image: TiffFile, path: Path) -> Levels:
+    """Levels (h, w, C) of the page at hand of `image`, opened from `path`.
 
-
-def scaled(values: Levels, image: Image.Image) -> Levels:
-    """Levels over the full range of a page that Pillow has decoded without that.
-
-    It leaves 12 bits in the lower part of 16, and takes white for black in 16-bit grey.
+    Turned as `image` says by its EXIF orientation afterwards: Pillow turns some itself.
 
     Raises:
-        ValueError: for signed numbers of 8 bits, which it takes for others.
+        OSError: if they are damaged.
+        ValueError: if they are of a kind that is not known here.
     """
-    tags: Any = getattr(image, "tag_v2", {})
-    if _SIGNED in tags.get(_SAMPLE_FORMAT, ()) and values.dtype == np.uint8:
+    if _SIGNED in image.tag_v2.get(_SAMPLE_FORMAT, ()) and 8 in image.tag_v2.get(_BITS, ()):
         raise ValueError("it holds signed numbers of 8 bits: store them as levels from 0 to 255")
-    if tags.get(_BITS) == (12,):
-        values = (values.astype(np.uint32) * 65535 // 4095).astype(np.uint16)
-    if tags.get(262) == 0 and values.dtype == np.uint16:
+    if image.rare:
+        with tifffile.TiffFile(path) as file:
+            return tiff_rare.read(file.pages[image.tell()].aspage(), image.info)
+    try:
+        if deep.is_deep(image):
+            return deep.read(image, path)
+        image.load()
+    except OSError as error:
+        if not str(error).startswith("decoder error"):
+            raise
+        raise OSError("its compressed pixels are damaged") from error
+    if image.mode in ("I", "F"):
+        return _of_32_bits(image)
+    values = modes.levels(image)
+    if image.tag_v2.get(_BITS) == (12,):
+        values = spread_bits(values, 12)
+    if image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO and values.dtype == np.uint16:
         values = 65535 - values
     return values
 
 
-def rare_sizes(path: Path) -> list[Size]:
-    """(h, w), upright, of the pages of a TIFF that Pillow cannot read.
-
-    Raises:
-        ValueError: for a kind that `read_rare` cannot read either.
-    """
-    sizes = []
-    with tifffile.TiffFile(path) as file:
-        for number in range(len(file.pages)):
-            page = _rare_page(file, number)
-            turned_over = int(page.tags.valueof("Orientation", 1)) >= 5
-            size = page.imagelength, page.imagewidth
-            sizes.append(size[::-1] if turned_over else size)
-    return sizes
-
-
-def rare_metadata(path: Path) -> Metadata:
-    """Of its first page, the colour profile."""
-    with tifffile.TiffFile(path) as file:
-        return Metadata(file.pages.first.iccprofile)
-
-
-def read_rare(path: Path, number: int = 0) -> tuple[Levels, int]:
-    """Levels of a page of a 16-bit TIFF that Pillow cannot read, and its EXIF orientation.
-
-    Raises:
-        ValueError: for another kind of TIFF.
-    """
-    with tifffile.TiffFile(path) as file:
-        page = _rare_page(file, number)
-        values = _decoded(page)
-        orientation = int(page.tags.valueof("Orientation", 1))
-    if values.ndim == 2:
-        values = values[..., None]
-    elif values.ndim == 3 and page.planarconfig == 2:
-        values = values.transpose(1, 2, 0)
-    channels = 1 if page.photometric == 1 else 3
-    extra = page.extrasamples[0] if page.extrasamples else 0
-    values = np.ascontiguousarray(values[..., : channels + (extra in (1, 2))])
-    if values.shape != (page.imagelength, page.imagewidth, channels + (extra in (1, 2))):
-        raise ValueError("image file is damaged: its header and its pixels do not agree")
-    return unmultiplied(values) if extra == 1 else values, orientation
-
-
-def unmultiplied(values: Levels) -> Levels:
-    """16-bit levels whose colour was stored multiplied by alpha."""
-    alpha = values[..., -1:].astype(np.float64)
-    colour = values[..., :-1] * (65535 / np.maximum(alpha, 1))
-    return np.concatenate((np.minimum(colour + 0.5, 65535).astype(np.uint16), values[..., -1:]), -1)
-
-
-def _rare_page(file: tifffile.TiffFile, number: int) -> tifffile.TiffPage:
-    page = file.pages[number]
-    if (
-        not isinstance(page, tifffile.TiffPage)
-        or page.dtype != np.uint16
-        or page.photometric not in (1, 2)
-        or page.imagedepth != 1
-    ):
-        raise ValueError("a TIFF of a kind that is not known here: convert it to RGB first")
-    return page
-
-
-def _decoded(page: tifffile.TiffPage) -> Levels:
-    try:
-        return page.asarray()
-    except ValueError as error:
-        if "imagecodecs" not in str(error):
-            raise
-        raise ValueError(
-            "the compression of this kind of TIFF needs the package imagecodecs, which is not "
-            "installed: run pip install imagecodecs"
-        ) from error
-
-
-def _rows(values: Levels) -> int:
-    return max(1, _STRIP // max(1, values[:1].nbytes))
-
-
-def _strips(values: Levels) -> Iterator[bytes]:
-    """Deflated rows, each sample as its difference to the one on the left."""
-    for top in range(0, len(values), _rows(values)):
-        part = values[top : top + _rows(values)]
-        difference = part.copy()
-        difference[:, 1:] -= part[:, :-1]
-        yield zlib.compress(difference.astype(part.dtype.newbyteorder("<"), copy=False).tobytes())
-
-
-def _directory(
-    values: Levels, counts: list[int], header: bytes
-) -> TiffImagePlugin.ImageFileDirectory_v2:
-    height, width, channels = values.shape
-    directory = TiffImagePlugin.ImageFileDirectory_v2(header)
-    offsets = [sum(counts[:i]) for i in range(len(counts))]  # behind the directory
-    for tag in (TiffImagePlugin.STRIPOFFSETS, TiffImagePlugin.STRIPBYTECOUNTS):
-        directory.tagtype[tag] = TiffTags.LONG8 if header == _BIG_HEADER else TiffTags.LONG
-    directory.update(
-        {
-            TiffImagePlugin.IMAGEWIDTH: width,
-            TiffImagePlugin.IMAGELENGTH: height,
-            _BITS: (8 * values.dtype.itemsize,) * channels,
-            TiffImagePlugin.COMPRESSION: 8,
-            TiffImagePlugin.PHOTOMETRIC_INTERPRETATION: 1 if channels < 3 else 2,
-            TiffImagePlugin.STRIPOFFSETS: tuple(offsets),
-            TiffImagePlugin.SAMPLESPERPIXEL: channels,
-            TiffImagePlugin.ROWSPERSTRIP: _rows(values),
-            TiffImagePlugin.STRIPBYTECOUNTS: tuple(counts),
-            TiffImagePlugin.PLANAR_CONFIGURATION: 1,
-            TiffImagePlugin.PREDICTOR: 2,
-        }
-    )
-    if channels in (2, 4):
-        directory[TiffImagePlugin.EXTRASAMPLES] = (2,)  # alpha that is not multiplied in
-    return directory
-
-
-def _describe(directory: TiffImagePlugin.ImageFileDirectory_v2, metadata: Metadata) -> None:
-    if metadata.exif:
-        exif = Image.Exif()
-        exif.load(metadata.exif)
-        for tag in exif:
-            within = tag in TiffTags.TAGS_V2_GROUPS
-            directory[tag] = as_stored(exif.get_ifd(tag) if within else exif[tag])
-    if metadata.dpi:
-        directory[TiffImagePlugin.RESOLUTION_UNIT] = 2
-        directory[TiffImagePlugin.X_RESOLUTION], directory[TiffImagePlugin.Y_RESOLUTION] = (
-            metadata.dpi
-        )
-    if metadata.profile:
-        directory[TiffImagePlugin.ICCPROFILE] = metadata.profile
-    if metadata.xmp:
-        directory.tagtype[_XMP] = TiffTags.BYTE
-        directory[_XMP] = metadata.xmp
+def _of_32_bits(image: TiffFile) -> Levels:
+    values = np.asarray(image)[..., None]
+    if image.mode == "I" and _SIGNED not in image.tag_v2.get(_SAMPLE_FORMAT, ()):
+        values = values.view(np.uint32)
+    values = as_levels(values, 32)
+    inverted = image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
+    return highest(values) - values if inverted else values

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ccsr.image.modes import Levels
+from ccsr.image.modes import Levels, highest
 
 Floats = NDArray[np.float32]
 
@@ -74,7 +74,7 @@ def noise_level(levels: Levels) -> float:
     count, and a picture of nothing else has none.
 
     Args:
-        levels: (h, w, C) uint8 or uint16; transparency is not looked at.
+        levels: (h, w, C); transparency is not looked at.
     """
     blocks = _blocks(levels, 0, 0, _BLOCKS, saturated=False)
     if len(blocks) < 16:
@@ -118,8 +118,7 @@ def _blocks(levels: Levels, top: int, left: int, limit: int, saturated: bool = T
     column = (left + 8 * np.arange(0, columns, stride)[:, None] + side).ravel()
     values = levels[row[:, None], column, : 3 if levels.shape[2] > 2 else 1].astype(np.float32)
     luma = values @ _WEIGHTS if values.shape[2] == 3 else values[..., 0]
-    if levels.dtype == np.uint16:
-        luma = luma / 257
+    luma = luma * (255 / highest(levels))
     parted = luma.reshape(len(row) // 8, 8, len(column) // 8, 8)
     blocks: Floats = parted.transpose(0, 2, 1, 3).reshape(-1, 64)
     if saturated:

@@ -9,10 +9,18 @@ import numpy as np
 from PIL import Image
 
 from ccsr.atomic import replacing
-from ccsr.image import boxes, gif, png, tiff
+from ccsr.image import boxes, gif, pfm, png, tiff, tiff_writing
 from ccsr.image.formats import DEFAULT, Format, Output, check
 from ccsr.image.metadata import Metadata, save_options
-from ccsr.image.modes import Levels, from_levels, reduced, to_srgb
+from ccsr.image.modes import (
+    Levels,
+    as_floats,
+    deepened,
+    from_levels,
+    highest,
+    reduced,
+    to_srgb,
+)
 from ccsr.image.picture import Picture, Size
 from ccsr.image.profiles import hdr_outside
 
@@ -57,11 +65,18 @@ def _save(
     picture: Picture, described: Metadata, path: Path, known: Format, output: Output
 ) -> tuple[str, ...]:
     """Write the file; returns what it does not hold."""
+    if not known.floats and any(frame.dtype == np.float32 for frame in picture.frames):
+        lost = _float_losses(picture, known)
+        picture = picture.map(lambda frame: _without_floats(frame, known))
+        return (*lost, *_save(picture, described, path, known, output))
     first = picture.frames[0]
     grey = first.shape[2] < 3
     if known.pillow == "TIFF":
-        tiff.write(path, picture.frames, described, tiff.needs_big(picture.frames))
+        tiff_writing.write(path, list(map(tiff_writing.Page.of, picture.frames)), described)
         return hdr_outside(described.code)
+    if known.pillow == "PFM":
+        pfm.write(path, as_floats(first))
+        return (*hdr_outside(described.code), *_descriptions(described))
     if known.pillow == "PNG" and not picture.several:
         png.write(path, first, described)
         return ()
@@ -130,6 +145,31 @@ def _gif(picture: Picture, dropped: list[str]) -> bytes:
     return encoded
 
 
+def _float_losses(picture: Picture, known: Format) -> tuple[str, ...]:
+    """What is lost of floats in a format of whole numbers."""
+    bits = known.depth if not picture.several else 8
+    outside = any(frame.min() < 0 or frame.max() > highest(frame) for frame in picture.frames)
+    lost = (f"precision (32-bit floats became {bits} bits)",)
+    return (*lost, "values beyond black and white") if outside else lost
+
+
+def _without_floats(values: Levels, known: Format) -> Levels:
+    if values.dtype != np.float32:
+        return values
+    return deepened(values) if known.depth == 16 else reduced(values)
+
+
+def _descriptions(described: Metadata) -> tuple[str, ...]:
+    """What is lost where nothing but pixels is held."""
+    held = {
+        "colour profile": described.profile,
+        "EXIF": described.exif,
+        "XMP": described.xmp,
+        "resolution": described.dpi,
+    }
+    return tuple(name for name, value in held.items() if value)
+
+
 def _timing(picture: Picture, dropped: list[str], known: Format) -> dict[str, Any]:
     if known.pillow == "AVIF" and picture.loop:
         dropped.append("number of loops")
@@ -158,6 +198,9 @@ def _written_size(path: Path, known: Format) -> Size | None:
     """
     if known.pillow == "TIFF":
         return tiff.size(path)
+    if known.pillow == "PFM":
+        with pfm.open_file(path) as opened:
+            return opened.height, opened.width
     reader, _ = Image.OPEN[known.pillow]
     try:
         with path.open("rb") as file, reader(file, str(path)) as image:
@@ -190,10 +233,12 @@ def _without_alpha(values: Levels, output: Output) -> Levels:
     colour, alpha = values[..., :-1], values[..., -1:]
     if output.background is None:  # checked: nothing shows through
         return colour
-    highest = np.iinfo(values.dtype).max
-    behind = np.array(output.background, np.float32) * (highest / 255)
+    most = highest(values)
+    behind = np.array(output.background, np.float32) * (most / 255)
     if colour.shape[2] == 1 and len(set(output.background)) == 1:
         behind = behind[:1]
-    share = alpha.astype(np.float32) / highest
-    mixed = (colour * share + behind * (1 - share) + 0.5).clip(0, highest)
-    return mixed.astype(np.uint16) if highest > 255 else mixed.astype(np.uint8)
+    share = alpha.astype(np.float32) / most
+    mixed = colour * share + behind * (1 - share)
+    if values.dtype == np.float32:
+        return mixed.astype(np.float32)
+    return (mixed + 0.5).clip(0, most).astype(values.dtype)

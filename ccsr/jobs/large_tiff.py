@@ -1,32 +1,30 @@
-"""Results larger than the memory: strip by strip into a tiled, compressed TIFF."""
+"""Results larger than the memory: a TIFF that is written while it is computed."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import tifffile
 import torch
-from PIL import Image
 
 from ccsr.atomic import replacing
-from ccsr.device import free_memory
+from ccsr.device import NoRoomError, free_memory
 from ccsr.grid import Scale, Size, choose_grid
-from ccsr.image import Levels, Metadata, Picture
-from ccsr.image.metadata import as_stored
+from ccsr.image import Levels, Metadata, Picture, tiff_writing
 from ccsr.upscaling.upscaler import Upscaler
 
 SUFFIXES = (".tif", ".tiff")
-TILE = 256  # side of the file's tiles
-STRIP = 4 * TILE  # rows that are computed at once, fewer where they do not fit
+STRIP = 1024  # rows that are computed at once, fewer where they do not fit
+COPIES = 3  # of such a strip: the one before it, and what is compressed
 NOTHING = Metadata()
-_SOFTWARE, _XMP = 305, 700  # tags
-_TEXT, _BYTE = 2, 1  # types of tags
-LARGEST_CLASSIC = 1 << 31  # bytes; beyond this not every reader takes a TIFF that is not BigTIFF
+
+
+def possible(picture: Picture, path: Path) -> bool:
+    """Whether an enlargement of `picture` can be streamed to `path`."""
+    return path.suffix.lower() in SUFFIXES and not picture.several
 
 
 def worthwhile(upscaler: Upscaler, picture: Picture, size: Size, path: Path) -> bool:
     """Whether an enlargement of `picture` to `size` (H, W) should be streamed to `path`."""
-    if path.suffix.lower() not in SUFFIXES or picture.several:
+    if not possible(picture, path):
         return False
     values = picture.frames[0]
     needed: int = size[0] * size[1] * values.shape[2] * values.itemsize
@@ -47,69 +45,40 @@ def enlarge(
 
     Args:
         upscaler: computes it.
-        values: (h, w, C), uint8 or uint16.
+        values: (h, w, C), uint8, uint16 or float32.
         path: of the file.
         scale: as in `Upscaler.levels`.
         size: likewise.
-        metadata: written into the file; of the EXIF only texts such as date, camera and author.
+        metadata: written into the file.
         progress: called with the share that is done, up to 1.
 
     Raises:
         OSError: if the file system refuses.
+        NoRoomError: if not even a row fits into the memory.
         RuntimeError: see `Upscaler.tensor`.
     """
     height, width = choose_grid((values.shape[0], values.shape[1]), scale, size).size
-    channels = values.shape[2]
-    row = width * channels * values.itemsize
-    fitting = _room(upscaler) // row // TILE * TILE
-    rows = min(max(fitting, TILE), STRIP)
+    page = tiff_writing.Page((height, width, values.shape[2]), values.dtype, ())
+    rows = _rows(_room(upscaler), page)
     strips = upscaler.strips(values, rows, scale=scale, size=size, progress=progress)
-    large = height * row > LARGEST_CLASSIC
-    texts = _texts(metadata)
-    with replacing(path) as temporary, tifffile.TiffWriter(temporary, bigtiff=large) as file:
-        file.write(
-            _tiles(strips),
-            shape=(height, width, channels) if channels > 1 else (height, width),
-            dtype=values.dtype,
-            tile=(TILE, TILE),
-            compression="adobe_deflate",
-            predictor=True,
-            photometric="rgb" if channels > 2 else "minisblack",
-            planarconfig="contig",
-            extrasamples=["unassalpha"] if channels in (2, 4) else None,
-            iccprofile=metadata.profile,
-            resolution=metadata.dpi,
-            resolutionunit="inch" if metadata.dpi else None,
-            software=texts.pop(_SOFTWARE, False),  # or it would name itself
-            extratags=_tags(texts, metadata.xmp),
-            metadata=None,
+    with replacing(path) as temporary:
+        tiff_writing.write(temporary, [page._replace(parts=strips)], metadata)
+
+
+def _rows(room: int, page: tiff_writing.Page) -> int:
+    """Of what is computed at once: its copies take at most `room` bytes."""
+    width = page.shape[1]
+    needed = COPIES * width * page.shape[2] * page.dtype.itemsize
+    if needed > room:
+        raise NoRoomError(
+            f"a row of {width} pixels needs {needed / 2**20:.1f} MiB of memory, "
+            f"{room / 2**20:.1f} MiB may be taken: ask for a narrower size, or raise --memory"
         )
-
-
-def _tiles(strips: Iterable[Levels]) -> Iterator[Levels]:
-    """The file's tiles in its order; the writer fills up those at the border."""
-    for strip in strips:
-        for top in range(0, strip.shape[0], TILE):
-            for left in range(0, strip.shape[1], TILE):
-                tile = strip[top : top + TILE, left : left + TILE]
-                yield tile if tile.shape[2] > 1 else tile[..., 0]
+    rows = min(room // needed, STRIP)
+    return max(rows - rows % page.rows, min(rows, page.rows))  # whole strips of the file
 
 
 def _room(upscaler: Upscaler) -> int:
     """Bytes that a result may take on the host, wherever it is computed."""
     host = free_memory(torch.device("cpu"))
     return min(upscaler.memory, upscaler.memory if host is None else host // 4)
-
-
-def _texts(metadata: Metadata) -> dict[int, str | bytes]:
-    exif = Image.Exif()
-    if metadata.exif:
-        exif.load(metadata.exif)
-    return {tag: as_stored(text) for tag, text in exif.items() if isinstance(text, str)}
-
-
-def _tags(texts: Mapping[int, str | bytes], xmp: bytes | None) -> list[tuple[Any, ...]]:
-    tags: list[tuple[Any, ...]] = [(tag, _TEXT, 0, text, True) for tag, text in texts.items()]
-    if xmp:
-        tags.append((_XMP, _BYTE, len(xmp), xmp, True))
-    return tags

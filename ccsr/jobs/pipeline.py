@@ -17,12 +17,13 @@ import numpy as np
 
 from ccsr import image
 from ccsr.atomic import make_folder, sweep
+from ccsr.device import NoRoomError
 from ccsr.grid import Size
 from ccsr.image.profiles import hdr_outside
 from ccsr.jobs import large_tiff
 from ccsr.jobs.checks import Job
 from ccsr.jobs.target import Target
-from ccsr.upscaling.pixels import NoRoomError
+from ccsr.upscaling.pixels import COPIES, check_result
 from ccsr.upscaling.upscaler import Upscaler
 
 AHEAD = 2  # pictures that are decoded before their turn
@@ -86,7 +87,9 @@ def run(
         ThreadPoolExecutor(1, "ccsr-read") as reader,
         ThreadPoolExecutor(WRITERS, "ccsr-write") as writers,
     ):
-        reading = deque((job, reader.submit(_read, job)) for job in islice(upcoming, AHEAD))
+        reading = deque(
+            (job, reader.submit(_read, job, target, files)) for job in islice(upcoming, AHEAD)
+        )
         writing = _Writing(writers, report, files)
 
         def watch(job: Job, share: float) -> None:
@@ -100,7 +103,9 @@ def run(
                 watch(job, 0)
                 _do(job, future, target, upscaler, writing, watch)
                 writing.wait(WAITING)
-                reading.extend((job, reader.submit(_read, job)) for job in islice(upcoming, 1))
+                reading.extend(
+                    (job, reader.submit(_read, job, target, files)) for job in islice(upcoming, 1)
+                )
         finally:
             for _, future in reading:
                 future.cancel()
@@ -155,15 +160,24 @@ def preview(job: Job, target: Target, files: image.Output = image.DEFAULT) -> Si
     Raises:
         OSError: if the source cannot be read.
         ValueError: if the output cannot be written.
+        NoRoomError: if decoding or enlarging it is likely to take more memory than is free.
     """
     _check_regular(job.source)
     with image.steady_warnings():
         header = image.probe(job.source)
+    try:
+        header.demand.check(header.size, header.frames)
+    except NoRoomError as error:
+        raise NoRoomError(f"cannot read {job.source}: {error}") from error
     size = target.size(header.size)
     # stands for the picture: takes no memory
     blanks = (np.broadcast_to(np.uint8(0), (*header.size, 1)),) * header.frames
     blank = image.Picture(blanks, durations=(1.0,) * header.frames if header.animated else ())
     image.check(job.output, blank, size, files)
+    if not large_tiff.possible(blank, job.output):
+        pixels = sum(height * width for height, width in blank.sizes(size))
+        needed = pixels * header.demand.pixel_bytes * COPIES
+        check_result(header.demand.held + needed, size, header.frames)
     return size
 
 
@@ -172,9 +186,10 @@ def _check_regular(source: Path) -> None:
         raise OSError(f"cannot read {source}: it is no file but a pipe, a device or the like")
 
 
-def _read(job: Job) -> tuple[image.Picture, float]:
+def _read(job: Job, target: Target, files: image.Output) -> tuple[image.Picture, float]:
+    """Decode what has passed the checks that need its header only; and the seconds it took."""
     started = time.monotonic()
-    _check_regular(job.source)
+    preview(job, target, files)
     return image.read(job.source), time.monotonic() - started
 
 
@@ -188,7 +203,11 @@ def _do(
 ) -> None:
     """Enlarge what `future` gives, and hand the result to `writing`."""
     try:
-        source, seconds = future.result()
+        try:
+            source, seconds = future.result()
+        except NoRoomError:
+            writing.wait(0)  # and gives free the room of what waited
+            source, seconds = _read(job, target, writing.files)
         started = time.monotonic()
         size = target.size(source.size)
         image.check(job.output, source, size, writing.files)
@@ -245,14 +264,20 @@ def _write(job: Job, result: image.Picture, files: image.Output, seconds: float)
 
 def _failure(job: Job, error: Exception) -> Outcome:
     """As text: an exception would keep the pictures of its frames alive."""
+    trace = "".join(traceback.format_exception(error))
+    return Outcome(job, None, 0, "", sentence(job, error), trace)
+
+
+def sentence(job: Job, error: Exception) -> str:
+    """What went wrong with a job, with the name of a file."""
     text = str(error)
     if isinstance(error, MemoryError):
         text = "the memory does not suffice: ask for a smaller size, or for less by --memory"
-    if not text.startswith("cannot "):  # it names no file
-        expected = isinstance(error, OSError | ValueError | RuntimeError | MemoryError) and text
-        text = text if expected else f"{type(error).__name__} {text}".strip()
-        text = f"cannot enlarge {job.source}: {text}"
-    return Outcome(job, None, 0, "", text, "".join(traceback.format_exception(error)))
+    if text.startswith("cannot "):
+        return text
+    expected = isinstance(error, OSError | ValueError | RuntimeError | MemoryError) and text
+    text = text if expected else f"{type(error).__name__} {text}".strip()
+    return f"cannot enlarge {job.source}: {text}"
 
 
 @contextmanager

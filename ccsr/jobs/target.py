@@ -4,7 +4,7 @@ import math
 import re
 from dataclasses import dataclass
 
-from ccsr.grid import Size, output_size, scale_text
+from ccsr.grid import Size, checked_size, output_size, scale_text
 
 _LABELLED = re.compile(r"(.+)_(?:[\d.e+-]+(?:x[\d.e+-]+)?x|\d+x\d+|\d+[wh])", re.DOTALL)
 
@@ -17,11 +17,18 @@ class Target:
         scale: (vertical, horizontal).
         height: in pixels; with `width` None the aspect ratio is kept.
         width: likewise.
+
+    Raises:
+        ValueError: for a scale that no picture can be enlarged by.
     """
 
     scale: tuple[float, float] | None = None
     height: int | None = None
     width: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.scale:
+            output_size((1, 1), self.scale)
 
     @property
     def label(self) -> str:
@@ -33,12 +40,16 @@ class Target:
         return f"{self.width}w" if self.width else f"{self.height}h"
 
     def size(self, source: Size) -> Size:
-        """(H, W) for a picture of size (h, w): nearest, halves up, at least 1."""
+        """(H, W) for a picture of size (h, w): nearest, halves up, at least 1.
+
+        Raises:
+            ValueError: if that is too large.
+        """
         if self.scale:
             return output_size(source, self.scale)
         height = self.height or math.floor(source[0] * (self.width or 1) / source[1] + 0.5)
         width = self.width or math.floor(source[1] * (self.height or 1) / source[0] + 0.5)
-        return max(1, height), max(1, width)
+        return checked_size((max(1, height), max(1, width)))
 
 
 def unlabelled(stem: str) -> str | None:

@@ -71,11 +71,12 @@ def _doubled(x: Tensor) -> Tensor:
 def confine(enlarged: Tensor, alpha: Tensor, grid: ProjectedGrid) -> Tensor:
     """Clamp an enlarged alpha to the range of the input pixels around each output pixel.
 
-    Opaque areas stay opaque and empty ones empty, to the last bit, and edges do not ring.
+    Opaque areas stay opaque and empty ones empty, to the last bit, and edges do not ring. Other
+    channels than alpha may be treated so too.
 
     Args:
-        enlarged: (1, H, W).
-        alpha: (1, h, w), what it was made of.
+        enlarged: (C, H, W).
+        alpha: (C, h, w), what it was made of.
         grid: laid over (h, w).
     """
     highest, lowest = alpha, -alpha
@@ -110,6 +111,6 @@ def _radius(axis: Axis) -> int:
 
 
 def _running_max(x: Tensor, dim: int, radius: int) -> Tensor:
-    """Largest value within `radius` pixels along one of the last two dimensions of (1, h, w)."""
+    """Largest value within `radius` pixels along one of the last two dimensions of (C, h, w)."""
     reach = (radius, 0) if dim == 1 else (0, radius)
     return F.max_pool2d(x, (2 * reach[0] + 1, 2 * reach[1] + 1), stride=1, padding=reach)

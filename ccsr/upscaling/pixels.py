@@ -13,13 +13,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ccsr.device import free_memory
+from ccsr import device
 from ccsr.grid import ProjectedGrid, Size
 from ccsr.image import Levels, from_array, to_array
+from ccsr.resample import resize
 from ccsr.upscaling.alpha import bleed, confine, surroundings
 
 Piece = TypeVar("Piece")
 
+COPIES = 3  # of a result on the way to a file
+RARE = 0.005  # share of floats, at each end, that are not usual
+SAMPLED = 1 << 20  # values that show what is usual
 GREY = (0.299, 0.587, 0.114)  # BT.601, sums to 1
 
 
@@ -30,11 +34,13 @@ class Source(Protocol[Piece]):
         size: (h, w).
         images: number of images that the network computes at once.
         pixel_bytes: what a pixel of the result takes, with its copies on the way to a file.
+        exact: whether float32 is needed: bfloat16 has eight bits.
     """
 
     size: Size
     images: int
     pixel_bytes: int
+    exact: bool
 
     def read(self, rows: slice, columns: slice) -> Tensor:
         """A window of the input for the network: float32 (images, 3, rows, columns)."""
@@ -59,6 +65,7 @@ class FloatSource:
         self.size = (x.shape[2], x.shape[3])
         self.images = len(x)
         self.pixel_bytes = x.shape[0] * x.shape[1] * 4
+        self.exact = False
 
     def read(self, rows: slice, columns: slice) -> Tensor:
         """See :meth:`Source.read`."""
@@ -78,10 +85,12 @@ class FloatSource:
 class LevelSource:
     """A picture as a file holds it; the result (H, W, C) has as many bits.
 
-    Alpha goes through the network as a second image, unless it is the same everywhere.
+    Alpha goes through the network as a second image, unless it is the same everywhere. The usual
+    range of floats is brought to [0, 1] for it. What lies beyond, such as a lamp, would leave
+    little of that to all the rest: it is enlarged by a cubic kernel, and added.
 
     Raises:
-        ValueError: for another array than (h, w, C) of uint8 or uint16 with C of 1 to 4.
+        ValueError: for another array than (h, w, C) of uint8, uint16 or float32 with C of 1 to 4.
     """
 
     def __init__(self, values: Levels) -> None:
@@ -89,10 +98,10 @@ class LevelSource:
             values.ndim != 3
             or not values.size
             or values.shape[2] > 4
-            or values.dtype not in (np.uint8, np.uint16)
+            or values.dtype not in (np.uint8, np.uint16, np.float32)
         ):
             raise ValueError(
-                "expected levels (h, w, C) of uint8 or uint16 with C of 1 to 4, got "
+                "expected levels (h, w, C) of uint8, uint16 or float32 with C of 1 to 4, got "
                 f"{values.dtype} {values.shape}"
             )
         self.size = (values.shape[0], values.shape[1])
@@ -105,11 +114,16 @@ class LevelSource:
         if not self.flat and self.alpha.min() == 0:
             self.colour = bleed(self.colour, self.alpha)
         self.images = 1 if self.flat else 2
-        self.pixel_bytes = values.itemsize * values.shape[2] * 3
+        self.pixel_bytes = values.itemsize * values.shape[2] * COPIES
+        self.exact = values.dtype != np.uint8
+        self.ranged = values.dtype == np.float32
+        self.low, self.high = usual_range(self.colour) if self.ranged else (0.0, 1.0)
 
     def read(self, rows: slice, columns: slice) -> Tensor:
         """See :meth:`Source.read`."""
         colour = from_array(self.colour[rows, columns]).expand(3, -1, -1)
+        if self.ranged:
+            colour = ((colour - self.low) / (self.high - self.low)).clamp(0, 1)
         if self.flat:
             return colour[None]
         return torch.stack((colour, from_array(self.alpha[rows, columns]).expand(3, -1, -1)))
@@ -124,11 +138,25 @@ class LevelSource:
         """See :meth:`Source.store`."""
         colours = self.colour.shape[2]
         result = piece[rows, columns]
-        result[..., :colours] = to_array(to_grey(y[0]) if self.grey else y[0], self.values)
+        colour = to_grey(y[0]) if self.grey else y[0]
+        if self.ranged:
+            colour = colour.clamp(0, 1) * (self.high - self.low) + self.low
+            colour += self._beyond(window)
+        result[..., :colours] = to_array(colour, self.values)
         if self.flat:
             result[..., colours:] = self.alpha[0, 0]
         else:
             result[..., colours:] = to_array(self._alpha(to_grey(y[1]), window), self.values)
+
+    def _beyond(self, window: ProjectedGrid) -> Tensor:
+        """(C, H, W): by how much the colours lie beyond the usual range, without ringing."""
+        top, left = surroundings(window, self.size)
+        near = from_array(self.colour[top, left])
+        near = near - near.clamp(self.low, self.high)
+        if not bool(near.any()):
+            return torch.zeros(())
+        grid = window.shifted(top.start, left.start)
+        return confine(resize(near, grid), near, grid)
 
     def _alpha(self, enlarged: Tensor, window: ProjectedGrid) -> Tensor:
         """(1, H, W) within the range of the input's alpha around each pixel."""
@@ -137,14 +165,17 @@ class LevelSource:
         return confine(enlarged, near, window.shifted(top.start, left.start))
 
 
+def usual_range(colour: Levels) -> tuple[float, float]:
+    """[0, 1], or as much more as the floats need, but for one in 200 at each end."""
+    some = colour.reshape(-1)[:: max(1, colour.size // SAMPLED)]
+    low, high = np.quantile(some, (RARE, 1 - RARE))
+    return min(0.0, float(low)), max(1.0, float(high))
+
+
 def to_grey(rgb: Tensor) -> Tensor:
     """(..., 3, H, W) -> (..., 1, H, W); grey keeps its value."""
     weights = torch.tensor(GREY, device=rgb.device)[:, None, None]
     return (rgb * weights).sum(-3, keepdim=True)
-
-
-class NoRoomError(RuntimeError):
-    """A result does not fit into the memory that is free."""
 
 
 def check_room(results: Sequence[tuple[Source[Any], ProjectedGrid]]) -> None:
@@ -154,13 +185,24 @@ def check_room(results: Sequence[tuple[Source[Any], ProjectedGrid]]) -> None:
         NoRoomError: if they do not.
     """
     needed = sum(math.prod(grid.size) * source.pixel_bytes for source, grid in results)
-    free = free_memory(torch.device("cpu"))
-    if free is not None and needed > free:
-        several = len(results) > 1
-        times = f"{len(results)} times " if several else ""
-        height, width = results[0][1].size
-        raise NoRoomError(
-            f"a result of {times}{width}x{height} pixels needs {needed / 2**30:.1f} GiB of "
-            f"memory, {free / 2**30:.1f} GiB are free: ask for a smaller size, or "
-            + ("split the file" if several else "for a .tif file, which is written in strips")
-        )
+    check_result(needed, results[0][1].size, len(results))
+
+
+def check_result(needed: int, size: Size, count: int) -> None:
+    """Make sure that results take no more than the memory that is free.
+
+    Args:
+        needed: bytes, with the copies on the way to a file.
+        size: (H, W) of the first one.
+        count: of results.
+
+    Raises:
+        NoRoomError: if they do.
+    """
+    times = f"{count} times " if count > 1 else ""
+    device.require(
+        needed,
+        f"a result of {times}{size[1]}x{size[0]} pixels",
+        "ask for a smaller size, or "
+        + ("split the file" if count > 1 else "for a .tif file, which is written in strips"),
+    )

@@ -54,7 +54,8 @@ class Upscaler:
     Args:
         model: moved to `device` and set to evaluation.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
-        precision: `bf16` or `fp32`; `auto` takes bfloat16 where the processor has it natively.
+        precision: `bf16` or `fp32`; `auto` takes bfloat16 where the processor has it natively and
+            the picture has 8 bits.
         tile: side of the pieces, in output pixels, in which large results are computed;
             `auto` follows `memory`, `off` starts with the whole. The result is the same; a
             piece that does not fit into memory is always cut further.
@@ -91,6 +92,7 @@ class Upscaler:
         self.device = choose_device(device)
         native = precision == "auto" and has_native_bfloat16(self.device)
         self.dtype = torch.bfloat16 if precision == "bf16" or native else torch.float32
+        self._precise = precision == "auto"  # where a picture needs it
         self.tile = tile
         if ensemble not in ("", "flips"):
             raise ValueError(f"ensemble must be flips, or empty for none, got {ensemble!r}")
@@ -174,7 +176,8 @@ class Upscaler:
         """Enlarge pixels as files hold them.
 
         Args:
-            values: (h, w, C), uint8 or uint16: grey, grey + alpha, RGB, RGBA for C = 1 to 4.
+            values: (h, w, C), uint8, uint16 or float32: grey, grey + alpha, RGB, RGBA for C = 1
+                to 4. Floats may lie beyond [0, 1], their alpha not.
             scale: see `__call__`.
             size: (H, W) instead of `scale`.
             progress: called with the share that is done, up to 1.
@@ -254,9 +257,8 @@ class Upscaler:
     def enlargement(self, source: Source[Piece], grid: ProjectedGrid) -> Enlargement[Piece]:
         """What computes any window of a picture at `grid`, by default with all of the work."""
         via = self.model.route(source.size, grid)
-        return Enlargement(
-            self.model, source, grid, via, self.flips, self.device, self.dtype, self.warn
-        )
+        dtype = torch.float32 if self._precise and source.exact else self.dtype
+        return Enlargement(self.model, source, grid, via, self.flips, self.device, dtype, self.warn)
 
     def _whole(
         self, source: Source[Piece], grid: ProjectedGrid, progress: Progress | None

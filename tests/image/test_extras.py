@@ -89,41 +89,6 @@ def test_what_a_png_holds_beside_its_pixels(tmp_path: Path) -> None:
         assert left(tmp_path, "a.png", data) == expected
 
 
-def test_frames_of_a_png_lose_what_16_bits_have_more(tmp_path: Path) -> None:
-    """Of one frame all 16 are read; frames are put together by Pillow, from 8."""
-    frames = tuple(np.full((6, 5, 3), level, np.uint16) for level in (0, 40_000))
-    assert image.write(Picture(frames, durations=(50, 50)), tmp_path / "a.png") == (
-        "precision (16 bits became 8)",
-    )
-    content = bytearray((tmp_path / "a.png").read_bytes())
-    assert image.read(tmp_path / "a.png").dropped == ()
-    content[24] = 16
-    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
-    (tmp_path / "b.png").write_bytes(content)
-    with pytest.raises(OSError, match=r"b\.png"):  # pixels of 8 bits in a file that says 16
-        image.read(tmp_path / "b.png")
-    (tmp_path / "c.png").write_bytes(deep_animation())
-    assert image.read(tmp_path / "c.png").dropped == ("precision (16 bits read as 8)",)
-
-
-def deep_animation() -> bytes:
-    """Two RGB frames of 16 bits, by hand."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        checked = kind + content
-        return struct.pack(">I", len(content)) + checked + struct.pack(">I", zlib.crc32(checked))
-
-    rows = zlib.compress((b"\0" + bytes(2 * 3 * 4)) * 3)
-    control = struct.pack(">IIIIHHBB", 4, 3, 0, 0, 1, 10, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + b"".join((
-        chunk(b"IHDR", struct.pack(">IIBBBBB", 4, 3, 16, 2, 0, 0, 0)),
-        chunk(b"acTL", struct.pack(">II", 2, 0)),
-        chunk(b"fcTL", struct.pack(">I", 0) + control), chunk(b"IDAT", rows),
-        chunk(b"fcTL", struct.pack(">I", 1) + control),
-        chunk(b"fdAT", struct.pack(">I", 2) + rows), chunk(b"IEND", b""),
-    ))  # fmt: skip
-
-
 def test_what_photoshop_files_hold(tmp_path: Path) -> None:
     """Resources 1028, 1058 and 1060 are IPTC, EXIF and XMP (Adobe's file format specification)."""
     exif = Image.Exif()

@@ -48,7 +48,7 @@ def test_every_mode_becomes_grey_or_colour_with_or_without_alpha(mode: str, chan
     before = picture.tobytes()
     got = of(picture)
     assert got.shape == (2, 3, channels)
-    assert got.dtype == (np.uint16 if mode[0] in "IF" else np.uint8)
+    assert got.dtype == {"I": np.uint16, "F": np.float32}.get(mode[0], np.uint8)
     assert picture.tobytes() == before
 
 
@@ -57,9 +57,6 @@ def test_every_mode_becomes_grey_or_colour_with_or_without_alpha(mode: str, chan
     [
         ("I", -1, 257, 257),
         ("I", 65536, 65535, 65535),
-        ("F", 1.5, 1.0, 65535),
-        ("F", -0.1, 0.5, 32768),
-        ("F", np.nan, 0.0, 0),
     ],
 )
 def test_32_bit_is_read_where_its_range_is_clear(

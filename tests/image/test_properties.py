@@ -90,7 +90,8 @@ def test_kind_depth_size_and_range(
     channels = before.shape[2]
     if mode not in ("P", "PA"):  # a palette may happen to hold greys only
         assert channels == CHANNELS.get(mode, 3)
-    assert before.dtype == (np.uint16 if mode in DEEP else np.uint8)
+    deep = np.float32 if mode == "F" else np.uint16
+    assert before.dtype == (deep if mode in DEEP else np.uint8)
     assert enlarged.dtype == before.dtype
     assert enlarged.shape[2] == channels
     if suffix == ".webp":  # 8 bit, and grey as colour; alpha that hides nothing is not stored

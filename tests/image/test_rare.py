@@ -28,7 +28,7 @@ def psd(channels: np.ndarray, mode: int) -> bytes:
 def test_photoshop_files(tmp_path: Path, mode: int, count: int, kind: int) -> None:
     values = np.random.default_rng(0).integers(0, 256, (count, 20, 32), np.uint8)
     (tmp_path / "a.psd").write_bytes(psd(values, mode))
-    assert image.probe(tmp_path / "a.psd") == ((20, 32), 1, False)
+    assert image.probe(tmp_path / "a.psd")[:3] == ((20, 32), 1, False)
     assert np.array_equal(only(tmp_path / "a.psd"), values.transpose(1, 2, 0)[..., :kind])
     assert image.named_as_image("a.psd")
 

@@ -128,7 +128,7 @@ def test_animations_have_all_frames_and_their_timing(tmp_path: Path, suffix: str
     timing = {"duration": [100, 250, 40], "loop": 3}
     path = tmp_path / f"a{suffix}"
     frames[0].save(path, save_all=True, append_images=frames[1:], **timing)
-    assert image.probe(path) == ((12, 16), 3, True)
+    assert image.probe(path)[:3] == ((12, 16), 3, True)
     got = image.read(path)
     assert got.several == "animation"
     assert got.durations == (100, 250, 40)
@@ -179,21 +179,6 @@ def test_pages_may_differ_in_size_and_kind(tmp_path: Path) -> None:
     assert got.several == "pages"
     for values, page in zip(got.frames, pages, strict=True):
         assert np.array_equal(values.squeeze(), np.asarray(page))
-
-
-def test_reduced_copies_in_a_tiff_are_no_pages(tmp_path: Path) -> None:
-    from PIL import TiffImagePlugin
-
-    reduced = TiffImagePlugin.ImageFileDirectory_v2()
-    reduced[254] = 1
-    copy = noise("L", 2, 2)
-    copy.encoderinfo = {"tiffinfo": reduced}
-    noise("L").save(tmp_path / "a.tif", save_all=True, append_images=[copy])
-    assert only(tmp_path / "a.tif").shape == (4, 5, 1)
-    assert image.probe(tmp_path / "a.tif") == ((4, 5), 1, False)
-    copy.save(tmp_path / "b.tif", tiffinfo=reduced)
-    with pytest.raises(OSError, match=r"b\.tif: it holds reduced copies of a picture only"):
-        image.read(tmp_path / "b.tif")
 
 
 def test_files_that_are_no_pictures_are_named(tmp_path: Path) -> None:
@@ -381,14 +366,3 @@ def test_heic_with_that_package(tmp_path: Path) -> None:
     heif.from_pillow(picture).save(tmp_path / "a.heic", quality=95)
     assert image.probe(tmp_path / "a.heic").size == (48, 64)
     assert np.abs(only(tmp_path / "a.heic").astype(int) - [200, 100, 50]).max() <= 4
-
-
-def test_a_tiff_without_pixels_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What tifffile makes of some damaged headers."""
-    (tmp_path / "a.tif").write_bytes(b"II*\0" + bytes(20))
-    monkeypatch.setattr("ccsr.image.tiff.rare_sizes", lambda path: [(4, 4)])
-    monkeypatch.setattr(
-        "ccsr.image.tiff.read_rare", lambda path, number: (np.empty(0, np.uint16), 1)
-    )
-    with pytest.raises(OSError, match=r"cannot read .*a\.tif: it holds no pixels"):
-        image.read(tmp_path / "a.tif")

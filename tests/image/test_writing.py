@@ -6,11 +6,10 @@ from typing import BinaryIO
 
 import numpy as np
 import pytest
-import tifffile
 from PIL import Image, ImageCms
 
 from ccsr import image
-from ccsr.image import Metadata, Output, Picture, tiff
+from ccsr.image import Metadata, Output, Picture
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
@@ -143,27 +142,6 @@ def grey_profile() -> bytes:
     head = size + b"lcms\x02\x40\0\0mntrGRAYXYZ " + bytes(12) + b"acsp"
     head = head.ljust(68, b"\0") + struct.pack(">iii", 63190, 65536, 54061)
     return head.ljust(128, b"\0") + table + content
-
-
-def test_a_tiff_of_64_bit_offsets(tmp_path: Path) -> None:
-    frames = (noise(3, (300, 2000)), noise(1))
-    assert not tiff.needs_big(frames)
-    exif = Image.Exif()
-    exif[0x010F] = "Maker"
-    exif.get_ifd(0x8769)[0x9003] = "2001:02:03 04:05:06"
-    tiff.write(tmp_path / "a.tif", frames, Metadata(exif=exif.tobytes()), big=True)
-    assert (tmp_path / "a.tif").read_bytes()[:4] == b"II+\0"
-    got = image.read(tmp_path / "a.tif")
-    assert all(map(np.array_equal, got.frames, frames))
-    with Image.open(tmp_path / "a.tif") as opened:
-        assert opened.getexif().get_ifd(0x8769)[0x9003] == "2001:02:03 04:05:06"
-    with tifffile.TiffFile(tmp_path / "a.tif") as file:
-        assert np.array_equal(file.pages[0].asarray(), frames[0])
-
-
-def test_large_pictures_get_64_bit_offsets() -> None:
-    large = np.broadcast_to(np.uint8(0), (40_000, 40_000, 3))
-    assert tiff.needs_big([large])
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".png", ".webp", ".avif"])

@@ -62,28 +62,6 @@ def test_the_file_holds_what_the_whole_would_be(
             assert np.array_equal(np.asarray(opened).reshape(expected.shape), written)
 
 
-def test_it_is_tiled_compressed_and_keeps_the_profile(tmp_path: Path, upscaler: Upscaler) -> None:
-    profile = bytes(16) + b"RGB " + bytes(108)
-    values = photo(3, np.uint8)
-    large_tiff.enlarge(upscaler, values, tmp_path / "a.tiff", scale=4.5, metadata=Metadata(profile))
-    with tifffile.TiffFile(tmp_path / "a.tiff") as file:
-        page = file.pages.first
-        assert (page.tilelength, page.tilewidth) == (256, 256)
-        assert page.compression == tifffile.COMPRESSION.ADOBE_DEFLATE
-        assert page.iccprofile == profile
-        assert not file.is_bigtiff
-    assert [path.name for path in tmp_path.iterdir()] == ["a.tiff"]
-
-
-def test_large_files_are_bigtiff(
-    tmp_path: Path, upscaler: Upscaler, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(large_tiff, "LARGEST_CLASSIC", 1000)
-    large_tiff.enlarge(upscaler, photo(3, np.uint8), tmp_path / "a.tif", scale=1.5)
-    with tifffile.TiffFile(tmp_path / "a.tif") as file:
-        assert file.is_bigtiff
-
-
 def test_nothing_is_left_of_a_file_that_fails(
     tmp_path: Path, upscaler: Upscaler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,37 +94,53 @@ def test_what_the_host_cannot_hold_is_streamed(
     assert not large_tiff.worthwhile(upscaler, picture, (1000, 999), Path("a.tif"))
 
 
-def test_descriptions_are_kept(tmp_path: Path, upscaler: Upscaler) -> None:
+def test_a_streamed_file_is_the_same_as_a_whole_one(
+    tmp_path: Path, upscaler: Upscaler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Byte by byte, with all that is said about the picture."""
     exif = Image.Exif()
     exif[306], exif[305] = "2026:01:02 03:04:05", "Jörgs Kamera".encode()
+    exif.get_ifd(0x8769)[0x829A] = 0.005
     xmp = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>"
-    described = Metadata(exif=exif.tobytes(), xmp=xmp, dpi=(300, 300))
-    large_tiff.enlarge(
-        upscaler, photo(3, np.uint8), tmp_path / "a.tif", scale=1.5, metadata=described
-    )
+    described = Metadata(bytes(16) + b"RGB " + bytes(108), exif.tobytes(), xmp, (300, 300))
+    values = photo(3, np.uint8)
+    monkeypatch.setattr(large_tiff, "STRIP", 100)
+    size = (2000, 700)  # two strips of the file
+    large_tiff.enlarge(upscaler, values, tmp_path / "a.tif", size=size, metadata=described)
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        whole = file.asarray()
+    image.write(Picture((whole,), described), tmp_path / "b.tif")
+    assert (tmp_path / "a.tif").read_bytes() == (tmp_path / "b.tif").read_bytes()
     written = image.read(tmp_path / "a.tif").metadata
-    assert (written.dpi, written.xmp) == ((300, 300), xmp)
+    assert (written.dpi, written.xmp, written.profile) == ((300, 300), xmp, described.profile)
     kept = Image.Exif()
     kept.load(written.exif)
     assert kept[306] == "2026:01:02 03:04:05"
     assert kept[305].encode("latin-1").decode() == "Jörgs Kamera"
-    large_tiff.enlarge(upscaler, photo(3, np.uint8), tmp_path / "b.tif", scale=1.5)
-    with tifffile.TiffFile(tmp_path / "b.tif") as file:
-        assert not {"Software", "XMP", "ImageDescription"} & {
-            tag.name for tag in file.pages[0].tags
-        }
+    assert float(kept.get_ifd(0x8769)[0x829A]) == pytest.approx(0.005)
 
 
-@pytest.mark.parametrize(("width", "rows"), [(20_000, 512), (60_000, 256)])
+@pytest.mark.parametrize(
+    ("width", "rows"), [(5_000, 690), (20_000, 170), (60_000, 60), (2_000_000, 1)]
+)
 def test_strips_keep_to_the_memory(
     tmp_path: Path, upscaler: Upscaler, monkeypatch: pytest.MonkeyPatch, width: int, rows: int
 ) -> None:
+    """Two pieces, and what is compressed of them, take at most 32 MiB: whole strips of the file."""
     heights: list[int] = []
 
     def strips(values: np.ndarray, height: int, **options: object) -> Iterator[np.ndarray]:
         heights.append(height)
-        yield np.zeros((300, width, 3), np.uint8)
+        for top in range(0, 300, height):
+            yield np.zeros((min(height, 300 - top), width, 3), np.uint8)
 
     monkeypatch.setattr(upscaler, "strips", strips)
     large_tiff.enlarge(upscaler, photo(3, np.uint8), tmp_path / "a.tif", size=(300, width))
     assert heights == [rows]
+    assert 3 * rows * width * 3 <= 32 << 20
+
+
+def test_a_row_that_is_too_long_is_refused(tmp_path: Path, upscaler: Upscaler) -> None:
+    with pytest.raises(RuntimeError, match=r"a row of 9000000 pixels needs .* 32\.0 MiB may be"):
+        large_tiff.enlarge(upscaler, photo(3, np.uint8), tmp_path / "a.tif", size=(9, 9_000_000))
+    assert not list(tmp_path.iterdir())

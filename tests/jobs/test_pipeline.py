@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ccsr import image
+from ccsr import device, image
+from ccsr.device import NoRoomError
 from ccsr.jobs import pipeline
 from ccsr.jobs.checks import Job
 from ccsr.jobs.pipeline import Outcome, preview, run
 from ccsr.jobs.target import Target
-from ccsr.upscaling.pixels import NoRoomError
 
 TWICE = Target(scale=(2.0, 2.0))
 PATIENCE = 60  # seconds, far more than anything here takes
@@ -310,3 +310,29 @@ def test_a_preview_is_what_a_run_does(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="PNG does not hold the 2 pages"):
         preview(Job(tmp_path / "pages.tif", tmp_path / "a.png"), TWICE)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_results_that_do_not_fit_are_refused_by_the_header(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    """Nothing is decoded; but a TIFF is written in strips."""
+    (job,) = pictures(tmp_path, 1)
+    job = Job(job.source, job.output.with_suffix(suffix))
+    header = image.probe(job.source)
+    room = header.demand.held + header.demand.most + 10
+    monkeypatch.setattr(device, "free_memory", lambda device: room)
+    large = Target(scale=(1000, 1000))
+    if suffix == ".tif":
+        assert preview(job, large) == large.size(header.size)
+        return
+    monkeypatch.setattr(image, "read", None)
+    with pytest.raises(RuntimeError, match=r"a result of \d+000x\d+000 pixels needs .*\.tif"):
+        preview(job, large)
+    outcomes: list[Outcome] = []
+    run([job], large, Doubling(), outcomes.append)
+    assert "pixels needs" in outcomes[0].error
+    assert str(job.source) in outcomes[0].error
+    monkeypatch.setattr(device, "free_memory", lambda device: room - 11)
+    with pytest.raises(RuntimeError, match=r"cannot read .*: decoding \d+x\d+ pixels needs"):
+        preview(job, TWICE)

@@ -50,3 +50,10 @@ def test_one_side_keeps_the_aspect_ratio(source: tuple[int, int], side: int, wid
     assert size[int(wide)] == side
     exact = source[1 - int(wide)] * side / source[int(wide)]
     assert abs(size[1 - int(wide)] - max(1, exact)) <= 0.5 + 1e-9 * exact
+
+
+def test_what_is_too_small_or_large_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"scale must be at least 0\.0001, got 1e-09"):
+        Target(scale=(2, 1e-9))
+    with pytest.raises(ValueError, match=r"million pixels, got 19200000x12787200"):
+        Target(width=19_200_000).size((333, 500))

@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from ccsr import Upscaler
+from ccsr import Upscaler, device
 from ccsr.grid import ProjectedGrid, choose_grid
 from ccsr.image import Picture
 from ccsr.model import CCSR
 from ccsr.resample import resize
-from ccsr.upscaling import pixels
 from ccsr.upscaling import upscaler as upscaler_module
 from ccsr.upscaling.enlargement import Enlargement
+from ccsr.upscaling.pixels import FloatSource
 from networks import tiny
 
 
@@ -84,14 +84,14 @@ def test_a_reduction_is_bicubic_within_the_memory(
 ) -> None:
     memory = 32 << 20
     upscaler = Upscaler(tiny(), precision="fp32", memory=memory)
-    read, counts = pixels.FloatSource.read, list[int]()
+    read, counts = FloatSource.read, list[int]()
 
-    def counted(self: pixels.FloatSource, rows: slice, columns: slice) -> Tensor:
+    def counted(self: FloatSource, rows: slice, columns: slice) -> Tensor:
         part = read(self, rows, columns)
         counts.append(part.shape[2] * part.shape[3])
         return part
 
-    monkeypatch.setattr(pixels.FloatSource, "read", counted)
+    monkeypatch.setattr(FloatSource, "read", counted)
     x = torch.rand(3, 1600, 1500)
     grid = choose_grid((1600, 1500), scale)
     expected = resize(x, grid).clamp(0, 1)
@@ -116,7 +116,7 @@ def test_strips_together_are_the_whole(upscaler: Upscaler, channels: int, bits: 
 def test_a_result_beyond_the_memory_is_refused_at_once(
     monkeypatch: pytest.MonkeyPatch, upscaler: Upscaler
 ) -> None:
-    monkeypatch.setattr(pixels, "free_memory", lambda device: 1 << 20)
+    monkeypatch.setattr(device, "free_memory", lambda device: 1 << 20)
     with pytest.raises(RuntimeError, match=r"a result of 4000x3000 pixels needs .* GiB .* smaller"):
         upscaler.tensor(torch.rand(3, 30, 40), scale=100)
 
@@ -124,7 +124,7 @@ def test_a_result_beyond_the_memory_is_refused_at_once(
 def test_frames_beyond_the_memory_are_refused_before_the_first(
     upscaler: Upscaler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pixels, "free_memory", lambda device: 3 * 10 * 400 - 1)
+    monkeypatch.setattr(device, "free_memory", lambda device: 3 * 10 * 400 - 1)
     monkeypatch.setattr(Enlargement, "window", None)
     frames = (np.zeros((10, 10, 1), np.uint8),) * 10
     with pytest.raises(RuntimeError, match=r"a result of 10 times 20x20 pixels needs .* smaller"):

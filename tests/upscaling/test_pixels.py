@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
+from ccsr import device
 from ccsr.grid import ProjectedGrid
-from ccsr.upscaling import pixels
 from ccsr.upscaling.pixels import FloatSource, LevelSource, check_room, to_grey
 
 GRID = ProjectedGrid.project((4, 5), (4, 5))
@@ -66,10 +66,10 @@ def test_grey_floats_stay_grey() -> None:
 
 def test_a_result_that_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = LevelSource(picture(3)), ProjectedGrid.project((4, 5), (100, 200))
-    monkeypatch.setattr(pixels, "free_memory", lambda device: None)
+    monkeypatch.setattr(device, "free_memory", lambda device: None)
     check_room([wanted])
-    monkeypatch.setattr(pixels, "free_memory", lambda device: 20_000 * wanted[0].pixel_bytes)
+    monkeypatch.setattr(device, "free_memory", lambda device: 20_000 * wanted[0].pixel_bytes)
     check_room([wanted])
-    monkeypatch.setattr(pixels, "free_memory", lambda device: 1000)
+    monkeypatch.setattr(device, "free_memory", lambda device: 1000)
     with pytest.raises(RuntimeError, match=r"a result of 200x100 pixels needs .* or for a \.tif"):
         check_room([wanted])

@@ -1,0 +1,51 @@
+"""What a file may ask for before it is decoded: a small one can promise a lot."""
+
+from PIL import Image
+
+MOST_FRAMES = 10_000
+_frames = MOST_FRAMES
+
+
+def limit_pixels(count: int) -> None:
+    """Refuse, in this process, files of more pixels (of all frames together).
+
+    It is Pillow's own limit against decompression bombs that is set, about 89 million at first.
+    """
+    Image.MAX_IMAGE_PIXELS = count
+
+
+def limit_frames(count: int) -> None:
+    """Refuse, in this process, files of more frames or pages; at first 10,000."""
+    global _frames
+    _frames = count
+
+
+def check_pixels(pixels: int) -> None:
+    """Of a file.
+
+    Raises:
+        DecompressionBombError: if it has more than are allowed, as Pillow says it of some.
+    """
+    if Image.MAX_IMAGE_PIXELS and pixels > Image.MAX_IMAGE_PIXELS:
+        raise Image.DecompressionBombError
+
+
+def too_many_pixels() -> str:
+    """What that error means."""
+    return (
+        f"it has more than {(Image.MAX_IMAGE_PIXELS or 0) / 1e6:.4g} million pixels, which may be "
+        "a decompression bomb: reduce or cut it first (ccsr upscale can raise --max-pixels)"
+    )
+
+
+def check_frames(frames: int) -> None:
+    """Of a file, or as many of them as are counted yet.
+
+    Raises:
+        OSError: if it has more than are allowed.
+    """
+    if frames > _frames:
+        raise OSError(
+            f"it has more than {_frames} frames or pages, each of which takes time: split it first "
+            "(ccsr upscale can raise --max-frames)"
+        )

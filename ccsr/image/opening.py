@@ -1,0 +1,119 @@
+"""Opening picture files: what they are is decided by their content, and what is wrong is said."""
+
+import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+from PIL.ImageFile import ImageFile
+
+from ccsr.device import NoRoomError
+from ccsr.image import icons, pfm, tiff, tiff_directories
+from ccsr.image.limits import check_pixels, too_many_pixels
+
+# None that runs another program (EPS) or only draws (WMF). TGA, with no word to know it by, last.
+FORMATS = [
+    "PNG", "JPEG", "WEBP", "GIF", "BMP", "AVIF", "JPEG2000", "PPM",
+    "DIB", "ICO", "PCX", "SGI", "QOI", "PSD", "DDS", "TGA",
+]  # fmt: skip
+_HEIF_BRANDS = {b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"}
+_NEVER_READ = {  # by places where a text stands
+    "JPEG XL": [(0, b"\xff\x0a"), (4, b"JXL \r\n")],
+    "PDF": [(0, b"%PDF")],
+    "PostScript": [(0, b"%!PS"), (0, b"\xc5\xd0\xd3\xc6")],
+    "SVG": [(0, b"<svg"), (0, b"<?xml")],
+    "a raw photo": [(4, b"ftypcrx "), (0, b"FUJIFILMCCD-RAW"), (0, b"IIRO"), (0, b"IIU\0")],
+    "a film": [(4, b"ftypmp4"), (4, b"ftypisom"), (4, b"ftypqt  "), (0, b"\x1aE\xdf\xa3")],
+}
+
+
+@contextmanager
+def steady_warnings() -> Iterator[None]:
+    """Ignore the warnings of decoders: of damaged metadata, and the pixels are what counts.
+
+    To be used around threads that read: filters that they set for themselves undo each other's.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def sentences(path: Path) -> Iterator[None]:
+    """Whatever goes wrong with a file becomes an OSError that names it."""
+    try:
+        with steady_warnings():
+            yield
+    except Image.DecompressionBombError as error:
+        raise OSError(f"cannot read {path}: {too_many_pixels()}") from error
+    except NoRoomError as error:
+        raise NoRoomError(f"cannot read {path}: {error}") from error
+    except UnidentifiedImageError as error:
+        raise OSError(f"cannot read {path}: {_not_identified(path)}") from error
+    except MemoryError as error:
+        raise NoRoomError(
+            f"cannot read {path}: the memory does not suffice to decode it"
+        ) from error
+    except Exception as error:  # decoders meet hostile bytes with anything: struct, zlib, Index...
+        raise OSError(f"cannot read {path}: {_reason(error)}") from error
+
+
+def _not_identified(path: Path) -> str:
+    with path.open("rb") as file:
+        start = file.read(16)
+    for kind, begins in _NEVER_READ.items():
+        if any(start[place:].startswith(text) for place, text in begins):
+            return f"not an image of a known kind: {kind} is not read, convert it to PNG first"
+    if start.startswith(b"8BPS"):
+        return "not an image of a known kind, or damaged: of Photoshop 8 bits per channel are read"
+    return "not an image of a known kind, or damaged"
+
+
+def _reason(error: Exception) -> str:
+    """Our own sentences and the system's as they are; decoders speak of their own matters."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    *_, innermost = traceback.walk_tb(error.__traceback__)
+    if innermost[0].f_globals.get("__name__", "").startswith("ccsr."):
+        return str(error)
+    detail = " ".join(str(error).split()) or type(error).__name__
+    return f"it is damaged, or stored in a way that is not known here ({detail})"
+
+
+def open_file(path: Path) -> ImageFile:
+    """The opened, not yet decoded file.
+
+    Raises:
+        UnidentifiedImageError: if it is of no known kind.
+        DecompressionBombError: if opening it would decode more pixels than are allowed.
+        OSError: if it cannot be read, or needs a package that is not installed.
+    """
+    with path.open("rb") as file:
+        start = file.read(12)
+    if not start:
+        raise OSError("the file is empty")
+    if start[:4] in tiff_directories.STARTS:
+        return tiff.open_file(path)
+    if start[:2] in pfm.STARTS:
+        return pfm.open_file(path)
+    check_pixels(icons.largest(path))  # before Pillow decodes it
+    try:
+        return Image.open(path, formats=FORMATS)
+    except UnidentifiedImageError:
+        if start[4:8] == b"ftyp" and start[8:] in _HEIF_BRANDS:
+            return _open_heif(path)
+        raise
+
+
+def _open_heif(path: Path) -> ImageFile:
+    try:
+        import pillow_heif
+    except ImportError as error:
+        raise OSError(
+            "HEIC pictures need the package pillow-heif, which is not installed: "
+            "run pip install 'ccsr[heif]'"
+        ) from error
+    pillow_heif.register_heif_opener()
+    return Image.open(path, formats=["HEIF"])

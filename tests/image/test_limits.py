@@ -1,0 +1,122 @@
+"""Small files that ask for much: frames, directories, memory."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from ccsr import device, image
+from ccsr.image import Picture, limits
+
+
+@pytest.fixture(autouse=True)
+def usual_limits() -> Iterator[None]:
+    yield
+    image.limit_frames(limits.MOST_FRAMES)
+
+
+def dots(count: int) -> bytes:
+    """A GIF of `count` frames of one pixel."""
+    start = b"GIF89a\x01\0\x01\0\x80\0\0" + bytes(3) + b"\xff" * 3
+    frame = b"!\xf9\4\0\n\0\0\0" + b",\0\0\0\0\1\0\1\0\0" + b"\2\2\x44\1\0"
+    return start + frame * count + b";"
+
+
+def test_many_frames_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.gif").write_bytes(dots(200_000))
+    for reader in (image.probe, image.read):
+        with pytest.raises(OSError, match=r"a\.gif: it has more than 10000 frames .* --max-frames"):
+            reader(tmp_path / "a.gif")
+    (tmp_path / "b.gif").write_bytes(dots(7))
+    assert image.probe(tmp_path / "b.gif").frames == 7
+
+
+def animated(path: Path) -> None:
+    frames = tuple(np.full((16, 16, 3), 40 * i, np.uint8) for i in range(4))
+    image.write(Picture(frames, durations=() if path.suffix == ".tif" else (50,) * 4), path)
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".png", ".webp", ".avif", ".tif"])
+def test_the_limit_of_frames_counts_in_every_format(tmp_path: Path, suffix: str) -> None:
+    animated(tmp_path / f"a{suffix}")
+    image.limit_frames(4)
+    assert len(image.read(tmp_path / f"a{suffix}").frames) == 4
+    image.limit_frames(3)
+    for reader in (image.probe, image.read):
+        with pytest.raises(OSError, match="it has more than 3 frames or pages"):
+            reader(tmp_path / f"a{suffix}")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".gif", ".bmp", ".tif"])
+def test_what_does_not_fit_is_refused_before_it_is_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    path = tmp_path / f"a{suffix}"
+    Image.new("RGB", (900, 700)).save(path)
+    needed = image.probe(path).demand
+    monkeypatch.setattr(device, "free_memory", lambda device: needed.held + needed.most)
+    assert image.read(path).size == (700, 900)
+    monkeypatch.setattr(device, "free_memory", lambda device: needed.held + needed.most - 1)
+    with pytest.raises(RuntimeError, match=r"cannot read .*: decoding 900x700 pixels needs .* GiB"):
+        image.read(path)
+    path.write_bytes(path.read_bytes()[:-200] + bytes(200))  # it is not looked at
+    with pytest.raises(RuntimeError, match="decoding 900x700 pixels needs"):
+        image.read(path)
+
+
+def test_frames_that_do_not_fit_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for suffix in (".png", ".tif"):
+        animated(tmp_path / f"a{suffix}")
+        needed = image.probe(tmp_path / f"a{suffix}").demand
+        assert needed.held >= 4 * 16 * 16 * 3
+        monkeypatch.setattr(device, "free_memory", lambda device: 100)
+        with pytest.raises(RuntimeError, match="decoding 4 times 16x16 pixels needs"):
+            image.read(tmp_path / f"a{suffix}")
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux tells it")
+def test_the_estimate_holds(tmp_path: Path) -> None:
+    """Of the peak while reading; and it is not far from it."""
+    noise = np.random.default_rng(0).integers(0, 256, (2000, 2500, 4), np.uint8)
+    noise[:, 100:] = 90
+    for name, channels in {"a.png": 3, "b.png": 4, "c.jpg": 3, "d.webp": 4, "e.png": 1}.items():
+        picture = Image.fromarray(noise[..., :channels].squeeze())
+        picture.save(tmp_path / name, progressive=True)
+    deep = noise.astype(np.uint16) * 257
+    image.write(Picture((deep[..., :3],)), tmp_path / "f.png")
+    image.write(Picture((deep[..., :3],)), tmp_path / "g.tif")
+    tifffile.imwrite(tmp_path / "h.tif", np.moveaxis(deep, 2, 0), photometric="rgb")
+    floats = deep[..., :3].astype(np.float32) / 65535
+    image.write(Picture((floats,)), tmp_path / "i.tif")
+    image.write(Picture((floats,)), tmp_path / "j.pfm")
+    image.write(Picture((floats[..., :1],)), tmp_path / "k.tif")
+    tifffile.imwrite(tmp_path / "l.tif", floats, photometric="rgb", compression="zlib")
+    program = """
+import sys
+from pathlib import Path
+from PIL import Image
+from ccsr import image
+def status(key):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(key)).split()[1]) * 1024
+Image.init()
+for path in sys.argv[1:]:
+    needed = image.probe(path).demand
+    Path("/proc/self/clear_refs").write_text("5")
+    before = status("VmRSS")
+    picture = image.read(path)
+    print(Path(path).name, needed.held + needed.most, status("VmHWM") - before)
+    del picture
+"""
+    command = [sys.executable, "-c", program, *map(str, sorted(tmp_path.iterdir()))]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert len(lines) == 12
+    for name, estimate, peak in lines:
+        assert int(peak) <= 1.02 * int(estimate), name
+        assert int(estimate) <= 3.5 * int(peak), name
