@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "ccsr"
 FLOORS = (
     ("grid", "device", "atomic", "bundled", "suggest", "metrics", "clock"),
     ("image", "resample", "datasets"),
-    ("model",),
+    ("model", "protocols"),
     ("upscaling", "training", "export"),
     ("evaluation", "jobs"),
     ("analysis", "peers", "web"),
