@@ -206,8 +206,8 @@ def test_missing_folders_are_errors(folder, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--scales", "0.5"], "expected factors above 1"),
-        (["--scales", "1"], "expected factors above 1"),
+        (["--scales", "0.5"], "expected factors of 1 to 100"),
+        (["--scales", "1"], "give --degrade, or leave it out"),
         (["--scales", "2,x"], "WIDTHxHEIGHT such as 2x1.5, got 'x'"),
         (["--scales", "2x3x4"], "got '2x3x4'"),
         (["--limit", "0"], "whole number of at least 1"),
