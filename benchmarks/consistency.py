@@ -11,8 +11,8 @@ from benchmarks import liif
 from ccsr import image
 from ccsr.analysis import consistency
 from ccsr.evaluation.methods import BICUBIC, Method, build
-from ccsr.evaluation.protocols import by_name
 from ccsr.grid import Size
+from ccsr.protocols import by_name
 
 
 def measure(say: Callable[[str], None]) -> dict[str, Any]:

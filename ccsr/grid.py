@@ -49,6 +49,11 @@ def as_pair(scale: Scale) -> Pair:
     return factors
 
 
+def size_of(x: Tensor) -> Size:
+    """(h, w) of an image or of features, `(..., h, w)`."""
+    return x.shape[-2], x.shape[-1]
+
+
 def output_size(size: Size, scale: Scale) -> Size:
     """Size (H, W) of an image of `size` (h, w) after scaling: nearest, halves up, at least 1.
 

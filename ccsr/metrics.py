@@ -1,7 +1,7 @@
 """PSNR, SSIM and luma: the only definitions of them, for validation and evaluation alike.
 
 Pure functions of float tensors in [0, 1]. They neither clamp nor round: what an output is
-before it is measured is the business of a protocol (`ccsr.evaluation.protocols`).
+before it is measured is the business of a protocol (`ccsr.protocols`).
 """
 
 import importlib

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from ccsr.grid import REMEMBERED, Axis, ProjectedGrid, neighbours, reach
+from ccsr.grid import REMEMBERED, Axis, ProjectedGrid, neighbours, reach, size_of
 
 Kernel = Literal["cubic", "lanczos", "linear", "box"]
 
@@ -75,7 +75,7 @@ def resize(x: Tensor, grid: ProjectedGrid, kernel: Kernel = "cubic") -> Tensor:
         raise TypeError(f"expected floating point, got {x.dtype}: divide levels by their largest")
     if kernel not in KERNELS:
         raise ValueError(f"kernel must be one of {', '.join(KERNELS)}, got {kernel!r}")
-    grid.check((x.shape[-2], x.shape[-1]))
+    grid.check(size_of(x))
     x = _resize_rows(x, grid.rows, kernel)
     return _resize_rows(x.mT, grid.columns, kernel).mT
 
@@ -99,7 +99,7 @@ def reduce_uint8(image: Tensor, grid: ProjectedGrid) -> Tensor:
     """
     if image.dtype != torch.uint8:
         raise TypeError(f"expected a uint8 image, got {image.dtype}: use resize() for floats")
-    grid.check((image.shape[-2], image.shape[-1]))
+    grid.check(size_of(image))
     rows = _round_uint8(_resize_rows(image.double(), grid.rows, "cubic"))
     return _round_uint8(_resize_rows(rows.mT, grid.columns, "cubic").mT).to(torch.uint8)
 

@@ -13,6 +13,7 @@ FLOORS = (
     ("grid", "device", "atomic", "bundled", "suggest", "metrics", "clock"),
     ("image", "resample", "datasets"),
     ("model",),
+    ("protocols",),
     ("upscaling", "training", "export"),
     ("evaluation", "jobs"),
     ("analysis", "peers", "web"),

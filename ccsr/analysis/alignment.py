@@ -19,7 +19,7 @@ from ccsr.analysis import layers
 from ccsr.analysis.findings import Findings, Options, Table, photo
 from ccsr.analysis.layers import Resizer
 from ccsr.analysis.registration import registered_drift
-from ccsr.grid import ProjectedGrid
+from ccsr.grid import ProjectedGrid, size_of
 from ccsr.metrics import luma
 from ccsr.resample import resize
 
@@ -205,7 +205,7 @@ def _photo_drift(chain: Sequence[Resizer], x: Tensor) -> float | None:
 
 
 def _resized(x: Tensor, size: int) -> Tensor:
-    return resize(x, ProjectedGrid.project((x.shape[-2], x.shape[-1]), (size, size)))
+    return resize(x, ProjectedGrid.project(size_of(x), (size, size)))
 
 
 def analyse(options: Options) -> Findings:

@@ -18,10 +18,10 @@ from ccsr import image
 from ccsr.analysis.findings import MODELS, Findings, Options, Table, photo
 from ccsr.evaluation.methods import BICUBIC, LANCZOS, Method, build
 from ccsr.evaluation.plots import save
-from ccsr.evaluation.protocols import by_name
 from ccsr.evaluation.table import unique
 from ccsr.grid import ProjectedGrid
 from ccsr.metrics import psnr
+from ccsr.protocols import by_name
 from ccsr.resample import reduce_uint8, resize
 
 SIDE = 128  # of the input, a photo of 512 pixels reduced

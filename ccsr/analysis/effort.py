@@ -14,8 +14,9 @@ from ccsr.evaluation.methods import BICUBIC
 from ccsr.evaluation.plots import save
 from ccsr.evaluation.table import unique
 from ccsr.grid import ProjectedGrid
+from ccsr.image import read_rgb
 from ccsr.resample import resize
-from ccsr.training.photos import find_images, read_rgb
+from ccsr.training.photos import find_images
 from ccsr.upscaling.upscaler import Upscaler
 
 MODELS = ("elastic", "light")

@@ -17,7 +17,8 @@ from ccsr.analysis.scoring import PROTOCOL, middle, score
 from ccsr.evaluation.plots import save
 from ccsr.evaluation.table import unique
 from ccsr.grid import ProjectedGrid, Size
-from ccsr.training.photos import find_images, read_rgb
+from ccsr.image import read_rgb
+from ccsr.training.photos import find_images
 from ccsr.upscaling.pixels import FloatSource
 from ccsr.upscaling.upscaler import Upscaler
 

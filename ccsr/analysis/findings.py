@@ -71,7 +71,7 @@ def photo(path: Path | None, side: int) -> Tensor:
         ValueError: if the image is smaller.
     """
     path = path or resource_dir("samples") / PHOTO
-    picture = image.to_tensor(image.read(path).convert("RGB"))
+    picture = image.to_float(image.read_rgb(path))
     height, width = picture.shape[1:]
     if min(height, width) < side:
         raise ValueError(

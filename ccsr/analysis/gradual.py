@@ -22,9 +22,10 @@ from ccsr.bundled import resource_dir
 from ccsr.evaluation.plots import save
 from ccsr.evaluation.table import unique
 from ccsr.grid import ProjectedGrid, output_size
+from ccsr.image import read_rgb
 from ccsr.model import CCLayer, build
 from ccsr.model.network import parts_of
-from ccsr.training.photos import find_images, read_rgb
+from ccsr.training.photos import find_images
 from ccsr.upscaling.upscaler import Upscaler
 
 LAYERS = (1, 2, 3, 4)

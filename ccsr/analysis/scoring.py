@@ -6,8 +6,8 @@ from typing import Protocol
 from torch import Tensor
 
 from ccsr import image
-from ccsr.evaluation.protocols import by_name
-from ccsr.grid import ProjectedGrid
+from ccsr.grid import ProjectedGrid, size_of
+from ccsr.protocols import by_name
 
 PROTOCOL = "liif-y"
 
@@ -28,7 +28,7 @@ def score(upscaler: Enlarger, hr: Tensor, scale: float) -> tuple[float, float]:
         scale: output over input.
     """
     protocol, pair = by_name(PROTOCOL), (scale, scale)
-    size, (height, width) = protocol.crop((hr.shape[1], hr.shape[2]), pair)
+    size, (height, width) = protocol.crop(size_of(hr), pair)
     hr = hr[:, :height, :width]
     lr = image.to_float(protocol.reduce(hr, size, pair))
     start = time.perf_counter()

@@ -18,12 +18,12 @@ from ccsr.evaluation import plots
 from ccsr.evaluation.degrade import Degrade
 from ccsr.evaluation.measure import Comparison, Findings, measure
 from ccsr.evaluation.methods import BICUBIC, build
-from ccsr.evaluation.protocols import PROTOCOLS, EvaluationProtocol, by_name
 from ccsr.evaluation.results import LeftOut, environment, means, write_csv, write_json
 from ccsr.evaluation.table import infinite, table
 from ccsr.evaluation.testsets import find_all
 from ccsr.grid import Pair
 from ccsr.metrics import load_lpips
+from ccsr.protocols import PROTOCOLS, EvaluationProtocol, by_name
 
 LARGEST_SCALE = 100
 _EPILOG = """\

@@ -11,10 +11,10 @@ from ccsr import image
 from ccsr.evaluation.degrade import Degrade
 from ccsr.evaluation.methods import BICUBIC, Method
 from ccsr.evaluation.plots import Crops, detailed_window, nearest
-from ccsr.evaluation.protocols import EvaluationProtocol
 from ccsr.evaluation.results import LeftOut, Record, Scores
 from ccsr.evaluation.testsets import TestSet, low_resolution
-from ccsr.grid import Pair, Size, scale_text
+from ccsr.grid import Pair, scale_text, size_of
+from ccsr.protocols import EvaluationProtocol
 
 Distance = Callable[[Tensor, Tensor], float]
 
@@ -95,7 +95,7 @@ def _measure_image(
         lr, hr = _pair(comparison, testset, key, pictures[path], scale)
         if comparison.degrade:
             lr = comparison.degrade(lr, f"{key} {scale_text(scale)}")
-        sizes = _size(lr), _size(hr)
+        sizes = size_of(lr), size_of(hr)
         truth = image.to_float(hr)
         outputs: dict[str, Tensor] = {}
         scores: dict[str, Scores] = {}
@@ -114,7 +114,7 @@ def _score(
 ) -> tuple[Tensor, Scores]:
     protocol = comparison.protocol
     start = time.perf_counter()
-    sr = protocol.finish(method.upscale(lr, _size(truth)))
+    sr = protocol.finish(method.upscale(lr, size_of(truth)))
     seconds = time.perf_counter() - start
     return sr, Scores(
         psnr=protocol.psnr(sr, truth, scale),
@@ -130,14 +130,14 @@ def _pair(
 ) -> tuple[Tensor, Tensor]:
     """The LR image, made or given, and the part of the HR image that it stands for; uint8."""
     if comparison.lr is None:
-        lr_size, (height, width) = comparison.protocol.crop(_size(hr), scale)
+        lr_size, (height, width) = comparison.protocol.crop(size_of(hr), scale)
         hr = hr[:, :height, :width]
         return comparison.protocol.reduce(hr, lr_size, scale), hr
     path = low_resolution(comparison.lr, testset.name, key, scale_text(scale))
     lr = _read(path)
     if len(lr) != len(hr):
         raise ValueError(f"{path} has {len(lr)} channels, its high-resolution image {len(hr)}")
-    height, width = comparison.protocol.crop_to(_size(hr), _size(lr), scale)
+    height, width = comparison.protocol.crop_to(size_of(hr), size_of(lr), scale)
     return lr, hr[:, :height, :width]
 
 
@@ -151,7 +151,7 @@ def _crops(
 ) -> Crops:
     ours = next((m for m in comparison.methods if m.checkpoint), comparison.methods[-1]).name
     window = detailed_window(truth)
-    panels = [("LR", nearest(image.to_float(lr), _size(truth), window))]
+    panels = [("LR", nearest(image.to_float(lr), size_of(truth), window))]
     panels += [
         (f"{name}\n{scores[name].psnr:.2f} dB", sr[:, *window].clone())
         for name, sr in outputs.items()
@@ -162,13 +162,7 @@ def _crops(
 
 def _read(path: Path) -> Tensor:
     """uint8 (C, H, W), grey or RGB."""
-    pixels = image.to_tensor(image.read(path))
-    if len(pixels) in (2, 4):
-        if float(pixels[-1].min()) < 1:
-            raise ValueError(f"{path} is partly transparent: expected an opaque picture")
-        pixels = pixels[:-1]
-    return image.to_uint8(pixels)
-
-
-def _size(x: Tensor) -> Size:
-    return x.shape[-2], x.shape[-1]
+    picture = image.read(path)
+    if picture.has_alpha:
+        raise ValueError(f"{path} is partly transparent: expected an opaque picture")
+    return image.opaque(picture)

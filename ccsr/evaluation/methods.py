@@ -8,9 +8,9 @@ from pathlib import Path
 from torch import Tensor
 
 from ccsr import image
-from ccsr.evaluation.protocols import EvaluationProtocol
-from ccsr.grid import ProjectedGrid, Size, output_size
+from ccsr.grid import ProjectedGrid, Size, output_size, size_of
 from ccsr.model.checkpoint import SUFFIX, digest, resolve
+from ccsr.protocols import EvaluationProtocol
 from ccsr.resample import reduce_uint8, resize
 from ccsr.upscaling.upscaler import Upscaler
 
@@ -115,11 +115,11 @@ def _network(upscaler: Upscaler, factor: float | None) -> Callable[[Tensor, Size
         return direct
 
     def then_lanczos(lr: Tensor, size: Size) -> Tensor:
-        enlarged = direct(lr, output_size((lr.shape[-2], lr.shape[-1]), factor))
+        enlarged = direct(lr, output_size(size_of(lr), factor))
         return resize(enlarged, _grid(enlarged, size), "lanczos")
 
     return then_lanczos
 
 
 def _grid(x: Tensor, size: Size) -> ProjectedGrid:
-    return ProjectedGrid.project((x.shape[-2], x.shape[-1]), size)
+    return ProjectedGrid.project(size_of(x), size)

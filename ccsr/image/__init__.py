@@ -22,7 +22,16 @@ from ccsr.image.modes import Levels
 from ccsr.image.opening import steady_warnings
 from ccsr.image.picture import Picture
 from ccsr.image.reading import Header, probe, read
-from ccsr.image.tensors import from_array, to_array, to_float, to_image, to_tensor, to_uint8
+from ccsr.image.tensors import (
+    from_array,
+    opaque,
+    read_rgb,
+    to_array,
+    to_float,
+    to_image,
+    to_tensor,
+    to_uint8,
+)
 from ccsr.image.writing import write
 
 __all__ = [
@@ -42,8 +51,10 @@ __all__ = [
     "limit_frames",
     "limit_pixels",
     "named_as_image",
+    "opaque",
     "probe",
     "read",
+    "read_rgb",
     "steady_warnings",
     "suffix_for",
     "to_array",

@@ -1,5 +1,7 @@
 """From levels to floats in [0, 1] and back: what knows 255 and 65535."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from PIL import Image
@@ -7,6 +9,7 @@ from torch import Tensor
 
 from ccsr.image.modes import Levels, from_levels, highest
 from ccsr.image.picture import Picture
+from ccsr.image.reading import read
 
 
 def to_tensor(image: Image.Image | Picture) -> Tensor:
@@ -23,6 +26,32 @@ def to_tensor(image: Image.Image | Picture) -> Tensor:
         raise ValueError(f"expected mode L, LA, RGB or RGBA, got {image.mode}: see Picture.of")
     pixels = np.array(image)
     return from_array(pixels[..., None] if pixels.ndim == 2 else pixels)
+
+
+def opaque(picture: Picture) -> Tensor:
+    """A single picture as uint8 (C, h, w), grey or RGB; what is transparent lies on white.
+
+    Raises:
+        ValueError: for several frames.
+    """
+    channels = picture.frames[0].shape[2]
+    image = picture.convert("L" if channels == 1 else "RGBA" if channels in (2, 4) else "RGB")
+    if image.mode == "RGBA":
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+        image = image.getchannel(0) if channels == 2 else image
+    pixels = np.array(image)
+    pixels = pixels[..., None] if pixels.ndim == 2 else pixels
+    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+
+
+def read_rgb(path: Path) -> Tensor:
+    """The picture in `path` as uint8 (3, h, w); what is transparent is white, not what it hides.
+
+    Raises:
+        ValueError: if it is no picture that can be read, or several frames.
+        OSError: if the file cannot be read.
+    """
+    return opaque(read(path)).expand(3, -1, -1).contiguous()
 
 
 def from_array(values: Levels) -> Tensor:

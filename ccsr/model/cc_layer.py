@@ -16,7 +16,7 @@ from typing import Any, get_args
 import torch
 from torch import Tensor, nn
 
-from ccsr.grid import REMEMBERED, Axis, ProjectedGrid, neighbours
+from ccsr.grid import REMEMBERED, Axis, ProjectedGrid, neighbours, size_of
 from ccsr.model.algorithms import PLANS, Plan
 from ccsr.model.costs import cheapest_plan
 from ccsr.model.fields import Field, FourierField, SeparableField
@@ -118,7 +118,7 @@ class CCLayer(nn.Module):
                 f"expected a ProjectedGrid, got {type(grid).__name__}: make one by "
                 "ProjectedGrid.project((h, w), (H, W))"
             )
-        grid.check((x.shape[2], x.shape[3]))
+        grid.check(size_of(x))
 
     def biased(self, y: Tensor) -> Tensor:
         """Add the bias to a result (N, out_channels, H, W)."""

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ccsr.grid import ProjectedGrid, Size, reach
+from ccsr.grid import ProjectedGrid, Size, reach, size_of
 from ccsr.model.decoder import DECODERS
 from ccsr.model.encoder import ENCODERS, RENAMED, Encoder
 from ccsr.model.registry import check_trusted, construct
@@ -54,7 +54,7 @@ class CCSR(Network):
         Returns:
             (N, 3, H, W), RGB, not clamped.
         """
-        via = self.route((x.shape[2], x.shape[3]), grid) if via is None else via
+        via = self.route(size_of(x), grid) if via is None else via
         features = self.encoder(x - 0.5, via[0])  # (N, C, *via[0].size)
         features = self.stack(features, grid, via)  # (N, C', H, W)
         residual: Tensor = self.decoder(features)  # (N, 3, H, W)
@@ -67,7 +67,7 @@ class CCSR(Network):
 
         What follows the encoder is computed in strips of rows, which stay in the processor's cache.
         """
-        via = self.route((x.shape[2], x.shape[3]), grid) if via is None else via
+        via = self.route(size_of(x), grid) if via is None else via
         features = self.encoder(x - 0.5, via[0])
         strips = []
         for strip in self._strips(len(x), grid, via):

@@ -13,12 +13,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from ccsr import image
 from ccsr.bundled import resource_dir
-from ccsr.grid import ProjectedGrid, Size
+from ccsr.grid import ProjectedGrid, Size, size_of
 from ccsr.resample import reduce_uint8
 
 Roots = str | Path | Sequence[str | Path] | None
@@ -60,18 +59,6 @@ def find_images(roots: Roots) -> list[Path]:
 
 def _unlisted(folder: Path, reason: str) -> None:
     log.warning("left out a folder: %s", reason)
-
-
-def read_rgb(path: Path) -> Tensor:
-    """The image in `path` as uint8 (3, h, w); what is transparent is white, not what it hides."""
-    picture = image.read(path)
-    if picture.frames[0].shape[2] in (2, 4):
-        seen = picture.convert("RGBA")
-        pixels = np.array(Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen))
-        pixels = pixels[..., :3]
-    else:
-        pixels = np.array(picture.convert("RGB"))
-    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
 
 class Photo(NamedTuple):
@@ -180,7 +167,7 @@ class Photos:
         """The original number `index`, from its file."""
         path, size, _ = self.photos[index]
         try:
-            photo = read_rgb(path)
+            photo = image.read_rgb(path)
             if photo.shape[1:] != size:
                 raise OSError(f"cannot read {path}: its size is not the one its header says")
         except (OSError, ValueError) as error:
@@ -245,7 +232,7 @@ def _folder(cache: str | Path | None, photos: Sequence[Photo]) -> Path | None:
 
 def reduced_to(photo: Tensor, size: Size) -> Tensor:
     """The photo, uint8 (3, h, w) on any device, reduced to `size`."""
-    grid = ProjectedGrid.project((photo.shape[1], photo.shape[2]), size)
+    grid = ProjectedGrid.project(size_of(photo), size)
     return reduce_uint8(photo, grid)
 
 

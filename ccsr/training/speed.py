@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from ccsr.device import used_memory
-from ccsr.grid import ProjectedGrid, Size
+from ccsr.grid import ProjectedGrid, Size, size_of
 from ccsr.model import Network
 
 _BACKWARD = 2  # gradients of inputs and of weights: each as many multiply-adds as the result
@@ -67,7 +67,7 @@ class Meter:
 
     def count(self, lr: Tensor, hr: Tensor, effort: float) -> None:
         """Add a batch, (N, 3, h, w) and (N, 3, H, W), to what was trained on."""
-        key = (lr.shape[2], lr.shape[3]), (hr.shape[2], hr.shape[3]), effort
+        key = size_of(lr), size_of(hr), effort
         if key not in self._costs:
             self._costs[key] = (1 + _BACKWARD) * multiply_adds(self._network, *key)
         self._pixels += lr.shape[0] * lr.shape[2] * lr.shape[3]

@@ -13,7 +13,7 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from ccsr.grid import ProjectedGrid, as_pair
+from ccsr.grid import ProjectedGrid, as_pair, size_of
 from ccsr.model import Network
 from ccsr.model.encoder import Residual
 from ccsr.model.registry import imported, is_path
@@ -132,7 +132,7 @@ class SRModule(LightningModule):
     def forward(self, x: Tensor, grid: ProjectedGrid, effort: float = 1.0) -> Tensor:
         """Read the image `x` (N, 3, h, w), uint8 or float in [0, 1], at `grid`; float32."""
         x = as_float(x).contiguous(memory_format=torch.channels_last)
-        sr: Tensor = self.model(x, grid, self.model.route((x.shape[2], x.shape[3]), grid, effort))
+        sr: Tensor = self.model(x, grid, self.model.route(size_of(x), grid, effort))
         return sr.float()
 
     def on_train_start(self) -> None:
@@ -181,7 +181,7 @@ class SRModule(LightningModule):
 
     def loss_of(self, lr: Tensor, hr: Tensor, effort: float = 1.0) -> Tensor:
         """The loss of patches: a scalar."""
-        grid = ProjectedGrid.project((lr.shape[2], lr.shape[3]), (hr.shape[2], hr.shape[3]))
+        grid = ProjectedGrid.project(size_of(lr), size_of(hr))
         sr, hr = self(lr, grid, effort), as_float(hr)
         if self._foreign_loss is not None:
             return self._foreign_loss(sr, hr)

@@ -14,12 +14,12 @@ from torch.utils.data import Dataset
 from torchvision.transforms.v2.functional import center_crop
 
 from ccsr import image
-from ccsr.grid import Pair, ProjectedGrid, as_pair, output_size, scale_text
-from ccsr.metrics import luma, psnr
+from ccsr.grid import Pair, ProjectedGrid, as_pair, output_size, scale_text, size_of
+from ccsr.protocols import by_name
 from ccsr.resample import reduce_uint8, resize
-from ccsr.training.photos import read_rgb
 from ccsr.training.settings import whole
 
+PROTOCOL = by_name("benchmark-y")
 log = logging.getLogger(__name__)
 
 
@@ -43,7 +43,7 @@ class Item(NamedTuple):
     @property
     def grid(self) -> ProjectedGrid:
         """The grid of `hr` over `lr`."""
-        return ProjectedGrid.project(_size(self.lr), _size(self.hr))
+        return ProjectedGrid.project(size_of(self.lr), size_of(self.hr))
 
 
 class ScaleMean(NamedTuple):
@@ -166,7 +166,7 @@ class ValidationSet(Dataset[Item]):
         chosen = np.linspace(0, len(files) - 1, min(images, len(files))).round().astype(int)
         for path in (files[i] for i in chosen):
             try:
-                photo = read_rgb(path)
+                photo = image.read_rgb(path)
             except (OSError, ValueError) as error:
                 log.warning("skipped a broken image: %s: %s", path, error)
                 continue
@@ -210,9 +210,8 @@ def quantised(x: Tensor) -> Tensor:
 
 
 def score(sr: Tensor, hr: Tensor, scale: Pair) -> float:
-    """PSNR of 8-bit images (1, 3, H, W) on luma, `ceil(scale)` border pixels left out."""
-    shave = math.ceil(scale[0]), math.ceil(scale[1])
-    return psnr(luma(as_float(sr[0])), luma(as_float(hr[0])), shave)
+    """PSNR of 8-bit images (1, 3, H, W) by the protocol `benchmark-y`."""
+    return PROTOCOL.psnr(as_float(sr[0]), as_float(hr[0]), scale)
 
 
 def _as_scales(scales: object) -> list[Pair]:
@@ -232,12 +231,8 @@ def _as_scales(scales: object) -> list[Pair]:
     return pairs
 
 
-def _size(x: Tensor) -> tuple[int, int]:
-    return x.shape[-2], x.shape[-1]
-
-
 def _item(photo: Tensor, scale: Pair, crop: int) -> Item:
-    rows, columns = (min(crop, side) for side in _size(photo))
+    rows, columns = (min(crop, side) for side in size_of(photo))
     lr_size = _input_side(rows, scale[0]), _input_side(columns, scale[1])
     hr_size = output_size(lr_size, scale)
     hr = center_crop(photo, list(hr_size))[None]

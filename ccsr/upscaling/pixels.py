@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ccsr import device
-from ccsr.grid import ProjectedGrid, Size
+from ccsr.grid import ProjectedGrid, Size, size_of
 from ccsr.image import Levels, from_array, to_array
 from ccsr.resample import resize
 from ccsr.upscaling.alpha import bleed, confine, surroundings
@@ -62,7 +62,7 @@ class FloatSource:
 
     def __init__(self, x: Tensor) -> None:
         self.x = x
-        self.size = (x.shape[2], x.shape[3])
+        self.size = size_of(x)
         self.images = len(x)
         self.pixel_bytes = x.shape[0] * x.shape[1] * 4
         self.exact = False

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from ccsr.device import choose_device, free_memory, has_native_bfloat16
-from ccsr.grid import ProjectedGrid, Scale, Size, choose_grid
+from ccsr.grid import ProjectedGrid, Scale, Size, choose_grid, size_of
 from ccsr.image import Levels, Picture
 from ccsr.model import Network, checkpoint
 from ccsr.model.whole import BASE_KERNEL_SIZE
@@ -240,7 +240,7 @@ class Upscaler:
             )
         if not bool(x.isfinite().all()):
             raise ValueError("expected finite values in [0, 1], got NaN or infinity")
-        grid = choose_grid((x.shape[-2], x.shape[-1]), scale, size, grid)
+        grid = choose_grid(size_of(x), scale, size, grid)
         source = FloatSource(x.detach().float().reshape(-1, *x.shape[-3:]))  # (N, C, h, w)
         check_room([(source, grid)])
         result = self._whole(source, grid, progress)

@@ -7,8 +7,8 @@ from torch import Tensor
 from ccsr.analysis import consistency
 from ccsr.analysis.findings import Options
 from ccsr.evaluation.methods import Method, build
-from ccsr.evaluation.protocols import by_name
 from ccsr.grid import Size
+from ccsr.protocols import by_name
 
 BICUBIC, LANCZOS = build(["bicubic", "lanczos"], by_name("liif-rgb"))
 

@@ -12,12 +12,12 @@ from ccsr.cli.evaluate import main
 from ccsr.evaluation import plots
 from ccsr.evaluation.measure import Comparison, measure
 from ccsr.evaluation.methods import Method, build
-from ccsr.evaluation.protocols import PROTOCOLS
 from ccsr.evaluation.results import means
 from ccsr.evaluation.table import table
 from ccsr.evaluation.testsets import find
 from ccsr.image import to_float
 from ccsr.model import checkpoint
+from ccsr.protocols import PROTOCOLS
 from networks import tiny
 
 BENCHMARK = PROTOCOLS["benchmark-y"]

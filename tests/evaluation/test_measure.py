@@ -4,9 +4,9 @@ import pytest
 
 from ccsr.evaluation.measure import Comparison, measure
 from ccsr.evaluation.methods import build
-from ccsr.evaluation.protocols import PROTOCOLS
 from ccsr.evaluation.results import means
 from ccsr.evaluation.testsets import find
+from ccsr.protocols import PROTOCOLS
 
 BENCHMARK = PROTOCOLS["benchmark-y"]
 PUBLISHED = {

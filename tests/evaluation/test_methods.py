@@ -9,10 +9,10 @@ from PIL import Image
 
 from ccsr import image
 from ccsr.evaluation.methods import build
-from ccsr.evaluation.protocols import PROTOCOLS
 from ccsr.grid import ProjectedGrid
 from ccsr.image import to_float
 from ccsr.model import checkpoint
+from ccsr.protocols import PROTOCOLS
 from ccsr.resample import resize
 from ccsr.upscaling.upscaler import Upscaler
 from networks import tiny

@@ -45,3 +45,27 @@ def test_doors_refuse_other_shapes_and_modes() -> None:
         image.to_image(torch.zeros(5, 2, 2))
     with pytest.raises(ValueError, match="expected a single picture, got 2 frames or pages"):
         image.to_tensor(Picture((noise(1), noise(1))))
+
+
+@pytest.mark.parametrize(("mode", "channels"), [("L", 1), ("LA", 1), ("RGB", 3), ("RGBA", 3)])
+def test_what_is_transparent_lies_on_white(mode, channels):
+    picture = Image.new(mode, (3, 2), (40, 0) if mode == "LA" else None)
+    if mode == "RGBA":
+        picture.putpixel((0, 0), (10, 20, 30, 255))
+        picture.putpixel((1, 0), (0, 0, 0, 51))  # a fifth of black
+    pixels = image.opaque(image.Picture.of(picture))
+    assert pixels.shape == (channels, 2, 3)
+    assert pixels.dtype == torch.uint8
+    last = pixels[:, 1, 2].tolist()
+    assert last == [255 if "A" in mode else 0] * channels
+    if mode == "RGBA":
+        assert pixels[:, 0, 0].tolist() == [10, 20, 30]
+        assert pixels[:, 0, 1].tolist() == [204, 204, 204]
+
+
+def test_sixteen_bits_are_rounded_and_grey_becomes_colour(tmp_path):
+    levels = np.array([[0, 128, 129, 65535]], np.uint16)[..., None]
+    assert image.opaque(image.Picture((levels,))).flatten().tolist() == [0, 0, 1, 255]
+    Image.new("L", (4, 3), 7).save(tmp_path / "grey.png")
+    assert (image.read_rgb(tmp_path / "grey.png") == 7).all()
+    assert image.read_rgb(tmp_path / "grey.png").shape == (3, 3, 4)

@@ -129,7 +129,7 @@ def test_what_is_kept_in_a_folder_is_not_decoded_again(folder, tmp_path, monkeyp
     first = Photos(find_images(folder), 1, tmp_path / "cache")
     assert torch.equal(first.get(1), noise(40, 10))
     second = Photos(find_images(folder), 1, tmp_path / "cache")
-    monkeypatch.setattr("ccsr.training.photos.read_rgb", None)
+    monkeypatch.setattr("ccsr.image.read_rgb", None)
     assert torch.equal(second.get(1), noise(40, 10))
 
 

@@ -8,9 +8,9 @@ import torch
 
 from ccsr import Upscaler, image
 from ccsr.bundled import resource_dir
-from ccsr.evaluation.protocols import PROTOCOLS
 from ccsr.grid import ProjectedGrid
 from ccsr.model.checkpoint import shipped
+from ccsr.protocols import PROTOCOLS
 from ccsr.resample import reduce_uint8, resize
 from ccsr.training.dots import dotted
 

@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 
 from ccsr import image
-from ccsr.evaluation.protocols import PROTOCOLS, by_name, exact_sizes, floor_sizes, matlab
 from ccsr.image import to_float
 from ccsr.metrics import luma, psnr
+from ccsr.protocols import PROTOCOLS, by_name, exact_sizes, floor_sizes, matlab
 
 BENCHMARK, ARBSR = PROTOCOLS["benchmark-y"], PROTOCOLS["arbsr-y"]
 LIIF_RGB, LIIF_Y = PROTOCOLS["liif-rgb"], PROTOCOLS["liif-y"]

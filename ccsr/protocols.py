@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from ccsr import image, metrics
-from ccsr.grid import Pair, ProjectedGrid, Size
+from ccsr.grid import Pair, ProjectedGrid, Size, size_of
 from ccsr.model.registry import imported, is_path
 from ccsr.resample import reduce_uint8
 
@@ -67,7 +67,7 @@ def floor_sizes(extent: int, scale: float) -> tuple[int, int]:
 
 def matlab(hr: Tensor, size: Size, scale: Pair) -> Tensor:
     """MATLAB's `imresize` (bicubic, antialiased, 8 bit) to `size`; bit for bit."""
-    return reduce_uint8(hr, ProjectedGrid.project((hr.shape[-2], hr.shape[-1]), size))
+    return reduce_uint8(hr, ProjectedGrid.project(size_of(hr), size))
 
 
 def matlab_or_pillow(hr: Tensor, size: Size, scale: Pair) -> Tensor:
@@ -158,7 +158,7 @@ class EvaluationProtocol:
 
     def consistency(self, sr: Tensor, lr: Tensor, scale: Pair) -> float:
         """PSNR in dB between the LR image (uint8) and the output in 8 bit, reduced again."""
-        size = (lr.shape[-2], lr.shape[-1])
+        size = size_of(lr)
         again = self.reduce(image.to_uint8(sr), size, scale)
         return metrics.psnr(self.channel(image.to_float(again)), self.channel(image.to_float(lr)))
 
