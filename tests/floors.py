@@ -10,7 +10,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "ccsr"
 FLOORS = (
-    ("grid", "device", "atomic", "bundled", "suggest", "metrics", "clock"),
+    ("grid", "device", "atomic", "bundled", "suggest", "metrics", "clock", "terminal"),
     ("image", "resample", "datasets"),
     ("model",),
     ("upscaling", "training", "export"),

@@ -2,12 +2,12 @@
 
 import argparse
 import shlex
-import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ccsr import terminal
 from ccsr.analysis import ANALYSES
 from ccsr.analysis.findings import Findings, Options
 from ccsr.cli import arguments
@@ -21,10 +21,9 @@ FLAGS = ("model", "data", "limit", "steps")  # that not every analysis reads
 def parser() -> argparse.ArgumentParser:
     """The flags of `ccsr analyze`."""
     listing = "\n".join(f"  {name:<13}{one.text}" for name, one in ANALYSES.items())
-    flags = argparse.ArgumentParser(
-        prog="ccsr analyze",
+    flags = arguments.Parser(
+        "ccsr analyze",
         description="Measure what continuous convolution promises.",
-        allow_abbrev=False,
         epilog=f"analyses:\n{listing}\n\nexample:\n  ccsr analyze alignment --out results",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -70,11 +69,10 @@ def main(argv: Sequence[str]) -> int:
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)
         if not plots.available():
-            print("ccsr: pictures need matplotlib: pip install 'ccsr[evaluate]'", file=sys.stderr)
+            terminal.say("ccsr: pictures need matplotlib: pip install 'ccsr[evaluate]'")
     start = time.monotonic()
     steps = args.steps or Options.steps
     findings = analysis.run(Options(tuple(args.model), args.data, args.limit, steps, args.out))
-    print("\n\n".join(map(str, findings.tables)))
     if args.out:
         document = {
             "analysis": args.name,
@@ -85,6 +83,7 @@ def main(argv: Sequence[str]) -> int:
             "records": [dict(record) for record in findings.records],
         }
         _write(args.out, args.name, document, findings)
+    terminal.tell("\n\n".join(map(str, findings.tables)))  # last, as it may fail
     return 0
 
 

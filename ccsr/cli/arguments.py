@@ -1,9 +1,36 @@
-"""Values on the command line, as argparse takes them: `type=arguments.scale`."""
+"""The words after a command: their parser, and values as it takes them: `type=arguments.scale`."""
 
+import argparse
 import math
 import re
+import sys
 from argparse import ArgumentTypeError
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Never
+
+from ccsr.terminal import shown
+
+
+class Parser(argparse.ArgumentParser):
+    """The parser of every command: options may stand between the inputs, and in full only."""
+
+    def __init__(self, prog: str, **more: Any) -> None:
+        super().__init__(prog, allow_abbrev=False, **more)
+
+    def parse_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> argparse.Namespace:
+        """Parse words, positional ones wherever they stand, and all of them after `--`."""
+        words = list(sys.argv[1:] if args is None else args)
+        if "--" in words:  # which argparse forgets when options may stand between
+            end = words.index("--")
+            words[end:] = [f"./{w}" if w[:1] == "-" != w else w for w in words[end + 1 :]]
+        return self.parse_intermixed_args(words, namespace)
+
+    def error(self, message: str) -> Never:
+        """Say what is wrong with the words, which may hold anything, and exit with code 2."""
+        super().error(shown(message))
 
 
 def scale(text: str) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 
+from ccsr import terminal
 from ccsr.cli import arguments
 from ccsr.cli.options import add_trust
 from ccsr.cli.progress import StatusLine
@@ -49,10 +50,9 @@ def parser() -> argparse.ArgumentParser:
         )
         for one in PROTOCOLS.values()
     )
-    flags = argparse.ArgumentParser(
-        prog="ccsr evaluate",
+    flags = arguments.Parser(
+        "ccsr evaluate",
         description="Measure networks and fixed kernels side by side, by a named protocol.",
-        allow_abbrev=False,
         epilog=_EPILOG.format(protocols=listing),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -157,33 +157,24 @@ def main(argv: Sequence[str]) -> int:
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
         if not plots.available():
-            note = "ccsr: curve.png and crops.png need matplotlib: pip install 'ccsr[evaluate]'"
-            print(note, file=sys.stderr)
+            terminal.say(
+                "ccsr: curve.png and crops.png need matplotlib: pip install 'ccsr[evaluate]'"
+            )
     with _Progress(len(images), options.quiet, options.debug) as progress:
         findings = measure(comparison, images, progress.show, progress.complain)
     if not findings.records:
         raise ValueError("no image could be evaluated: every one was left out")
-    _report(findings, comparison, options, argv)
+    if options.out:  # before anything is printed, which may fail
+        _write(findings, comparison, options, argv)
+    _print(findings, comparison)
     return 1 if findings.left_out else 0
 
 
-def _report(
+def _write(
     findings: Findings, comparison: Comparison, options: argparse.Namespace, argv: Sequence[str]
 ) -> None:
-    """Print the table; write the files if a folder is given."""
+    """Write the files of the folder that is given."""
     rows = means(findings.records)
-    definition = f"Protocol {comparison.protocol.name}. {comparison.protocol.definition}."
-    if comparison.degrade:
-        definition += f" {comparison.degrade.definition}."
-    print(textwrap.fill(definition, 96) + "\n")
-    print(table(rows, bold=sys.stdout.isatty()))
-    for line in infinite(findings.records):
-        print(f"\n{line}.")
-    if findings.left_out:
-        count = len(findings.left_out)
-        print(f"\n{count} image{'s' if count > 1 else ''} left out of every mean, see above.")
-    if options.out is None:
-        return
     write_csv(options.out / "results.csv", rows)
     document = {
         "protocol": {
@@ -210,6 +201,22 @@ def _report(
         plots.draw_curve(options.out / "curve.png", rows, comparison.protocol.name)
         if comparison.crop_scale:
             plots.draw_crops(options.out / "crops.png", findings.crops, comparison.crop_scale)
+
+
+def _print(findings: Findings, comparison: Comparison) -> None:
+    """Print the table."""
+    definition = f"Protocol {comparison.protocol.name}. {comparison.protocol.definition}."
+    if comparison.degrade:
+        definition += f" {comparison.degrade.definition}."
+    terminal.tell(textwrap.fill(definition, 96) + "\n")
+    terminal.tell(table(means(findings.records), bold=sys.stdout.isatty()), styled=True)
+    for line in infinite(findings.records):
+        terminal.tell(f"\n{line}.")
+    if findings.left_out:
+        count = len(findings.left_out)
+        terminal.tell(
+            f"\n{count} image{'s' if count > 1 else ''} left out of every mean, see above."
+        )
 
 
 def _crop_scale(scales: Sequence[Pair]) -> Pair:
@@ -264,6 +271,5 @@ class _Progress:
     def complain(self, one: LeftOut, error: Exception) -> None:
         """Say that an image is left out, and why."""
         if self.debug:
-            self.line.rewrite("")
-            traceback.print_exception(error)
+            self.line.trace("".join(traceback.format_exception(error)))
         self.line.say(f"ccsr: {one.testset} {one.image}: left out: {one.reason}")

@@ -4,17 +4,14 @@
 end in one line and exit code 1 (2 for usage); `--debug` shows the traceback.
 """
 
-import argparse
-import json
 import os
 import runpy
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 
-from ccsr import __version__
-from ccsr.cli import options
-from ccsr.cli.progress import printable
+from ccsr import __version__, terminal
+from ccsr.cli import arguments, options
 from ccsr.suggest import near
 
 WEB_PACKAGES = {"starlette", "uvicorn"}
@@ -22,35 +19,49 @@ TRAINING_PACKAGES = {"hydra", "omegaconf", "pytorch_lightning", "torchvision", "
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code."""
+    """Run one command; returns the exit code.
+
+    Args:
+        argv: the words of the command; None takes those of the process, whose standard streams are
+            then made fit for whatever the shell made of them.
+    """
+    if argv is None:
+        terminal.prepare()
     words = list(sys.argv[1:] if argv is None else argv)
-    if not words or words[0] in ("-h", "--help", "help"):
-        print(_usage(), file=sys.stdout if words else sys.stderr)
-        return 0 if words else 2
-    name, *rest = words
-    if name == "--version":
-        print(f"ccsr {__version__}")
-        return 0
-    if name not in COMMANDS:
-        print(f"ccsr: error: unknown command {name!r}: {near(name, COMMANDS)}", file=sys.stderr)
-        return 2
-    command, _ = COMMANDS[name]
     try:
-        code = command(rest)
-        sys.stdout.flush()
+        try:
+            return _run(words)
+        finally:  # of the exits of argparse and Hydra too
+            sys.stdout.flush()
     except BrokenPipeError:  # who reads has seen enough: ccsr models | head
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except KeyboardInterrupt as error:
-        print(f"\nccsr: interrupted{f': {error}' if str(error) else ''}", file=sys.stderr)
+        terminal.say(f"\nccsr: interrupted{f': {error}' if str(error) else ''}")
         return 130
     except (ValueError, OSError, RuntimeError) as error:
-        if "--debug" in rest:
+        if "--debug" in words:
             raise
-        lines = "\n".join(printable(line) for line in str(error).split("\n"))
-        print(f"ccsr: error: {lines}", file=sys.stderr)
+        terminal.say(f"ccsr: error: {error}")
         return 1
-    return code
+
+
+def _run(words: Sequence[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help"):
+        if words:
+            terminal.tell(_usage())
+            return 0
+        terminal.say(_usage())
+        return 2
+    name, *rest = words
+    if name == "--version":
+        terminal.tell(f"ccsr {__version__}")
+        return 0
+    if name not in COMMANDS:
+        hint = near(name, [*COMMANDS, "--help", "--version"])
+        terminal.say(f"ccsr: error: unknown command {name!r}: {hint}")
+        return 2
+    command, _ = COMMANDS[name]
+    return command(rest)
 
 
 def upscale(argv: Sequence[str]) -> int:
@@ -74,7 +85,7 @@ def upscale(argv: Sequence[str]) -> int:
     plan = make_plan(args.inputs, args.output, target, args.exists, files, recursive=args.recursive)
     if not args.quiet:
         for line in plan.notes:
-            print(printable(line), file=sys.stderr)
+            terminal.say(line)
     if args.dry_run:
         return 1 if report.preview(plan, target, files) else 0
     upscaler = Upscaler.load(
@@ -86,7 +97,7 @@ def upscale(argv: Sequence[str]) -> int:
         memory=args.memory,
         ensemble=args.ensemble,
         effort=args.effort,
-        warn=lambda text: print(f"ccsr: warning: {text}", file=sys.stderr),
+        warn=lambda text: terminal.say(f"ccsr: warning: {text}"),
     )
     kept = report.Report(args.report, plan)
     failures = report.enlarge(
@@ -97,9 +108,7 @@ def upscale(argv: Sequence[str]) -> int:
 
 def models(argv: Sequence[str]) -> int:
     """`ccsr models [--json]`."""
-    parser = argparse.ArgumentParser(
-        "ccsr models", description="List the models that come with ccsr.", allow_abbrev=False
-    )
+    parser = arguments.Parser("ccsr models", description="List the models that come with ccsr.")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     args = parser.parse_args(argv)
@@ -113,15 +122,15 @@ def models(argv: Sequence[str]) -> int:
             | {"summary": header.summary}
             for name, (path, header) in found.items()
         ]
-        print(json.dumps(listed, indent=2, ensure_ascii=False))
+        terminal.tell(terminal.as_json(listed, indent=2))
         return 0
     for name, (path, header) in found.items():
-        print(f"{name}: {header.parameters:,} parameters, {path}")
+        terminal.tell(f"{name}: {header.parameters:,} parameters, {path}")
         for key, value in header.summary.items():
-            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            print(f"    {key}: {text}")
+            text = value if isinstance(value, str) else terminal.as_json(value)
+            terminal.tell(f"    {key}: {text}")
     if not found:
-        print("no models come with this installation: train one with `ccsr train`")
+        terminal.tell("no models come with this installation: train one with `ccsr train`")
     return 0
 
 
@@ -180,7 +189,9 @@ def export(argv: Sequence[str]) -> int:
     path = resolve(args.model)
     model, summary = load(path, args.trust)
     save(args.output, model, args.scale, window=args.window, name=path.stem, summary=summary)
-    print(f"{args.output}: input image, output enlarged, {args.output.stat().st_size / 1e6:.1f} MB")
+    terminal.tell(
+        f"{args.output}: input image, output enlarged, {args.output.stat().st_size / 1e6:.1f} MB"
+    )
     return 0
 
 

@@ -11,11 +11,10 @@ EXAMPLE = "ccsr upscale photo.jpg --scale 2.37"
 
 def upscale() -> argparse.ArgumentParser:
     """Those of `ccsr upscale`."""
-    parser = argparse.ArgumentParser(
+    parser = arguments.Parser(
         "ccsr upscale",
         description="Enlarge (or reduce) pictures to any size.",
         epilog=f"x stands between width and height, in this order. Example: {EXAMPLE}",
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add(
@@ -119,11 +118,10 @@ def _add_folder_options(parser: argparse.ArgumentParser) -> None:
 
 def export() -> argparse.ArgumentParser:
     """Those of `ccsr export`."""
-    parser = argparse.ArgumentParser(
+    parser = arguments.Parser(
         "ccsr export",
         description="Write a model as an ONNX file, for pictures of any size.",
         epilog="Example: ccsr export --scale 2.5 -o light_2.5x.onnx",
-        allow_abbrev=False,
     )
     add = parser.add_argument
     scale = parser.add_mutually_exclusive_group(required=True)

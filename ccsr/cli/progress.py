@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ccsr.clock import Clock
+from ccsr.terminal import say, shown
 
 
 class StatusLine:
@@ -22,11 +23,16 @@ class StatusLine:
     def rewrite(self, text: str) -> None:
         """Put `text` in place of the last line, where that is possible."""
         if self.rewritable:
-            print(f"{self._clear}{printable(text)}", end="", file=sys.stderr, flush=True)
+            print(f"{self._clear}{shown(text)}", end="", file=sys.stderr, flush=True)
 
     def say(self, text: str) -> None:
         """A line that stays."""
-        print(f"{self._clear}{printable(text)}", file=sys.stderr, flush=True)
+        print(f"{self._clear}{shown(text)}", file=sys.stderr, flush=True)
+
+    def trace(self, text: str) -> None:
+        """Lines that stay, of where in the code something went wrong."""
+        self.rewrite("")
+        say(text.rstrip("\n"))
 
 
 class Progress:
@@ -66,8 +72,7 @@ class Progress:
         """A file could not be done; `trace` shows where in the code."""
         self._finished += 1
         if trace:
-            self._line.rewrite("")
-            print(trace, end="", file=sys.stderr)
+            self._line.trace(trace)
         self.error(message)
 
     def error(self, message: str) -> None:
@@ -86,12 +91,5 @@ class Progress:
 
     def _rewrite(self, source: Path, text: str) -> None:
         room = shutil.get_terminal_size().columns - len(text) - 2
-        name = printable(f"[{self._begun}/{self._total}] {source}")
+        name = shown(f"[{self._begun}/{self._total}] {source}")
         self._line.rewrite(f"{name[: max(0, room)]} {text}")
-
-
-def printable(text: str) -> str:
-    r"""With escapes such as `\x1b` for what a file's name must not do to a terminal."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
-    )

@@ -1,18 +1,17 @@
 """What comes of a plan: on the screen, at the end, in `--report`."""
 
-import json
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from ccsr import image
-from ccsr.cli.progress import Progress, printable
+from ccsr.cli.progress import Progress
 from ccsr.jobs import pipeline
 from ccsr.jobs.checks import Job, identity
 from ccsr.jobs.pipeline import Outcome
 from ccsr.jobs.plan import Plan
 from ccsr.jobs.target import Target
+from ccsr.terminal import as_json, say, shown, tell
 from ccsr.upscaling.upscaler import Upscaler
 
 SUFFIX = ".jsonl"
@@ -54,9 +53,8 @@ class Report:
             return
         line = {"source": str(source), "output": output and str(output), "status": status, **more}
         try:
-            # names that are no UTF-8 become JSON's own escapes
-            with self._path.open("a", encoding="utf-8", errors="backslashreplace") as stream:
-                stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+            with self._path.open("a", encoding="utf-8") as stream:
+                stream.write(as_json(line) + "\n")
         except OSError as error:
             self.error = f"cannot write the report {self._path}: {error.strerror}"
 
@@ -157,9 +155,9 @@ def preview(plan: Plan, target: Target, files: image.Output = image.DEFAULT) -> 
         except (OSError, ValueError) as error:
             failures.append(str(error))
         else:
-            print(printable(f"{job.source} -> {job.output} ({width}x{height})"))
+            tell(shown(f"{job.source} -> {job.output} ({width}x{height})"))
     for job in plan.skipped:
-        print(printable(f"{job.source} -> {job.output} exists, is skipped"))
+        tell(shown(f"{job.source} -> {job.output} exists, is skipped"))
     for message in failures:
-        print(printable(f"ccsr: error: {message}"), file=sys.stderr)
+        say(shown(f"ccsr: error: {message}"))
     return len(failures)

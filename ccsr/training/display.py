@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 def display(seconds: float = 10) -> Callback:
     """A bar where standard output and error are a terminal, else lines, one every few `seconds`."""
-    terminal = sys.stderr.isatty() and sys.stdout.isatty()
+    terminal = sys.stderr.isatty()
     return Bar(seconds) if terminal else Lines(seconds)
 
 
@@ -108,14 +108,14 @@ class Lines(Callback):
 
 
 class Bar(RichProgressBar):
-    """Progress as a bar, with the pixels per second of the last report.
+    """Progress as a bar on standard error, with the pixels per second of the last report.
 
     Args:
         seconds: between two reports.
     """
 
     def __init__(self, seconds: float = 10) -> None:
-        super().__init__()
+        super().__init__(console_kwargs={"stderr": True})
         self.seconds = number("callbacks.lines.seconds", seconds)
         self._reports: Reports | None = None
 
