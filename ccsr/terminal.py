@@ -71,6 +71,8 @@ def prepare() -> None:
             # the wrong way round, so that using it is an error as it was before
             os.open(os.devnull, os.O_RDONLY if number else os.O_WRONLY)
             os.set_inheritable(number, True)
+    if sys.stdin is None:
+        sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)), "utf-8")
     sys.stdout = _guarded(sys.stdout, 1, raises=True)
     sys.stderr = _guarded(sys.stderr, 2, raises=False)
     sys.excepthook = _say_traceback

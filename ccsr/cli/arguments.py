@@ -22,6 +22,8 @@ class Parser(argparse.ArgumentParser):
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> argparse.Namespace:
         """Parse words, positional ones wherever they stand, and all of them after `--`."""
+        if self._subparsers:  # which argparse cannot mix with anything
+            return super().parse_args(args, namespace)
         words = list(sys.argv[1:] if args is None else args)
         if "--" in words:  # which argparse forgets when options may stand between
             end = words.index("--")

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from ccsr import terminal
 from ccsr.cli import arguments
 from ccsr.cli.progress import StatusLine
 from ccsr.datasets import archives, open_tiles
@@ -25,15 +26,14 @@ _DESCRIPTIONS = {
 
 def parser() -> argparse.ArgumentParser:
     """The flags of `ccsr data`."""
-    top = argparse.ArgumentParser(
-        prog="ccsr data",
+    top = arguments.Parser(
+        "ccsr data",
         description="Build data sets from where they are published. What is there already stays; "
         "the same command goes on after an interruption.",
-        allow_abbrev=False,
     )
     commands = top.add_subparsers(dest="name", required=True, metavar="NAME")
     for name, text in _DESCRIPTIONS.items():
-        one = commands.add_parser(name, description=text, help=text, allow_abbrev=False)
+        one = commands.add_parser(name, description=text, help=text)
         add = one.add_argument
         add("folder", type=arguments.path, metavar="FOLDER", help="where to build it")
         if name == "open":
@@ -93,8 +93,8 @@ def main(argv: Sequence[str]) -> int:
         tasks = archives.benchmark_tasks(args.sets, folder)
         licences = [f"{name}: {archives.BENCHMARKS[name][0]}" for name in args.sets]
     size = sum(task.file.size for task in tasks)
-    print(f"{len(tasks)} files to fetch, {size / 1e6:,.0f} MB, into {folder}")
-    print("\n".join(["licences:", *(f"  {line}" for line in licences)]))
+    terminal.tell(f"{len(tasks)} files to fetch, {size / 1e6:,.0f} MB, into {folder}")
+    terminal.tell("\n".join(["licences:", *(f"  {line}" for line in licences)]))
     if args.dry_run:
         return 0
     restricted = args.name == "div2k" or any(
@@ -107,7 +107,7 @@ def main(argv: Sequence[str]) -> int:
     failures = _fetch(tasks, args)
     if args.name == "open":
         open_tiles.write_attribution(chosen, folder)
-        print(f"whom to credit: {folder / open_tiles.ATTRIBUTION}")
+        terminal.tell(f"whom to credit: {folder / open_tiles.ATTRIBUTION}")
     return 1 if failures else 0
 
 
@@ -153,7 +153,7 @@ def _ask() -> None:
         ValueError: if not, or nobody can be asked.
     """
     if sys.stdin.isatty():
-        print("Agree to these terms? Type yes: ", end="", flush=True)
+        terminal.say("Agree to these terms? Type yes:")
         if sys.stdin.readline().strip().lower() == "yes":
             return
         raise ValueError("not agreed to, so nothing was fetched")

@@ -5,17 +5,17 @@ import os
 import sys
 from collections.abc import Sequence
 
+from ccsr import terminal
 from ccsr.cli import arguments
 
 
 def parser() -> argparse.ArgumentParser:
     """What `ccsr serve` takes."""
-    result = argparse.ArgumentParser(
+    result = arguments.Parser(
         "ccsr serve",
         description="Open a page on this machine that zooms into pictures without steps and "
         "enlarges them. Nothing is sent anywhere; Ctrl-C ends it.",
         epilog="Example: ccsr serve photo.jpg",
-        allow_abbrev=False,
     )
     add = result.add_argument
     add(
@@ -54,14 +54,14 @@ def main(argv: Sequence[str]) -> int:
     from ccsr.web.shelf import Limits
 
     if not guard.is_loopback(args.host):
-        print(
+        terminal.say(
             f"ccsr: warning: {args.host} can be reached from other machines: who learns the "
-            "address with its token sees all pictures, and the connection is not encrypted",
-            file=sys.stderr,
+            "address with its token sees all pictures, and the connection is not encrypted"
         )
 
     def ready(address: str) -> None:
-        print(f"{address}\nCtrl-C ends it", flush=True)
+        terminal.tell(f"{address}\nCtrl-C ends it")
+        sys.stdout.flush()
         if not args.no_browser and _has_windows():
             server.open_page(address)
 
@@ -74,7 +74,7 @@ def main(argv: Sequence[str]) -> int:
             "device": args.device,
             "precision": args.precision,
             "memory": args.memory,
-            "warn": lambda text: print(f"ccsr: warning: {text}", file=sys.stderr),
+            "warn": lambda text: terminal.say(f"ccsr: warning: {text}"),
         },
         limits=Limits(pixels=args.max_pixels),
         ready=ready,
