@@ -14,12 +14,28 @@ class OutputError(OSError):
     """Standard output, where a result belongs, cannot be written."""
 
 
+_called: dict[str, str] = {}
+
+
+def call(path: str, name: str) -> None:
+    """From now on say `name` for a path that the person does not know, as of a temporary file."""
+    _called[path] = name
+
+
+def named(text: str) -> str:
+    """`text` with the names of :func:`call` for paths in it."""
+    for path, name in _called.items():
+        text = text.replace(path, name)
+    return text
+
+
 def shown(text: str) -> str:
     r"""How a name is shown: characters that could command a terminal are escapes such as `\x1b`.
 
     These are all that do not print, line ends and marks of the writing direction too. Nothing that
     a person gave, a file's name least of all, is shown in another way.
     """
+    text = named(text)
     if text.isprintable():
         return text
     return "".join(
@@ -41,6 +57,11 @@ def as_json(value: object, indent: int | None = None) -> str:
 def say(text: str) -> None:
     """Write lines for the person on standard error."""
     print(shown_lines(text), file=sys.stderr, flush=True)
+
+
+def warn(text: str) -> None:
+    """Say that something may not be as the person expects."""
+    say(f"ccsr: warning: {text}")
 
 
 def tell(text: str, styled: bool = False) -> None:

@@ -5,11 +5,23 @@ import math
 import re
 import sys
 from argparse import ArgumentTypeError
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Never
+from typing import Any, NamedTuple, Never, cast
 
+from ccsr import sizes
+from ccsr.jobs.shards import Shard
 from ccsr.terminal import shown
+
+STANDARD = "-"  # stands for standard input, or standard output
+Rule = Callable[[str], sizes.Rule]
+
+
+class Paper(NamedTuple):
+    """A size on paper: the rule that gives it, and pixels an inch."""
+
+    rule: sizes.Rule
+    dpi: float
 
 
 class Parser(argparse.ArgumentParser):
@@ -54,6 +66,59 @@ def size(text: str) -> tuple[int, int]:
     if not cross:
         raise ArgumentTypeError(f"expected WIDTHxHEIGHT such as 1920x1080, got {text!r}")
     return whole(height), whole(width)
+
+
+def paper(text: str) -> Paper:
+    """A size on paper and its resolution, WIDTHxHEIGHT `30x20cm@300`."""
+    match = re.fullmatch(r"([\d.]+)x([\d.]+)\s*([a-z]+)@([\d.]+)", text.strip())
+    try:
+        if not match or match[3] not in sizes.UNITS:
+            raise ValueError
+        dpi = dots(match[4])
+        side = (float(match[2]), float(match[1]))
+        return Paper(sizes.printed(side, cast(sizes.Unit, match[3]), dpi), dpi)
+    except ValueError as error:
+        raise ArgumentTypeError(
+            "expected WIDTHxHEIGHT in cm, mm or in, and pixels an inch, such as 30x20cm@300, got "
+            f"{text!r}"
+        ) from error
+
+
+def dots(text: str) -> float:
+    """Pixels an inch, 1 to 100000."""
+    number = positive(text)
+    if not 1 <= number <= 100_000:
+        raise ArgumentTypeError(f"expected pixels an inch from 1 to 100000, got {text!r}")
+    return number
+
+
+def positive(text: str) -> float:
+    """A number above 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not (math.isfinite(number) and number > 0):
+        raise ArgumentTypeError(f"expected a number above 0, got {text!r}")
+    return number
+
+
+def rule(make: Callable[[Any], sizes.Rule], parse: Callable[[str], Any]) -> Rule:
+    """What takes a text for the rule that `make` gives for the value that `parse` sees in it."""
+    return lambda text: make(parse(text))
+
+
+def shard(text: str) -> Shard:
+    """One of several parts, `2/8`."""
+    try:
+        return Shard.parse(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from error
+
+
+def source(text: str) -> Path | str:
+    """A path, or the text `-`, which stands for standard input."""
+    return text if text == STANDARD else path(text)
 
 
 def path(text: str) -> Path:

@@ -4,9 +4,10 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from ccsr import terminal
-from ccsr.cli import arguments
+from ccsr.cli import arguments, options
 
 
 def parser() -> argparse.ArgumentParser:
@@ -22,27 +23,19 @@ def parser() -> argparse.ArgumentParser:
         "inputs", metavar="PICTURE|FOLDER", nargs="*", type=arguments.path,
         help="pictures to begin with; more can be dropped on the page",
     )  # fmt: skip
-    add("--port", type=_port, default=0, metavar="N", help="default: any that is free")
+    add("--port", type=_port, default=0, metavar="N", help="where to listen; default: any free one")
     add(
         "--host", default="127.0.0.1", metavar="ADDRESS",
-        help="where to listen; another one than the default lets other machines in",
+        help="the address to listen at; any other than the default, 127.0.0.1, lets other machines "
+        "in",
     )  # fmt: skip
-    add("--model", default="light", metavar="NAME|FILE", help="see ccsr models; default: light")
-    add("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
-    add(
-        "--precision", default="auto", choices=("auto", "fp32", "bf16"),
-        help="auto: bf16 where the processor computes in it; default: auto",
-    )  # fmt: skip
-    add(
-        "--memory", type=arguments.memory, metavar="AMOUNT",
-        help="2GB, 500MB: what pieces may take; default: a quarter of what is free",
-    )  # fmt: skip
-    add(
-        "--max-pixels", type=arguments.whole, default=200_000_000, metavar="N",
-        help="of a picture with all its frames; more is refused; default: 200 million",
-    )  # fmt: skip
-    add("--no-browser", action="store_true", help="print the address only")
-    add("--debug", action="store_true", help="show tracebacks")
+    options.model(add)
+    options.device(add)
+    options.precision(add)
+    options.memory(add)
+    options.max_pixels(add)
+    add("--no-browser", action="store_true", help="print the address and open no browser")
+    options.debug(add)
     return result
 
 
@@ -54,8 +47,8 @@ def main(argv: Sequence[str]) -> int:
     from ccsr.web.shelf import Limits
 
     if not guard.is_loopback(args.host):
-        terminal.say(
-            f"ccsr: warning: {args.host} can be reached from other machines: who learns the "
+        terminal.warn(
+            f"{args.host} can be reached from other machines: who learns the "
             "address with its token sees all pictures, and the connection is not encrypted"
         )
 
@@ -65,17 +58,14 @@ def main(argv: Sequence[str]) -> int:
         if not args.no_browser and _has_windows():
             server.open_page(address)
 
+    chosen: Any = options.given(args, ("device", "precision", "memory"))
+    chosen["warn"] = terminal.warn
     server.run(
         args.inputs,
         host=args.host,
         port=args.port,
         model=args.model,
-        options={
-            "device": args.device,
-            "precision": args.precision,
-            "memory": args.memory,
-            "warn": lambda text: terminal.say(f"ccsr: warning: {text}"),
-        },
+        options=chosen,
         limits=Limits(pixels=args.max_pixels),
         ready=ready,
     )

@@ -16,7 +16,7 @@ from ccsr.image.formats import (
     named_as_image,
     suffix_for,
 )
-from ccsr.image.metadata import Metadata, Policy
+from ccsr.image.metadata import Metadata
 from ccsr.image.modes import Levels
 from ccsr.image.picture import Picture
 from ccsr.image.reading import Header, limit_pixels, probe, read, steady_warnings
@@ -32,7 +32,6 @@ __all__ = [
     "Metadata",
     "Output",
     "Picture",
-    "Policy",
     "check",
     "check_output",
     "from_array",

@@ -45,6 +45,27 @@ def check(jobs: Collection[Job], files: image.Output = image.DEFAULT) -> None:
         raise ValueError(f"nothing was done, since {len(found)} outputs are refused:\n  {lines}")
 
 
+def header(source: Path) -> image.Header:
+    """What is known of a picture before it is decoded.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
+    check_regular(source)
+    with image.steady_warnings():
+        return image.probe(source)
+
+
+def check_regular(source: Path) -> None:
+    """Refuse what would be waited for.
+
+    Raises:
+        OSError: for a pipe, a device and the like.
+    """
+    if source.exists() and not source.is_file():
+        raise OSError(f"cannot read {source}: it is no file but a pipe, a device or the like")
+
+
 def identity(path: Path) -> tuple[int, int] | Path:
     """The same for all paths to one file."""
     try:

@@ -20,7 +20,7 @@ from ccsr.atomic import make_folder, sweep
 from ccsr.grid import Size
 from ccsr.image.profiles import hdr_outside
 from ccsr.jobs import large_tiff
-from ccsr.jobs.checks import Job
+from ccsr.jobs.checks import Job, check_regular, header
 from ccsr.jobs.target import Target
 from ccsr.upscaling.pixels import NoRoomError
 from ccsr.upscaling.upscaler import Upscaler
@@ -156,25 +156,18 @@ def preview(job: Job, target: Target, files: image.Output = image.DEFAULT) -> Si
         OSError: if the source cannot be read.
         ValueError: if the output cannot be written.
     """
-    _check_regular(job.source)
-    with image.steady_warnings():
-        header = image.probe(job.source)
-    size = target.size(header.size)
+    known = header(job.source)
+    size = target.size(known.size)
     # stands for the picture: takes no memory
-    blanks = (np.broadcast_to(np.uint8(0), (*header.size, 1)),) * header.frames
-    blank = image.Picture(blanks, durations=(1.0,) * header.frames if header.animated else ())
+    blanks = (np.broadcast_to(np.uint8(0), (*known.size, 1)),) * known.frames
+    blank = image.Picture(blanks, durations=(1.0,) * known.frames if known.animated else ())
     image.check(job.output, blank, size, files)
     return size
 
 
-def _check_regular(source: Path) -> None:
-    if source.exists() and not source.is_file():  # opening a pipe waits for ever
-        raise OSError(f"cannot read {source}: it is no file but a pipe, a device or the like")
-
-
 def _read(job: Job) -> tuple[image.Picture, float]:
     started = time.monotonic()
-    _check_regular(job.source)
+    check_regular(job.source)
     return image.read(job.source), time.monotonic() - started
 
 
@@ -227,7 +220,7 @@ def _stream(
     wanted: Mapping[str, Any],
 ) -> None:
     values = source.frames[0]
-    metadata = source.metadata.under(files.metadata).at(size).fitting(values.shape[2])
+    metadata = files.describing(source.metadata, size).fitting(values.shape[2])
     make_folder(job.output)
     large_tiff.enlarge(upscaler, values, job.output, metadata=metadata, **wanted)
 

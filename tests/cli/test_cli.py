@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ccsr import __version__
-from ccsr.cli.main import main
+from ccsr.cli.main import COMMANDS, main
 from ccsr.model import checkpoint
 
 
@@ -105,7 +105,7 @@ def test_train_without_its_packages_names_the_extra(package: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    expected = f"training needs the package {package}, which is not installed: run pip install"
+    expected = f"ccsr train needs the package {package}, which is not installed: run pip install"
     assert done.stderr.startswith(f"ccsr: error: {expected}")
 
 
@@ -117,7 +117,7 @@ def test_analyze_without_the_packages_of_training_names_the_extra(tmp_path: Path
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "training needs the package hydra, which is not installed" in done.stderr
+    assert "ccsr analyze needs the package hydra, which is not installed" in done.stderr
 
 
 def test_evaluate_gets_its_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
