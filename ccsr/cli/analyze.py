@@ -10,7 +10,7 @@ from pathlib import Path
 from ccsr import terminal
 from ccsr.analysis import ANALYSES
 from ccsr.analysis.findings import Findings, Options
-from ccsr.cli import arguments
+from ccsr.cli import arguments, options
 from ccsr.evaluation import plots
 from ccsr.evaluation.results import environment, write_json
 from ccsr.suggest import near
@@ -28,23 +28,26 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = flags.add_argument
-    add("name", type=_name, metavar="NAME", help="see below")
-    add("--out", type=arguments.path, metavar="DIR", help="folder for NAME.json and pictures")
+    add("name", type=_name, metavar="NAME", help="the analysis, one of those below")
     add(
-        "--model", nargs="+", default=[], metavar="NAME|FILE", help="networks to analyse, where "
-        "the analysis looks at any; default: light (effort: elastic and light)",
+        "--out", type=arguments.path, metavar="DIR",
+        help="the folder for NAME.json and pictures, which is made if it is missing",
     )  # fmt: skip
     add(
-        "--data", type=arguments.path, metavar="PATH", help="an image (equivariance, "
-        "consistency), a folder to measure on (ensembles, effort) or to train on (gradual); "
-        "default: what comes with ccsr",
+        "--model", nargs="+", default=[], metavar="NAME|FILE", help="the networks to analyse, "
+        "where the analysis looks at any; default: light (for effort: elastic and light)",
+    )  # fmt: skip
+    add(
+        "--data", type=arguments.path, metavar="PATH", help="what to measure on: an "
+        "image for equivariance and consistency, a folder for ensembles and effort; for gradual a "
+        "folder to train on; default: pictures that come with ccsr",
     )  # fmt: skip
     add("--limit", type=arguments.whole, metavar="N", help="measure on the first N images only")
     add(
         "--steps", type=arguments.whole, metavar="N",
-        help=f"of each training run (gradual); default: {Options.steps}",
+        help=f"how many steps each training of gradual has; default: {Options.steps}",
     )  # fmt: skip
-    add("--debug", action="store_true", help="show tracebacks")
+    options.debug(add)
     return flags
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ccsr import terminal
-from ccsr.cli import arguments
+from ccsr.cli import arguments, options
 from ccsr.cli.progress import StatusLine
 from ccsr.datasets import archives, open_tiles
 from ccsr.datasets.gather import Task, gather
@@ -35,16 +35,19 @@ def parser() -> argparse.ArgumentParser:
     for name, text in _DESCRIPTIONS.items():
         one = commands.add_parser(name, description=text, help=text)
         add = one.add_argument
-        add("folder", type=arguments.path, metavar="FOLDER", help="where to build it")
+        add("folder", type=arguments.path, metavar="FOLDER", help="the folder to build it in")
         if name == "open":
-            add("--tiles", type=arguments.whole, metavar="N", help="only the N that teach most")
+            add(
+                "--tiles", type=arguments.whole, metavar="N",
+                help="build only the N tiles that teach most; default: all",
+            )  # fmt: skip
         if name == "benchmarks":
             add(
                 "--sets",
                 nargs="+",
                 choices=list(archives.BENCHMARKS),
                 default=list(archives.BENCHMARKS),
-                help="which test sets to build (default: all)",
+                help="which test sets to build; default: all",
             )
         if name != "open":
             add("--accept", action="store_true", help="agree to the licences that are shown")
@@ -59,16 +62,19 @@ def parser() -> argparse.ArgumentParser:
             metavar="DIR",
             help="take files from clones of the repositories, OWNER/NAME, and archives in DIR",
         )
-        add("--server", default="", metavar="URL", help="a web server that holds the same paths")
+        add(
+            "--server", default="", metavar="URL",
+            help="fetch from that web server instead, which holds the same paths",
+        )  # fmt: skip
         add(
             "--jobs",
             type=arguments.whole,
             default=8,
             metavar="N",
-            help="files on their way at once (default: %(default)s)",
+            help="how many files to fetch at the same time; default: %(default)s",
         )
-        add("--quiet", action="store_true", help="no progress")
-        add("--debug", action="store_true", help="show tracebacks")
+        add("--quiet", action="store_true", help="say nothing about progress")
+        options.debug(add)
     return top
 
 

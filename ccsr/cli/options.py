@@ -28,21 +28,21 @@ def trust(add: Add) -> None:
     )  # fmt: skip
 
 
-def device(add: Add) -> None:
+def device(add: Add, default: str = argparse.SUPPRESS) -> None:
     """`--device`, where the network computes."""
     add(
-        "--device", default=argparse.SUPPRESS, metavar="DEVICE",
+        "--device", default=default, metavar="DEVICE",
         help="where to compute: cpu, cuda, cuda:N, mps, or auto, which takes a GPU if there is "
         "one; default: auto",
     )  # fmt: skip
 
 
-def precision(add: Add, default: str = "auto") -> None:
+def precision(add: Add, default: Precision | None = None) -> None:
     """`--precision`, the numbers that the network computes in."""
     add(
-        "--precision", default=default, choices=get_args(Precision),
+        "--precision", default=default or argparse.SUPPRESS, choices=get_args(Precision),
         help="the numbers to compute in: float32, bfloat16, or auto, which takes bfloat16 where "
-        f"the processor has it; default: {default}",
+        f"the processor has it; default: {default or 'auto'}",
     )  # fmt: skip
 
 

@@ -60,7 +60,7 @@ def _lines(found: "Summary") -> list[str]:
     if found.seconds:
         each, together = found.pixels / found.seconds, found.pixels / found.span
         lines.append(
-            f"{found.pixels / 1e6:,.1f} million pixels; per second {each / 1e6:.2f} million for "
-            f"each picture, {together / 1e6:.2f} million from the first to the last"
+            f"{found.pixels / 1e6:,.1f} million pixels: {each / 1e6:.2f} million in a second of "
+            f"work, {together / 1e6:.2f} million a second from the first begin to the last end"
         )
     return lines

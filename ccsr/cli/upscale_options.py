@@ -30,7 +30,12 @@ def parser() -> Parser:
         help="where the result goes: a file, a folder (end it with /), or - for standard output; "
         "default: NAME_2.37x.png beside the input",
     )  # fmt: skip
-    _add_sizes(parser.add_argument_group("the size of the result (choose one)").add_argument)
+    size = parser.add_argument_group(
+        "the size of the result (choose one)",
+        "It is that of the picture as it is seen, upright. Pictures keep their aspect ratio, "
+        "except with --size, with --width and --height together, and with two factors.",
+    )
+    _add_sizes(size.add_argument)
     _add_computing(parser.add_argument_group("computing").add_argument)
     _add_file_options(parser.add_argument_group("the files that are written").add_argument)
     _add_folder_options(parser.add_argument_group("folders and many pictures").add_argument)
@@ -44,7 +49,7 @@ def _add_sizes(add: options.Add) -> None:
     add("--size", type=arguments.size, metavar="WxH", help="width and height in pixels: 1920x1080")
     add(
         "--width", type=arguments.whole, metavar="N",
-        help="the width in pixels; with --height too the picture is stretched",
+        help="the width in pixels",
     )  # fmt: skip
     add("--height", type=arguments.whole, metavar="N", help="the height in pixels")
     side, box = arguments.whole, arguments.size

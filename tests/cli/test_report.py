@@ -39,7 +39,7 @@ def test_shards_and_their_reports(folder: Path, model: str, capsys) -> None:
         "7 pictures: 6 done, 1 failed",
         rf"failed: cannot read {folder}/bad\x1b.png: the file is empty",
     ]
-    assert lines[2].startswith("0.0 million pixels; per second ")
+    assert lines[2].startswith("0.0 million pixels: ")
     assert main(["report", reports[0]]) == 1
     assert "there is no report of shard 2/2" in capsys.readouterr().out
     assert main(["report", "--json", *reports]) == 1
