@@ -20,7 +20,7 @@ FLAGS = ("model", "data", "limit", "steps")  # that not every analysis reads
 
 def parser() -> argparse.ArgumentParser:
     """The flags of `ccsr analyze`."""
-    listing = "\n".join(f"  {name:<13}{one.text}" for name, one in ANALYSES.items())
+    listing = "\n".join(f"  {name:<13}{analysis.text}" for name, analysis in ANALYSES.items())
     flags = arguments.Parser(
         "ccsr analyze",
         description="Measure what continuous convolution promises.",

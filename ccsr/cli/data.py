@@ -33,8 +33,8 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = top.add_subparsers(dest="name", required=True, metavar="NAME")
     for name, text in _DESCRIPTIONS.items():
-        one = commands.add_parser(name, description=text, help=text)
-        add = one.add_argument
+        command = commands.add_parser(name, description=text, help=text)
+        add = command.add_argument
         add("folder", type=arguments.path, metavar="FOLDER", help="the folder to build it in")
         if name == "open":
             add(

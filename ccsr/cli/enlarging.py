@@ -51,7 +51,7 @@ def enlarge(
     target: Target,
     upscaler: Upscaler,
     report: Report,
-    files: image.Output = image.DEFAULT,
+    saving: image.Output = image.DEFAULT,
     *,
     quiet: bool = False,
     debug: bool = False,
@@ -74,7 +74,7 @@ def enlarge(
     for folder, message in plan.unlisted.items():
         ledger.fail(folder, message)
     try:
-        pipeline.run(plan.jobs, target, upscaler, ledger.add, files, progress.update)
+        pipeline.run(plan.jobs, target, upscaler, ledger.add, saving, progress.update)
     except KeyboardInterrupt as error:
         remaining = plan.jobs[ledger.finished :]
         for job in remaining:
@@ -102,7 +102,7 @@ def _advice(remaining: Sequence[Job]) -> str:
 def preview(
     plan: Plan,
     target: Target,
-    files: image.Output = image.DEFAULT,
+    saving: image.Output = image.DEFAULT,
     tell: Callable[[str], None] = tell,
 ) -> int:
     """Tell what a plan would write, with the sizes; errors go to standard error.
@@ -113,7 +113,7 @@ def preview(
     failures = list(plan.unlisted.values())
     for job in plan.jobs:
         try:
-            height, width = pipeline.preview(job, target, files)
+            height, width = pipeline.preview(job, target, saving)
         except (OSError, ValueError) as error:
             failures.append(str(error))
         else:

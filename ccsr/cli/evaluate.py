@@ -45,9 +45,9 @@ def parser() -> argparse.ArgumentParser:
     """The flags of `ccsr evaluate`."""
     listing = "\n".join(
         textwrap.fill(
-            f"{one.name}: {one.definition}", 96, initial_indent="  ", subsequent_indent="    "
+            f"{each.name}: {each.definition}", 96, initial_indent="  ", subsequent_indent="    "
         )
-        for one in PROTOCOLS.values()
+        for each in PROTOCOLS.values()
     )
     flags = arguments.Parser(
         "ccsr evaluate",
@@ -129,7 +129,7 @@ def main(argv: Sequence[str]) -> int:
     for scale in args.scales:
         protocol.crop((10**6, 10**6), scale)  # a scale it cannot do is no image's fault
     testsets = find_all(args.data)
-    images = [(one, key) for one in testsets for key in one.names()[: args.limit]]
+    images = [(testset, key) for testset in testsets for key in testset.names()[: args.limit]]
     if args.lr and not args.lr.is_dir():
         raise NotADirectoryError(f"--lr: expected a folder, got {args.lr}")
     names = args.model if BICUBIC in args.model else [BICUBIC, *args.model]
@@ -182,7 +182,7 @@ def _write(
         ],
         "means": [row.row() for row in rows],
         "images": [record.row() for record in findings.records],
-        "left_out": [asdict(one) for one in findings.left_out],
+        "left_out": [asdict(image) for image in findings.left_out],
     }
     write_json(args.out / "results.json", document)
     if plots.available():
@@ -256,8 +256,8 @@ class _Progress:
             self.line.say(f"ccsr: {text}")
             self.last = now
 
-    def complain(self, one: LeftOut, error: Exception) -> None:
+    def complain(self, image: LeftOut, error: Exception) -> None:
         """Say that an image is left out, and why."""
         if self.debug:
             self.line.trace("".join(traceback.format_exception(error)))
-        self.line.say(f"ccsr: {one.testset} {one.image}: left out: {one.reason}")
+        self.line.say(f"ccsr: {image.testset} {image.image}: left out: {image.reason}")

@@ -70,5 +70,5 @@ def debug(add: Add) -> None:
 
 def given(args: argparse.Namespace, names: Iterable[str] | type) -> dict[str, Any]:
     """Those of the given arguments that `names` lists, or that are fields of that dataclass."""
-    wanted = {one.name for one in fields(names)} if isinstance(names, type) else set(names)
+    wanted = {field.name for field in fields(names)} if isinstance(names, type) else set(names)
     return {name: value for name, value in vars(args).items() if name in wanted}

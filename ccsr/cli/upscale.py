@@ -32,14 +32,14 @@ def main(argv: Sequence[str]) -> int:
     chosen = options.given(args, image.Output)
     if args.print:
         chosen["dpi"] = args.print.dpi
-    files = image.Output(**chosen)
+    saving = image.Output(**chosen)
     image.limit_pixels(args.max_pixels)
-    with standard_streams(args.inputs, args.output, files.format) as (inputs, output):
-        return _run(args, inputs, output, files)
+    with standard_streams(args.inputs, args.output, saving.format) as (inputs, output):
+        return _run(args, inputs, output, saving)
 
 
 def _run(
-    args: argparse.Namespace, inputs: Sequence[Path], output: str | None, files: "image.Output"
+    args: argparse.Namespace, inputs: Sequence[Path], output: str | None, saving: "image.Output"
 ) -> int:
     from ccsr.cli import enlarging
     from ccsr.jobs.naming import Naming
@@ -53,7 +53,7 @@ def _run(
         output,
         target,
         args.exists,
-        files,
+        saving,
         recursive=args.recursive,
         naming=None if args.name is None else Naming(args.name, Path(args.model).stem),
         shard=args.shard,
@@ -63,7 +63,7 @@ def _run(
             terminal.say(line)
     if args.dry_run:
         tell = terminal.say if args.output == arguments.STANDARD else terminal.tell
-        return 1 if enlarging.preview(plan, target, files, tell) else 0
+        return 1 if enlarging.preview(plan, target, saving, tell) else 0
     upscaler = Upscaler.load(
         args.model,
         trust=args.trust,
@@ -72,7 +72,7 @@ def _run(
     )
     kept = Report(args.report, plan)
     failures = enlarging.enlarge(
-        plan, target, upscaler, kept, files, quiet=args.quiet, debug=args.debug
+        plan, target, upscaler, kept, saving, quiet=args.quiet, debug=args.debug
     )
     return 1 if failures else 0
 

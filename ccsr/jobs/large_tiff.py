@@ -50,7 +50,7 @@ def enlarge(
         values: (h, w, C), uint8 or uint16.
         path: of the file.
         scale: as in `Upscaler.levels`.
-        size: likewise.
+        size: as in `Upscaler.levels`.
         metadata: written into the file; of the EXIF only texts such as date, camera and author.
         progress: called with the share that is done, up to 1.
 

@@ -30,8 +30,8 @@ class Naming:
     as a person asked for it, such as `2.37x` or `1920w`.
 
     Attributes:
-        template: of every name.
-        model: name of the network.
+        template: the text with the fields.
+        model: the name of the network.
 
     Raises:
         ValueError: for a template with other fields, without any, or that is no plain name.

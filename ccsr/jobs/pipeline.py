@@ -28,19 +28,19 @@ from ccsr.upscaling.upscaler import Upscaler
 AHEAD = 2  # pictures that are decoded before their turn
 WRITERS = 4
 WAITING = 8  # results that may wait to be written
-WAITING_PIXELS = 64_000_000  # likewise; but one may always
+WAITING_PIXELS = 64_000_000  # that these may have together; a single result may have more
 
 
 class Outcome(NamedTuple):
-    """What came of a job. Holds no pixels.
+    """What came of a job. It holds no pixels.
 
     Attributes:
-        job: that it was.
-        size: (H, W) of the output; None if it failed.
-        summary: of the output, for a person.
-        seconds: that the work took.
+        job: the job.
+        size: (H, W) of the output; None if the job failed.
+        summary: describes the output for a person.
+        seconds: how long reading, enlarging and writing took.
         dropped: what the input held and the output does not, by names for a person.
-        error: why it failed; empty if it did not.
+        error: why the job failed; empty if it did not.
         trace: where in the code it failed.
     """
 
@@ -58,7 +58,7 @@ def run(
     target: Target,
     upscaler: Upscaler,
     report: Callable[[Outcome], None],
-    files: image.Output = image.DEFAULT,
+    saving: image.Output = image.DEFAULT,
     progress: Callable[[Path, float], None] = lambda source, share: None,
 ) -> None:
     """Do all jobs; one that fails does not touch the others.
@@ -67,11 +67,11 @@ def run(
     `WAITING_PIXELS`, are held besides the picture in hand.
 
     Args:
-        jobs: see `ccsr.jobs.plan.plan`.
+        jobs: those of a plan (`ccsr.jobs.plan.make_plan`).
         target: the size of the outputs.
         upscaler: does the work, in this thread.
         report: gets each outcome, in the order of the jobs.
-        files: how the outputs are written.
+        saving: how the outputs are written.
         progress: gets the source that is being enlarged, and the share that is done: 0 to 1.
 
     Raises:
@@ -87,7 +87,7 @@ def run(
         ThreadPoolExecutor(WRITERS, "ccsr-write") as writers,
     ):
         reading = deque((job, reader.submit(_read, job)) for job in islice(upcoming, AHEAD))
-        writing = _Writing(writers, report, files)
+        writing = _Writing(writers, report, saving)
 
         def watch(job: Job, share: float) -> None:
             if interrupted.is_set():
@@ -114,9 +114,9 @@ class _Writing:
         self,
         writers: ThreadPoolExecutor,
         report: Callable[[Outcome], None],
-        files: image.Output,
+        saving: image.Output,
     ) -> None:
-        self.files = files
+        self.saving = saving
         self._writers = writers
         self._report = report
         self._waiting: deque[tuple[Future[Outcome], int]] = deque()  # with their pixels
@@ -126,7 +126,7 @@ class _Writing:
         pixels = sum(frame.shape[0] * frame.shape[1] for frame in result.frames)
         self.wait(WAITING - 1, WAITING_PIXELS - pixels)
         self._waiting.append(
-            (self._writers.submit(_write, job, result, self.files, seconds), pixels)
+            (self._writers.submit(_write, job, result, self.saving, seconds), pixels)
         )
 
     def fail(self, job: Job, error: Exception) -> None:
@@ -149,7 +149,7 @@ class _Writing:
             self._report(self._waiting.popleft()[0].result())
 
 
-def preview(job: Job, target: Target, files: image.Output = image.DEFAULT) -> Size:
+def preview(job: Job, target: Target, saving: image.Output = image.DEFAULT) -> Size:
     """(H, W) of the output, after the checks that need no more than the header of the source.
 
     Raises:
@@ -161,7 +161,7 @@ def preview(job: Job, target: Target, files: image.Output = image.DEFAULT) -> Si
     # stands for the picture: takes no memory
     blanks = (np.broadcast_to(np.uint8(0), (*known.size, 1)),) * known.frames
     blank = image.Picture(blanks, durations=(1.0,) * known.frames if known.animated else ())
-    image.check(job.output, blank, size, files)
+    image.check(job.output, blank, size, saving)
     return size
 
 
@@ -184,7 +184,7 @@ def _do(
         source, seconds = future.result()
         started = time.monotonic()
         size = target.size(source.size)
-        image.check(job.output, source, size, writing.files)
+        image.check(job.output, source, size, writing.saving)
         wanted: dict[str, Any] = {
             "scale": target.scale,
             "size": None if target.scale else size,
@@ -192,7 +192,7 @@ def _do(
         }
         result: image.Picture | None = None
         if large_tiff.worthwhile(upscaler, source, size, job.output):
-            _stream(job, source, size, upscaler, writing.files, wanted)
+            _stream(job, source, size, upscaler, writing.saving, wanted)
         else:
             with suppress(NoRoomError):
                 result = upscaler(source, **wanted)
@@ -216,20 +216,20 @@ def _stream(
     source: image.Picture,
     size: Size,
     upscaler: Upscaler,
-    files: image.Output,
+    saving: image.Output,
     wanted: Mapping[str, Any],
 ) -> None:
     values = source.frames[0]
-    metadata = files.describing(source.metadata, size).fitting(values.shape[2])
+    metadata = saving.describing(source.metadata, size).fitting(values.shape[2])
     make_folder(job.output)
     large_tiff.enlarge(upscaler, values, job.output, metadata=metadata, **wanted)
 
 
-def _write(job: Job, result: image.Picture, files: image.Output, seconds: float) -> Outcome:
+def _write(job: Job, result: image.Picture, saving: image.Output, seconds: float) -> Outcome:
     started = time.monotonic()
     try:
         make_folder(job.output)
-        dropped = (*result.dropped, *image.write(result, job.output, files))
+        dropped = (*result.dropped, *image.write(result, job.output, saving))
     except Exception as error:
         return _failure(job, error)
     seconds += time.monotonic() - started
@@ -237,7 +237,10 @@ def _write(job: Job, result: image.Picture, files: image.Output, seconds: float)
 
 
 def _failure(job: Job, error: Exception) -> Outcome:
-    """As text: an exception would keep the pictures of its frames alive."""
+    """The outcome of a job that failed.
+
+    It holds the error as text: an exception would keep the pictures of its frames alive.
+    """
     text = str(error)
     if isinstance(error, MemoryError):
         text = "the memory does not suffice: ask for a smaller size, or for less by --memory"

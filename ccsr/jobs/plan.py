@@ -1,4 +1,4 @@
-"""`ccsr upscale` over files and folders: what is read and written, decided before any work."""
+"""Decides what `ccsr upscale` reads and writes, before any work."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ class Plan:
 
     Attributes:
         jobs: in the order in which they are done.
-        skipped: those whose outputs exist.
+        skipped: the jobs that are not done, since their outputs exist.
         made: pictures left out, since they are enlargements of others beside them.
         unlisted: folders that cannot be read, and pictures that cannot be named since their size
             cannot be read; each with a sentence that says why.
@@ -64,7 +64,7 @@ def make_plan(
     output: str | None,
     target: Target,
     exists: Exists = "error",
-    files: image.Output = image.DEFAULT,
+    saving: image.Output = image.DEFAULT,
     *,
     recursive: bool = False,
     naming: Naming | None = None,
@@ -81,9 +81,9 @@ def make_plan(
             or None: beside each input.
         target: the size of the outputs.
         exists: what to do about outputs that exist; `skip` leaves them out.
-        files: how they are written; says their suffix.
+        saving: how the outputs are written; its format says their suffix.
         recursive: take subfolders too, and make the same ones in the output folder.
-        naming: of the outputs; None for `NAME_2.37x`.
+        naming: says what the outputs are called; None calls them `NAME_2.37x`.
         shard: take that part of the pictures. All of them are looked at, so what is refused does
             not depend on it, but for outputs that exist.
 
@@ -110,12 +110,12 @@ def make_plan(
                 continue
             beside = source.parent if folder is None else folder / below.parent
             try:
-                name = output_name(source, target, files, naming)
+                name = output_name(source, target, saving, naming)
             except (OSError, ValueError) as error:
                 result.unlisted[source] = str(error)
             else:
                 jobs[source] = Job(source, beside / name)
-    check(jobs.values(), files)
+    check(jobs.values(), saving)
     if shard:
         _keep(shard, names, jobs, result)
     present = [job for job in jobs.values() if os.path.lexists(job.output)]
@@ -131,7 +131,7 @@ def make_plan(
 
 
 def output_name(
-    source: Path, target: Target, files: image.Output, naming: Naming | None = None
+    source: Path, target: Target, saving: image.Output, naming: Naming | None = None
 ) -> str:
     """What the enlargement of `source` is called: `photo_2.37x.png`.
 
@@ -141,7 +141,7 @@ def output_name(
     """
     naming = naming or Naming()
     size = header(source).size if naming.measured else None
-    return naming.name(source, target, size) + image.suffix_for(files.format, source.suffix)
+    return naming.name(source, target, size) + image.suffix_for(saving.format, source.suffix)
 
 
 def _keep(shard: Shard, names: Mapping[Path, str], jobs: dict[Path, Job], result: Plan) -> None:
@@ -184,7 +184,7 @@ def _output_folder(output: str | None, single: bool) -> Path | None:
 def _sources(
     folder: Path, output: Path | None, recursive: bool, naming: Naming, result: Plan
 ) -> list[Path]:
-    """Images of a folder, or of its whole tree; notes in `result` what is left out."""
+    """List the images of a folder or its tree, or the file itself; note what is left out."""
     if not folder.is_dir():
         return [folder]
     own = identity(output) if output else None
@@ -212,7 +212,7 @@ def _sources(
 
 
 def _without_made(images: list[Path], naming: Naming, result: Plan) -> list[Path]:
-    """Without what is named as the enlargement, by any target, of another one in the folder."""
+    """Leave out pictures whose names say that they are enlargements of others in the folder."""
     stems = {path.stem for path in images}
     made = [path for path in images if naming.origin(path.stem) in stems - {path.stem}]
     result.made += made

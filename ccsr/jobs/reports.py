@@ -94,8 +94,8 @@ class Summary:
         missing: how many were not reached.
         absent: shards of which there is no report, such as `3/4`.
         notes: where pictures are missing, and what could not be read, in sentences.
-        pixels: of the results that were computed.
-        seconds: that computing them took, on all machines together.
+        pixels: how many the results have that were computed.
+        seconds: how long computing them took, added up over all machines.
         span: seconds from the first beginning to the last end.
     """
 
@@ -153,14 +153,14 @@ class _Run:
     """What one report says. Pictures are known by their outputs.
 
     Attributes:
-        path: of the report.
+        path: where the report lies.
         about: how many pictures the run is about, or 0 if it does not say.
-        shard: of the run; empty for all.
+        shard: the run's shard; empty if it is about all pictures.
         told: the pictures in the report.
         done: those that have a result.
         failed: those that have none, and why.
         times: when the work on each result began and ended, in seconds.
-        pixels: of the results.
+        pixels: how many the results have.
         notes: what is odd.
     """
 
@@ -175,7 +175,11 @@ class _Run:
     notes: list[str] = field(default_factory=list)
 
     def take(self, line: Any) -> None:
-        """Add what a line says; raises what lines of other files raise."""
+        """Add what a line says.
+
+        Raises:
+            KeyError, TypeError, ValueError: for a line of another kind of file.
+        """
         status, key = line["status"], str(line["output"] or line["source"])
         if status not in get_args(Status):
             raise ValueError(status)
@@ -244,7 +248,7 @@ def _related(runs: Sequence[_Run]) -> list[list[_Run]]:
 
 
 def _absent(runs: Sequence[_Run]) -> list[str]:
-    """Shards that others of their kind hint at."""
+    """Shards that should be there, since others of the same total are."""
     present = {run.shard for run in runs if run.shard}
     totals = {int(shard.partition("/")[2]) for shard in present}
     shards = [f"{number}/{total}" for total in sorted(totals) for number in range(1, total + 1)]

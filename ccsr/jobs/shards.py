@@ -22,10 +22,10 @@ class Shard(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> "Shard":
-        """The shard `2/8`.
+        """Read a shard such as `2/8`.
 
         Raises:
-            ValueError: for anything else, or a number beyond the count.
+            ValueError: for anything else, or a number above the total.
         """
         match = re.fullmatch(r"(\d+)/(\d+)", text.strip())
         if not match or not 1 <= int(match[1]) <= int(match[2]):
@@ -36,7 +36,7 @@ class Shard(NamedTuple):
         return cls(int(match[1]), int(match[2]))
 
     def __str__(self) -> str:
-        """As `parse` takes it."""
+        """Write it as `parse` reads it."""
         return f"{self.number}/{self.total}"
 
     def holds(self, name: str) -> bool:

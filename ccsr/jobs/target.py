@@ -13,13 +13,13 @@ LABEL = rf"(?:{_SCALE}|{_SIDES}|{_PAPER})"  # of any target, in a name
 
 @dataclass(frozen=True)
 class Target:
-    """The wanted size: a scale, a height, a width or both, or a rule.
+    """The wanted size: either a scale, or a height, a width or both, or a rule.
 
     Attributes:
         scale: (vertical, horizontal).
         height: in pixels; with `width` None the aspect ratio is kept.
         width: in pixels; with `height` None the aspect ratio is kept.
-        rule: gives the size for each picture.
+        rule: a function that gives the size for each picture.
     """
 
     scale: tuple[float, float] | None = None

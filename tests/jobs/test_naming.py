@@ -63,8 +63,8 @@ def folder(tmp_path: Path) -> Path:
 def test_names_with_sizes_are_planned_from_headers(folder: Path) -> None:
     (folder / "bad.png").write_bytes(b"none")
     naming = Naming("{stem}_{width}x{height}")
-    files = image.Output("webp")
-    made = make_plan([folder], f"{folder}/out/", TWICE, files=files, naming=naming)
+    saving = image.Output("webp")
+    made = make_plan([folder], f"{folder}/out/", TWICE, saving=saving, naming=naming)
     assert [job.output.name for job in made.jobs] == ["a_60x40.webp", "b_20x10.webp"]
     message = f"cannot read {folder / 'bad.png'}: not an image of a known kind, or damaged"
     assert made.unlisted == {folder / "bad.png": message}
