@@ -4,7 +4,6 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from ccsr import terminal
 from ccsr.cli import arguments, options
@@ -58,7 +57,7 @@ def main(argv: Sequence[str]) -> int:
         if not args.no_browser and _has_windows():
             server.open_page(address)
 
-    chosen: Any = options.given(args, ("device", "precision", "memory"))
+    chosen = options.given(args, ("device", "precision", "memory"))
     chosen["warn"] = terminal.warn
     server.run(
         args.inputs,
