@@ -122,9 +122,7 @@ def main(argv: Sequence[str]) -> int:
     flags = parser()
     args = flags.parse_args(argv)
     if (1.0, 1.0) in args.scales and not args.degrade:
-        flags.error(
-            "--scales: at 1 an image is its own enlargement: leave it out, or --degrade it"
-        )
+        flags.error("--scales: at 1 an image is its own enlargement: leave it out, or --degrade it")
     protocol = args.protocol
     for scale in args.scales:
         protocol.crop((10**6, 10**6), scale)  # a scale it cannot do is no image's fault

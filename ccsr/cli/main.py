@@ -91,6 +91,9 @@ COMMANDS = {
         frozenset({"requests"}),
         "data",
     ),
+    "completion": Command(
+        "print what makes a shell complete these words", frozenset({"shtab"}), "completion"
+    ),
     "train": Command("train a model: key=value, as Hydra takes them", _TRAINING, "train"),
 }
 
@@ -111,7 +114,7 @@ def _call(name: str, words: Sequence[str]) -> int:
 
 
 def _usage() -> str:
-    commands = "\n".join(f"  {name:<10}{command.text}" for name, command in COMMANDS.items())
+    commands = "\n".join(f"  {name:<12}{command.text}" for name, command in COMMANDS.items())
     return (
         f"usage: ccsr COMMAND ...\n\ncommands:\n{commands}\n\n"
         f"example: {upscale_options.EXAMPLE}\n"
