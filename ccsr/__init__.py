@@ -7,21 +7,23 @@ Example:
 
 from typing import TYPE_CHECKING
 
-__all__ = ["CCLayer", "ProjectedGrid", "Upscaler", "__version__", "image", "resize"]
+__all__ = ["CCLayer", "ProjectedGrid", "Upscaler", "__version__", "image", "resize", "sizes"]
 __version__ = "0.1.0"
 
-# The module that each public name comes from; `image` is a module itself. They are imported when
-# they are first used, because `import ccsr` and the command line's help must not wait for torch.
+# The module that each public name comes from; `image` and `sizes` are modules themselves. They are
+# imported when they are first used, because `import ccsr` and the command line's help must not wait
+# for torch.
 _HOMES = {
     "CCLayer": "ccsr.model",
     "ProjectedGrid": "ccsr.grid",
     "Upscaler": "ccsr.upscaling.upscaler",
     "image": "ccsr.image",
     "resize": "ccsr.resample",
+    "sizes": "ccsr.sizes",
 }
 
 if TYPE_CHECKING:
-    from ccsr import image
+    from ccsr import image, sizes
     from ccsr.grid import ProjectedGrid
     from ccsr.model import CCLayer
     from ccsr.resample import resize
@@ -35,7 +37,7 @@ else:
         if name not in _HOMES:
             raise AttributeError(f"module 'ccsr' has no attribute {name!r}")
         module = import_module(_HOMES[name])
-        return module if name == "image" else getattr(module, name)
+        return module if _HOMES[name] == f"ccsr.{name}" else getattr(module, name)
 
 
 def __dir__() -> list[str]:

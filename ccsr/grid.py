@@ -9,6 +9,7 @@ Positions are in input pixels, pixel centres at integers, computed in float64.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from numbers import Integral, Real
@@ -21,6 +22,7 @@ Anchor = Literal["centred", "ratio", "topleft"]
 Pair = tuple[float, float]
 Scale = float | Pair
 Size = tuple[int, int]
+SizeRule = Callable[[Size], Size]
 
 LARGEST_SIDE = 2**31 - 1
 LARGEST_AREA = 10**12  # pixels, which take days
@@ -324,15 +326,22 @@ def _taps(axis: Axis, kernel_size: int) -> int:
 def choose_grid(
     input_size: Size,
     scale: Scale | None = None,
-    size: Size | None = None,
+    size: Size | SizeRule | None = None,
     grid: ProjectedGrid | None = None,
 ) -> ProjectedGrid:
     """The grid of a `scale` (anchor `centred`) or of a `size` (anchor `ratio`), or `grid` itself.
+
+    Args:
+        input_size: (h, w).
+        scale: output over input, or (vertical, horizontal).
+        size: (H, W), or a function that gives it for `input_size`, as those of `ccsr.sizes`.
+        grid: laid over `input_size`.
 
     Raises:
         ValueError: if not exactly one of them is given, of that kind and positive, or the grid is
             laid over another size.
     """
+    size = size(input_size) if callable(size) else size
     given: Any = (scale, size, grid)  # numbers of other libraries are welcome too
     match given:
         case None, None, ProjectedGrid() as wanted:

@@ -5,8 +5,16 @@ from collections.abc import Iterable
 
 
 def close(word: str, known: Iterable[str]) -> list[str]:
-    """Up to three known words that are spelt like `word`, the nearest first."""
-    return difflib.get_close_matches(word, sorted(set(known)), n=3, cutoff=0.5)
+    """Up to three known words that are spelt like `word`, the nearest first.
+
+    Those that are much less like it than the nearest one are none of them.
+    """
+    choices = sorted(set(known))
+    nearest = difflib.get_close_matches(word, choices, n=1, cutoff=0.5)
+    if not nearest:
+        return []
+    best = difflib.SequenceMatcher(None, nearest[0], word).ratio()
+    return difflib.get_close_matches(word, choices, n=3, cutoff=max(0.5, best - 0.3))
 
 
 def did_you_mean(words: Iterable[str]) -> str:

@@ -10,7 +10,18 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "ccsr"
 FLOORS = (
-    ("grid", "device", "atomic", "bundled", "suggest", "metrics", "clock"),
+    (
+        "grid",
+        "device",
+        "atomic",
+        "bundled",
+        "suggest",
+        "metrics",
+        "clock",
+        "terminal",
+        "sizes",
+        "choices",
+    ),
     ("image", "resample", "datasets"),
     ("model",),
     ("protocols",),

@@ -48,8 +48,8 @@ def test_every_block_is_tried():
 def test_public_names_are_there(name):
     found = getattr(ccsr, name)
     assert name in dir(ccsr)
-    if name == "image":
-        assert found.__name__ == "ccsr.image"
+    if name in ("image", "sizes"):
+        assert found.__name__ == f"ccsr.{name}"
     elif name != "__version__":
         assert found.__name__ == name
 

@@ -36,7 +36,8 @@ TRAINING = requirements(PROJECT["optional-dependencies"]["train"])
 def checkout(tmp_path_factory):
     """A copy of what git holds, with files beside it that must not travel."""
     copy = tmp_path_factory.mktemp("checkout")
-    for name in ("benchmarks", "ccsr", "checkpoints", "conf", "data", "docs", "examples", "tests"):
+    folders = "benchmarks ccsr checkpoints conf data deploy docs examples tests"
+    for name in folders.split():
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "Makefile", "LICENSE", ".gitignore", "CITATION.cff"):
         shutil.copy(ROOT / name, copy)

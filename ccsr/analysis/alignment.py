@@ -209,7 +209,7 @@ def _resized(x: Tensor, size: int) -> Tensor:
 
 
 def analyse(options: Options) -> Findings:
-    """See the module."""
+    """Predict and measure the drift of stacks of layers, for `ccsr analyze alignment`."""
     from ccsr.analysis.alignment_pictures import draw
 
     found: list[Drift] = []

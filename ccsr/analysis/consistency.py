@@ -56,7 +56,10 @@ def side_at(scale: float, side: int) -> int:
 
 
 def same_positions(method: Method, lr: Tensor, scale: float) -> float:
-    """See :class:`Agreement`; `lr` is uint8 (3, n, n) with `n * scale` a whole number."""
+    """PSNR in dB between the values at `scale` and at `TIMES` it, at the positions of both.
+
+    `lr` is uint8 (3, n, n), and `n * scale` a whole number.
+    """
     side = side_at(scale, lr.shape[-1])
     few = method.upscale(lr, (side, side))
     many = method.upscale(lr, (TIMES * side, TIMES * side))
@@ -65,7 +68,7 @@ def same_positions(method: Method, lr: Tensor, scale: float) -> float:
 
 
 def back(method: Method, lr: Tensor, scale: float) -> float:
-    """See :class:`Agreement`."""
+    """PSNR in dB between the result at `scale`, reduced again, and `lr`, uint8 (3, n, n)."""
     side, n = side_at(scale, lr.shape[-1]), lr.shape[-1]
     enlarged = method.upscale(lr, (side, side))
     reduced = resize(enlarged, ProjectedGrid.project((side, side), (n, n)))
@@ -93,7 +96,7 @@ def measure(methods: Sequence[Method], lr: Tensor) -> list[Agreement]:
 
 
 def analyse(options: Options) -> Findings:
-    """See the module."""
+    """Measure how far the results of different scales agree, for `ccsr analyze consistency`."""
     names = [BICUBIC, LANCZOS]
     for model in options.models or MODELS:
         names += [f"{model}@4+lanczos", model]

@@ -108,7 +108,7 @@ def best_within(fixed: Sequence[tuple[float, float]], seconds: float) -> float:
 
 
 def analyse(options: Options) -> Findings:
-    """See the module."""
+    """Measure time and PSNR at every effort, as the flags of `ccsr analyze effort` say."""
     files = find_images(options.data)[: options.limit]
     photos = [middle(read_rgb(file), CROP) for file in files]
     found = [

@@ -121,7 +121,7 @@ def measure(model: str, photos: Sequence[Tensor], scales: Sequence[float]) -> li
 
 
 def analyse(options: Options) -> Findings:
-    """See the module."""
+    """Measure what ensembles gain and cost, as the flags of `ccsr analyze ensembles` say."""
     files = find_images(options.data)[: options.limit]
     photos = [middle(read_rgb(file), CROP) for file in files]
     found = [gain for model in options.models or MODELS for gain in measure(model, photos, SCALES)]

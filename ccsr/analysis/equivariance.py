@@ -92,7 +92,7 @@ def continuous(scale: float, field: type[Field] = FourierField) -> list[Subject]
 
 
 def network(name: str, scale: float) -> list[Subject]:
-    """A trained network, likewise."""
+    """A trained network, read there and with its output moved."""
     model, _ = checkpoint.load(checkpoint.resolve(name))
     return _both(f"x{scale:g} {name}", scale, model.requires_grad_(False))
 
@@ -180,7 +180,7 @@ def subjects(models: Sequence[str]) -> list[Subject]:
 
 
 def analyse(options: Options) -> Findings:
-    """See the module."""
+    """Measure what layers and networks do when their input moves."""
     images = [(WHOLE, moving_photo(options.data)), (FRACTIONS, moving_waves())]
     with torch.inference_mode():
         found = [

@@ -159,7 +159,7 @@ def measure(
 
 
 def analyse(options: Options) -> Findings:
-    """See the module.
+    """Train and measure direct and gradual networks, for `ccsr analyze gradual`.
 
     Raises:
         ValueError: without photos to train on, or a folder for the runs.

@@ -165,7 +165,7 @@ def fixed_responses() -> dict[str, Tensor]:
 
 
 def analyse(options: Options) -> Findings:
-    """See the module."""
+    """Show the learned filters of the networks that the flags of `ccsr analyze kernels` name."""
     from ccsr.analysis.kernel_pictures import draw, film
 
     found: list[Profile] = []

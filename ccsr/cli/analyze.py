@@ -2,15 +2,15 @@
 
 import argparse
 import shlex
-import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ccsr import terminal
 from ccsr.analysis import ANALYSES
 from ccsr.analysis.findings import Findings, Options
-from ccsr.cli import arguments
+from ccsr.cli import arguments, options
 from ccsr.evaluation import plots
 from ccsr.evaluation.results import environment, write_json
 from ccsr.suggest import near
@@ -20,32 +20,34 @@ FLAGS = ("model", "data", "limit", "steps")  # that not every analysis reads
 
 def parser() -> argparse.ArgumentParser:
     """The flags of `ccsr analyze`."""
-    listing = "\n".join(f"  {name:<13}{one.text}" for name, one in ANALYSES.items())
-    flags = argparse.ArgumentParser(
-        prog="ccsr analyze",
+    listing = "\n".join(f"  {name:<13}{analysis.text}" for name, analysis in ANALYSES.items())
+    flags = arguments.Parser(
+        "ccsr analyze",
         description="Measure what continuous convolution promises.",
-        allow_abbrev=False,
         epilog=f"analyses:\n{listing}\n\nexample:\n  ccsr analyze alignment --out results",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = flags.add_argument
-    add("name", type=_name, metavar="NAME", help="see below")
-    add("--out", type=arguments.path, metavar="DIR", help="folder for NAME.json and pictures")
+    add("name", type=_name, metavar="NAME", help="the analysis, one of those below")
     add(
-        "--model", nargs="+", default=[], metavar="NAME|FILE", help="networks to analyse, where "
-        "the analysis looks at any; default: light (effort: elastic and light)",
+        "--out", type=arguments.path, metavar="DIR",
+        help="the folder for NAME.json and pictures, which is made if it is missing",
     )  # fmt: skip
     add(
-        "--data", type=arguments.path, metavar="PATH", help="an image (equivariance, "
-        "consistency), a folder to measure on (ensembles, effort) or to train on (gradual); "
-        "default: what comes with ccsr",
+        "--model", nargs="+", default=[], metavar="NAME|FILE", help="the networks to analyse, "
+        "where the analysis looks at any; default: light (for effort: elastic and light)",
+    )  # fmt: skip
+    add(
+        "--data", type=arguments.path, metavar="PATH", help="what to measure on: an "
+        "image for equivariance and consistency, a folder for ensembles and effort; for gradual a "
+        "folder to train on; default: pictures that come with ccsr",
     )  # fmt: skip
     add("--limit", type=arguments.whole, metavar="N", help="measure on the first N images only")
     add(
         "--steps", type=arguments.whole, metavar="N",
-        help=f"of each training run (gradual); default: {Options.steps}",
+        help=f"how many steps each training of gradual has; default: {Options.steps}",
     )  # fmt: skip
-    add("--debug", action="store_true", help="show tracebacks")
+    options.debug(add)
     return flags
 
 
@@ -70,11 +72,10 @@ def main(argv: Sequence[str]) -> int:
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)
         if not plots.available():
-            print("ccsr: pictures need matplotlib: pip install 'ccsr[evaluate]'", file=sys.stderr)
+            terminal.say("ccsr: pictures need matplotlib: pip install 'ccsr[evaluate]'")
     start = time.monotonic()
     steps = args.steps or Options.steps
     findings = analysis.run(Options(tuple(args.model), args.data, args.limit, steps, args.out))
-    print("\n\n".join(map(str, findings.tables)))
     if args.out:
         document = {
             "analysis": args.name,
@@ -85,6 +86,7 @@ def main(argv: Sequence[str]) -> int:
             "records": [dict(record) for record in findings.records],
         }
         _write(args.out, args.name, document, findings)
+    terminal.tell("\n\n".join(map(str, findings.tables)))  # last, as it may fail
     return 0
 
 

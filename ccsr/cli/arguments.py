@@ -1,9 +1,50 @@
-"""Values on the command line, as argparse takes them: `type=arguments.scale`."""
+"""The words after a command: their parser, and values as it takes them: `type=arguments.scale`."""
 
+import argparse
 import math
 import re
+import sys
 from argparse import ArgumentTypeError
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple, Never, cast
+
+from ccsr import sizes
+from ccsr.jobs.shards import Shard
+from ccsr.terminal import shown
+
+STANDARD = "-"  # stands for standard input, or standard output
+Rule = Callable[[str], sizes.Rule]
+
+
+class Paper(NamedTuple):
+    """A size on paper: the rule that gives it, and pixels an inch."""
+
+    rule: sizes.Rule
+    dpi: float
+
+
+class Parser(argparse.ArgumentParser):
+    """The parser of every command: options may stand between the inputs, and in full only."""
+
+    def __init__(self, prog: str, **more: Any) -> None:
+        super().__init__(prog, allow_abbrev=False, **more)
+
+    def parse_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> argparse.Namespace:
+        """Parse words, positional ones wherever they stand, and all of them after `--`."""
+        if self._subparsers:  # which argparse cannot mix with anything
+            return super().parse_args(args, namespace)
+        words = list(sys.argv[1:] if args is None else args)
+        if "--" in words:  # which argparse forgets when options may stand between
+            end = words.index("--")
+            words[end:] = [f"./{w}" if w[:1] == "-" != w else w for w in words[end + 1 :]]
+        return self.parse_intermixed_args(words, namespace)
+
+    def error(self, message: str) -> Never:
+        """Say what is wrong with the words, which may hold anything, and exit with code 2."""
+        super().error(shown(message))
 
 
 def scale(text: str) -> tuple[float, float]:
@@ -25,6 +66,59 @@ def size(text: str) -> tuple[int, int]:
     if not cross:
         raise ArgumentTypeError(f"expected WIDTHxHEIGHT such as 1920x1080, got {text!r}")
     return whole(height), whole(width)
+
+
+def paper(text: str) -> Paper:
+    """A size on paper and its resolution, WIDTHxHEIGHT `30x20cm@300`."""
+    match = re.fullmatch(r"([\d.]+)x([\d.]+)\s*([a-z]+)@([\d.]+)", text.strip())
+    try:
+        if not match or match[3] not in sizes.UNITS:
+            raise ValueError
+        dpi = dots(match[4])
+        side = (float(match[2]), float(match[1]))
+        return Paper(sizes.printed(side, cast(sizes.Unit, match[3]), dpi), dpi)
+    except ValueError as error:
+        raise ArgumentTypeError(
+            "expected WIDTHxHEIGHT in cm, mm or in, and pixels an inch, such as 30x20cm@300, got "
+            f"{text!r}"
+        ) from error
+
+
+def dots(text: str) -> float:
+    """Pixels an inch, 1 to 100000."""
+    number = positive(text)
+    if not 1 <= number <= 100_000:
+        raise ArgumentTypeError(f"expected pixels an inch from 1 to 100000, got {text!r}")
+    return number
+
+
+def positive(text: str) -> float:
+    """A number above 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not (math.isfinite(number) and number > 0):
+        raise ArgumentTypeError(f"expected a number above 0, got {text!r}")
+    return number
+
+
+def rule(make: Callable[[Any], sizes.Rule], parse: Callable[[str], Any]) -> Rule:
+    """What takes a text for the rule that `make` gives for the value that `parse` sees in it."""
+    return lambda text: make(parse(text))
+
+
+def shard(text: str) -> Shard:
+    """One of several parts, `2/8`."""
+    try:
+        return Shard.parse(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from error
+
+
+def source(text: str) -> Path | str:
+    """A path, or the text `-`, which stands for standard input."""
+    return text if text == STANDARD else path(text)
 
 
 def path(text: str) -> Path:

@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from ccsr.cli import arguments
+from ccsr import terminal
+from ccsr.cli import arguments, options
 from ccsr.cli.progress import StatusLine
 from ccsr.datasets import archives, open_tiles
 from ccsr.datasets.gather import Task, gather
@@ -25,26 +26,28 @@ _DESCRIPTIONS = {
 
 def parser() -> argparse.ArgumentParser:
     """The flags of `ccsr data`."""
-    top = argparse.ArgumentParser(
-        prog="ccsr data",
+    top = arguments.Parser(
+        "ccsr data",
         description="Build data sets from where they are published. What is there already stays; "
         "the same command goes on after an interruption.",
-        allow_abbrev=False,
     )
     commands = top.add_subparsers(dest="name", required=True, metavar="NAME")
     for name, text in _DESCRIPTIONS.items():
-        one = commands.add_parser(name, description=text, help=text, allow_abbrev=False)
-        add = one.add_argument
-        add("folder", type=arguments.path, metavar="FOLDER", help="where to build it")
+        command = commands.add_parser(name, description=text, help=text)
+        add = command.add_argument
+        add("folder", type=arguments.path, metavar="FOLDER", help="the folder to build it in")
         if name == "open":
-            add("--tiles", type=arguments.whole, metavar="N", help="only the N that teach most")
+            add(
+                "--tiles", type=arguments.whole, metavar="N",
+                help="build only the N tiles that teach most; default: all",
+            )  # fmt: skip
         if name == "benchmarks":
             add(
                 "--sets",
                 nargs="+",
                 choices=list(archives.BENCHMARKS),
                 default=list(archives.BENCHMARKS),
-                help="which test sets to build (default: all)",
+                help="which test sets to build; default: all",
             )
         if name != "open":
             add("--accept", action="store_true", help="agree to the licences that are shown")
@@ -59,16 +62,19 @@ def parser() -> argparse.ArgumentParser:
             metavar="DIR",
             help="take files from clones of the repositories, OWNER/NAME, and archives in DIR",
         )
-        add("--server", default="", metavar="URL", help="a web server that holds the same paths")
+        add(
+            "--server", default="", metavar="URL",
+            help="fetch from that web server instead, which holds the same paths",
+        )  # fmt: skip
         add(
             "--jobs",
             type=arguments.whole,
             default=8,
             metavar="N",
-            help="files on their way at once (default: %(default)s)",
+            help="how many files to fetch at the same time; default: %(default)s",
         )
-        add("--quiet", action="store_true", help="no progress")
-        add("--debug", action="store_true", help="show tracebacks")
+        add("--quiet", action="store_true", help="say nothing about progress")
+        options.debug(add)
     return top
 
 
@@ -93,8 +99,8 @@ def main(argv: Sequence[str]) -> int:
         tasks = archives.benchmark_tasks(args.sets, folder)
         licences = [f"{name}: {archives.BENCHMARKS[name][0]}" for name in args.sets]
     size = sum(task.file.size for task in tasks)
-    print(f"{len(tasks)} files to fetch, {size / 1e6:,.0f} MB, into {folder}")
-    print("\n".join(["licences:", *(f"  {line}" for line in licences)]))
+    terminal.tell(f"{len(tasks)} files to fetch, {size / 1e6:,.0f} MB, into {folder}")
+    terminal.tell("\n".join(["licences:", *(f"  {line}" for line in licences)]))
     if args.dry_run:
         return 0
     restricted = args.name == "div2k" or any(
@@ -107,7 +113,7 @@ def main(argv: Sequence[str]) -> int:
     failures = _fetch(tasks, args)
     if args.name == "open":
         open_tiles.write_attribution(chosen, folder)
-        print(f"whom to credit: {folder / open_tiles.ATTRIBUTION}")
+        terminal.tell(f"whom to credit: {folder / open_tiles.ATTRIBUTION}")
     return 1 if failures else 0
 
 
@@ -153,7 +159,7 @@ def _ask() -> None:
         ValueError: if not, or nobody can be asked.
     """
     if sys.stdin.isatty():
-        print("Agree to these terms? Type yes: ", end="", flush=True)
+        terminal.say("Agree to these terms? Type yes:")
         if sys.stdin.readline().strip().lower() == "yes":
             return
         raise ValueError("not agreed to, so nothing was fetched")

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from ccsr.cli import arguments
-from ccsr.cli.options import add_trust
+from ccsr import terminal
+from ccsr.cli import arguments, options
 from ccsr.cli.progress import StatusLine
 from ccsr.clock import Clock
 from ccsr.evaluation import plots
@@ -45,75 +45,63 @@ def parser() -> argparse.ArgumentParser:
     """The flags of `ccsr evaluate`."""
     listing = "\n".join(
         textwrap.fill(
-            f"{one.name}: {one.definition}", 96, initial_indent="  ", subsequent_indent="    "
+            f"{each.name}: {each.definition}", 96, initial_indent="  ", subsequent_indent="    "
         )
-        for one in PROTOCOLS.values()
+        for each in PROTOCOLS.values()
     )
-    flags = argparse.ArgumentParser(
-        prog="ccsr evaluate",
+    flags = arguments.Parser(
+        "ccsr evaluate",
         description="Measure networks and fixed kernels side by side, by a named protocol.",
-        allow_abbrev=False,
         epilog=_EPILOG.format(protocols=listing),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = flags.add_argument
     add(
-        "--data",
-        nargs="+",
-        type=arguments.path,
-        required=True,
-        metavar="DIR",
-        help="test set folders",
-    )
+        "--data", nargs="+", type=arguments.path, required=True, metavar="DIR",
+        help="folders of test images in high resolution",
+    )  # fmt: skip
     add(
-        "--lr",
-        type=arguments.path,
-        metavar="DIR",
-        help="given low-resolution images, paired by name",
-    )
+        "--lr", type=arguments.path, metavar="DIR",
+        help="take low-resolution images from there, paired by name, instead of making them",
+    )  # fmt: skip
     add(
-        "--scales",
-        type=_scales,
-        default=[(2.0, 2.0), (3.0, 3.0), (4.0, 4.0)],
+        "--scales", type=_scales, default=[(2.0, 2.0), (3.0, 3.0), (4.0, 4.0)],
         metavar="S[,S...]",
-        help="factors, or WIDTHxHEIGHT pairs (default: 2,3,4)",
-    )
+        help="the factors to measure at, or WIDTHxHEIGHT pairs of them; default: 2,3,4",
+    )  # fmt: skip
     add(
-        "--degrade",
-        type=_degrade,
-        metavar="CHAIN",
+        "--degrade", type=_degrade, metavar="CHAIN",
         help="send the low-resolution images through jpeg:QUALITY, webp:QUALITY, noise:LEVELS or "
         "blur:PIXELS, or several, as in jpeg:40+noise:3; the scale 1 is allowed then",
-    )
+    )  # fmt: skip
     add(
-        "--protocol",
-        type=_protocol,
-        default="benchmark-y",
-        metavar="NAME",
-        help="one of those below, or package.module:NAME of your own (default: %(default)s)",
-    )
+        "--protocol", type=_protocol, default="benchmark-y", metavar="NAME",
+        help="how images are reduced and compared: one of those below, or package.module:NAME of "
+        "your own; default: %(default)s",
+    )  # fmt: skip
     add(
-        "--model",
-        nargs="+",
-        default=[BICUBIC, "light"],
-        metavar="MODEL",
-        help="a shipped model's name, a file, bicubic, lanczos, NAME+flips: the network's mean "
-        "over flips and turns, or NAME@4+lanczos: the network at 4, not rounded, then Lanczos to "
-        "the size; bicubic is always added (default: light)",
-    )
-    add_trust(flags)
-    add("--out", type=arguments.path, metavar="DIR", help="folder for the results, made if missing")
-    add("--limit", type=arguments.whole, metavar="N", help="only the first N images of each folder")
-    add("--lpips", action="store_true", help="also LPIPS; needs: pip install 'ccsr[metrics]'")
-    add("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
+        "--model", nargs="+", default=[BICUBIC, "light"], metavar="MODEL",
+        help="what to measure: a model's name or file; bicubic; lanczos; NAME+flips, which is the "
+        "network's mean over flips and quarter turns; or NAME@4+lanczos, which is the network at "
+        "4, not rounded, then Lanczos to the size. bicubic is always added; default: light",
+    )  # fmt: skip
+    options.trust(add)
     add(
-        "--precision",
-        choices=["auto", "fp32", "bf16"],
-        default="fp32",
-        help="of the networks (default: fp32, so that results do not depend on the processor)",
-    )
-    add("--quiet", action="store_true", help="no progress")
-    add("--debug", action="store_true", help="show tracebacks")
+        "--out", type=arguments.path, metavar="DIR",
+        help="the folder for the results, which is made if it is missing",
+    )  # fmt: skip
+    add(
+        "--limit", type=arguments.whole, metavar="N",
+        help="measure only the first N images of each folder",
+    )  # fmt: skip
+    add(
+        "--lpips", action="store_true",
+        help="measure LPIPS too, which needs: pip install 'ccsr[metrics]'",
+    )  # fmt: skip
+    options.device(add, default="auto")
+    options.precision(add, default="fp32")
+    add("--quiet", action="store_true", help="say nothing about progress")
+    options.debug(add)
     return flags
 
 
@@ -132,59 +120,48 @@ def main(argv: Sequence[str]) -> int:
         OSError: for files that cannot be read or written.
     """
     flags = parser()
-    options = flags.parse_args(argv)
-    if (1.0, 1.0) in options.scales and not options.degrade:
-        flags.error(
-            "--scales: at 1 an image is its own enlargement: leave it out, or --degrade it"
-        )
-    protocol = options.protocol
-    for scale in options.scales:
+    args = flags.parse_args(argv)
+    if (1.0, 1.0) in args.scales and not args.degrade:
+        flags.error("--scales: at 1 an image is its own enlargement: leave it out, or --degrade it")
+    protocol = args.protocol
+    for scale in args.scales:
         protocol.crop((10**6, 10**6), scale)  # a scale it cannot do is no image's fault
-    testsets = find_all(options.data)
-    images = [(one, key) for one in testsets for key in one.names()[: options.limit]]
-    if options.lr and not options.lr.is_dir():
-        raise NotADirectoryError(f"--lr: expected a folder, got {options.lr}")
-    names = options.model if BICUBIC in options.model else [BICUBIC, *options.model]
+    testsets = find_all(args.data)
+    images = [(testset, key) for testset in testsets for key in testset.names()[: args.limit]]
+    if args.lr and not args.lr.is_dir():
+        raise NotADirectoryError(f"--lr: expected a folder, got {args.lr}")
+    names = args.model if BICUBIC in args.model else [BICUBIC, *args.model]
     comparison = Comparison(
-        methods=build(names, protocol, options.device, options.precision, options.trust),
-        scales=options.scales,
+        methods=build(names, protocol, args.device, args.precision, args.trust),
+        scales=args.scales,
         protocol=protocol,
-        lr=options.lr,
-        lpips=load_lpips() if options.lpips else None,
-        degrade=options.degrade,
-        crop_scale=_crop_scale(options.scales) if options.out and len(names) > 1 else None,
+        lr=args.lr,
+        lpips=load_lpips() if args.lpips else None,
+        degrade=args.degrade,
+        crop_scale=_crop_scale(args.scales) if args.out and len(names) > 1 else None,
     )
-    if options.out:
-        options.out.mkdir(parents=True, exist_ok=True)
+    if args.out:
+        args.out.mkdir(parents=True, exist_ok=True)
         if not plots.available():
-            note = "ccsr: curve.png and crops.png need matplotlib: pip install 'ccsr[evaluate]'"
-            print(note, file=sys.stderr)
-    with _Progress(len(images), options.quiet, options.debug) as progress:
+            terminal.say(
+                "ccsr: curve.png and crops.png need matplotlib: pip install 'ccsr[evaluate]'"
+            )
+    with _Progress(len(images), args.quiet, args.debug) as progress:
         findings = measure(comparison, images, progress.show, progress.complain)
     if not findings.records:
         raise ValueError("no image could be evaluated: every one was left out")
-    _report(findings, comparison, options, argv)
+    if args.out:  # before anything is printed, which may fail
+        _write(findings, comparison, args, argv)
+    _print(findings, comparison)
     return 1 if findings.left_out else 0
 
 
-def _report(
-    findings: Findings, comparison: Comparison, options: argparse.Namespace, argv: Sequence[str]
+def _write(
+    findings: Findings, comparison: Comparison, args: argparse.Namespace, argv: Sequence[str]
 ) -> None:
-    """Print the table; write the files if a folder is given."""
+    """Write the files of the folder that is given."""
     rows = means(findings.records)
-    definition = f"Protocol {comparison.protocol.name}. {comparison.protocol.definition}."
-    if comparison.degrade:
-        definition += f" {comparison.degrade.definition}."
-    print(textwrap.fill(definition, 96) + "\n")
-    print(table(rows, bold=sys.stdout.isatty()))
-    for line in infinite(findings.records):
-        print(f"\n{line}.")
-    if findings.left_out:
-        count = len(findings.left_out)
-        print(f"\n{count} image{'s' if count > 1 else ''} left out of every mean, see above.")
-    if options.out is None:
-        return
-    write_csv(options.out / "results.csv", rows)
+    write_csv(args.out / "results.csv", rows)
     document = {
         "protocol": {
             "name": comparison.protocol.name,
@@ -194,8 +171,8 @@ def _report(
         and {"chain": comparison.degrade.text, "definition": comparison.degrade.definition},
         "command": shlex.join(["ccsr", "evaluate", *argv]),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "device": options.device,
-        "precision": options.precision,
+        "device": args.device,
+        "precision": args.precision,
         "environment": environment(),
         "models": [
             {"name": m.name, "checkpoint": m.checkpoint and str(m.checkpoint), "sha256": m.sha256}
@@ -203,13 +180,29 @@ def _report(
         ],
         "means": [row.row() for row in rows],
         "images": [record.row() for record in findings.records],
-        "left_out": [asdict(one) for one in findings.left_out],
+        "left_out": [asdict(image) for image in findings.left_out],
     }
-    write_json(options.out / "results.json", document)
+    write_json(args.out / "results.json", document)
     if plots.available():
-        plots.draw_curve(options.out / "curve.png", rows, comparison.protocol.name)
+        plots.draw_curve(args.out / "curve.png", rows, comparison.protocol.name)
         if comparison.crop_scale:
-            plots.draw_crops(options.out / "crops.png", findings.crops, comparison.crop_scale)
+            plots.draw_crops(args.out / "crops.png", findings.crops, comparison.crop_scale)
+
+
+def _print(findings: Findings, comparison: Comparison) -> None:
+    """Print the table."""
+    definition = f"Protocol {comparison.protocol.name}. {comparison.protocol.definition}."
+    if comparison.degrade:
+        definition += f" {comparison.degrade.definition}."
+    terminal.tell(textwrap.fill(definition, 96) + "\n")
+    terminal.tell(table(means(findings.records), bold=sys.stdout.isatty()), styled=True)
+    for line in infinite(findings.records):
+        terminal.tell(f"\n{line}.")
+    if findings.left_out:
+        count = len(findings.left_out)
+        terminal.tell(
+            f"\n{count} image{'s' if count > 1 else ''} left out of every mean, see above."
+        )
 
 
 def _crop_scale(scales: Sequence[Pair]) -> Pair:
@@ -261,9 +254,8 @@ class _Progress:
             self.line.say(f"ccsr: {text}")
             self.last = now
 
-    def complain(self, one: LeftOut, error: Exception) -> None:
+    def complain(self, image: LeftOut, error: Exception) -> None:
         """Say that an image is left out, and why."""
         if self.debug:
-            self.line.rewrite("")
-            traceback.print_exception(error)
-        self.line.say(f"ccsr: {one.testset} {one.image}: left out: {one.reason}")
+            self.line.trace("".join(traceback.format_exception(error)))
+        self.line.say(f"ccsr: {image.testset} {image.image}: left out: {image.reason}")

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ccsr.clock import Clock
+from ccsr.terminal import say, shown
 
 
 class StatusLine:
-    """Lines on standard error; on a terminal the last of them is rewritten, unless quiet.
+    """Writes lines on standard error; on a terminal the last of them can be rewritten.
 
     Attributes:
-        rewritable: whether it is.
+        rewritable: whether it can: standard error is a terminal, and quiet was not asked for.
     """
 
     def __init__(self, quiet: bool = False) -> None:
@@ -22,18 +23,23 @@ class StatusLine:
     def rewrite(self, text: str) -> None:
         """Put `text` in place of the last line, where that is possible."""
         if self.rewritable:
-            print(f"{self._clear}{printable(text)}", end="", file=sys.stderr, flush=True)
+            print(f"{self._clear}{shown(text)}", end="", file=sys.stderr, flush=True)
 
     def say(self, text: str) -> None:
-        """A line that stays."""
-        print(f"{self._clear}{printable(text)}", file=sys.stderr, flush=True)
+        """Write a line that stays."""
+        print(f"{self._clear}{shown(text)}", file=sys.stderr, flush=True)
+
+    def trace(self, text: str) -> None:
+        """Write lines that stay, which tell where in the code something went wrong."""
+        self.rewrite("")
+        say(text.rstrip("\n"))
 
 
 class Progress:
-    """Of `ccsr upscale`: the file at hand on a terminal, and a line per file.
+    """Tells how far `ccsr upscale` is: the picture at hand on a terminal, and a line per picture.
 
     Args:
-        total: number of files.
+        total: number of pictures.
         quiet: say nothing but errors.
     """
 
@@ -58,16 +64,15 @@ class Progress:
         self._rewrite(source, f"{100 * share:.0f} %, {self._clock.left(share)} left")
 
     def done(self, source: Path, result: str) -> None:
-        """A file is finished, and this came of it."""
+        """Say what came of a picture that is finished."""
         self._finished += 1
         self.note(f"[{self._finished}/{self._total}] {source} -> {result}")
 
     def fail(self, message: str, trace: str = "") -> None:
-        """A file could not be done; `trace` shows where in the code."""
+        """Say why a picture could not be done; `trace` shows where in the code."""
         self._finished += 1
         if trace:
-            self._line.rewrite("")
-            print(trace, end="", file=sys.stderr)
+            self._line.trace(trace)
         self.error(message)
 
     def error(self, message: str) -> None:
@@ -75,7 +80,7 @@ class Progress:
         self._line.say(f"ccsr: error: {message}")
 
     def list(self, lines: Sequence[str]) -> None:
-        """Lines that belong to an error."""
+        """Write lines that belong to an error."""
         for line in lines:
             self._line.say(f"  {line}")
 
@@ -86,12 +91,5 @@ class Progress:
 
     def _rewrite(self, source: Path, text: str) -> None:
         room = shutil.get_terminal_size().columns - len(text) - 2
-        name = printable(f"[{self._begun}/{self._total}] {source}")
+        name = shown(f"[{self._begun}/{self._total}] {source}")
         self._line.rewrite(f"{name[: max(0, room)]} {text}")
-
-
-def printable(text: str) -> str:
-    r"""With escapes such as `\x1b` for what a file's name must not do to a terminal."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
-    )

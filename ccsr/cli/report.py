@@ -1,178 +1,66 @@
-"""What comes of a plan: on the screen, at the end, in `--report`."""
+"""`ccsr report FILE.jsonl...`: sum up what came of runs of `ccsr upscale`."""
 
-import io
-import json
-import os
-import sys
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
-from ccsr import image
-from ccsr.cli.progress import Progress, printable
-from ccsr.jobs import pipeline
-from ccsr.jobs.checks import Job, identity
-from ccsr.jobs.pipeline import Outcome
-from ccsr.jobs.plan import Plan
-from ccsr.jobs.target import Target
-from ccsr.upscaling.upscaler import Upscaler
+from ccsr import terminal
+from ccsr.cli import arguments, options
 
-SUFFIX = ".jsonl"
+if TYPE_CHECKING:  # slow to import
+    from ccsr.jobs.reports import Summary
 
 
-class Report:
-    """A file with one JSON object per picture, written as the pictures are finished.
+def parser() -> arguments.Parser:
+    """The options of `ccsr report`."""
+    parser = arguments.Parser(
+        "ccsr report",
+        description="Sum up the reports of one or more runs of `ccsr upscale --report`: what is "
+        "done, what failed and why, what is missing, and how fast it went. The exit code is 1 "
+        "unless everything is done.",
+        epilog="Example: ccsr report run-*.jsonl",
+    )
+    add = parser.add_argument
+    add(
+        "reports", metavar="FILE.jsonl", nargs="+", type=arguments.path,
+        help="the reports, of all shards and repetitions; a picture in several counts once",
+    )  # fmt: skip
+    add("--json", action="store_true", help="print JSON, for programs")
+    options.debug(add)
+    return parser
 
-    Args:
-        path: is emptied first; None to report nothing.
-        plan: whose pictures must not be taken for the report.
+
+def main(argv: Sequence[str]) -> int:
+    """Run `ccsr report` with the arguments after that word; returns the exit code.
 
     Raises:
-        ValueError: if `path` does not end in `.jsonl`, or is an input.
-        OSError: if it cannot be written.
+        ValueError: for a file that is no report.
+        OSError: for a file that cannot be read.
     """
+    args = parser().parse_args(argv)
 
-    def __init__(self, path: Path | None, plan: Plan) -> None:
-        self._path = path
-        self.error = ""
-        if path is None:
-            return
-        if path.suffix != SUFFIX:
-            raise ValueError(f"expected a report that ends in {SUFFIX}, got {path}")
-        if identity(path) in {identity(job.source) for job in plan.jobs + plan.skipped}:
-            raise ValueError(f"the report {path} is an input and would be overwritten")
-        if path.exists() and not path.is_file():  # opening a pipe waits for ever
-            raise OSError(f"cannot write the report {path}: it is no regular file")
-        try:
-            path.write_bytes(b"")
-        except OSError as error:
-            raise OSError(f"cannot write the report {path}: {error.strerror}") from error
+    from ccsr.jobs.reports import summed_up
 
-    def add(
-        self, source: Path, status: str, output: Path | None = None, **more: str | float | list[str]
-    ) -> None:
-        """Append a line, whole or not at all. If that fails, `error` says so: work goes on."""
-        if self._path is None:
-            return
-        line = {"source": str(source), "output": output and str(output), "status": status, **more}
-        # names that are no UTF-8 become JSON's own escapes
-        text = (json.dumps(line, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
-        try:
-            with self._path.open("ab", buffering=0) as stream:
-                _append(stream, text)
-        except OSError as error:
-            self.error = f"cannot write the report {self._path}: {error.strerror}"
+    found = summed_up(args.reports)
+    if args.json:
+        terminal.tell(terminal.as_json(asdict(found) | {"complete": found.complete}, indent=2))
+    else:
+        terminal.tell("\n".join(_lines(found)))
+    return 0 if found.complete else 1
 
 
-def _append(stream: io.FileIO, text: bytes) -> None:
-    """Write all of `text`; of a disk that is full in between, take back what it took."""
-    end = stream.seek(0, os.SEEK_END)
-    try:
-        while text:
-            text = text[stream.write(text) :]
-    except OSError:
-        stream.truncate(end)
-        raise
-
-
-class _Ledger:
-    """Tells every outcome to the screen and the report, and keeps the failures for the end."""
-
-    def __init__(self, progress: Progress, report: Report, debug: bool) -> None:
-        self.failures: list[str] = []
-        self.finished = 0
-        self._progress = progress
-        self._report = report
-        self._debug = debug
-
-    def add(self, outcome: Outcome) -> None:
-        self.finished += 1
-        source, output = outcome.job
-        if outcome.size is None:
-            self.fail(source, outcome.error, outcome.trace, output)
-            return
-        (height, width), seconds = outcome.size, round(outcome.seconds, 3)
-        dropped = list(dict.fromkeys(outcome.dropped))
-        summary = outcome.summary + (f"; dropped: {', '.join(dropped)}" if dropped else "")
-        self._progress.done(source, f"{output} ({summary}) in {seconds:.1f} s")
-        self._report.add(
-            source, "done", output, width=width, height=height, seconds=seconds, dropped=dropped
+def _lines(found: "Summary") -> list[str]:
+    missing = f", {found.missing} missing" if found.missing else ""
+    lines = [f"{found.pictures} pictures: {found.done} done, {len(found.failed)} failed{missing}"]
+    lines += [f"failed: {why}" for why in map(terminal.shown, found.failed)]
+    lines += map(terminal.shown, found.notes)
+    lines += [f"there is no report of shard {shard}" for shard in found.absent]
+    if found.missing or found.absent:
+        lines.append("the same commands with --exists skip do what is missing")
+    if found.seconds:
+        each, together = found.pixels / found.seconds, found.pixels / found.span
+        lines.append(
+            f"{found.pixels / 1e6:,.1f} million pixels: {each / 1e6:.2f} million in a second of "
+            f"work, {together / 1e6:.2f} million a second from the first begin to the last end"
         )
-
-    def fail(self, source: Path, message: str, trace: str = "", output: Path | None = None) -> None:
-        self.failures.append(message)
-        self._progress.fail(message, trace if self._debug else "")
-        self._report.add(source, "failed", output, error=message)
-
-
-def enlarge(
-    plan: Plan,
-    target: Target,
-    upscaler: Upscaler,
-    report: Report,
-    files: image.Output = image.DEFAULT,
-    *,
-    quiet: bool = False,
-    debug: bool = False,
-) -> int:
-    """Carry out a plan; failures are named on standard error when they happen and at the end.
-
-    Returns:
-        The number of failures.
-
-    Raises:
-        KeyboardInterrupt: on Ctrl-C; its text says what remains.
-    """
-    total = len(plan.jobs) + len(plan.unlisted)
-    progress = Progress(total, quiet)
-    ledger = _Ledger(progress, report, debug)
-    for job in plan.skipped:
-        report.add(job.source, "skipped", job.output)
-    for source in plan.made:
-        report.add(source, "left out")
-    for folder, message in plan.unlisted.items():
-        ledger.fail(folder, message)
-    try:
-        pipeline.run(plan.jobs, target, upscaler, ledger.add, files, progress.update)
-    except KeyboardInterrupt as error:
-        remaining = plan.jobs[ledger.finished :]
-        for job in remaining:
-            report.add(job.source, "remaining", job.output)
-        raise KeyboardInterrupt(
-            f"{ledger.finished} of {len(plan.jobs)} pictures are finished, {len(remaining)} remain"
-            + (f", from {remaining[0].source} on: " if remaining else ": ")
-            + _advice(remaining)
-        ) from error
-    finally:
-        if ledger.failures and total > 1:
-            progress.error(f"{len(ledger.failures)} of {total} pictures failed:")
-            progress.list(ledger.failures)
-        if report.error:
-            progress.error(report.error)
-    return len(ledger.failures) + bool(report.error)
-
-
-def _advice(remaining: Sequence[Job]) -> str:
-    if any(os.path.lexists(job.output) for job in remaining):  # from an earlier run
-        return "the same command does all of them again"
-    return "the same command with --exists skip goes on"
-
-
-def preview(plan: Plan, target: Target, files: image.Output = image.DEFAULT) -> int:
-    """Print what a plan would write, with the sizes; errors go to standard error.
-
-    Returns:
-        The number of pictures that would fail.
-    """
-    failures = list(plan.unlisted.values())
-    for job in plan.jobs:
-        try:
-            height, width = pipeline.preview(job, target, files)
-        except (OSError, ValueError, RuntimeError) as error:
-            failures.append(pipeline.sentence(job, error))
-        else:
-            print(printable(f"{job.source} -> {job.output} ({width}x{height})"))
-    for job in plan.skipped:
-        print(printable(f"{job.source} -> {job.output} exists, is skipped"))
-    for message in failures:
-        print(printable(f"ccsr: error: {message}"), file=sys.stderr)
-    return len(failures)
+    return lines

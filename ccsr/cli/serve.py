@@ -5,44 +5,36 @@ import os
 import sys
 from collections.abc import Sequence
 
-from ccsr.cli import arguments
+from ccsr import terminal
+from ccsr.cli import arguments, options
 
 
 def parser() -> argparse.ArgumentParser:
     """What `ccsr serve` takes."""
-    result = argparse.ArgumentParser(
+    result = arguments.Parser(
         "ccsr serve",
         description="Open a page on this machine that zooms into pictures without steps and "
         "enlarges them. Nothing is sent anywhere; Ctrl-C ends it.",
         epilog="Example: ccsr serve photo.jpg",
-        allow_abbrev=False,
     )
     add = result.add_argument
     add(
         "inputs", metavar="PICTURE|FOLDER", nargs="*", type=arguments.path,
         help="pictures to begin with; more can be dropped on the page",
     )  # fmt: skip
-    add("--port", type=_port, default=0, metavar="N", help="default: any that is free")
+    add("--port", type=_port, default=0, metavar="N", help="where to listen; default: any free one")
     add(
         "--host", default="127.0.0.1", metavar="ADDRESS",
-        help="where to listen; another one than the default lets other machines in",
+        help="the address to listen at; any other than the default, 127.0.0.1, lets other machines "
+        "in",
     )  # fmt: skip
-    add("--model", default="light", metavar="NAME|FILE", help="see ccsr models; default: light")
-    add("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
-    add(
-        "--precision", default="auto", choices=("auto", "fp32", "bf16"),
-        help="auto: bf16 where the processor computes in it; default: auto",
-    )  # fmt: skip
-    add(
-        "--memory", type=arguments.memory, metavar="AMOUNT",
-        help="2GB, 500MB: what pieces may take; default: a quarter of what is free",
-    )  # fmt: skip
-    add(
-        "--max-pixels", type=arguments.whole, default=200_000_000, metavar="N",
-        help="of a picture with all its frames; more is refused; default: 200 million",
-    )  # fmt: skip
-    add("--no-browser", action="store_true", help="print the address only")
-    add("--debug", action="store_true", help="show tracebacks")
+    options.model(add)
+    options.device(add)
+    options.precision(add)
+    options.memory(add)
+    options.limits(add)
+    add("--no-browser", action="store_true", help="print the address and open no browser")
+    options.debug(add)
     return result
 
 
@@ -54,28 +46,25 @@ def main(argv: Sequence[str]) -> int:
     from ccsr.web.shelf import Limits
 
     if not guard.is_loopback(args.host):
-        print(
-            f"ccsr: warning: {args.host} can be reached from other machines: who learns the "
-            "address with its token sees all pictures, and the connection is not encrypted",
-            file=sys.stderr,
+        terminal.warn(
+            f"{args.host} can be reached from other machines: who learns the "
+            "address with its token sees all pictures, and the connection is not encrypted"
         )
 
     def ready(address: str) -> None:
-        print(f"{address}\nCtrl-C ends it", flush=True)
+        terminal.tell(f"{address}\nCtrl-C ends it")
+        sys.stdout.flush()
         if not args.no_browser and _has_windows():
             server.open_page(address)
 
+    chosen = options.given(args, ("device", "precision", "memory"))
+    chosen["warn"] = terminal.warn
     server.run(
         args.inputs,
         host=args.host,
         port=args.port,
         model=args.model,
-        options={
-            "device": args.device,
-            "precision": args.precision,
-            "memory": args.memory,
-            "warn": lambda text: print(f"ccsr: warning: {text}", file=sys.stderr),
-        },
+        options=chosen,
         limits=Limits(pixels=args.max_pixels),
         ready=ready,
     )

@@ -55,7 +55,7 @@ def build(
             Lanczos to the exact size.
         protocol: decides whether `bicubic` is MATLAB's in 8 bit or one in floating point.
         device: for the networks, as in `Upscaler.load`.
-        precision: likewise.
+        precision: for the networks, as in `Upscaler.load`.
         trust: the packages, but ours, whose classes the networks' files may name.
 
     Raises:

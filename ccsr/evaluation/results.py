@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import math
 import platform
 import statistics
@@ -16,6 +15,7 @@ import torch
 from ccsr import __version__
 from ccsr.atomic import replacing
 from ccsr.grid import Pair, Size
+from ccsr.terminal import as_json
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def means(records: Sequence[Record]) -> list[Mean]:
 
 def write_json(path: Path, document: Mapping[str, object]) -> None:
     """Write `document` as JSON, whole or not at all; infinities become the text "inf"."""
-    text = json.dumps(_finite(document), indent=1, ensure_ascii=False, allow_nan=False)
+    text = as_json(_finite(document), indent=1)
     with replacing(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
 

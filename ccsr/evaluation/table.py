@@ -8,6 +8,7 @@ from typing import TypeVar
 from ccsr.evaluation.methods import BICUBIC
 from ccsr.evaluation.results import Mean, Record, Scores
 from ccsr.grid import Pair
+from ccsr.terminal import shown
 
 T = TypeVar("T")
 BOLD, RESET = "\033[1m", "\033[0m"
@@ -62,7 +63,9 @@ def table(rows: Sequence[Mean], bold: bool) -> str:
     blocks = []
     for testset in unique(row.testset for row in rows):
         here = [row for row in rows if row.testset == testset]
-        blocks.append(f"{testset}: {here[0].images} image{'s' if here[0].images > 1 else ''}")
+        blocks.append(
+            f"{shown(testset)}: {here[0].images} image{'s' if here[0].images > 1 else ''}"
+        )
         known = [one for one in METRICS if all(one.read(r.scores) is not None for r in here)]
         blocks += [_block(here, metric, bold) for metric in known]
     return "\n\n".join(blocks) + ("" if bold else "\n\n* best of its line")
@@ -113,6 +116,7 @@ def aligned(
     lines: Sequence[Sequence[str]], bold: Set[tuple[int, int]] = frozenset()
 ) -> Iterable[str]:
     """First column to the left, others to the right; `bold` are (line, column)."""
+    lines = [[*map(shown, line)] for line in lines]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for number, line in enumerate(lines):
         cells = [line[0].ljust(widths[0])]

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ccsr.image import READABLE, named_as_image
+from ccsr.image import READABLE, images_in
 
 _TRUTHS = ("hr", "gtmod12", "gtmod4", "gt", "original")
 _HALVES = ("test", "valid", "validation", "val")
@@ -204,9 +204,7 @@ def _low_folders(root: Path, name: str, label: str) -> Iterator[Path]:
 
 def _images(folder: Path) -> list[Path]:
     """Files with an image's suffix, hidden ones left out; whether they can be read is not asked."""
-    return sorted(
-        path for path in folder.iterdir() if named_as_image(path.name) and not path.is_dir()
-    )
+    return sorted(images_in(folder))
 
 
 def _truths(folder: Path) -> dict[str, Path]:

@@ -17,7 +17,7 @@ from ccsr.image.formats import (
     suffix_for,
 )
 from ccsr.image.limits import limit_frames, limit_pixels
-from ccsr.image.metadata import Metadata, Policy
+from ccsr.image.metadata import Metadata
 from ccsr.image.modes import Levels
 from ccsr.image.opening import steady_warnings
 from ccsr.image.picture import Picture
@@ -43,7 +43,6 @@ __all__ = [
     "Metadata",
     "Output",
     "Picture",
-    "Policy",
     "check",
     "check_output",
     "from_array",

@@ -3,12 +3,11 @@
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
-from ccsr.image.metadata import POLICIES, Policy
+from ccsr.choices import FileFormat, Policy
+from ccsr.image.metadata import POLICIES, Metadata
 from ccsr.image.picture import Picture, Several, Size
-
-Choice = Literal["same", "png", "jpg", "webp", "tiff", "avif"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +27,7 @@ class Format:
         options: of Pillow's writer.
         lossless: likewise, to keep every level; None if it cannot.
         tunable: whether it takes a quality.
+        measured: whether it holds a resolution.
     """
 
     pillow: str
@@ -42,6 +42,7 @@ class Format:
     options: dict[str, Any] = field(default_factory=dict)
     lossless: dict[str, Any] | None = field(default_factory=dict)
     tunable: bool = False
+    measured: bool = True
 
 
 _COLOUR = frozenset({3, 4})  # grey is stored as colour
@@ -66,11 +67,12 @@ FORMATS = {
         options={"quality": 90, "subsampling": "4:4:4"},
     ),
     "gif": Format(
-        "GIF", (".gif",), longest=65_535, several="animation", lossless=None, profiles=frozenset()
+        "GIF", (".gif",), longest=65_535, several="animation", lossless=None, profiles=frozenset(),
+        measured=False,
     ),
     "bmp": Format("BMP", (".bmp",), alpha=False, profiles=frozenset()),
 }  # fmt: skip
-CHOICES: tuple[Choice, ...] = get_args(Choice)
+CHOICES: tuple[FileFormat, ...] = get_args(FileFormat)
 _BY_SUFFIX = {suffix: name for name, known in FORMATS.items() for suffix in known.suffixes}
 _SAME_AS = {".jfif": ".jpg", ".jpe": ".jpg"}
 _ONLY_READ = {
@@ -96,13 +98,15 @@ class Output:
         background: 8-bit RGB behind transparency in formats without it; None to refuse that.
         metadata: what is written of the input's descriptions: all of them, all but the place, or
             nothing but the colour profile.
+        dpi: pixels an inch that the file is said to have; None for what the input says.
     """
 
-    format: Choice = "png"
+    format: FileFormat = "png"
     quality: int | None = None
     lossless: bool = False
     background: tuple[int, int, int] | None = None
     metadata: Policy = "keep"
+    dpi: float | None = None
 
     def __post_init__(self) -> None:
         if self.format not in CHOICES:
@@ -111,12 +115,19 @@ class Output:
             raise ValueError(f"quality must be from 1 to 100, got {self.quality}")
         if self.metadata not in POLICIES:
             raise ValueError(f"metadata must be {', '.join(POLICIES)}, got {self.metadata!r}")
+        if self.dpi is not None and not 1 <= self.dpi <= 100_000:
+            raise ValueError(f"dpi must be from 1 to 100000, got {self.dpi}")
+
+    def describing(self, metadata: Metadata, size: Size) -> Metadata:
+        """What is written of `metadata` beside a picture of `size` (H, W)."""
+        written = metadata.under(self.metadata).at(size)
+        return written if self.dpi is None else written.printed(self.dpi)
 
 
 DEFAULT = Output()
 
 
-def suffix_for(choice: Choice, source: str) -> str:
+def suffix_for(choice: FileFormat, source: str) -> str:
     """Suffix of a new file of the format `choice`, made from one with the suffix `source`."""
     if choice != "same":
         return FORMATS[choice].suffixes[0]
@@ -149,6 +160,11 @@ def check_output(path: str | Path, output: Output = DEFAULT) -> Format:
         raise ValueError(
             f"cannot write {path}: {known.pillow} always loses something: use .png, .webp or "
             ".tif, or leave out --lossless"
+        )
+    if output.dpi is not None and not known.measured:
+        raise ValueError(
+            f"cannot write {path}: {known.pillow} does not hold a resolution: use .png, .jpg or "
+            ".tif, or leave out --dpi and --print"
         )
     if output.quality is not None and not known.tunable and output.format != "same":
         raise ValueError(

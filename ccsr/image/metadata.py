@@ -3,15 +3,15 @@
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, TypeAlias, get_args
 
 from PIL import ExifTags, Image, PngImagePlugin
 
+from ccsr.choices import Policy
 from ccsr.image import xmp
 from ccsr.image.profiles import Code
 
 Size: TypeAlias = tuple[int, int]
-Policy: TypeAlias = Literal["keep", "no-gps", "strip"]
 POLICIES: tuple[Policy, ...] = get_args(Policy)
 
 _BASE, _EXIF, _GPS = ExifTags.Base, ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo
@@ -27,6 +27,7 @@ _KEPT = {
 # Of the Exif directory what cannot stay: a pointer to a directory that is not copied, and sizes of
 # other files.
 _STALE = {ExifTags.IFD.Interop, _BASE.RelatedImageWidth, _BASE.RelatedImageLength}
+_INCH = 2  # as the unit of a resolution
 _SUBJECT_AREA = 37396  # which Pillow has no name for
 _POINTS = (_SUBJECT_AREA, _BASE.SubjectLocation)
 # Blocks of the first directory that are not read, by what they are called.
@@ -83,6 +84,12 @@ class Metadata:
         exif = _scaled(self.exif, before, size) if self.exif else None
         text = xmp.scaled(self.xmp, before, size) if self.xmp else None
         return replace(self, exif=exif, xmp=text, size=size)
+
+    def printed(self, dpi: float) -> "Metadata":
+        """The same with a resolution of `dpi` pixels an inch, wherever one is told."""
+        text = xmp.without_resolution(self.xmp) if self.xmp else None
+        exif = _rewritten(self.exif or b"", dict, resolution=dpi)
+        return replace(self, exif=exif, xmp=text, dpi=(dpi, dpi))
 
 
 def collect(image: Image.Image, size: Size, turn: int = 1) -> tuple[Metadata, tuple[str, ...]]:
@@ -234,14 +241,20 @@ def _without_place(exif: bytes) -> bytes | None:
 
 
 def _rewritten(
-    exif: bytes, change: Callable[[dict[int, Any]], dict[int, Any]], place: bool = True
+    exif: bytes,
+    change: Callable[[dict[int, Any]], dict[int, Any]],
+    place: bool = True,
+    resolution: float | None = None,
 ) -> bytes | None:
-    """EXIF with other details, and without the place if so wanted."""
+    """EXIF with other details, without the place or with another resolution if so wanted."""
     source = Image.Exif()
     source.load(exif)
     kept = Image.Exif()
     for tag in _KEPT & set(source):
         kept[tag] = as_stored(source[tag])
+    if resolution:
+        kept[_BASE.XResolution] = kept[_BASE.YResolution] = resolution
+        kept[_BASE.ResolutionUnit] = _INCH
     where = dict(source.get_ifd(_GPS)) if place else {}
     return _as_bytes(kept, change(dict(source.get_ifd(_EXIF))), where)
 

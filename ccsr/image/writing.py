@@ -48,7 +48,7 @@ def write(
     known = check(path, picture, output=output)
     if not known.alpha:
         picture = picture.map(lambda frame: _without_alpha(frame, output))
-    described = picture.metadata.under(output.metadata).at(picture.size)
+    described = output.describing(picture.metadata, picture.size)
     described = described.fitting(picture.frames[0].shape[2])
     with replacing(path) as temporary:
         dropped = _save(picture, described, temporary, known, output)

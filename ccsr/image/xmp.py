@@ -69,6 +69,7 @@ _BOXES = {
     ),
 }  # fmt: skip
 _NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
+_RESOLUTION = {"tiff:XResolution", "tiff:YResolution", "tiff:ResolutionUnit"}
 _PLACE = re.compile(r"^GPS")
 
 
@@ -171,6 +172,15 @@ def scaled(xmp: bytes, before: Size, after: Size) -> bytes:
         elif found.name in _BOXES and found.values[:1] and "pixel" in found.values[0].lower():
             _scale_box(found, fields, across, down)
     return _written(tree)
+
+
+def without_resolution(xmp: bytes) -> bytes:
+    """XMP that leaves it to the file to tell its resolution."""
+    tree = _parsed(xmp)
+    found = [field for field in _fields(tree) if field.name in _RESOLUTION] if tree else []
+    for field in found:
+        field.remove()
+    return _written(tree) if tree and found else xmp
 
 
 def without_place(xmp: bytes) -> bytes | None:

@@ -1,4 +1,4 @@
-"""Where a run cannot write, found before it begins."""
+"""Finds out where a run could not write, before it begins."""
 
 import os
 import unicodedata
@@ -19,12 +19,12 @@ class Job(NamedTuple):
     output: Path
 
 
-def check(jobs: Collection[Job], files: image.Output = image.DEFAULT) -> None:
-    """Refuse outputs that cannot be written, or only over something that shall stay.
+def check(jobs: Collection[Job], saving: image.Output = image.DEFAULT) -> None:
+    """Refuse outputs that cannot be written, or that would overwrite an input or each other.
 
     Args:
         jobs: what is going to be done.
-        files: how the outputs are written.
+        saving: how the outputs are written.
 
     Raises:
         ValueError: tells all problems: a suffix or quality that no format has, a name or path
@@ -34,7 +34,7 @@ def check(jobs: Collection[Job], files: image.Output = image.DEFAULT) -> None:
     folders = {folder: _folder_problem(folder) for folder in {job.output.parent for job in jobs}}
     found = [problem for problem in folders.values() if problem]
     for job in jobs:
-        problem = None if folders[job.output.parent] else _name_problem(job.output, files)
+        problem = None if folders[job.output.parent] else _name_problem(job.output, saving)
         found += [problem] if problem else []
     found += _collisions(jobs)
     if len(found) == 1:
@@ -45,8 +45,29 @@ def check(jobs: Collection[Job], files: image.Output = image.DEFAULT) -> None:
         raise ValueError(f"nothing was done, since {len(found)} outputs are refused:\n  {lines}")
 
 
+def header(source: Path) -> image.Header:
+    """Read what is known of a picture before it is decoded.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
+    check_regular(source)
+    with image.steady_warnings():
+        return image.probe(source)
+
+
+def check_regular(source: Path) -> None:
+    """Refuse what a program that opens it might wait for without end.
+
+    Raises:
+        OSError: for a pipe, a device and the like.
+    """
+    if source.exists() and not source.is_file():
+        raise OSError(f"cannot read {source}: it is no file but a pipe, a device or the like")
+
+
 def identity(path: Path) -> tuple[int, int] | Path:
-    """The same for all paths to one file."""
+    """A value that is equal for all paths to the same file."""
     try:
         status = path.stat()
     except OSError:
@@ -68,9 +89,9 @@ def _existing(folder: Path) -> Path:
     return next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
 
 
-def _name_problem(output: Path, files: image.Output) -> str | None:
+def _name_problem(output: Path, saving: image.Output) -> str | None:
     try:
-        image.check_output(output, files)
+        image.check_output(output, saving)
     except ValueError as error:
         return str(error)
     length, longest = len(os.fsencode(output.name)), _limit(output.parent, "PC_NAME_MAX")

@@ -48,7 +48,7 @@ def enlarge(
         values: (h, w, C), uint8, uint16 or float32.
         path: of the file.
         scale: as in `Upscaler.levels`.
-        size: likewise.
+        size: as in `Upscaler.levels`.
         metadata: written into the file.
         progress: called with the share that is done, up to 1.
 

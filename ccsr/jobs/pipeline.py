@@ -21,7 +21,7 @@ from ccsr.device import NoRoomError
 from ccsr.grid import Size
 from ccsr.image.profiles import hdr_outside
 from ccsr.jobs import large_tiff
-from ccsr.jobs.checks import Job
+from ccsr.jobs.checks import Job, header
 from ccsr.jobs.target import Target
 from ccsr.upscaling.pixels import COPIES, check_result
 from ccsr.upscaling.upscaler import Upscaler
@@ -29,19 +29,19 @@ from ccsr.upscaling.upscaler import Upscaler
 AHEAD = 2  # pictures that are decoded before their turn
 WRITERS = 4
 WAITING = 8  # results that may wait to be written
-WAITING_PIXELS = 64_000_000  # likewise; but one may always
+WAITING_PIXELS = 64_000_000  # that these may have together; a single result may have more
 
 
 class Outcome(NamedTuple):
-    """What came of a job. Holds no pixels.
+    """What came of a job. It holds no pixels.
 
     Attributes:
-        job: that it was.
-        size: (H, W) of the output; None if it failed.
-        summary: of the output, for a person.
-        seconds: that the work took.
+        job: the job.
+        size: (H, W) of the output; None if the job failed.
+        summary: describes the output for a person.
+        seconds: how long reading, enlarging and writing took.
         dropped: what the input held and the output does not, by names for a person.
-        error: why it failed; empty if it did not.
+        error: why the job failed; empty if it did not.
         trace: where in the code it failed.
     """
 
@@ -59,7 +59,7 @@ def run(
     target: Target,
     upscaler: Upscaler,
     report: Callable[[Outcome], None],
-    files: image.Output = image.DEFAULT,
+    saving: image.Output = image.DEFAULT,
     progress: Callable[[Path, float], None] = lambda source, share: None,
 ) -> None:
     """Do all jobs; one that fails does not touch the others.
@@ -68,11 +68,11 @@ def run(
     `WAITING_PIXELS`, are held besides the picture in hand.
 
     Args:
-        jobs: see `ccsr.jobs.plan.plan`.
+        jobs: those of a plan (`ccsr.jobs.plan.make_plan`).
         target: the size of the outputs.
         upscaler: does the work, in this thread.
         report: gets each outcome, in the order of the jobs.
-        files: how the outputs are written.
+        saving: how the outputs are written.
         progress: gets the source that is being enlarged, and the share that is done: 0 to 1.
 
     Raises:
@@ -88,9 +88,9 @@ def run(
         ThreadPoolExecutor(WRITERS, "ccsr-write") as writers,
     ):
         reading = deque(
-            (job, reader.submit(_read, job, target, files)) for job in islice(upcoming, AHEAD)
+            (job, reader.submit(_read, job, target, saving)) for job in islice(upcoming, AHEAD)
         )
-        writing = _Writing(writers, report, files)
+        writing = _Writing(writers, report, saving)
 
         def watch(job: Job, share: float) -> None:
             if interrupted.is_set():
@@ -104,7 +104,7 @@ def run(
                 _do(job, future, target, upscaler, writing, watch)
                 writing.wait(WAITING)
                 reading.extend(
-                    (job, reader.submit(_read, job, target, files)) for job in islice(upcoming, 1)
+                    (job, reader.submit(_read, job, target, saving)) for job in islice(upcoming, 1)
                 )
         finally:
             for _, future in reading:
@@ -119,9 +119,9 @@ class _Writing:
         self,
         writers: ThreadPoolExecutor,
         report: Callable[[Outcome], None],
-        files: image.Output,
+        saving: image.Output,
     ) -> None:
-        self.files = files
+        self.saving = saving
         self._writers = writers
         self._report = report
         self._waiting: deque[tuple[Future[Outcome], int]] = deque()  # with their pixels
@@ -131,7 +131,7 @@ class _Writing:
         pixels = sum(frame.shape[0] * frame.shape[1] for frame in result.frames)
         self.wait(WAITING - 1, WAITING_PIXELS - pixels)
         self._waiting.append(
-            (self._writers.submit(_write, job, result, self.files, seconds), pixels)
+            (self._writers.submit(_write, job, result, self.saving, seconds), pixels)
         )
 
     def fail(self, job: Job, error: Exception) -> None:
@@ -154,7 +154,7 @@ class _Writing:
             self._report(self._waiting.popleft()[0].result())
 
 
-def preview(job: Job, target: Target, files: image.Output = image.DEFAULT) -> Size:
+def preview(job: Job, target: Target, saving: image.Output = image.DEFAULT) -> Size:
     """(H, W) of the output, after the checks that need no more than the header of the source.
 
     Raises:
@@ -162,34 +162,27 @@ def preview(job: Job, target: Target, files: image.Output = image.DEFAULT) -> Si
         ValueError: if the output cannot be written.
         NoRoomError: if decoding or enlarging it is likely to take more memory than is free.
     """
-    _check_regular(job.source)
-    with image.steady_warnings():
-        header = image.probe(job.source)
+    known = header(job.source)
     try:
-        header.demand.check(header.size, header.frames)
+        known.demand.check(known.size, known.frames)
     except NoRoomError as error:
         raise NoRoomError(f"cannot read {job.source}: {error}") from error
-    size = target.size(header.size)
+    size = target.size(known.size)
     # stands for the picture: takes no memory
-    blanks = (np.broadcast_to(np.uint8(0), (*header.size, 1)),) * header.frames
-    blank = image.Picture(blanks, durations=(1.0,) * header.frames if header.animated else ())
-    image.check(job.output, blank, size, files)
+    blanks = (np.broadcast_to(np.uint8(0), (*known.size, 1)),) * known.frames
+    blank = image.Picture(blanks, durations=(1.0,) * known.frames if known.animated else ())
+    image.check(job.output, blank, size, saving)
     if not large_tiff.possible(blank, job.output):
         pixels = sum(height * width for height, width in blank.sizes(size))
-        needed = pixels * header.demand.pixel_bytes * COPIES
-        check_result(header.demand.held + needed, size, header.frames)
+        needed = pixels * known.demand.pixel_bytes * COPIES
+        check_result(known.demand.held + needed, size, known.frames)
     return size
 
 
-def _check_regular(source: Path) -> None:
-    if source.exists() and not source.is_file():  # opening a pipe waits for ever
-        raise OSError(f"cannot read {source}: it is no file but a pipe, a device or the like")
-
-
-def _read(job: Job, target: Target, files: image.Output) -> tuple[image.Picture, float]:
+def _read(job: Job, target: Target, saving: image.Output) -> tuple[image.Picture, float]:
     """Decode what has passed the checks that need its header only; and the seconds it took."""
     started = time.monotonic()
-    preview(job, target, files)
+    preview(job, target, saving)
     return image.read(job.source), time.monotonic() - started
 
 
@@ -207,10 +200,10 @@ def _do(
             source, seconds = future.result()
         except NoRoomError:
             writing.wait(0)  # and gives free the room of what waited
-            source, seconds = _read(job, target, writing.files)
+            source, seconds = _read(job, target, writing.saving)
         started = time.monotonic()
         size = target.size(source.size)
-        image.check(job.output, source, size, writing.files)
+        image.check(job.output, source, size, writing.saving)
         wanted: dict[str, Any] = {
             "scale": target.scale,
             "size": None if target.scale else size,
@@ -218,7 +211,7 @@ def _do(
         }
         result: image.Picture | None = None
         if large_tiff.worthwhile(upscaler, source, size, job.output):
-            _stream(job, source, size, upscaler, writing.files, wanted)
+            _stream(job, source, size, upscaler, writing.saving, wanted)
         else:
             with suppress(NoRoomError):
                 result = upscaler(source, **wanted)
@@ -242,20 +235,20 @@ def _stream(
     source: image.Picture,
     size: Size,
     upscaler: Upscaler,
-    files: image.Output,
+    saving: image.Output,
     wanted: Mapping[str, Any],
 ) -> None:
     values = source.frames[0]
-    metadata = source.metadata.under(files.metadata).at(size).fitting(values.shape[2])
+    metadata = saving.describing(source.metadata, size).fitting(values.shape[2])
     make_folder(job.output)
     large_tiff.enlarge(upscaler, values, job.output, metadata=metadata, **wanted)
 
 
-def _write(job: Job, result: image.Picture, files: image.Output, seconds: float) -> Outcome:
+def _write(job: Job, result: image.Picture, saving: image.Output, seconds: float) -> Outcome:
     started = time.monotonic()
     try:
         make_folder(job.output)
-        dropped = (*result.dropped, *image.write(result, job.output, files))
+        dropped = (*result.dropped, *image.write(result, job.output, saving))
     except Exception as error:
         return _failure(job, error)
     seconds += time.monotonic() - started
@@ -263,7 +256,10 @@ def _write(job: Job, result: image.Picture, files: image.Output, seconds: float)
 
 
 def _failure(job: Job, error: Exception) -> Outcome:
-    """As text: an exception would keep the pictures of its frames alive."""
+    """The outcome of a job that failed.
+
+    It holds the error as text: an exception would keep the pictures of its frames alive.
+    """
     trace = "".join(traceback.format_exception(error))
     return Outcome(job, None, 0, "", sentence(job, error), trace)
 

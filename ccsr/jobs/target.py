@@ -1,22 +1,25 @@
 """The size that a person asks for, and the name that says it."""
 
-import math
-import re
 from dataclasses import dataclass
 
+from ccsr import sizes
 from ccsr.grid import Size, checked_size, output_size, scale_text
 
-_LABELLED = re.compile(r"(.+)_(?:[\d.e+-]+(?:x[\d.e+-]+)?x|\d+x\d+|\d+[wh])", re.DOTALL)
+_SCALE = r"[\d.e+-]+(?:x[\d.e+-]+)?x"
+_SIDES = r"\d+x\d+(?:fit|cover|atleast)?|\d+(?:w|h|longest|shortest)|[\d.e+-]+mp"
+_PAPER = r"[\d.e+-]+x[\d.e+-]+(?:cm|mm|in)[\d.e+-]+dpi"
+LABEL = rf"(?:{_SCALE}|{_SIDES}|{_PAPER})"  # of any target, in a name
 
 
 @dataclass(frozen=True)
 class Target:
-    """The wanted size: a scale, or a height, a width or both.
+    """The wanted size: either a scale, or a height, a width or both, or a rule.
 
     Attributes:
         scale: (vertical, horizontal).
         height: in pixels; with `width` None the aspect ratio is kept.
-        width: likewise.
+        width: in pixels; with `height` None the aspect ratio is kept.
+        rule: a function that gives the size for each picture.
 
     Raises:
         ValueError: for a scale that no picture can be enlarged by.
@@ -25,6 +28,7 @@ class Target:
     scale: tuple[float, float] | None = None
     height: int | None = None
     width: int | None = None
+    rule: sizes.Rule | None = None
 
     def __post_init__(self) -> None:
         if self.scale:
@@ -37,7 +41,7 @@ class Target:
             return f"{scale_text(self.scale)}x"
         if self.width and self.height:
             return f"{self.width}x{self.height}"
-        return f"{self.width}w" if self.width else f"{self.height}h"
+        return self._rule().label
 
     def size(self, source: Size) -> Size:
         """(H, W) for a picture of size (h, w): nearest, halves up, at least 1.
@@ -47,12 +51,11 @@ class Target:
         """
         if self.scale:
             return output_size(source, self.scale)
-        height = self.height or math.floor(source[0] * (self.width or 1) / source[1] + 0.5)
-        width = self.width or math.floor(source[1] * (self.height or 1) / source[0] + 0.5)
-        return checked_size((max(1, height), max(1, width)))
+        if self.width and self.height:
+            return checked_size((self.height, self.width))
+        return checked_size(self._rule()(source))
 
-
-def unlabelled(stem: str) -> str | None:
-    """What stood before the label of any target; None for a name without one."""
-    match = _LABELLED.fullmatch(stem)
-    return match[1] if match else None
+    def _rule(self) -> sizes.Rule:
+        if self.rule:
+            return self.rule
+        return sizes.width(self.width) if self.width else sizes.height(self.height or 1)

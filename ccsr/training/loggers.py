@@ -15,6 +15,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 
 from ccsr.atomic import replacing
+from ccsr.terminal import say, shown_lines
 from ccsr.training.config import made
 from ccsr.training.processes import rank
 
@@ -157,7 +158,15 @@ class _ToStandardError(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write the line, unless it is meant for the file only."""
         if not getattr(record, "file_only", False):
-            print(self.format(record), file=sys.stderr, flush=True)
+            say(self.format(record))
+
+
+class _Lines(logging.Formatter):
+    """Shows names as everywhere, in the file too: it is read on terminals."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line with its time."""
+        return shown_lines(super().format(record))
 
 
 class _ToFile(logging.FileHandler):
@@ -169,7 +178,7 @@ class _ToFile(logging.FileHandler):
         """Say it."""
         if not self.told:
             reason = sys.exception()
-            print(f"ccsr: cannot write {self.baseFilename}: {reason}", file=sys.stderr)
+            say(f"ccsr: cannot write {self.baseFilename}: {reason}")
         self.told = True
 
 
@@ -189,5 +198,5 @@ def log_to(path: Path | None) -> None:
     if path is None:
         return
     for handler in (_ToFile(path, encoding="utf-8"), _ToStandardError()):
-        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+        handler.setFormatter(_Lines("%(asctime)s %(message)s", "%H:%M:%S"))
         log.addHandler(handler)

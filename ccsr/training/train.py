@@ -22,6 +22,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from ccsr.atomic import sweep
 from ccsr.bundled import resource_dir
+from ccsr.terminal import say
 from ccsr.training.checkpoints import CONFIG, FINAL, LAST, keep
 from ccsr.training.config import check_whole, made, network_of, plain, resumed, trusted
 from ccsr.training.data import PhotoData
@@ -177,7 +178,7 @@ def main() -> None:
         if debug:
             raise failure
         which = f"process {rank()}: " if rank() else ""
-        print(f"ccsr: error: {which}{explain(failure, arguments)}", file=sys.stderr)
+        say(f"ccsr: error: {which}{explain(failure, arguments)}")
     if failures:
         if rank():
             time.sleep(_PATIENCE)

@@ -5,14 +5,15 @@ import warnings
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, TypedDict, TypeVar, Unpack
+from typing import Any, Literal, TypeVar, get_args
 
 import torch
 from PIL import Image
 from torch import Tensor
 
+from ccsr.choices import Precision
 from ccsr.device import choose_device, free_memory, has_native_bfloat16
-from ccsr.grid import ProjectedGrid, Scale, Size, choose_grid, size_of
+from ccsr.grid import ProjectedGrid, Scale, Size, SizeRule, choose_grid, size_of
 from ccsr.image import Levels, Picture
 from ccsr.model import Network, checkpoint
 from ccsr.model.whole import BASE_KERNEL_SIZE
@@ -21,7 +22,6 @@ from ccsr.upscaling.enlargement import Enlargement
 from ccsr.upscaling.pixels import FloatSource, LevelSource, Source, check_room
 from ccsr.upscaling.tiles import strips
 
-Precision = Literal["auto", "fp32", "bf16"]
 Tile = int | Literal["auto", "off"]
 Progress = Callable[[float], None]
 AnyPicture = TypeVar("AnyPicture", Image.Image, Picture)
@@ -32,18 +32,6 @@ FEATURES = 6  # of the encoder's width that are in memory at once
 OUTPUT_PIXEL_BYTES = 96
 SMALLEST_MEMORY = 32 << 20
 SMALLEST_TILE = 16  # that can be asked for: smaller ones mostly compute their surroundings
-
-
-class Options(TypedDict, total=False):
-    """Of an :class:`Upscaler`, which explains them."""
-
-    device: str
-    precision: str
-    tile: Tile
-    memory: int | None
-    ensemble: str
-    effort: float | str
-    warn: Callable[[str], None]
 
 
 class Upscaler:
@@ -83,8 +71,9 @@ class Upscaler:
         effort: float | str = 1.0,
         warn: Callable[[str], None] = warnings.warn,
     ) -> None:
-        if precision not in ("auto", "fp32", "bf16"):
-            raise ValueError(f"precision must be auto, fp32 or bf16, got {precision!r}")
+        if precision not in get_args(Precision):
+            known = ", ".join(get_args(Precision))
+            raise ValueError(f"precision must be one of {known}, got {precision!r}")
         if tile not in ("auto", "off") and (isinstance(tile, str) or tile < SMALLEST_TILE):
             raise ValueError(f"tile must be auto, off or at least {SMALLEST_TILE}, got {tile!r}")
         if memory is not None and memory < SMALLEST_MEMORY:
@@ -110,14 +99,14 @@ class Upscaler:
         name_or_path: str | Path = "light",
         *,
         trust: Collection[str] = (),
-        **options: Unpack[Options],
+        **options: Any,
     ) -> "Upscaler":
         """Load a shipped model by its name, or a `.safetensors` file of `ccsr train`.
 
         Args:
-            name_or_path: of the model.
+            name_or_path: the name, or where the file lies.
             trust: the packages, but ours, whose classes the file may name and thereby run.
-            options: as for the class itself.
+            options: the keyword arguments of the class itself.
 
         Raises:
             ValueError: for an unknown name, an unsound file, or as the class itself.
@@ -131,7 +120,7 @@ class Upscaler:
         image: AnyPicture,
         *,
         scale: Scale | None = None,
-        size: Size | None = None,
+        size: Size | SizeRule | None = None,
         progress: Progress | None = None,
     ) -> AnyPicture:
         """Enlarge a picture.
@@ -141,7 +130,8 @@ class Upscaler:
                 or of `ccsr.image.read`, with up to 16 bits and all its frames.
             scale: output over input, or (vertical, horizontal); the size is rounded to the
                 nearest, halves up, at least 1, and the image stays centred.
-            size: (H, W) instead of `scale`; other pages of another size grow by the same factors.
+            size: (H, W) instead of `scale`, or a function that gives it for (h, w), as those of
+                `ccsr.sizes`; other pages of another size grow by the same factors.
             progress: called with the share that is done, up to 1.
 
         Returns:
@@ -170,7 +160,7 @@ class Upscaler:
         values: Levels,
         *,
         scale: Scale | None = None,
-        size: Size | None = None,
+        size: Size | SizeRule | None = None,
         progress: Progress | None = None,
     ) -> Levels:
         """Enlarge pixels as files hold them.
@@ -200,7 +190,7 @@ class Upscaler:
         height: int,
         *,
         scale: Scale | None = None,
-        size: Size | None = None,
+        size: Size | SizeRule | None = None,
         progress: Progress | None = None,
     ) -> Iterator[Levels]:
         """What `levels` gives, from top to bottom in strips of `height` rows, the last shorter."""
@@ -212,7 +202,7 @@ class Upscaler:
         x: Tensor,
         *,
         scale: Scale | None = None,
-        size: Size | None = None,
+        size: Size | SizeRule | None = None,
         grid: ProjectedGrid | None = None,
         progress: Progress | None = None,
     ) -> Tensor:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 
 from ccsr.grid import Size
 from ccsr.model import checkpoint
-from ccsr.upscaling.upscaler import Options, Upscaler
+from ccsr.upscaling.upscaler import Upscaler
 
 SIDE = 96  # of the picture that is timed, in input pixels
 SCALES = (2.0, 4.0)
@@ -44,7 +45,7 @@ class Models:
     """
 
     default: str
-    options: Options
+    options: Mapping[str, Any]
     pace: dict[str, Pace] = field(default_factory=dict)
     _paths: dict[str, Path] = field(default_factory=dict)
     _loaded: dict[str, Upscaler] = field(default_factory=dict)

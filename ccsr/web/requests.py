@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from ccsr import image
-from ccsr.image import Policy
-from ccsr.image.formats import Choice
+from ccsr.choices import FileFormat, Policy
 from ccsr.jobs.target import Target
 from ccsr.web.views import View
 
@@ -70,7 +69,7 @@ def output(given: Any) -> image.Output:
     if background is not None and not (isinstance(background, list) and len(background) == 3):
         raise ValueError(f"background must be red, green and blue, got {background!r}")
     return image.Output(
-        cast(Choice, fields.get("format")),
+        cast(FileFormat, fields.get("format")),
         None if quality is None else whole(quality, "quality", 1, 100),
         fields.get("lossless") is True,
         None if background is None else _colour(background),

@@ -5,14 +5,14 @@ import signal
 import socket
 import tempfile
 import webbrowser
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
 from ccsr import image
-from ccsr.upscaling.upscaler import Options
 from ccsr.web.app import App
 from ccsr.web.guard import Guard
 from ccsr.web.models import Models
@@ -52,7 +52,7 @@ def run(
     host: str,
     port: int,
     model: str,
-    options: Options,
+    options: Mapping[str, Any],
     limits: Limits,
     ready: Callable[[str], None],
 ) -> None:

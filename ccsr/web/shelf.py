@@ -8,7 +8,6 @@ from pathlib import Path, PurePosixPath
 
 from ccsr import image
 from ccsr.grid import Size
-from ccsr.image.folders import natural
 from ccsr.upscaling.pixels import LevelSource
 
 DECODED = 2  # pictures whose pixels are kept
@@ -224,7 +223,7 @@ def plain_name(text: str) -> str:
 
 
 def _pictures_in(folder: Path) -> Sequence[Path]:
-    named = [path for path in folder.iterdir() if image.named_as_image(path.name)]
+    named = list(image.images_in(folder))
     if not named:
         raise ValueError(f"no images in the folder {folder}: name the files, or another folder")
-    return sorted(named, key=lambda path: natural(path.name))
+    return named

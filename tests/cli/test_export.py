@@ -55,6 +55,6 @@ def test_export_without_its_package_names_the_extra(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     expected = (
-        "export needs the package onnx, which is not installed: run pip install 'ccsr[export]'"
+        "ccsr export needs the package onnx, which is not installed: run pip install 'ccsr[export]'"
     )
     assert done.stderr.strip() == f"ccsr: error: {expected}"

@@ -2,21 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from ccsr.cli.progress import Progress, printable
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("ü é 日本 😀.png", "ü é 日本 😀.png"),
-        ("a\x1b[2Jb\n\r\x07", r"a\x1b[2Jb\n\r\x07"),
-        ("latin-\udce9", r"latin-\udce9"),
-        ("left\u202eright", r"left\u202eright"),
-    ],
-)
-def test_names_cannot_command_the_terminal(text: str, shown: str) -> None:
-    assert printable(text) == shown
-    assert printable(text).encode()
+from ccsr.cli.progress import Progress
 
 
 def test_lines_elsewhere_than_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,188 +1,57 @@
-import errno
 import json
-import os
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from ccsr import image
-from ccsr.cli.report import Report, enlarge, preview
-from ccsr.jobs import pipeline
-from ccsr.jobs.checks import Job
-from ccsr.jobs.plan import Plan, make_plan
-from ccsr.jobs.target import Target
-
-TWICE = Target(scale=(2.0, 2.0))
+from ccsr.cli.main import main
 
 
-def double(source, *, scale, size, progress):
-    height, width = TWICE.size(source.size)
-    return image.Picture.of(source.to_pil().resize((width, height)))
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for number in range(6):
+        Image.new("RGB", (9, 7), (number, 0, 0)).save(tmp_path / f"{number}.png")
+    (tmp_path / "bad\x1b.png").write_bytes(b"")
+    return tmp_path
 
 
-def planned(folder: Path, *names: str) -> Plan:
-    for name in names:
-        Image.new("L", (3, 2)).save(folder / name)
-    return make_plan([folder], f"{folder}/out/", TWICE, "skip")
+def test_shards_and_their_reports(folder: Path, model: str, capsys) -> None:
+    """The union of the shards is byte for byte one run, and the reports are one report."""
 
+    def upscale(out: str, *more: str) -> int:
+        words = ["upscale", str(folder), "-o", f"{folder / out}/", "--scale", "2", "--quiet"]
+        return main([*words, "--model", model, *more])
 
-def lines(report: Path) -> list[dict[str, object]]:
-    return [json.loads(line) for line in report.read_text(encoding="utf-8").splitlines()]
-
-
-def test_every_picture_is_in_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    made = planned(tmp_path, "a.png", "b.png", "c.png")
-    enlarge(Plan(made.jobs[:1]), TWICE, double, Report(None, made))
-    made = planned(tmp_path)
-    (tmp_path / "c.png").write_bytes(b"")
-    made.unlisted[tmp_path / "x"] = "cannot read the folder x: no"
-    made.made.append(tmp_path / "a_3x.png")
-    report = tmp_path / "r.jsonl"
-    report.write_text("old\n")
+    assert upscale("whole") == 1
+    reports = [f"{folder}/run-{number}.jsonl" for number in (1, 2)]
+    codes = [upscale("parts", "--shard", f"{n}/2", "--report", reports[n - 1]) for n in (1, 2)]
+    assert sorted(codes) == [0, 1]
+    whole, parts = (
+        {path.name: path.read_bytes() for path in (folder / name).iterdir()}
+        for name in ("whole", "parts")
+    )
+    assert whole == parts
+    assert len(parts) == 6
     capsys.readouterr()
-    assert enlarge(made, TWICE, double, Report(report, made)) == 2
-    failure = f"cannot read {tmp_path / 'c.png'}: the file is empty"
-    skipped, left_out, unlisted, done, failed = lines(report)
-    out = tmp_path / "out"
-    assert skipped == {
-        "source": str(tmp_path / "a.png"),
-        "output": str(out / "a_2x.png"),
-        "status": "skipped",
-    }
-    source = str(tmp_path / "a_3x.png")
-    assert left_out == {"source": source, "output": None, "status": "left out"}
-    assert unlisted == {
-        "source": str(tmp_path / "x"),
-        "output": None,
-        "status": "failed",
-        "error": "cannot read the folder x: no",
-    }
-    assert done.pop("seconds") > 0
-    assert done == {
-        "source": str(tmp_path / "b.png"),
-        "output": str(out / "b_2x.png"),
-        "status": "done",
-        "width": 6,
-        "height": 4,
-        "dropped": [],
-    }
-    assert failed == {
-        "source": str(tmp_path / "c.png"),
-        "output": str(out / "c_2x.png"),
-        "status": "failed",
-        "error": failure,
-    }
-    text = capsys.readouterr().err
-    assert text.splitlines()[-3:] == [
-        "ccsr: error: 2 of 3 pictures failed:",
-        "  cannot read the folder x: no",
-        f"  {failure}",
+    assert main(["report", *reports]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == [
+        "7 pictures: 6 done, 1 failed",
+        rf"failed: cannot read {folder}/bad\x1b.png: the file is empty",
     ]
-    assert "[2/3]" in text
-    assert "Traceback" not in text
+    assert lines[2].startswith("0.0 million pixels: ")
+    assert main(["report", reports[0]]) == 1
+    assert "there is no report of shard 2/2" in capsys.readouterr().out
+    assert main(["report", "--json", *reports]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert (found["pictures"], found["done"], found["complete"]) == (7, 6, False)
+    (folder / "bad\x1b.png").unlink()
+    assert upscale("parts", "--exists", "skip", "--report", f"{folder}/again.jsonl") == 0
+    assert main(["report", f"{folder}/again.jsonl"]) == 0
+    assert capsys.readouterr().out == "6 pictures: 6 done, 0 failed\n"
 
 
-def test_a_single_failure_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    made = planned(tmp_path, "a.png")
-    (tmp_path / "a.png").write_bytes(b"")
-    assert enlarge(made, TWICE, double, Report(None, made), debug=True) == 1
-    text = capsys.readouterr().err
-    assert text.startswith("Traceback")
-    assert text.count("ccsr: error: ") == 1
-
-
-def test_names_that_are_no_utf8(tmp_path: Path) -> None:
-    made = planned(tmp_path, "latin-\udce9.png", "日本 \x1b.png")
-    report = tmp_path / "r.jsonl"
-    assert enlarge(made, TWICE, double, Report(report, made)) == 0
-    assert {Path(str(line["source"])) for line in lines(report)} == {j.source for j in made.jobs}
-
-
-def test_an_interrupt_says_what_remains(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    made = planned(tmp_path, "a.png", "b.png", "c.png")
-    report = tmp_path / "r.jsonl"
-
-    def interrupt(source, **options):
-        if interrupt.again:
-            raise KeyboardInterrupt
-        interrupt.again = True
-        return double(source, **options)
-
-    interrupt.again = False
-    message = (
-        rf"1 of 3 pictures are finished, 2 remain, from {tmp_path / 'b.png'} on: the same command "
-        "with --exists skip goes on"
-    )
-    with pytest.raises(KeyboardInterrupt, match=message):
-        enlarge(made, TWICE, interrupt, Report(report, made))
-    assert [line["status"] for line in lines(report)] == ["done", "remaining", "remaining"]
-    rest = planned(tmp_path)
-    assert [job.source.name for job in rest.jobs] == ["b.png", "c.png"]
-
-
-def test_reports_that_would_overwrite_something(tmp_path: Path) -> None:
-    made = Plan([Job(tmp_path / "odd.jsonl", tmp_path / "a.png")])
-    (tmp_path / "odd.jsonl").write_text("a picture")
-    with pytest.raises(ValueError, match=r"expected a report that ends in \.jsonl, got .*b\.png"):
-        Report(tmp_path / "b.png", made)
-    with pytest.raises(ValueError, match=r"odd\.jsonl is an input and would be overwritten"):
-        Report(tmp_path / "odd.jsonl", made)
-    assert (tmp_path / "odd.jsonl").read_text() == "a picture"
-    with pytest.raises(OSError, match=r"cannot write the report .*r\.jsonl: No such file"):
-        Report(tmp_path / "missing" / "r.jsonl", made)
-    os.mkfifo(tmp_path / "pipe.jsonl")
-    with pytest.raises(OSError, match=r"the report .*pipe\.jsonl: it is no regular file"):
-        Report(tmp_path / "pipe.jsonl", made)
-
-
-def test_a_report_that_fails_on_the_way_stops_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    made = planned(tmp_path, "a.png", "b.png")
-    report = Report(tmp_path / "r.jsonl", made)
-    original = Path.open
-
-    def full(self: Path, *args, **options):
-        if self.suffix == ".jsonl":
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return original(self, *args, **options)
-
-    monkeypatch.setattr(Path, "open", full)
-    assert enlarge(made, TWICE, double, report, quiet=True) == 1
-    expected = f"ccsr: error: cannot write the report {tmp_path / 'r.jsonl'}: No space left"
-    assert capsys.readouterr().err.startswith(expected)
-    assert len(list((tmp_path / "out").iterdir())) == 2
-
-
-def test_a_preview_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    made = planned(tmp_path, "a.png", "b\n.png", "c.png")
-    enlarge(Plan(made.jobs[:1]), TWICE, double, Report(None, made), quiet=True)
-    made = planned(tmp_path)
-    (tmp_path / "c.png").write_bytes(b"")
-    before = sorted(tmp_path.rglob("*"))
-    assert preview(made, TWICE) == 1
-    assert sorted(tmp_path.rglob("*")) == before
-    shown, errors = capsys.readouterr()
-    assert shown == (
-        f"{tmp_path}/b\\n.png -> {tmp_path}/out/b\\n_2x.png (6x4)\n"
-        f"{tmp_path}/a.png -> {tmp_path}/out/a_2x.png exists, is skipped\n"
-    )
-    assert errors.startswith(f"ccsr: error: cannot read {tmp_path}/c.png: the file is empty")
-
-
-def test_outcomes_are_told_as_they_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run that is killed leaves a report of all that was done."""
-    made = planned(tmp_path, "a.png")
-    report = tmp_path / "r.jsonl"
-    seen: list[int] = []
-
-    def run(jobs, target, upscaler, tell, files, progress):
-        tell(pipeline.Outcome(jobs[0], (4, 6), 0.1))
-        seen.append(len(lines(report)))
-
-    monkeypatch.setattr(pipeline, "run", run)
-    enlarge(made, TWICE, double, Report(report, made), quiet=True)
-    assert seen == [1]
+def test_what_is_no_report_is_refused(folder: Path, capsys) -> None:
+    (folder / "a.jsonl").write_text("{}\n")
+    assert main(["report", str(folder / "a.jsonl")]) == 1
+    assert "a.jsonl is no report of ccsr upscale" in capsys.readouterr().err

@@ -1,17 +1,23 @@
 import re
 import sys
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from PIL.ExifTags import Base
 
 from ccsr import image
-from ccsr.cli.main import main, options
+from ccsr.choices import Exists, FileFormat, Policy, Precision
+from ccsr.cli import upscale_options
+from ccsr.cli.main import main
 from ccsr.jobs import large_tiff
 from ccsr.model import build, checkpoint
 from ccsr.upscaling.upscaler import Upscaler
+
+RDF = b"http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 
 
 def upscale(photo: Path, model: str, *options: str) -> int:
@@ -69,11 +75,21 @@ def test_what_became_of_the_file_is_said(
     assert "ink_2x.png (16x12, CMYK converted to RGB)" in said
 
 
-def test_the_choices_are_those_of_the_formats() -> None:
-    for word in (*image.CHOICES, "keep", "no-gps", "strip"):
-        option = "--format" if word in image.CHOICES else "--metadata"
-        args = options.upscale().parse_args(["a.png", "--scale", "2", option, word])
-        assert word in (args.format, args.metadata)
+@pytest.mark.parametrize(
+    ("option", "words", "thing"),
+    [
+        ("--format", FileFormat, lambda word: image.Output(format=word).format),
+        ("--metadata", Policy, lambda word: image.Output(metadata=word).metadata),
+        ("--precision", Precision, lambda word: word),
+        ("--exists", Exists, lambda word: word),
+    ],
+)
+def test_the_words_are_those_of_what_they_choose(option: str, words, thing) -> None:
+    for word in get_args(words):
+        args = upscale_options.parser().parse_args(["a.png", "--scale", "2", option, word])
+        assert getattr(args, option[2:]) == thing(word)
+    with pytest.raises(SystemExit):
+        upscale_options.parser().parse_args(["a.png", "--scale", "2", option, "other"])
 
 
 @pytest.mark.parametrize(
@@ -86,6 +102,14 @@ def test_the_choices_are_those_of_the_formats() -> None:
         (["--width", "30"], "photo_30w.png", (30, 15)),
         (["--height", "30"], "photo_30h.png", (60, 30)),
         (["--width", "31", "--height", "17"], "photo_31x17.png", (31, 17)),
+        (["--longest", "33"], "photo_33longest.png", (33, 17)),
+        (["--shortest", "33"], "photo_33shortest.png", (66, 33)),
+        (["--fit", "30x30"], "photo_30x30fit.png", (30, 15)),
+        (["--cover", "30x30"], "photo_30x30cover.png", (60, 30)),
+        (["--at-least", "30x5"], "photo_30x5atleast.png", (30, 15)),
+        (["--at-least", "9x5"], "photo_9x5atleast.png", (20, 10)),
+        (["--megapixels", "0.0008"], "photo_0.0008mp.png", (40, 20)),
+        (["--print", "2.54x5cm@20"], "photo_2.54x5cm20dpi.png", (20, 10)),
         (["--scale", "2", "--tile", "16", "--precision", "bf16"], "photo_2x.png", (40, 20)),
     ],
 )
@@ -104,6 +128,54 @@ def test_the_result_is_that_of_python(photo: Path, model: str) -> None:
     expected = Upscaler.load(model, precision="fp32")(image.read(photo), scale=(1.5, 2.0))
     (written,) = image.read(photo.parent / "photo_2x1.5x.png").frames
     assert np.array_equal(written, expected.frames[0])
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "webp", "avif", "bmp"])
+@pytest.mark.parametrize("words", [["--print", "5x5cm@20"], ["--longest", "39", "--dpi", "20"]])
+def test_the_resolution_that_is_asked_for_is_told_by_every_format(
+    photo: Path, model: str, suffix: str, words: list[str]
+) -> None:
+    with Image.open(photo) as picture:
+        exif = picture.getexif()
+        exif[Base.XResolution] = exif[Base.YResolution] = 300
+        exif[Base.Artist] = "A"
+        xmp = (
+            b"<x:xmpmeta xmlns:x='adobe:ns:meta/'><r:RDF xmlns:r='"
+            + RDF
+            + b"""'><r:Description
+            xmlns:tiff='http://ns.adobe.com/tiff/1.0/' tiff:XResolution='300/1' tiff:Make='M'/>
+            </r:RDF></x:xmpmeta>"""
+        )
+        picture.save(photo, exif=exif, dpi=(300, 300), xmp=xmp)
+    output = photo.with_name(f"out.{suffix}")
+    assert upscale(photo, model, *words, "-o", str(output), "--quiet") == 0
+    assert size_of(output) == (39, 20)
+    with Image.open(output) as picture:
+        told = picture.getexif()
+        assert suffix == "bmp" or told[Base.Artist] == "A"
+        assert told.get(Base.XResolution, 20) == told.get(Base.YResolution, 20) == 20
+        assert picture.info.get("dpi", (20, 20)) == pytest.approx((20, 20), rel=0.01)
+        assert "dpi" in picture.info or told[Base.ResolutionUnit] == 2
+    assert b"300/1" not in output.read_bytes()
+    assert suffix == "bmp" or b"tiff:Make" in output.read_bytes()
+
+
+def test_a_resolution_that_the_format_cannot_tell_is_refused(
+    photo: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert upscale(photo, model, "--scale", "2", "--dpi", "300", "-o", "a.gif") == 1
+    assert "GIF does not hold a resolution: use .png" in capsys.readouterr().err
+
+
+def test_the_longest_side_is_that_of_the_picture_as_it_is_seen(photo: Path, model: str) -> None:
+    with Image.open(photo) as picture:
+        exif = picture.getexif()
+        exif[Base.Orientation] = 6
+        picture.save(photo, exif=exif)
+    assert upscale(photo, model, "--width", "15", "--quiet") == 0
+    assert size_of(photo.with_name("photo_15w.png")) == (15, 30)
+    assert upscale(photo, model, "--cover", "15x15", "--quiet") == 0
+    assert size_of(photo.with_name("photo_15x15cover.png")) == (15, 30)
 
 
 def test_an_ensemble_is_that_of_python(photo: Path, model: str) -> None:
@@ -154,6 +226,16 @@ def test_a_large_tiff_is_streamed(
         (["--size", "100"], "expected WIDTHxHEIGHT such as 1920x1080, got '100'"),
         (["--size", "100x0"], "expected a whole number of at least 1, got '0'"),
         (["--width", "2.5"], "expected a whole number"),
+        (["--longest", "0"], "--longest: expected a whole number of at least 1, got '0'"),
+        (["--fit", "9"], "--fit: expected WIDTHxHEIGHT such as 1920x1080, got '9'"),
+        (["--megapixels", "none"], "--megapixels: expected a number above 0, got 'none'"),
+        (["--print", "30x20cm"], "such as 30x20cm@300, got '30x20cm'"),
+        (["--print", "30x20ft@300"], "in cm, mm or in, .* got '30x20ft@300'"),
+        (["--print", "30x20cm@300", "--dpi", "300"], "--print says the resolution already"),
+        (["--longest", "9", "--fit", "9x9"], "give one of --scale, .*--print, or --width"),
+        (["--scale", "2", "--dpi", "0"], "expected a number above 0, got '0'"),
+        (["--scale", "2", "--dpi", "0.5"], "from 1 to 100000, got '0.5'"),
+        (["--scale", "2", "--shard", "3/2"], "expected a shard such as 2/8.* got '3/2'"),
         (["--scale", "2", "--tile", "x"], "expected a whole number"),
         (["--scale", "2", "--memory", "x"], "expected an amount such as 500MB or 2GB, got 'x'"),
         (["--scale", "2", "--exists", "maybe"], "invalid choice: 'maybe'"),

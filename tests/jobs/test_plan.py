@@ -48,15 +48,15 @@ def test_the_format_of_new_files(tmp_path: Path) -> None:
         "webp": ["a_2x.webp", "b_2x.webp"],
         "tiff": ["a_2x.tif", "b_2x.tif"],
     }.items():
-        jobs = make_plan([tmp_path], None, TWICE, files=Output(choice)).jobs
+        jobs = make_plan([tmp_path], None, TWICE, saving=Output(choice)).jobs
         assert [job.output.name for job in jobs] == names
-    named = make_plan([tmp_path / "b.heic"], f"{tmp_path}/c.jpg", TWICE, files=Output("webp"))
+    named = make_plan([tmp_path / "b.heic"], f"{tmp_path}/c.jpg", TWICE, saving=Output("webp"))
     assert named.jobs == [Job(tmp_path / "b.heic", tmp_path / "c.jpg")]
 
 
 def test_wishes_that_no_format_knows_are_refused_before_any_work(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="PNG has no quality to choose"):
-        make_plan([tmp_path / "a.jpg"], None, TWICE, files=Output(quality=80))
+        make_plan([tmp_path / "a.jpg"], None, TWICE, saving=Output(quality=80))
 
 
 def test_a_folder_gives_its_images_in_natural_order(tmp_path: Path) -> None:

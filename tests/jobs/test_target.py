@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccsr.jobs.target import Target, unlabelled
+from ccsr.jobs.naming import Naming
+from ccsr.jobs.target import Target
 
 FACTORS = st.floats(0.001, 5000, allow_nan=False)
 SIDES = st.integers(1, 10**6)
@@ -34,12 +35,12 @@ def test_targets(target: Target, label: str, size: tuple[int, int]) -> None:
     st.text(min_size=1),
 )
 def test_every_label_is_known_again(target: Target, stem: str) -> None:
-    assert unlabelled(f"{stem}_{target.label}") == stem
+    assert Naming().origin(f"{stem}_{target.label}") == stem
 
 
 @pytest.mark.parametrize("stem", ["a", "a_b", "a_2", "_2x", "a_x", "a-2x", "a_2x.old"])
 def test_other_names_have_no_label(stem: str) -> None:
-    assert unlabelled(stem) is None
+    assert Naming().origin(stem) is None
 
 
 @given(

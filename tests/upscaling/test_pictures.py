@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ccsr import Upscaler
+from ccsr import Upscaler, sizes
 from ccsr.bundled import resource_dir
 from ccsr.image import Metadata, Picture, to_image, to_tensor
 from ccsr.model import checkpoint
@@ -150,3 +150,16 @@ def test_wrong_sizes_and_scales(upscaler: Upscaler) -> None:
         upscaler(picture, scale=-2.0)
     with pytest.raises(ValueError, match="sizes must be 1 to"):
         upscaler(picture, size=(0, 4))
+
+
+def test_a_size_may_be_a_rule_for_the_picture_as_it_is_seen(bicubic: Upscaler) -> None:
+    turned = photo("RGB", 30, 20)
+    turned.getexif()[274] = 6  # shown upright: 20 wide, 30 high
+    assert bicubic(turned, size=sizes.width(40)).size == (40, 60)
+    assert bicubic(turned, size=sizes.longest(45)).size == (30, 45)
+    assert bicubic(turned, size=lambda size: (size[0] + 1, size[1] + 2)).size == (22, 31)
+    x = torch.rand(1, 3, 8, 6)
+    by_rule = bicubic.tensor(x, size=sizes.fit((16, 99)))
+    assert torch.equal(by_rule, bicubic.tensor(x, size=(16, 12)))
+    with pytest.raises(ValueError, match="expected exactly one of scale"):
+        bicubic.tensor(x, size=sizes.width(9), scale=2)

@@ -67,7 +67,7 @@ def test_sixteen_bits_are_not_reduced_to_eight(bicubic: Upscaler) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"precision": "fp16"}, "precision must be auto, fp32 or bf16, got 'fp16'"),
+        ({"precision": "fp16"}, "precision must be one of auto, fp32, bf16, got 'fp16'"),
         ({"device": "gpu"}, "device must be"),
         ({"tile": 8}, "tile must be auto, off or at least 16, got 8"),
         ({"tile": "big"}, "tile must be .* got 'big'"),

@@ -24,7 +24,7 @@ pytest.importorskip("uvicorn", reason="the page needs pip install 'ccsr[web]'")
 
 import httpx
 
-from ccsr.upscaling.upscaler import Options, Upscaler
+from ccsr.upscaling.upscaler import Upscaler
 from ccsr.web.app import App
 from ccsr.web.guard import Guard
 from ccsr.web.models import Models
@@ -33,7 +33,7 @@ from ccsr.web.shelf import Limits, Shelf
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 TOKEN = "token-of-the-tests"
-OPTIONS: Options = {"device": "cpu", "precision": "fp32"}
+OPTIONS: dict[str, Any] = {"device": "cpu", "precision": "fp32"}
 
 
 class Tab:

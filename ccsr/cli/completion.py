@@ -1,0 +1,67 @@
+"""`ccsr completion SHELL`: print what makes a shell complete the command line's words."""
+
+import argparse
+from collections.abc import Sequence
+from importlib import import_module
+from typing import get_args
+
+from ccsr import terminal
+from ccsr.choices import Shell
+from ccsr.cli import arguments, options
+
+_COMPLETED = ("upscale", "report", "serve", "models", "evaluate", "analyze", "export", "data")
+_PATHS = (arguments.path, arguments.place, arguments.source)
+_NAMED = {"model"}  # may be files too
+_EPILOG = """\
+bash: ccsr completion bash > ~/.local/share/bash-completion/completions/ccsr
+zsh:  ccsr completion zsh > _ccsr, in a folder of $fpath
+"""
+
+
+def parser() -> arguments.Parser:
+    """The options of `ccsr completion`."""
+    parser = arguments.Parser(
+        "ccsr completion",
+        description="Print a script that makes a shell complete commands, options and paths.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("shell", choices=get_args(Shell), help="the shell that will read it")
+    options.debug(parser.add_argument)
+    return parser
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run `ccsr completion` with the arguments after that word; returns the exit code.
+
+    Raises:
+        ModuleNotFoundError: if the package shtab is not installed.
+    """
+    args = parser().parse_args(argv)
+
+    import shtab
+
+    terminal.tell(shtab.complete(_whole(), shell=args.shell))
+    return 0
+
+
+def _whole() -> argparse.ArgumentParser:
+    """One parser of all commands; those whose packages are not installed are left out."""
+    import shtab
+
+    whole = argparse.ArgumentParser("ccsr")
+    whole.add_argument("--version", action="store_true", help="print the version")
+    commands = whole.add_subparsers()
+    for name in _COMPLETED:
+        try:
+            module = import_module(f"ccsr.cli.{'upscale_options' if name == 'upscale' else name}")
+        except ModuleNotFoundError:
+            continue
+        own: argparse.ArgumentParser = module.parser()
+        for action in own._actions:
+            if action.type in _PATHS or action.dest in _NAMED:
+                action.complete = shtab.FILE  # type: ignore[attr-defined]
+        commands.add_parser(name, parents=[own], add_help=False, help=own.description)
+    commands.add_parser("completion", parents=[parser()], add_help=False, help="this script")
+    commands.add_parser("train", help="train a model")  # whose words are Hydra's
+    return whole

@@ -1,0 +1,125 @@
+"""Carrying out a plan, and telling what comes of it: on the screen, at the end, in the report."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ccsr import image
+from ccsr.cli.progress import Progress
+from ccsr.jobs import pipeline
+from ccsr.jobs.checks import Job
+from ccsr.jobs.pipeline import Outcome
+from ccsr.jobs.plan import Plan
+from ccsr.jobs.reports import Report
+from ccsr.jobs.target import Target
+from ccsr.terminal import say, shown, tell
+from ccsr.upscaling.upscaler import Upscaler
+
+
+class _Ledger:
+    """Tells every outcome to the screen and the report, and keeps the failures for the end."""
+
+    def __init__(self, progress: Progress, report: Report, debug: bool) -> None:
+        self.failures: list[str] = []
+        self.finished = 0
+        self._progress = progress
+        self._report = report
+        self._debug = debug
+
+    def add(self, outcome: Outcome) -> None:
+        self.finished += 1
+        source, output = outcome.job
+        if outcome.size is None:
+            self.fail(source, outcome.error, outcome.trace, output)
+            return
+        (height, width), seconds = outcome.size, round(outcome.seconds, 3)
+        dropped = list(dict.fromkeys(outcome.dropped))
+        summary = outcome.summary + (f"; dropped: {', '.join(dropped)}" if dropped else "")
+        self._progress.done(source, f"{output} ({summary}) in {seconds:.1f} s")
+        self._report.add(
+            source, "done", output, width=width, height=height, seconds=seconds, dropped=dropped
+        )
+
+    def fail(self, source: Path, message: str, trace: str = "", output: Path | None = None) -> None:
+        self.failures.append(message)
+        self._progress.fail(message, trace if self._debug else "")
+        self._report.add(source, "failed", output, error=message)
+
+
+def enlarge(
+    plan: Plan,
+    target: Target,
+    upscaler: Upscaler,
+    report: Report,
+    saving: image.Output = image.DEFAULT,
+    *,
+    quiet: bool = False,
+    debug: bool = False,
+) -> int:
+    """Carry out a plan; failures are named on standard error when they happen and at the end.
+
+    Returns:
+        The number of failures.
+
+    Raises:
+        KeyboardInterrupt: on Ctrl-C; its text says what remains.
+    """
+    total = len(plan.jobs) + len(plan.unlisted)
+    progress = Progress(total, quiet)
+    ledger = _Ledger(progress, report, debug)
+    for job in plan.skipped:
+        report.add(job.source, "skipped", job.output)
+    for source in plan.made:
+        report.add(source, "left out")
+    for folder, message in plan.unlisted.items():
+        ledger.fail(folder, message)
+    try:
+        pipeline.run(plan.jobs, target, upscaler, ledger.add, saving, progress.update)
+    except KeyboardInterrupt as error:
+        remaining = plan.jobs[ledger.finished :]
+        for job in remaining:
+            report.add(job.source, "remaining", job.output)
+        raise KeyboardInterrupt(
+            f"{ledger.finished} of {len(plan.jobs)} pictures are finished, {len(remaining)} remain"
+            + (f", from {remaining[0].source} on: " if remaining else ": ")
+            + _advice(remaining)
+        ) from error
+    finally:
+        if ledger.failures and total > 1:
+            progress.error(f"{len(ledger.failures)} of {total} pictures failed:")
+            progress.list(ledger.failures)
+        if report.error:
+            progress.error(report.error)
+    return len(ledger.failures) + bool(report.error)
+
+
+def _advice(remaining: Sequence[Job]) -> str:
+    if any(os.path.lexists(job.output) for job in remaining):  # from an earlier run
+        return "the same command does all of them again"
+    return "the same command with --exists skip goes on"
+
+
+def preview(
+    plan: Plan,
+    target: Target,
+    saving: image.Output = image.DEFAULT,
+    tell: Callable[[str], None] = tell,
+) -> int:
+    """Tell what a plan would write, with the sizes; errors go to standard error.
+
+    Returns:
+        The number of pictures that would fail.
+    """
+    failures = list(plan.unlisted.values())
+    for job in plan.jobs:
+        try:
+            height, width = pipeline.preview(job, target, saving)
+        except (OSError, ValueError) as error:
+            failures.append(str(error))
+        else:
+            tell(shown(f"{job.source} -> {job.output} ({width}x{height})"))
+    for job in plan.skipped:
+        tell(shown(f"{job.source} -> {job.output} exists, is skipped"))
+    for message in failures:
+        say(shown(f"ccsr: error: {message}"))
+    return len(failures)

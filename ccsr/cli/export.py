@@ -1,0 +1,66 @@
+"""`ccsr export`: write a model as an ONNX file."""
+
+import argparse
+import os
+from collections.abc import Sequence
+
+from ccsr import terminal
+from ccsr.cli import arguments, options
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of `ccsr export`."""
+    parser = arguments.Parser(
+        "ccsr export",
+        description="Write a model as an ONNX file that takes pictures of any size.",
+        epilog="Example: ccsr export --scale 2.5 -o light_2.5x.onnx",
+    )
+    add = parser.add_argument
+    scale = parser.add_mutually_exclusive_group(required=True)
+    scale.add_argument(
+        "--scale", type=arguments.scale, metavar="S|WxH",
+        help="the factor that the file enlarges by: 2.5, or 2x1.5 (WIDTHxHEIGHT)",
+    )  # fmt: skip
+    scale.add_argument(
+        "--dynamic-scale", action="store_true",
+        help="let the file take the factor as a second input, (vertical, horizontal), from 1.5 on",
+    )  # fmt: skip
+    scale.add_argument(
+        "--window", action="store_true",
+        help="let the file take the factor and a window of the result, by two more inputs: where "
+        "the window begins, and its size",
+    )  # fmt: skip
+    add(
+        "-o", "--output", required=True, type=arguments.path, metavar="FILE.onnx",
+        help="the file to write",
+    )  # fmt: skip
+    options.model(add)
+    options.trust(add)
+    add(
+        "--exists", default="error", choices=("error", "overwrite"),
+        help="what to do if the file exists already; default: error",
+    )  # fmt: skip
+    options.debug(add)
+    return parser
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run `ccsr export` with the arguments after that word; returns the exit code.
+
+    Raises:
+        ValueError: for a model or file that cannot be taken.
+        OSError: for files that cannot be read or written.
+    """
+    args = parser().parse_args(argv)
+    if args.exists == "error" and os.path.lexists(args.output):
+        raise ValueError(f"{args.output} exists already: use --exists overwrite")
+
+    from ccsr.export import save
+    from ccsr.model.checkpoint import load, resolve
+
+    path = resolve(args.model)
+    model, summary = load(path, args.trust)
+    save(args.output, model, args.scale, window=args.window, name=path.stem, summary=summary)
+    megabytes = args.output.stat().st_size / 1e6
+    terminal.tell(f"{args.output}: input image, output enlarged, {megabytes:.1f} MB")
+    return 0

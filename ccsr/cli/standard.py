@@ -1,0 +1,84 @@
+"""Standard input and output in the place of a picture's file."""
+
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ccsr import image, terminal
+from ccsr.choices import FileFormat
+from ccsr.cli.arguments import STANDARD
+
+
+@contextmanager
+def standard_streams(
+    inputs: Sequence[Path | str], output: str | None, file_format: FileFormat
+) -> Iterator[tuple[list[Path], str | None]]:
+    """Files that stand for standard input and output, where they are asked for.
+
+    A picture may be read more than once, and is written whole or not at all, so the bytes lie in a
+    folder that is removed at the end. Messages call them by what they stand for.
+
+    Args:
+        inputs: files and folders; or standard input alone.
+        output: where the results go; or standard output.
+        file_format: of what is written there.
+
+    Yields:
+        The inputs and the output, all of them paths. On leaving without an exception a result that
+        is for standard output is written there.
+
+    Raises:
+        ValueError: if the format cannot be told, several pictures are asked for, or standard output
+            is a terminal.
+        OSError: if there is no standard input, or its bytes find no room.
+    """
+    files = [Path(given) for given in inputs]
+    if STANDARD not in inputs and output != STANDARD:
+        yield files, output
+        return
+    with TemporaryDirectory(prefix="ccsr-") as name:
+        if STANDARD in inputs:
+            files = [Path(name, "input")]
+            terminal.call(str(files[0]), "standard input")
+        result = None
+        if output == STANDARD:
+            result = Path(name, f"output{_suffix(inputs, file_format)}")
+            terminal.call(str(result), "standard output")
+            _check(files)
+        if STANDARD in inputs:
+            _receive(files[0])
+        yield files, str(result) if result else output
+        if result and result.exists():
+            with result.open("rb") as file:
+                shutil.copyfileobj(file, sys.stdout.buffer)
+            sys.stdout.flush()
+
+
+def _suffix(inputs: Sequence[Path | str], file_format: FileFormat) -> str:
+    if STANDARD in inputs and file_format == "same":
+        raise ValueError(
+            "standard input has no suffix, so --format same does not tell the format of standard "
+            "output: name the format"
+        )
+    return image.suffix_for(file_format, Path(inputs[0]).suffix)
+
+
+def _check(files: Sequence[Path]) -> None:
+    if len(files) > 1 or files[0].is_dir():
+        raise ValueError("only one picture fits into standard output: name a folder by -o")
+    if sys.stdout.isatty():
+        raise ValueError(
+            "standard output is a terminal, which cannot show a picture's bytes: redirect it, or "
+            "name a file by -o"
+        )
+
+
+def _receive(path: Path) -> None:
+    try:
+        with path.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+    except OSError as error:
+        raise OSError(f"cannot read standard input: {error.strerror or error}") from error

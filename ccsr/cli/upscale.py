@@ -1,0 +1,87 @@
+"""`ccsr upscale INPUT... [options]`: enlarge pictures, one after the other."""
+
+import argparse
+from collections.abc import Sequence
+from inspect import signature
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ccsr import terminal
+from ccsr.cli import arguments, options, upscale_options
+
+if TYPE_CHECKING:  # slow to import
+    from ccsr import image
+    from ccsr.jobs.target import Target
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run `ccsr upscale` with the arguments after that word; returns the exit code.
+
+    Raises:
+        ValueError: for what cannot be done.
+        OSError: for files that cannot be read or written.
+        KeyboardInterrupt: on Ctrl-C; its text says what remains.
+    """
+    parser = upscale_options.parser()
+    args = parser.parse_args(argv)
+    upscale_options.check(args, parser.error)
+
+    from ccsr import image
+    from ccsr.cli.standard import standard_streams
+
+    chosen = options.given(args, image.Output)
+    if args.print:
+        chosen["dpi"] = args.print.dpi
+    saving = image.Output(**chosen)
+    image.limit_pixels(args.max_pixels)
+    image.limit_frames(args.max_frames)
+    with standard_streams(args.inputs, args.output, saving.format) as (inputs, output):
+        return _run(args, inputs, output, saving)
+
+
+def _run(
+    args: argparse.Namespace, inputs: Sequence[Path], output: str | None, saving: "image.Output"
+) -> int:
+    from ccsr.cli import enlarging
+    from ccsr.jobs.naming import Naming
+    from ccsr.jobs.plan import make_plan
+    from ccsr.jobs.reports import Report
+    from ccsr.upscaling.upscaler import Upscaler
+
+    target = _target(args)
+    plan = make_plan(
+        inputs,
+        output,
+        target,
+        args.exists,
+        saving,
+        recursive=args.recursive,
+        naming=None if args.name is None else Naming(args.name, Path(args.model).stem),
+        shard=args.shard,
+    )
+    if not args.quiet:
+        for line in plan.notes:
+            terminal.say(line)
+    if args.dry_run:
+        tell = terminal.say if args.output == arguments.STANDARD else terminal.tell
+        return 1 if enlarging.preview(plan, target, saving, tell) else 0
+    upscaler = Upscaler.load(
+        args.model,
+        trust=args.trust,
+        **options.given(args, set(signature(Upscaler).parameters) - {"model"}),
+        warn=terminal.warn,
+    )
+    kept = Report(args.report, plan)
+    failures = enlarging.enlarge(
+        plan, target, upscaler, kept, saving, quiet=args.quiet, debug=args.debug
+    )
+    return 1 if failures else 0
+
+
+def _target(args: argparse.Namespace) -> "Target":
+    from ccsr.jobs.target import Target
+
+    height, width = args.size or (args.height, args.width)
+    wishes = [getattr(args, name) for name in upscale_options.RULES]
+    rule = next((wish for wish in wishes if wish is not None), None)
+    return Target(args.scale, height, width, args.print.rule if args.print else rule)

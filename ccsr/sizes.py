@@ -1,0 +1,140 @@
+"""Sizes as people ask for them: rules that give the size of a result for a picture of any size.
+
+Each keeps the aspect ratio: both sides grow by one factor, and are rounded to the nearest, halves
+up, to at least 1. Sizes are (height, width) of the picture as it is seen, so upright.
+
+Example:
+    >>> longest(2000)((300, 400))
+    (1500, 2000)
+"""
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal, get_args
+
+Size = tuple[int, int]
+Kind = Literal["width", "height", "longest", "shortest", "fit", "cover", "at least", "megapixels"]
+Unit = Literal["cm", "mm", "in"]
+
+UNITS: tuple[Unit, ...] = get_args(Unit)
+_INCH: dict[Unit, Fraction] = {"cm": Fraction("2.54"), "mm": Fraction("25.4"), "in": Fraction(1)}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A size that follows from the picture's own. The functions of this module make it.
+
+    Attributes:
+        kind: what is asked for.
+        height: in pixels; where the kind asks for one number, that number.
+        width: in pixels; where the kind asks for one number, that number.
+        name: what the rule is called in file names; an empty text for its kind and numbers.
+    """
+
+    kind: Kind
+    height: Fraction
+    width: Fraction
+    name: str = ""
+
+    def __call__(self, source: Size) -> Size:
+        """(H, W) for a picture of size (h, w)."""
+        factor = self._factor(*source)
+        height, width = (max(1, math.floor(side * factor + Fraction(1, 2))) for side in source)
+        return height, width
+
+    @property
+    def label(self) -> str:
+        """What the rule is called in file names: `2000longest`, `1920x1080fit`, `12mp`."""
+        if self.name:
+            return self.name
+        both = self.kind in ("fit", "cover", "at least")
+        number = f"{self.width}x{self.height}" if both else f"{float(self.width):.10g}"
+        return number + _SHORT.get(self.kind, self.kind.replace(" ", ""))
+
+    def _factor(self, h: int, w: int) -> Fraction:
+        vertical, horizontal = self.height / h, self.width / w
+        match self.kind:
+            case "width":
+                return horizontal
+            case "height":
+                return vertical
+            case "longest":
+                return self.width / max(h, w)
+            case "shortest":
+                return self.width / min(h, w)
+            case "fit":
+                return min(vertical, horizontal)
+            case "cover":
+                return max(vertical, horizontal)
+            case "at least":
+                return max(vertical, horizontal, Fraction(1))
+            case "megapixels":
+                return Fraction(math.sqrt(self.width * 1_000_000 / (h * w)))
+
+
+_SHORT: dict[Kind, str] = {"width": "w", "height": "h", "megapixels": "mp"}
+
+
+def width(pixels: int) -> Rule:
+    """The width is `pixels`."""
+    return _rule("width", pixels)
+
+
+def height(pixels: int) -> Rule:
+    """The height is `pixels`."""
+    return _rule("height", pixels)
+
+
+def longest(pixels: int) -> Rule:
+    """The longer side is `pixels`."""
+    return _rule("longest", pixels)
+
+
+def shortest(pixels: int) -> Rule:
+    """The shorter side is `pixels`."""
+    return _rule("shortest", pixels)
+
+
+def fit(size: Size) -> Rule:
+    """As large as fits into `size` (H, W)."""
+    return _rule("fit", *size[::-1])
+
+
+def cover(size: Size) -> Rule:
+    """As small as covers `size` (H, W); nothing is cut off, so one side may be larger."""
+    return _rule("cover", *size[::-1])
+
+
+def at_least(size: Size) -> Rule:
+    """As `cover`, but a picture that covers `size` (H, W) already keeps its own size."""
+    return _rule("at least", *size[::-1])
+
+
+def megapixels(count: float) -> Rule:
+    """The result has about `count` million pixels: its sides are whole numbers."""
+    return _rule("megapixels", count)
+
+
+def printed(size: tuple[float, float], unit: Unit, dpi: float) -> Rule:
+    """As large as fits on paper of `size` (height, width) in `unit`, at `dpi` pixels an inch."""
+    if unit not in UNITS:
+        raise ValueError(f"unit must be one of {', '.join(UNITS)}, got {unit!r}")
+    tall, wide = (_positive(side, "a side of the paper") for side in size)
+    density = _positive(dpi, "dpi") / _INCH[unit]
+    name = f"{size[1]:.10g}x{size[0]:.10g}{unit}{dpi:.10g}dpi"
+    return Rule("fit", tall * density, wide * density, name)
+
+
+def _rule(kind: Kind, width: float, height: float | None = None) -> Rule:
+    numbers = [_positive(number, kind) for number in (width, height) if number is not None]
+    for number in numbers:
+        if number.denominator != 1 and kind != "megapixels":
+            raise ValueError(f"{kind} must be whole pixels, got {float(number):g}")
+    return Rule(kind, numbers[-1], numbers[0])
+
+
+def _positive(number: float, name: str) -> Fraction:
+    if not (math.isfinite(number) and number > 0):
+        raise ValueError(f"{name} must be a positive number, got {number}")
+    return Fraction(str(number))  # decimal numbers as they are written

@@ -1,0 +1,19 @@
+#!/bin/sh
+# Enlarge a folder by several processes on this machine, with GNU parallel.
+# Usage: deploy/parallel.sh PROCESSES IN OUT [options of ccsr upscale]
+# Example: deploy/parallel.sh 4 photos large --recursive --scale 2
+set -eu
+count=$1 in=$2 out=$3
+shift 3
+
+cores=$(getconf _NPROCESSORS_ONLN)
+threads=$((cores / count))
+export OMP_NUM_THREADS="$((threads > 0 ? threads : 1))"
+
+mkdir -p "$out"
+status=0
+seq "$count" | parallel --quote --jobs "$count" \
+    ccsr upscale "$in" -o "$out/" --exists skip --quiet \
+    --shard "{}/$count" --report "$out/run-{}.jsonl" "$@" || status=$?
+ccsr report "$out"/run-*.jsonl || status=$?
+exit "$status"

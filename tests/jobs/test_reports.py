@@ -1,0 +1,122 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from ccsr.jobs.checks import Job
+from ccsr.jobs.plan import Plan
+from ccsr.jobs.reports import Report, summed_up
+from ccsr.jobs.shards import Shard
+
+
+def jobs(*names: str) -> list[Job]:
+    return [Job(Path(f"in/{name}.png"), Path(f"out/{name}_2x.png")) for name in names]
+
+
+def report(path: Path, plan: Plan, *told: tuple[int, str]) -> Path:
+    """A report of a run that told of some of its jobs and then was killed."""
+    written = Report(path, plan)
+    for number, status in told:
+        source, output = plan.jobs[number]
+        more: dict[str, str | float] = {}
+        if status == "done":
+            more = {"width": 2000, "height": 500, "seconds": 2.0}
+        if status == "failed":
+            more = {"error": f"cannot read {source}: no"}
+        written.add(source, status, output, **more)
+    assert written.error == ""
+    return path
+
+
+def test_reports_of_shards_are_joined(tmp_path: Path) -> None:
+    first = Plan(jobs("a", "b", "c"), shard=Shard(1, 3))
+    second = Plan(jobs("d", "e"), shard=Shard(2, 3))
+    one = report(tmp_path / "1.jsonl", first, (0, "done"), (1, "failed"))
+    two = report(tmp_path / "2.jsonl", second, (0, "done"), (1, "remaining"))
+    found = summed_up([one, two])
+    assert (found.pictures, found.done, found.missing) == (5, 2, 2)
+    assert found.failed == ["cannot read in/b.png: no"]
+    assert found.absent == ["3/3"]
+    assert found.notes == [
+        f"{two}: stopped with 1 to do, from in/e.png on",
+        f"{one}: 1 of 3 pictures are not told of: the run was killed, or still goes on",
+    ]
+    assert (found.pixels, found.seconds) == (2_000_000, 4.0)
+    assert 2.0 <= found.span < 3.0
+    assert not found.complete
+
+
+def test_a_later_run_makes_good_what_was_missing(tmp_path: Path) -> None:
+    plan = Plan(jobs("a", "b", "c"))
+    one = report(tmp_path / "1.jsonl", plan, (0, "done"), (1, "failed"))
+    two = report(tmp_path / "2.jsonl", plan, (0, "skipped"), (1, "done"), (2, "done"))
+    for order in ([one, two], [two, one]):
+        found = summed_up(order)
+        assert (found.pictures, found.done, found.failed, found.missing) == (3, 3, [], 0)
+        assert found.complete
+    other = report(tmp_path / "3.jsonl", Plan(jobs("x")), (0, "done"))
+    assert summed_up([one, other, two]).pictures == 4
+
+
+def test_a_line_that_was_cut_is_told(tmp_path: Path) -> None:
+    one = report(tmp_path / "1.jsonl", Plan(jobs("a", "b")), (0, "done"), (1, "done"))
+    one.write_bytes(one.read_bytes()[:-20])
+    found = summed_up([one])
+    assert (found.pictures, found.done, found.missing) == (2, 1, 1)
+    assert found.notes[0] == f"{one}: 1 line is cut off"
+
+
+def test_reports_before_they_told_how_many_pictures(tmp_path: Path) -> None:
+    line = {"source": "a", "output": "b", "status": "done", "width": 5, "height": 4, "seconds": 1}
+    (tmp_path / "old.jsonl").write_text(json.dumps(line) + "\n")
+    found = summed_up([tmp_path / "old.jsonl"])
+    assert (found.pictures, found.done, found.complete, found.pixels) == (1, 1, True, 20)
+
+
+def test_an_empty_report_is_said(tmp_path: Path) -> None:
+    (tmp_path / "e.jsonl").touch()
+    assert summed_up([tmp_path / "e.jsonl"]).notes == [
+        f"{tmp_path / 'e.jsonl'}: tells of no picture"
+    ]
+
+
+@pytest.mark.parametrize(
+    "line", ["[]", "7", '{"status": "done"}', '{"source": "a", "output": null, "status": "odd"}']
+)
+def test_other_files_are_refused(tmp_path: Path, line: str) -> None:
+    (tmp_path / "a.jsonl").write_text(line + "\n")
+    with pytest.raises(ValueError, match=r"a\.jsonl is no report of ccsr upscale: line 1 does not"):
+        summed_up([tmp_path / "a.jsonl"])
+    with pytest.raises(OSError, match=r"cannot read the report .*none\.jsonl: No such file"):
+        summed_up([tmp_path / "none.jsonl"])
+
+
+def test_a_full_disk_cuts_no_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = Plan(jobs("a", "b"))
+    written = Report(tmp_path / "r.jsonl", plan)
+    written.add(*plan.jobs[:1][0][:1], "skipped", plan.jobs[0].output)
+    before = (tmp_path / "r.jsonl").read_bytes()
+    opened = Path.open
+
+    class Full:
+        def __init__(self, file) -> None:
+            self.file = file
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *exception) -> None:
+            self.file.close()
+
+        def __getattr__(self, name: str):
+            return getattr(self.file, name)
+
+        def write(self, text: bytes) -> int:
+            return self.file.write(text[:9])
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", lambda self, *args, **more: Full(opened(self, *args, **more)))
+        written.add(plan.jobs[1].source, "skipped", plan.jobs[1].output)
+    assert written.error == f"cannot write the report {tmp_path / 'r.jsonl'}: {os.strerror(28)}"
+    assert (tmp_path / "r.jsonl").read_bytes() == before

@@ -1,0 +1,114 @@
+"""The recipes for clusters: their shell lines give commands that ccsr understands."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ccsr.cli import upscale_options
+from documents import ROOT
+
+DEPLOY = ROOT / "deploy"
+STAND_IN = f"""#!{sys.executable}
+import subprocess, sys
+assert sys.argv[1:4] == ["--quote", "--jobs", "3"]
+for line in sys.stdin:
+    subprocess.run([word.replace("{{}}", line.strip()) for word in sys.argv[4:]], check=True)
+"""  # for GNU parallel
+
+
+@pytest.fixture
+def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Runs a script with a ccsr that notes its words; gives them, a list for each call."""
+    (tmp_path / "bin").mkdir()
+    ccsr = tmp_path / "bin" / "ccsr"
+    ccsr.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" "" >> {tmp_path}/words\nexit "${{CODE:-0}}"\n')
+    ccsr.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.chdir(tmp_path)
+
+    def run(*command: str, **variables: str):
+        (tmp_path / "words").unlink(missing_ok=True)
+        env = os.environ | variables
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+        text = (tmp_path / "words").read_text() if (tmp_path / "words").exists() else ""
+        return done.returncode, [part.split("\n") for part in text.strip("\n").split("\n\n")]
+
+    return run
+
+
+def shard(words: list[str]) -> tuple[int, int]:
+    """Of a call of `ccsr upscale`, which it must understand."""
+    command, *rest = words
+    assert command == "upscale"
+    args = upscale_options.parser().parse_args(rest)
+    upscale_options.check(args, pytest.fail)
+    assert args.exists == "skip"
+    assert args.report.suffix == ".jsonl"
+    assert args.output.endswith("/")
+    assert str(args.shard.number) in args.report.name
+    return tuple(args.shard)
+
+
+@pytest.mark.parametrize(("first", "count"), [(1, 8), (0, 3)])
+def test_slurm(calls, first: int, count: int) -> None:
+    for number in range(count):
+        code, [words] = calls(
+            str(DEPLOY / "slurm.sh"), "my in", "my out", "--scale", "2",
+            SLURM_ARRAY_TASK_ID=str(first + number), SLURM_ARRAY_TASK_MIN=str(first),
+            SLURM_ARRAY_TASK_COUNT=str(count), SLURM_CPUS_PER_TASK="4",
+        )  # fmt: skip
+        assert code == 0
+        assert words[1] == "my in"
+        assert shard(words) == (number + 1, count)
+
+
+@pytest.mark.parametrize(("code", "end"), [(0, 0), (1, 0), (130, 130)])
+def test_kubernetes(calls, code: int, end: int) -> None:
+    spec = yaml.safe_load((DEPLOY / "kubernetes.yaml").read_text())["spec"]
+    (container,) = spec["template"]["spec"]["containers"]
+    variables = {each["name"]: each["value"] for each in container["env"]}
+    assert int(variables["TOTAL"]) == spec["completions"]
+    for index in (0, spec["completions"] - 1):
+        ended, [words] = calls(
+            *container["command"], *container["args"],
+            JOB_COMPLETION_INDEX=str(index), CODE=str(code), **variables,
+        )  # fmt: skip
+        assert ended == end
+        assert shard(words) == (index + 1, spec["completions"])
+
+
+def test_parallel(calls, tmp_path: Path) -> None:
+    if shutil.which("parallel") is None:
+        (tmp_path / "bin" / "parallel").write_text(STAND_IN)
+        (tmp_path / "bin" / "parallel").chmod(0o755)
+    code, calls_made = calls(str(DEPLOY / "parallel.sh"), "3", "my in", "my out", "--scale", "2")
+    assert code == 0
+    *upscale, report = calls_made
+    assert report[0] == "report"
+    assert {shard(words) for words in upscale} == {(1, 3), (2, 3), (3, 3)}
+    assert all(words[1] == "my in" for words in upscale)
+
+
+@pytest.mark.parametrize("script", ["parallel.sh", "slurm.sh"])
+def test_scripts_are_of_the_plain_shell(script: str) -> None:
+    assert os.access(DEPLOY / script, os.X_OK)
+    subprocess.run(["sh", "-n", str(DEPLOY / script)], check=True)
+
+
+def test_dockerfile_installs_what_there_is() -> None:
+    text = (DEPLOY / "Dockerfile").read_text()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    (extras,) = re.findall(r"'\.\[(.+)\]'", text)
+    assert set(extras.split(",")) <= set(project["optional-dependencies"])
+    (torch,) = re.findall(r"'(torch[^']+)'", text)
+    assert torch in project["dependencies"]
+    ignored = (DEPLOY / "Dockerfile.dockerignore").read_text().splitlines()
+    for name in (line[1:] for line in ignored if line.startswith("!")):
+        assert (ROOT / name).exists()
