@@ -100,9 +100,10 @@ class TiffFile(TiffImageFile):
         self.info.pop("icc_profile", None)
         if 34675 in self.tag_v2:
             self.info["icc_profile"] = self.tag_v2[34675]
-        unit = {1: 0, 3: 2.54}.get(self.tag_v2.get(296, 2), 1)
-        resolution = self.tag_v2.get(282, 0), self.tag_v2.get(283, 0)
-        self.info["dpi"] = resolution[0] * unit, resolution[1] * unit
+        self.info.pop("dpi", None)
+        with contextlib.suppress(Exception):  # of damaged tags
+            unit = {1: 0, 3: 2.54}.get(self.tag_v2.get(296, 2), 1)
+            self.info["dpi"] = self.tag_v2[282] * unit, self.tag_v2[283] * unit
 
 
 def _native(tile: Any) -> Any:

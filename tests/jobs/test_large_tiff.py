@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,24 +29,27 @@ def upscaler() -> Upscaler:
     return Upscaler(model, precision="fp32", memory=32 << 20)
 
 
-def photo(channels: int, kind: type[np.unsignedinteger]) -> np.ndarray:
+def photo(channels: int, kind: Any) -> np.ndarray:
     with Image.open(resource_dir("samples") / "chelsea.png") as opened:
         picture = opened.convert({1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[channels]).resize((131, 93))
     values = np.asarray(picture).reshape(93, 131, channels).astype(kind)
     if channels in (2, 4):
         values[:30, :40, -1] = 0
+    if kind is np.float32:
+        values[..., :3] *= 5 if channels in (1, 3) else 1
+        return values / np.float32(255)
     return values * (257 if kind is np.uint16 else 1)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
-@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
 @pytest.mark.parametrize("size", [(280, 530), (93, 131)])
 def test_the_file_holds_what_the_whole_would_be(
     tmp_path: Path,
     upscaler: Upscaler,
     monkeypatch: pytest.MonkeyPatch,
     channels: int,
-    kind: type[np.unsignedinteger],
+    kind: Any,
     size: tuple[int, int],
 ) -> None:
     monkeypatch.setattr(large_tiff, "STRIP", 256)
@@ -53,9 +57,13 @@ def test_the_file_holds_what_the_whole_would_be(
     shares: list[float] = []
     large_tiff.enlarge(upscaler, values, tmp_path / "a.tif", size=size, progress=shares.append)
     expected = upscaler.levels(values, size=size)
-    written = tifffile.imread(tmp_path / "a.tif").reshape(expected.shape)
+    (written,) = image.read(tmp_path / "a.tif").frames
     assert written.dtype == kind
-    assert np.abs(written.astype(int) - expected).max() <= 1
+    if kind is np.float32:
+        assert written == pytest.approx(expected, abs=1e-5)
+    else:
+        assert np.array_equal(tifffile.imread(tmp_path / "a.tif").reshape(written.shape), written)
+        assert np.abs(written.astype(int) - expected).max() <= 1
     assert shares[-1] == 1
     if kind is np.uint8:
         with Image.open(tmp_path / "a.tif") as opened:
