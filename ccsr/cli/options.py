@@ -45,7 +45,8 @@ def upscale() -> argparse.ArgumentParser:
     add("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
     add(
         "--precision", default="auto", choices=("auto", "fp32", "bf16"),
-        help="auto: bf16 where the processor computes in it; default: auto",
+        help="auto: bf16 where the processor computes in it, but fp32 for pictures of 16 bits; "
+        "default: auto",
     )  # fmt: skip
     add(
         "--tile", type=_tile, default="auto", metavar="auto|off|N",
