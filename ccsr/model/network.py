@@ -11,7 +11,7 @@ from ccsr.grid import ProjectedGrid, Size, reach, size_of
 from ccsr.model.decoder import DECODERS
 from ccsr.model.encoder import ENCODERS, RENAMED, Encoder
 from ccsr.model.registry import check_trusted, construct
-from ccsr.model.stack import STACKS, Stack
+from ccsr.model.stack import STACKS, Stack, covering
 from ccsr.model.whole import BASE_KERNEL_SIZE, Crop, Network, input_range, sane
 from ccsr.resample import resize
 
@@ -63,12 +63,29 @@ class CCSR(Network):
     def enlarge(
         self, x: Tensor, grid: ProjectedGrid, via: Sequence[ProjectedGrid] | None = None
     ) -> Tensor:
-        """Compute :meth:`forward` for use instead of training, with a :func:`sane` residual.
-
-        What follows the encoder is computed in strips of rows, which stay in the processor's cache.
-        """
+        """Compute :meth:`forward` for use instead of training, with a :func:`sane` residual."""
         via = self.route(size_of(x), grid) if via is None else via
-        features = self.encoder(x - 0.5, via[0])
+        return self.read(x, self.features(x, via[0]), grid, via)
+
+    def features(self, x: Tensor, grid: ProjectedGrid) -> Tensor:
+        """Compute the encoder's features (N, C, *grid.size) of an image (N, 3, h, w) below `grid`.
+
+        They do not depend on the scale: many results can be read from them.
+        """
+        features: Tensor = self.encoder(x - 0.5, grid)
+        return features
+
+    def read(
+        self, x: Tensor, features: Tensor, grid: ProjectedGrid, via: Sequence[ProjectedGrid]
+    ) -> Tensor:
+        """Compute the rest of :meth:`enlarge`, in strips of rows, which stay in cache.
+
+        Args:
+            x: (N, 3, h, w), all that the base needs.
+            features: (N, C, *via[0].size).
+            grid: laid over (h, w).
+            via: the grids on the way, the features' first, likewise.
+        """
         strips = []
         for strip in self._strips(len(x), grid, via):
             part, on_the_way = self._cut(features, strip, via)
@@ -119,6 +136,50 @@ class CCSR(Network):
             window.shifted(top, left),
             (first, *(each.shifted(top, left) for each in inner)),
         )
+
+    def reading(
+        self,
+        size: Size,
+        grid: ProjectedGrid,
+        via: Sequence[ProjectedGrid],
+        rows: slice,
+        columns: slice,
+    ) -> Crop:
+        """Say what a window of the output needs of an input of `size` (h, w) with known features.
+
+        That is the input that the base reads, and the features on the first grid on the way, a
+        window of `via[0]`.
+        """
+        window = grid.window(rows, columns)
+        inner, *needed = self.stack.window(via, window.rows, window.columns)
+        own = ProjectedGrid(covering(via[0].rows, *needed[0]), covering(via[0].columns, *needed[1]))
+        crop = base_crop(size, window)
+        shifted = (each.shifted(crop.rows.start, crop.columns.start) for each in (own, *inner))
+        return crop._replace(via=tuple(shifted))
+
+    def encoding(self, size: Size, features: ProjectedGrid, rows: slice, columns: slice) -> Crop:
+        """Say what the features at `rows` and `columns` of the encoder's grid need of an input.
+
+        Args:
+            size: (h, w) of the input.
+            features: the encoder's grid, laid over it.
+            rows: of that grid.
+            columns: likewise.
+
+        Returns:
+            The input's rows and columns, the grid of these features over the input that is cut to
+            them, and by `via` that of the features to compute there, which hold these.
+        """
+        first, *needed = self.encoder.window(
+            features, (rows.start, rows.stop), (columns.start, columns.stop)
+        )
+        (top, bottom), (left, right) = (
+            (max(start, 0), min(stop, limit))
+            for (start, stop), limit in zip(needed, size, strict=True)
+        )
+        first = self.encoder.cropped(first, (top, bottom), (left, right))
+        wanted = features.window(rows, columns).shifted(top, left)
+        return Crop(slice(top, bottom), slice(left, right), wanted, (first,))
 
     def _strips(
         self, batch: int, grid: ProjectedGrid, via: Sequence[ProjectedGrid]

@@ -34,7 +34,7 @@ class Source(Protocol[Piece]):
         size: (h, w).
         images: number of images that the network computes at once.
         pixel_bytes: what a pixel of the result takes, with its copies on the way to a file.
-        exact: whether float32 is needed: bfloat16 has eight bits.
+        exact: whether steps of the result are finer than bfloat16 keeps apart.
     """
 
     size: Size
@@ -58,28 +58,46 @@ class Source(Protocol[Piece]):
 
 
 class FloatSource:
-    """Images as tensors (N, C, h, w), C of 1 or 3, in [0, 1]; the result is of the same kind."""
+    """Images as floating-point tensors in [0, 1]; the result is float32 of the same kind.
+
+    Args:
+        x: (N, C, h, w) or (C, h, w), RGB or grey (C of 3 or 1).
+
+    Raises:
+        ValueError: for another shape or type, or values that are not finite.
+    """
+
+    exact = False
 
     def __init__(self, x: Tensor) -> None:
-        self.x = x
-        self.size = size_of(x)
-        self.images = len(x)
-        self.pixel_bytes = x.shape[0] * x.shape[1] * 4
-        self.exact = False
+        colours = x.ndim in (3, 4) and len(x) > 0 and x.shape[-3] in (1, 3)
+        if not colours or not x.is_floating_point():
+            raise ValueError(
+                "expected a floating-point tensor (N, C, h, w) or (C, h, w) with C of 1 or 3, "
+                f"got {x.dtype} {tuple(x.shape)}"
+            )
+        if not bool(x.isfinite().all()):
+            raise ValueError("expected finite values in [0, 1], got NaN or infinity")
+        self.shape = x.shape[:-2]
+        self.x = x.detach().float().reshape(-1, *x.shape[-3:])  # (N, C, h, w)
+        self.size = size_of(self.x)
+        self.images = len(self.x)
+        self.pixel_bytes = self.images * self.x.shape[1] * 4
 
     def read(self, rows: slice, columns: slice) -> Tensor:
         """See :meth:`Source.read`."""
         return self.x[..., rows, columns].expand(-1, 3, -1, -1)
 
     def empty(self, size: Size) -> Tensor:
-        """(N, C, *size)."""
-        return torch.empty(*self.x.shape[:2], *size)
+        """(N, C, *size) or (C, *size)."""
+        return torch.empty(*self.shape, *size)
 
     def store(
         self, piece: Tensor, rows: slice, columns: slice, y: Tensor, window: ProjectedGrid
     ) -> None:
         """See :meth:`Source.store`."""
-        piece[..., rows, columns] = (to_grey(y) if self.x.shape[1] == 1 else y).clamp(0, 1)
+        values = (to_grey(y) if self.x.shape[1] == 1 else y).clamp(0, 1)
+        piece[..., rows, columns] = values.reshape(*self.shape, *values.shape[2:])
 
 
 class LevelSource:

@@ -1,21 +1,29 @@
 """Computing a large output window by window, in pieces that fit into memory."""
 
+import math
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import torch
 from torch import Tensor
 
+from ccsr.model.whole import BASE_KERNEL_SIZE
 from ccsr.upscaling.enlargement import Enlargement
 
 Piece = TypeVar("Piece")
 Window = tuple[slice, slice]
+Tile = int | Literal["auto", "off"]
+Progress = Callable[[float], None]
+
+FEATURES = 6  # of the encoder's width that are in memory at once
+OUTPUT_PIXEL_BYTES = 96
+SMALLEST_TILE = 16  # that can be asked for: smaller ones mostly compute their surroundings
 
 _OUT_OF_MEMORY = ("out of memory", "allocate memory", "create a memory", "not enough memory")
 
 
-class Tiles:
+class Tiles(Generic[Piece]):
     """Windows of a side that the memory suffices for.
 
     Attributes:
@@ -23,7 +31,7 @@ class Tiles:
         side: the longest that a window has; halved, down to a pixel, when memory runs out.
     """
 
-    def __init__(self, enlargement: Enlargement[Any], side: int) -> None:
+    def __init__(self, enlargement: Enlargement[Piece], side: int) -> None:
         self.enlargement = enlargement
         self.side = side
 
@@ -60,7 +68,7 @@ def strips(
     enlargement: Enlargement[Piece],
     side: int,
     height: int,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress | None = None,
 ) -> Iterator[Piece]:
     """The result from top to bottom in strips of `height` rows, the last shorter.
 
@@ -70,18 +78,68 @@ def strips(
         height: of a strip.
         progress: called with the share that is done, up to 1.
     """
-    source, grid, tiles = enlargement.source, enlargement.grid, Tiles(enlargement, side)
-    total, done = grid.rows.size * grid.columns.size, 0
+    grid, tiles = enlargement.grid, Tiles(enlargement, side)
+    done = _Done(math.prod(grid.size), progress)
     for top in range(0, grid.rows.size, height):
         bottom = min(top + height, grid.rows.size)
-        strip = source.empty((bottom - top, grid.columns.size))
-        for rows, columns, y in tiles.cover(slice(top, bottom), slice(0, grid.columns.size)):
-            place = slice(rows.start - top, rows.stop - top)
-            source.store(strip, place, columns, y, grid.window(rows, columns))
-            done += _length(rows) * _length(columns)
-            if progress:
-                progress(done / total)
-        yield strip
+        yield _piece(tiles, slice(top, bottom), slice(0, grid.columns.size), done)
+
+
+def piece(
+    enlargement: Enlargement[Piece],
+    side: int,
+    rows: slice,
+    columns: slice,
+    progress: Progress | None = None,
+) -> Piece:
+    """The result at `rows` and `columns`; the rest as for :func:`strips`."""
+    done = _Done(_length(rows) * _length(columns), progress)
+    return _piece(Tiles(enlargement, side), rows, columns, done)
+
+
+class _Done:
+    """Tells the share of all pixels that is done."""
+
+    def __init__(self, total: int, progress: Progress | None) -> None:
+        self.total, self.progress, self.pixels = total, progress, 0
+
+    def count(self, pixels: int) -> None:
+        self.pixels += pixels
+        if self.progress:
+            self.progress(self.pixels / self.total)
+
+
+def _piece(tiles: Tiles[Piece], rows: slice, columns: slice, done: _Done) -> Piece:
+    source, grid = tiles.enlargement.source, tiles.enlargement.grid
+    result = source.empty((_length(rows), _length(columns)))
+    for top, left, y in tiles.cover(rows, columns):
+        place = slice(top.start - rows.start, top.stop - rows.start)
+        beside = slice(left.start - columns.start, left.stop - columns.start)
+        source.store(result, place, beside, y, grid.window(top, left))
+        done.count(_length(top) * _length(left))
+    return result
+
+
+def window_side(enlargement: Enlargement[Any], tile: Tile, memory: int) -> int:
+    """Longest side of a window, in output pixels.
+
+    Args:
+        enlargement: that the window is of.
+        tile: what was asked for.
+        memory: bytes that computing it may take, for `auto`.
+    """
+    grid, reduces = enlargement.grid, enlargement.reduces
+    if isinstance(tile, int):
+        return tile
+    if tile == "off":
+        return max(grid.size)
+    channels = 3 if reduces else enlargement.model.channels
+    features = FEATURES * channels * 4 / math.prod(grid.scale)
+    pixel = enlargement.source.images * (OUTPUT_PIXEL_BYTES + features)
+    side = math.isqrt(int(memory / pixel))
+    if reduces:
+        return max(side - BASE_KERNEL_SIZE, 1)  # so many more are read around it
+    return max(side, SMALLEST_TILE)
 
 
 def _split(rows: slice, columns: slice, side: int) -> list[Window]:

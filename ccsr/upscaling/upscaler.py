@@ -1,11 +1,10 @@
 """The one path from a picture to its enlargement: device, precision, pieces that fit."""
 
-import math
 import warnings
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, TypeVar, get_args, overload
 
 import torch
 from PIL import Image
@@ -13,25 +12,22 @@ from torch import Tensor
 
 from ccsr.choices import Precision
 from ccsr.device import choose_device, free_memory, has_native_bfloat16
-from ccsr.grid import ProjectedGrid, Scale, Size, SizeRule, choose_grid, size_of
+from ccsr.grid import ProjectedGrid, Scale, Size, SizeRule, choose_grid
 from ccsr.image import Levels, Picture
 from ccsr.model import Network, checkpoint
-from ccsr.model.whole import BASE_KERNEL_SIZE
+from ccsr.model.network import CCSR
 from ccsr.upscaling.effort import LEAST, Effort
 from ccsr.upscaling.enlargement import Enlargement
+from ccsr.upscaling.features import Features
 from ccsr.upscaling.pixels import FloatSource, LevelSource, Source, check_room
-from ccsr.upscaling.tiles import strips
+from ccsr.upscaling.tiles import FEATURES, SMALLEST_TILE, Progress, Tile, strips, window_side
+from ccsr.upscaling.view import View
 
-Tile = int | Literal["auto", "off"]
-Progress = Callable[[float], None]
 AnyPicture = TypeVar("AnyPicture", Image.Image, Picture)
 Piece = TypeVar("Piece")
 
 LARGEST_WORKING_MEMORY = 384 << 20  # larger pieces are no faster
-FEATURES = 6  # of the encoder's width that are in memory at once
-OUTPUT_PIXEL_BYTES = 96
 SMALLEST_MEMORY = 32 << 20
-SMALLEST_TILE = 16  # that can be asked for: smaller ones mostly compute their surroundings
 
 
 class Upscaler:
@@ -42,8 +38,8 @@ class Upscaler:
     Args:
         model: moved to `device` and set to evaluation.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
-        precision: `bf16` or `fp32`; `auto` takes bfloat16 where the processor has it natively and
-            the picture has 8 bits.
+        precision: `bf16` or `fp32`; `auto` takes bfloat16 where the processor has it natively, but
+            float32 for pictures of more than 8 bits, whose finer steps bfloat16 would disorder.
         tile: side of the pieces, in output pixels, in which large results are computed;
             `auto` follows `memory`, `off` starts with the whole. The result is the same; a
             piece that does not fit into memory is always cut further.
@@ -79,9 +75,9 @@ class Upscaler:
         if memory is not None and memory < SMALLEST_MEMORY:
             raise ValueError(f"memory must be at least {SMALLEST_MEMORY >> 20} MiB, got {memory} B")
         self.device = choose_device(device)
-        native = precision == "auto" and has_native_bfloat16(self.device)
+        self.automatic = precision == "auto"
+        native = self.automatic and has_native_bfloat16(self.device)
         self.dtype = torch.bfloat16 if precision == "bf16" or native else torch.float32
-        self._precise = precision == "auto"  # where a picture needs it
         self.tile = tile
         if ensemble not in ("", "flips"):
             raise ValueError(f"ensemble must be flips, or empty for none, got {ensemble!r}")
@@ -222,19 +218,46 @@ class Upscaler:
             ValueError: for another shape, or values that are not finite.
             RuntimeError: if memory does not suffice, or the network gives no finite values.
         """
-        colours = x.ndim in (3, 4) and len(x) > 0 and x.shape[-3] in (1, 3)
-        if not colours or not x.is_floating_point():
-            raise ValueError(
-                "expected a floating-point tensor (N, C, h, w) or (C, h, w) with C of 1 or 3, "
-                f"got {x.dtype} {tuple(x.shape)}"
-            )
-        if not bool(x.isfinite().all()):
-            raise ValueError("expected finite values in [0, 1], got NaN or infinity")
-        grid = choose_grid(size_of(x), scale, size, grid)
-        source = FloatSource(x.detach().float().reshape(-1, *x.shape[-3:]))  # (N, C, h, w)
+        source = FloatSource(x)
+        grid = choose_grid(source.size, scale, size, grid)
         check_room([(source, grid)])
-        result = self._whole(source, grid, progress)
-        return result.reshape(*x.shape[:-2], *grid.size)
+        return self._whole(source, grid, progress)
+
+    @overload
+    def view(self, values: Levels | LevelSource, *, memory: int | None = None) -> View[Levels]: ...
+
+    @overload
+    def view(self, values: Tensor, *, memory: int | None = None) -> View[Tensor]: ...
+
+    def view(
+        self, values: Levels | LevelSource | Tensor, *, memory: int | None = None
+    ) -> View[Any]:
+        """Keep a picture's features, to compute windows of it at many scales.
+
+        Args:
+            values: levels as for `levels` (or the source that was made of them), or images as for
+                `tensor`.
+            memory: bytes that the features may take; None is half of what this upscaler may.
+
+        Raises:
+            ValueError: as `levels` or `tensor`; or for an effort that is chosen by time.
+        """
+        if self.effort.seconds is not None:
+            raise ValueError("a view works at one effort: give a share instead of auto:SECONDS")
+        if isinstance(values, LevelSource):
+            return self._view(values, memory)
+        return self._view(
+            FloatSource(values) if isinstance(values, Tensor) else LevelSource(values), memory
+        )
+
+    def _view(self, source: Source[Piece], memory: int | None) -> View[Piece]:
+        kept = self.memory // 2 if memory is None else memory
+        pixel = source.images * FEATURES * self.model.channels * 4
+        ours = isinstance(self.model, CCSR)  # what another package computes has no parts
+        features = Features(kept, self._working_memory // pixel) if ours else None
+        own = ProjectedGrid.project(source.size, source.size)
+        enlargement = replace(self.enlargement(source, own), features=features)
+        return View(enlargement, self.effort.share, self.tile, self._working_memory)
 
     @property
     def memory(self) -> int:
@@ -247,7 +270,7 @@ class Upscaler:
     def enlargement(self, source: Source[Piece], grid: ProjectedGrid) -> Enlargement[Piece]:
         """What computes any window of a picture at `grid`, by default with all of the work."""
         via = self.model.route(source.size, grid)
-        dtype = torch.float32 if self._precise and source.exact else self.dtype
+        dtype = torch.float32 if source.exact and self.automatic else self.dtype
         return Enlargement(self.model, source, grid, via, self.flips, self.device, dtype, self.warn)
 
     def _whole(
@@ -259,26 +282,15 @@ class Upscaler:
         self, source: Source[Piece], grid: ProjectedGrid, height: int, progress: Progress | None
     ) -> Iterator[Piece]:
         enlargement = self.enlargement(source, grid)
-        side = self._tile_size(enlargement)
+        side = window_side(enlargement, self.tile, self._working_memory)
         if not enlargement.reduces:
             enlargement = self.effort.choose(enlargement, side)
         return strips(enlargement, side, height, progress)
 
-    def _tile_size(self, enlargement: Enlargement[Piece]) -> int:
-        """Side of a window in output pixels."""
-        grid, reduces = enlargement.grid, enlargement.reduces
-        if isinstance(self.tile, int):
-            return self.tile
-        if self.tile == "off":
-            return max(grid.size)
-        budget = self.memory if self._memory else min(self.memory, LARGEST_WORKING_MEMORY)
-        channels = 3 if reduces else self.model.channels
-        features = FEATURES * channels * 4 / math.prod(grid.scale)
-        pixel = enlargement.source.images * (OUTPUT_PIXEL_BYTES + features)
-        side = math.isqrt(int(budget / pixel))
-        if reduces:
-            return max(side - BASE_KERNEL_SIZE, 1)  # so many more are read around it
-        return max(side, SMALLEST_TILE)
+    @property
+    def _working_memory(self) -> int:
+        """Bytes for what is computed at once."""
+        return self.memory if self._memory else min(self.memory, LARGEST_WORKING_MEMORY)
 
 
 def _part(progress: Progress | None, number: int, count: int) -> Progress | None:

@@ -59,6 +59,23 @@ def test_auto_precision_follows_the_processor(
     assert Upscaler(tiny(), device="cpu", precision="fp32").dtype == torch.float32
 
 
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_a_ramp_of_sixteen_bits_never_steps_back(
+    monkeypatch: pytest.MonkeyPatch, channels: int
+) -> None:
+    """bfloat16 keeps 256 steps between two powers of two apart, such a picture has 32768."""
+    monkeypatch.setattr(upscaler_module, "has_native_bfloat16", lambda device: True)
+    ramp = np.linspace(0, 65535, 300).astype(np.uint16)
+    values = np.broadcast_to(ramp[None, :, None], (8, 300, channels)).copy()
+    automatic = Upscaler.load("light", device="cpu")
+    got = automatic.levels(values, scale=2.37).astype(int)
+    assert np.diff(got[:, 9:-9], axis=1).min() >= 0
+    asked = Upscaler.load("light", device="cpu", precision="bf16")
+    assert np.abs(asked.levels(values, scale=2.37) - got).max() > 0
+    view = automatic.view(values).window(slice(None), slice(None), scale=2.37)
+    assert np.abs(view.astype(int) - got).max() <= 1
+
+
 def test_sixteen_bits_are_not_reduced_to_eight(bicubic: Upscaler) -> None:
     values = np.full((9, 9, 3), 0x1234, np.uint16)
     assert (bicubic.levels(values, scale=1.5) == 0x1234).all()
