@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -61,9 +62,16 @@ class App:
         self._page = {path.name: path for path in files("ccsr.web").joinpath("page").iterdir()}
 
     def start(self) -> None:
-        """Begin to compute; first of all, to get the default network ready."""
+        """Begin to compute; where nobody waits, to measure how fast the networks are.
+
+        Raises:
+            OSError: if the default network cannot be read.
+            ValueError: if it is not sound.
+        """
+        self.models.upscaler(self.models.default)
         self.worker.start()
-        self._ready(self.models.default)
+        for name in self.models.names:
+            self.worker.later(partial(self._measure, name))
 
     def asgi(self) -> Starlette:
         """The application that a server runs; it is to be guarded."""
@@ -106,7 +114,8 @@ class App:
                 "enlargements": [each.json for each in self.enlargements.values()],
                 "fixed": list(FIXED),
                 "models": networks,
-                "formats": [choice for choice in CHOICES if choice != "same"] + ["same"],
+                "formats": [*CHOICES[1:], "webp lossless", CHOICES[0]],
+                "busy": self.worker.busy,
                 "largest": self.shelf.limits.sent,
             }
         )
@@ -115,7 +124,9 @@ class App:
         length = request.headers.get("content-length", "")
         if not length.isdecimal():
             raise HTTPException(411, "a picture is sent with its Content-Length")
-        entry = self.shelf.reserve(int(length), plain_name(unquote(request.headers.get("x-name", ""))))
+        entry = self.shelf.reserve(
+            int(length), plain_name(unquote(request.headers.get("x-name", "")))
+        )
         try:
             with entry.path.open("wb") as file:
                 async for chunk in request.stream():
@@ -134,8 +145,6 @@ class App:
         fields = await _json(request)
         view = requests.view(fields)
         self.views.check(view)
-        for name in view.methods:
-            self._ready(name)
         loop, queue = asyncio.get_running_loop(), asyncio.Queue[Any]()
 
         def deliver(item: Any) -> None:
@@ -220,17 +229,10 @@ class App:
             raise HTTPException(404, "this link was for one download: press the button again")
         return answer()
 
-    def _ready(self, name: str) -> None:
-        """Measure a network when there is time, and load it for that."""
-        if name in FIXED or name in self.models.pace:
-            return
-
-        def measure() -> None:
-            with suppress(*_EXPECTED):  # who asks for it is told then
-                self.worker.breathe()
-                self.models.measure(name)
-
-        self.worker.later(measure)
+    def _measure(self, name: str) -> None:
+        with suppress(*_EXPECTED):  # who asks for it is told then
+            self.worker.breathe()
+            self.models.measure(name)
 
 
 async def _sent(queue: "asyncio.Queue[Any]", drop: Callable[[], None]) -> AsyncIterator[bytes]:

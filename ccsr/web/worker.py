@@ -3,6 +3,7 @@
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 Deliver = Callable[[Any], None]
@@ -31,7 +32,7 @@ class Worker:
         self._views: OrderedDict[str, _Task] = OrderedDict()
         self._jobs: deque[Callable[[], None]] = deque()
         self._changed = threading.Condition()
-        self._stopped = False
+        self._stopped = self._at_job = False
         self._thread = threading.Thread(target=self._run, name="ccsr-worker", daemon=True)
 
     def start(self) -> None:
@@ -75,6 +76,12 @@ class Worker:
             self._jobs.append(job)
             self._changed.notify()
 
+    @property
+    def busy(self) -> bool:
+        """Whether a job is being done or waits."""
+        with self._changed:
+            return self._at_job or bool(self._jobs)
+
     def breathe(self) -> None:
         """Take the steps of all views that wait: for jobs to call, often.
 
@@ -99,10 +106,11 @@ class Worker:
                     self._changed.wait()
                     continue
                 job = self._jobs.popleft()
-            try:
+                self._at_job = True
+            with suppress(Stopped):
                 job()
-            except Stopped:
-                continue
+            with self._changed:
+                self._at_job = False
 
     def _step(self) -> bool:
         """Take a step of the view that waited longest, if any waits."""

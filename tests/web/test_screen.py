@@ -123,7 +123,7 @@ def test_what_is_no_size_is_refused(tab, cat):
     for typed in ("big", "-2", "0", "2x", "70.5", "99999999999"):
         tab.page.fill("#factor", typed)
         tab.page.press("#factor", "Enter")
-        assert "The size is a factor such as 2.37" in tab.page.inner_text("#message")
+        assert "Type a factor such as 2.37" in tab.page.inner_text("#message")
     tab.page.fill("#factor", "3")
     tab.page.press("#factor", "Enter")
     tab.settle()
