@@ -8,7 +8,6 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -58,11 +57,12 @@ class App:
         self.worker = Worker()
         self.enlargements: dict[int, Enlargement] = {}
         self._numbers = 0
+        self._measured: set[str] = set()
         self._tickets: dict[str, tuple[float, Callable[[], Response]]] = {}
         self._page = {path.name: path for path in files("ccsr.web").joinpath("page").iterdir()}
 
     def start(self) -> None:
-        """Begin to compute; where nobody waits, to measure how fast the networks are.
+        """Begin to compute; where nobody waits, to measure how fast the default network is.
 
         Raises:
             OSError: if the default network cannot be read.
@@ -70,8 +70,7 @@ class App:
         """
         self.models.upscaler(self.models.default)
         self.worker.start()
-        for name in self.models.names:
-            self.worker.later(partial(self._measure, name))
+        self._measure(self.models.default)
 
     def asgi(self) -> Starlette:
         """The application that a server runs; it is to be guarded."""
@@ -100,6 +99,7 @@ class App:
         return Response(content, media_type=_TYPES[Path(name).suffix])
 
     async def _state(self, request: Request) -> Response:
+        self._measure(request.query_params.get("model", ""))
         pace = self.models.pace
         networks = [
             {
@@ -230,9 +230,15 @@ class App:
         return answer()
 
     def _measure(self, name: str) -> None:
-        with suppress(*_EXPECTED):  # who asks for it is told then
-            self.worker.breathe()
-            self.models.measure(name)
+        if name in self._measured or name not in self.models.names:
+            return
+        self._measured.add(name)
+
+        def measure() -> None:
+            with suppress(*_EXPECTED):  # who uses it is told then
+                self.models.measure(name)
+
+        self.worker.later(measure)
 
 
 async def _sent(queue: "asyncio.Queue[Any]", drop: Callable[[], None]) -> AsyncIterator[bytes]:

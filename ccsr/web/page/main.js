@@ -35,7 +35,7 @@ function fill(list, rows) {
 
 async function refresh() {
   clearTimeout(timer);
-  state = await (await ask("state")).json();
+  state = await (await ask(`state?model=${encodeURIComponent($("model").value)}`)).json();
   if (!$("left").options.length) offer();
   listPictures();
   fill($("results"), state.enlargements.map(result).reverse());
@@ -132,7 +132,7 @@ function typed(event) {
   event.preventDefault();
   if (!stage.picture) return;
   const to = parse($("factor").value, stage.picture);
-  say(to ? "" : "Type a factor such as 2.37, pixels such as 1920x1080, or a longest side in pixels");
+  say(to ? "" : "Type a factor such as 2.37, pixels such as 1920x1080, or a longest side");
   if (to) stage.go(to);
 }
 
@@ -187,7 +187,7 @@ $("out").onclick = () => stage.zoom(1 / 1.1);
 $("fit").onclick = () => stage.fit();
 $("one").onclick = () => stage.picture && stage.go({ sx: 1, sy: 1 });
 $("left").onchange = $("right").onchange = compare;
-$("model").onchange = changed;
+$("model").onchange = poll;
 $("format").onchange = chooseFormat;
 $("enlarge").onsubmit = enlarge;
 poll();
