@@ -173,9 +173,7 @@ def _near(axis: Axis, kernel_size: int, limit: int) -> slice:
 
 
 def _ordered(view: View, sides: list[int]) -> list[tuple[int, tuple[int, int, int, int]]]:
-    """Sides and boxes (left, top, width, height): what is seen before what is hidden, then from
-    the middle outwards.
-    """
+    """Sides and boxes (left, top, width, height): first what is seen, from the middle outwards."""
     boxes = [
         (left, top, min(TILE, view.width - left), min(TILE, view.height - top))
         for top, left in product(range(0, view.height, TILE), range(0, view.width, TILE))

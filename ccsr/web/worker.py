@@ -1,10 +1,12 @@
 """One thread that computes everything: views as they are asked for, and jobs between them."""
 
+import logging
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import Any
+
+_log = logging.getLogger(__name__)
 
 Deliver = Callable[[Any], None]
 
@@ -107,8 +109,12 @@ class Worker:
                     continue
                 job = self._jobs.popleft()
                 self._at_job = True
-            with suppress(Stopped):
+            try:
                 job()
+            except Stopped:
+                pass
+            except Exception:  # a fault of ours: the next job may do
+                _log.exception("a job failed")
             with self._changed:
                 self._at_job = False
 

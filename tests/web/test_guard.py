@@ -34,7 +34,8 @@ def test_without_the_token_nothing_is_told(client, token, path):
 @pytest.mark.parametrize("path", ["/", "/main.js", "/nothing", "/api/state"])
 def test_every_answer_has_the_strict_headers(client, path):
     answer = client.get(path, headers={"Origin": "http://evil.example"})
-    policy = dict(part.split(" ", 1) for part in answer.headers["content-security-policy"].split("; "))
+    parts = answer.headers["content-security-policy"].split("; ")
+    policy = dict(part.split(" ", 1) for part in parts)
     assert policy["default-src"] == "'none'"
     assert set(policy.values()) == {"'none'", "'self'"}
     assert answer.headers["x-content-type-options"] == "nosniff"
@@ -51,7 +52,9 @@ def test_a_preflight_of_another_site_is_not_allowed(client):
     assert not [name for name in answer.headers if name.startswith("access-control-")]
 
 
-@pytest.mark.parametrize("path", ["/../shelf.py", "/%2e%2e/shelf.py", "/..%2fapp.py", "/%00", "/page"])
+@pytest.mark.parametrize(
+    "path", ["/../shelf.py", "/%2e%2e/shelf.py", "/..%2fapp.py", "/%00", "/page"]
+)
 def test_only_the_files_of_the_page_are_served(client, path):
     assert client.get(path).status_code == 404
 

@@ -113,7 +113,7 @@ def test_files_and_folders_of_the_command_line(tmp_path, cat):
 
 def test_what_the_command_line_names_must_exist(tmp_path):
     shelf = Shelf(tmp_path)
-    with pytest.raises(FileNotFoundError, match="no picture or folder at .*nothing"):
+    with pytest.raises(FileNotFoundError, match=r"no picture or folder at .*nothing"):
         shelf.take([tmp_path / "nothing"])
     with pytest.raises(ValueError, match="no images in the folder"):
         shelf.take([tmp_path])

@@ -79,9 +79,7 @@ def test_a_view_is_a_window_of_the_enlargement(client, served, cat, upscaler, ta
     x = image.from_array(image.read(cat).frames[0])
     grid = choose_grid((150, 200), **wish)
     window = slice(top, top + height), slice(left, left + width)
-    for sheet, whole in zip(
-        sheets, (resize(x, grid), upscaler.tensor(x, grid=grid)), strict=True
-    ):
+    for sheet, whole in zip(sheets, (resize(x, grid), upscaler.tensor(x, grid=grid)), strict=True):
         assert close(sheet[..., :3], whole[:, *window].permute(1, 2, 0).numpy())
         assert (sheet[..., 3] == 255).all()
 
