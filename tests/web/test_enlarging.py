@@ -129,7 +129,8 @@ def test_several_pictures_come_in_one_zip_and_a_bad_one_is_named(client, served,
     number = order(client).json()["id"]
     found = finished(client, number)
     assert [item["state"] for item in found["items"]] == ["done", "done", "failed"]
-    assert found["items"][2]["text"] == "cannot read half.png: image file is truncated"
+    assert found["items"][2]["text"].startswith("cannot read half.png: ")
+    assert "image file is truncated" in found["items"][2]["text"]
     answer = download(client, number)
     assert answer.headers["content-disposition"] == 'attachment; filename="ccsr_2.37x.zip"'
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:

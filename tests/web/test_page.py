@@ -58,7 +58,7 @@ def test_several_pictures_have_their_states_and_one_zip(tab, cat, tmp_path):
     tab.page.click("#start")
     tab.page.wait_for_selector("#results >> text=Remove")
     results = tab.page.inner_text("#results")
-    assert "cannot read half.png: image file is truncated" in results
+    assert re.search(r"cannot read half.png: .*image file is truncated", results)
     assert results.count("300x225") == 2
     with tab.page.expect_download() as download:
         tab.page.get_by_role("button", name="Download 2 as zip").click()
@@ -70,7 +70,8 @@ def test_several_pictures_have_their_states_and_one_zip(tab, cat, tmp_path):
 def test_a_damaged_picture_gets_a_sentence_on_the_stage(tab, cat, tmp_path):
     (tmp_path / "half.png").write_bytes(cat.read_bytes()[:20_000])
     tab.send(tmp_path / "half.png")
-    tab.page.wait_for_selector("#status:has-text('cannot read half.png: image file is truncated')")
+    tab.page.wait_for_selector("#status:has-text('image file is truncated')")
+    assert tab.page.inner_text("#status").startswith("cannot read half.png: ")
 
 
 def test_a_file_that_is_too_large_gets_a_sentence(tab, served, cat, tmp_path):

@@ -129,7 +129,7 @@ def test_a_damaged_picture_is_named_when_it_is_decoded(tmp_path):
     shelf.take([tmp_path / "half.png"])
     (entry,) = shelf.listed()
     assert not entry.error
-    with pytest.raises(OSError, match=r"^cannot read half.png: image file is truncated"):
+    with pytest.raises(OSError, match=r"^cannot read half.png: .*image file is truncated"):
         shelf.opened(entry.number)
 
 
