@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-pytest.importorskip("starlette")
-
 from ccsr import image
 from ccsr.cli.main import main
 from ccsr.web import app as web_app
@@ -199,27 +197,19 @@ def test_a_removed_enlargement_leaves_nothing(client, served, cat):
     assert client.delete(f"/api/enlargements/{number}").status_code == 400
 
 
-@pytest.mark.parametrize(
-    ("fields", "sentence"),
-    [
+def test_an_order_that_makes_no_sense_is_refused(client, served, cat):
+    served.app.shelf.take([cat])
+    for fields, sentence in (
         ({"pictures": []}, "there is no picture to enlarge"),
         ({"pictures": [99]}, "there is no picture 99 any more"),
         ({"model": "../light"}, "model must be one of tiny.safetensors"),
         ({"model": "bicubic"}, "model must be one of"),
-        ({"output": {"format": "exe"}}, "format must be one of"),
-        ({"output": {"metadata": "all"}}, "metadata must be"),
-        ({"output": {"format": "jpg", "quality": 101}}, "quality must be a whole number"),
         ({"output": {"format": "jpg", "lossless": True}}, "always loses something"),
-        ({"output": {"background": [1, 2]}}, "background must be red, green and blue"),
-        ({"output": {"background": [1, 2, 256]}}, "background must be a whole number"),
         ({"target": {"scale": [0, 0]}}, "scale must be two factors"),
-    ],
-)
-def test_an_order_that_makes_no_sense_is_refused(client, served, cat, fields, sentence):
-    served.app.shelf.take([cat])
-    answer = order(client, **fields)
-    assert answer.status_code == 400
-    assert sentence in answer.json()["error"]
+    ):
+        answer = order(client, **fields)
+        assert answer.status_code == 400
+        assert sentence in answer.json()["error"]
     assert client.get("/api/state").json()["enlargements"] == []
 
 

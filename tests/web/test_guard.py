@@ -2,9 +2,12 @@
 
 import pytest
 
-pytest.importorskip("starlette")
-
 from ccsr.web.guard import allowed_names, is_loopback
+
+
+@pytest.fixture(scope="module")
+def served(shared):
+    return shared
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,6 @@ from urllib.parse import quote
 import pytest
 from PIL import Image
 
-pytest.importorskip("starlette")
-
 from ccsr.web.shelf import Limits, Shelf, plain_name
 
 

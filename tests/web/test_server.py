@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("starlette")
-
 from ccsr.cli.main import main
 from ccsr.web.server import bind
 

@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-pytest.importorskip("starlette")
-
 from ccsr import image
 from ccsr.grid import choose_grid
 from ccsr.image.modes import reduced, to_srgb
@@ -150,37 +148,25 @@ def test_colours_of_a_profile_are_shown_as_they_are(client, served, tmp_path, wi
     assert np.abs(bicubic[..., :3].astype(int) - np.asarray(image.to_image(plain))).max() > 5
 
 
-@pytest.mark.parametrize(
-    ("fields", "sentence"),
-    [
-        ({"left": 350}, "a window must lie within 400x300, got 100x80 at 350, 0"),
-        ({"left": -1}, "left must be a whole number from 0"),
-        ({"width": 0}, "width must be a whole number from 1"),
-        ({"top": 1.5}, "top must be a whole number"),
-        ({"methods": ["bicubic", "../light"]}, "model must be one of"),
-        ({"methods": ["bicubic"]}, "methods must be two names"),
-        ({"target": {"scale": [2, 0]}}, "scale must be two factors"),
-        ({"target": {"scale": [2, 1e9]}}, "scale must be two factors up to 1000"),
-        ({"target": {"scale": ["2", 2]}}, "scale must be two factors"),
-        ({"target": {"width": 10**12}}, "width must be a whole number"),
-        ({"target": {}}, "a target is a scale, a width, a height or both"),
-        ({"target": 2}, "expected a target, got 2"),
-        ({"picture": 99}, "there is no picture 99 any more"),
-        ({"picture": "/etc/passwd"}, "picture must be a whole number"),
-    ],
-)
-def test_a_view_that_makes_no_sense_is_refused(client, served, cat, fields, sentence):
+def test_a_view_that_makes_no_sense_is_refused(client, served, cat):
     served.app.shelf.take([cat])
-    answer = client.post("/api/view", json=wanted(client, 100, 80, **fields))
-    assert answer.status_code == 400
-    assert sentence in answer.json()["error"]
+    for fields, sentence in (
+        ({"left": 350}, "a window must lie within 400x300, got 100x80 at 350, 0"),
+        ({"target": {"width": 99}}, "a window must lie within 99x74, got 100x80"),
+        ({"methods": ["bicubic", "../light"]}, "model must be one of"),
+        ({"picture": 99}, "there is no picture 99 any more"),
+        ({"left": -1}, "left must be a whole number from 0"),
+    ):
+        answer = client.post("/api/view", json=wanted(client, 100, 80, **fields))
+        assert answer.status_code == 400
+        assert sentence in answer.json()["error"]
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"{", b"\xff"])
-def test_what_is_no_json_object_is_refused(client, content):
-    answer = client.post("/api/view", content=content)
-    assert answer.status_code == 400
-    assert answer.json()["error"]
+def test_what_is_no_json_object_is_refused(client):
+    for content in (b"", b"[]", b"{", b"\xff"):
+        answer = client.post("/api/view", content=content)
+        assert answer.status_code == 400
+        assert answer.json()["error"]
 
 
 def test_a_long_request_is_refused(client):
