@@ -1,5 +1,6 @@
 """What the screen shows: a window of an enlargement, in pieces, the nearest to the middle first."""
 
+import math
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from ccsr.web.shelf import LimitError, Opened, Shelf
 FIXED: Mapping[str, tuple[Kernel, int]] = {"bicubic": ("cubic", 4), "lanczos": ("lanczos", 6)}
 PREVIEW = "bicubic"
 TILE = 256  # side of what a network computes at once, in output pixels
-STRIP = 1 << 22  # pixels of a fixed kernel's result that are floats at once
+STRIP = 1 << 22  # pixels that a fixed kernel reads or gives at once, as floats
 _HEADER = struct.Struct("<5I")
 _ERROR = 0  # in the place of the sides
 
@@ -141,7 +142,8 @@ class Views:
     ) -> Iterator[Tile]:
         kernel, kernel_size = FIXED[name]
         source = opened.source
-        step = max(1, STRIP // view.width)
+        inputs = 1 / min(math.prod(grid.scale), 1.0)  # read for each pixel of the view, at least 1
+        step = max(1, int(STRIP / (view.width * inputs)))
         for top in range(0, view.height, step):
             height = min(step, view.height - top)
             rows = slice(view.top + top, view.top + top + height)

@@ -12,7 +12,16 @@ def served(shared):
 
 @pytest.mark.parametrize(
     "host",
-    ["evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1", "", "192.168.0.7:{port}"],
+    [
+        "evil.example",
+        "evil.example:{port}",
+        "127.0.0.1",
+        "127.0.0.1:1",
+        "127.0.0.1:{port}/api",
+        "x@127.0.0.1:{port}",
+        "",
+        "192.168.0.7:{port}",
+    ],
 )
 def test_a_foreign_host_is_refused(client, served, host):
     answer = client.get("/", headers={"Host": host.format(port=served.port)})
