@@ -150,7 +150,7 @@ def test_sdist_can_build_test_and_train(checkout, tmp_path):
     tables = {name for name in names if name.endswith(".csv")}
     lists = {"data/open/tiles.csv", "data/open/validation.csv", "data/benchmarks/images.csv"}
     assert tables == lists
-    assert not [name for name in names if name.endswith((".ckpt", ".pyc"))]
+    assert not [name for name in names if name.endswith((".ckpt", ".pyc", "axe.min.js"))]
 
 
 def test_samples_are_pictures_with_a_source_and_a_licence():

@@ -175,6 +175,7 @@ for (const name of ["dragover", "dragleave", "drop"]) {
     if (name === "drop") take([...event.dataTransfer.files]);
   });
 }
+addEventListener("paste", (event) => take([...event.clipboardData.files]));
 addEventListener("focus", poll);
 for (const each of document.querySelectorAll(".choose")) each.onclick = () => $("files").click();
 $("files").onchange = () => {

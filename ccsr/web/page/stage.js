@@ -15,6 +15,7 @@ export class Stage {
   #whole = null; // the last view of the whole picture, for what was not on the screen before
   #pointers = new Map();
   #lens = false;
+  #column = () => Math.round((this.divider.value / 100) * this.canvas.width);
 
   // `told` gets a text for the person; `changed` is called when the place is another one.
   constructor(root, { told, changed }) {
@@ -27,6 +28,7 @@ export class Stage {
   show(picture) {
     if (picture?.id === this.picture?.id) return;
     this.picture = picture;
+    this.canvas.ariaLabel = picture?.name ?? "No picture";
     this.#shown = this.#whole = null;
     this.fit();
   }
@@ -108,8 +110,9 @@ export class Stage {
     const begun = performance.now();
     this.told("Computing …");
     try {
-      const fields = { picture: picture.id, target: target(place), methods, left: x.first,
-        top: y.first, width: x.length, height: y.length, divider: this.column - x.start - x.first };
+      const divider = this.#column() - x.start - x.first;
+      const fields = { picture: picture.id, target: target(place), methods, divider,
+        left: x.first, top: y.first, width: x.length, height: y.length };
       await view(fields, signal, (mask, left, top, image) => {
         for (const number of [0, 1].filter((number) => mask & (1 << number))) {
           sides[number].getContext("2d").putImageData(image, left, top);
@@ -129,10 +132,6 @@ export class Stage {
     this.root.setAttribute("aria-busy", "false");
   }
 
-  get column() {
-    return Math.round((this.divider.value / 100) * this.canvas.width);
-  }
-
   #draw() {
     const { canvas, pen, picture, divider, loupe } = this;
     this.frame = null;
@@ -141,7 +140,7 @@ export class Stage {
     pen.fillRect(0, 0, canvas.width, canvas.height);
     if (!picture) return;
     const here = layout(this.place, picture, canvas);
-    const end = divider.hidden ? canvas.width : this.column;
+    const end = divider.hidden ? canvas.width : this.#column();
     this.#paint(pen, here, 0, 0, end);
     this.#paint(pen, here, 1, end, canvas.width);
     if (this.#lens) this.#magnify(here);
