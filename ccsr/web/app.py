@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
@@ -88,7 +88,7 @@ class App:
             Route("/{name}", self._file),
         ]
         handlers: dict[Any, Any] = {Exception: _failed, HTTPException: _refused}
-        handlers |= dict.fromkeys(_EXPECTED, _failed)
+        handlers |= dict.fromkeys(_EXPECTED, _failed) | {ClientDisconnect: _left}
         return Starlette(routes=routes, exception_handlers=handlers)
 
     async def _file(self, request: Request) -> Response:
@@ -283,3 +283,8 @@ async def _failed(request: Request, error: Exception) -> Response:
 
 async def _refused(request: Request, error: HTTPException) -> Response:
     return JSONResponse({"error": error.detail}, error.status_code)
+
+
+async def _left(request: Request, error: Exception) -> Response:
+    """For a browser that went away in the middle of what it sent: nobody reads it."""
+    return Response(status_code=400)

@@ -1,8 +1,12 @@
 """Who may talk to the server."""
 
-import pytest
+import asyncio
 
-from ccsr.web.guard import allowed_names, is_loopback
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from ccsr.web.guard import Guard, allowed_names, host_shown, is_loopback
 
 
 @pytest.fixture(scope="module")
@@ -72,16 +76,30 @@ def test_only_the_files_of_the_page_are_served(client, path):
 
 
 @pytest.mark.parametrize(
-    ("host", "names", "loopback"),
+    ("host", "more", "shown", "loopback"),
     [
-        ("127.0.0.1", {"127.0.0.1", "localhost", "[::1]"}, True),
-        ("::1", {"127.0.0.1", "localhost", "[::1]"}, True),
-        ("Studio.local", {"127.0.0.1", "localhost", "[::1]", "studio.local"}, False),
-        ("0.0.0.0", {"127.0.0.1", "localhost", "[::1]", "*"}, False),
-        ("::", {"127.0.0.1", "localhost", "[::1]", "*"}, False),
-        ("localhost", {"127.0.0.1", "localhost", "[::1]"}, True),
+        ("127.0.0.1", set(), "127.0.0.1", True),
+        ("localhost", set(), "localhost", True),
+        ("::1", set(), "[::1]", True),
+        ("127.1.2.3", {"127.1.2.3"}, "127.1.2.3", True),
+        ("Studio.local", {"studio.local"}, "Studio.local", False),
+        ("192.168.0.7", {"192.168.0.7"}, "192.168.0.7", False),
+        ("fe80::1", {"[fe80::1]"}, "[fe80::1]", False),
+        ("0.0.0.0", {"*"}, "127.0.0.1", False),
+        ("::", {"*"}, "[::1]", False),
     ],
 )
-def test_names_of_a_host(host, names, loopback):
-    assert set(allowed_names(host)) == names
+def test_names_of_a_host(host, more, shown, loopback):
+    assert set(allowed_names(host)) == {"127.0.0.1", "localhost", "[::1]"} | more
+    assert host_shown(host) == shown
     assert is_loopback(host) is loopback
+
+
+def test_a_server_that_listens_everywhere_goes_by_any_address():
+    async def ask(host):
+        transport = httpx.ASGITransport(Guard(Starlette(), "token", "0.0.0.0", 80))
+        async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+            return (await client.get("/", headers={"Host": host})).status_code
+
+    for host, expected in (("192.168.0.7", 404), ("[fe80::1]:80", 404), ("evil.example", 403)):
+        assert asyncio.run(ask(host)) == expected

@@ -1,7 +1,9 @@
 """Pictures that come to the server, by the command line or from a browser."""
 
 import io
+import socket
 import struct
+import time
 import zlib
 from pathlib import Path
 from urllib.parse import quote
@@ -89,6 +91,20 @@ def test_a_body_without_its_length_is_refused(client, served):
     assert answer.status_code == 411
     assert "Content-Length" in answer.json()["error"]
     assert list(served.folder.iterdir()) == []
+
+
+def test_a_picture_that_is_half_sent_is_forgotten(client, served, caplog):
+    with socket.create_connection(("127.0.0.1", served.port)) as line:
+        head = f"POST /api/pictures HTTP/1.1\r\nHost: 127.0.0.1:{served.port}\r\n"
+        head += f"X-Token: {client.headers['X-Token']}\r\nContent-Length: 1000000\r\n\r\n"
+        line.sendall(head.encode() + bytes(1000))
+        until = time.monotonic() + 10
+        while not list(served.folder.iterdir()):
+            assert time.monotonic() < until
+    while list(served.folder.iterdir()):
+        assert time.monotonic() < until
+    assert client.get("/api/state").json()["pictures"] == []
+    assert caplog.records == []
 
 
 def test_files_and_folders_of_the_command_line(tmp_path, cat):
