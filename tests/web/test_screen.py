@@ -197,6 +197,19 @@ def test_the_last_view_is_stretched_while_moving(tab, cat, served, monkeypatch):
     assert np.abs(before.astype(int) - after).mean() > 1
 
 
+def test_transparency_lies_on_a_chequered_ground(tab, tmp_path):
+    values = np.full((20, 30, 4), 90, np.uint8)
+    values[..., 3] = 255
+    values[:10, :, 3] = 0
+    image.write(image.Picture((values,)), tmp_path / "half.png")
+    tab.send(tmp_path / "half.png")
+    tab.compare("bicubic", "bicubic")
+    tab.type("10")
+    shown = tab.screen()[202:398, 137:433]  # the 300 by 200 pixels without their edges
+    assert {tuple(colour) for colour in shown[:70].reshape(-1, 3)} == {(204,) * 3, (255,) * 3}
+    assert {tuple(colour) for colour in shown[130:].reshape(-1, 3)} == {(90,) * 3}
+
+
 def test_the_loupe_magnifies_what_is_under_the_pointer(tab, cat):
     tab.send(cat)
     tab.compare("bicubic", "bicubic")

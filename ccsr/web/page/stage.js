@@ -35,7 +35,7 @@ export class Stage {
 
   compare(methods) {
     this.methods = methods;
-    this.divider.hidden = methods[0] === methods[1];
+    this.divider.hidden = !this.picture || methods[0] === methods[1];
     this.touch();
   }
 
