@@ -16,7 +16,7 @@ from ccsr.image.modes import from_levels, reduced, to_srgb
 from ccsr.jobs.target import Target
 from ccsr.resample import Kernel, resize
 from ccsr.upscaling.pixels import LevelSource
-from ccsr.upscaling.upscaler import Upscaler, reduces
+from ccsr.upscaling.upscaler import Upscaler
 from ccsr.web.models import Models
 from ccsr.web.shelf import LimitError, Opened, Shelf
 
@@ -127,7 +127,7 @@ class Views:
             first[kernel] = first.get(kernel, 0) | side
         for kernel, side in first.items():
             yield from self._fixed(view, opened, grid, kernel, side)
-        if reduces(grid):
+        if max(grid.scale) < 1:
             return  # bicubic is all that a network gives
         networks = {side: name for name, side in sides.items() if name not in FIXED}
         for side, (left, top, width, height) in _ordered(view, list(networks)):
@@ -162,7 +162,7 @@ class Views:
 def _window(
     upscaler: Upscaler, source: LevelSource, grid: ProjectedGrid, rows: slice, columns: slice
 ) -> Levels:
-    y = upscaler._computing(source, grid, 1.0)(rows, columns)
+    y = upscaler.enlargement(source, grid).window(rows, columns)
     window = grid.window(rows, columns)
     piece = source.empty(window.size)
     source.store(piece, slice(None), slice(None), y, window)
