@@ -28,7 +28,7 @@ _HEADER = struct.Struct("<5I")
 _ERROR = 0  # in the place of the sides
 
 
-class View(NamedTuple):
+class Window(NamedTuple):
     """A window that a tab wants to see.
 
     Attributes:
@@ -86,7 +86,7 @@ class Views:
     shelf: Shelf
     models: Models
 
-    def check(self, view: View) -> None:
+    def check(self, view: Window) -> None:
         """Refuse, before any work, what is out of bounds.
 
         Raises:
@@ -109,7 +109,7 @@ class Views:
             if name not in FIXED:
                 self.models.check(name)
 
-    def tiles(self, view: View) -> Iterator[Tile]:
+    def tiles(self, view: Window) -> Iterator[Tile]:
         """The window by fixed kernels at once, then what networks make of it, piece by piece.
 
         The pieces that the divider hides come last.
@@ -138,7 +138,7 @@ class Views:
             yield Tile(side, left, top, _shown(values, opened.profile))
 
     def _fixed(
-        self, view: View, opened: Opened, grid: ProjectedGrid, name: str, sides: int
+        self, view: Window, opened: Opened, grid: ProjectedGrid, name: str, sides: int
     ) -> Iterator[Tile]:
         kernel, kernel_size = FIXED[name]
         source = opened.source
@@ -174,7 +174,7 @@ def _near(axis: Axis, kernel_size: int, limit: int) -> slice:
     return slice(min(max(start, 0), limit - 1), max(min(stop, limit), 1))
 
 
-def _ordered(view: View, sides: list[int]) -> list[tuple[int, tuple[int, int, int, int]]]:
+def _ordered(view: Window, sides: list[int]) -> list[tuple[int, tuple[int, int, int, int]]]:
     """Sides and boxes (left, top, width, height): first what is seen, from the middle outwards."""
     boxes = [
         (left, top, min(TILE, view.width - left), min(TILE, view.height - top))

@@ -5,7 +5,7 @@ import pytest
 from ccsr import image
 from ccsr.jobs.target import Target
 from ccsr.web import requests
-from ccsr.web.views import View
+from ccsr.web.views import Window
 
 VIEW = {
     "picture": 1, "target": {"scale": [2, 3.5]}, "left": 0, "top": 5, "width": 10, "height": 20,
@@ -14,7 +14,7 @@ VIEW = {
 
 
 def test_a_view_is_read():
-    expected = View(1, Target((2.0, 3.5)), 0, 5, 10, 20, ("bicubic", "light"), -3)
+    expected = Window(1, Target((2.0, 3.5)), 0, 5, 10, 20, ("bicubic", "light"), -3)
     assert requests.view(VIEW) == expected
 
 
