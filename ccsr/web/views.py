@@ -4,7 +4,7 @@ import math
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import product
+from itertools import pairwise, product
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +22,7 @@ from ccsr.web.shelf import LimitError, Opened, Shelf
 
 FIXED: Mapping[str, tuple[Kernel, int]] = {"bicubic": ("cubic", 4), "lanczos": ("lanczos", 6)}
 PREVIEW = "bicubic"
-TILE = 256  # side of what a network computes at once, in output pixels
+TILE = 512  # longest side of what a network computes at once, in output pixels
 STRIP = 1 << 22  # pixels that a fixed kernel reads or gives at once, as floats
 _HEADER = struct.Struct("<5I")
 _ERROR = 0  # in the place of the sides
@@ -169,6 +169,13 @@ def _window(
     return piece
 
 
+def _cut(length: int) -> list[tuple[int, int]]:
+    """Starts and lengths of pieces of nearly equal length, at most `TILE`."""
+    count = -(-length // TILE)
+    ends = [length * number // count for number in range(count + 1)]
+    return [(start, stop - start) for start, stop in pairwise(ends)]
+
+
 def _near(axis: Axis, kernel_size: int, limit: int) -> slice:
     start, stop = reach(axis, kernel_size)
     return slice(min(max(start, 0), limit - 1), max(min(stop, limit), 1))
@@ -177,8 +184,9 @@ def _near(axis: Axis, kernel_size: int, limit: int) -> slice:
 def _ordered(view: Window, sides: list[int]) -> list[tuple[int, tuple[int, int, int, int]]]:
     """Sides and boxes (left, top, width, height): first what is seen, from the middle outwards."""
     boxes = [
-        (left, top, min(TILE, view.width - left), min(TILE, view.height - top))
-        for top, left in product(range(0, view.height, TILE), range(0, view.width, TILE))
+        (left, top, width, height)
+        for top, height in _cut(view.height)
+        for left, width in _cut(view.width)
     ]
 
     def rank(item: tuple[int, tuple[int, int, int, int]]) -> tuple[bool, float]:

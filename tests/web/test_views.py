@@ -92,20 +92,20 @@ def test_a_reduction_is_bicubic_at_once(client, served, cat):
 def test_the_middle_comes_first_and_what_is_hidden_last(client, served, cat, network):
     served.app.shelf.take([cat])
     methods = [NETWORK, "light"]
-    view = wanted(client, 1000, 750, target={"scale": [5, 5]}, methods=methods, divider=500)
+    view = wanted(client, 1600, 1200, target={"scale": [8, 8]}, methods=methods, divider=600)
     found, error = parts(client.post("/api/view", json=view).content)
     assert error == ""
     assert found[0][0] == 3  # bicubic, for both
-    assert found[0][3].shape == (750, 1000, 4)
+    assert found[0][3].shape == (1200, 1600, 4)
     boxes = [(sides, left, top, *pixels.shape[1::-1]) for sides, left, top, pixels in found[1:]]
     hidden = [
-        left >= 500 if sides == 1 else left + width <= 500 for sides, left, _, width, _ in boxes
+        left >= 600 if sides == 1 else left + width <= 600 for sides, left, _, width, _ in boxes
     ]
     assert hidden == sorted(hidden)
     assert 0 < sum(hidden) < len(hidden)
     for part in (False, True):
         distances = [
-            (left + width / 2 - 500) ** 2 + (top + height / 2 - 375) ** 2
+            (left + width / 2 - 800) ** 2 + (top + height / 2 - 600) ** 2
             for (_, left, top, width, height), is_hidden in zip(boxes, hidden, strict=True)
             if is_hidden is part
         ]
