@@ -30,6 +30,7 @@ def requirements(lines):
 
 UPSCALING = requirements(PROJECT["dependencies"])
 TRAINING = requirements(PROJECT["optional-dependencies"]["train"])
+WEB = requirements(PROJECT["optional-dependencies"]["web"])
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +73,7 @@ def below(root, pattern):
         (UPSCALING["pillow"], "12.3", ["12.2.0"]),
         (TRAINING["pytorch-lightning"], "2.6.6", ["2.6.2", "2.6.3", "2.6.5"]),
         (TRAINING["hydra-core"], "1.3.8", ["1.3.7", "1.4.0"]),
+        (WEB["starlette"], "1.0.1", ["0.52.1", "1.0.0"]),
     ],
     ids=lambda value: value.name if isinstance(value, Requirement) else None,
 )
@@ -148,7 +150,7 @@ def test_sdist_can_build_test_and_train(checkout, tmp_path):
     tables = {name for name in names if name.endswith(".csv")}
     lists = {"data/open/tiles.csv", "data/open/validation.csv", "data/benchmarks/images.csv"}
     assert tables == lists
-    assert not [name for name in names if name.endswith((".ckpt", ".pyc"))]
+    assert not [name for name in names if name.endswith((".ckpt", ".pyc", "axe.min.js"))]
 
 
 def test_samples_are_pictures_with_a_source_and_a_licence():

@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
@@ -57,13 +57,20 @@ class App:
         self.worker = Worker()
         self.enlargements: dict[int, Enlargement] = {}
         self._numbers = 0
+        self._measured: set[str] = set()
         self._tickets: dict[str, tuple[float, Callable[[], Response]]] = {}
         self._page = {path.name: path for path in files("ccsr.web").joinpath("page").iterdir()}
 
     def start(self) -> None:
-        """Begin to compute; first of all, to get the default network ready."""
+        """Begin to compute; where nobody waits, to measure how fast the default network is.
+
+        Raises:
+            OSError: if the default network cannot be read.
+            ValueError: if it is not sound.
+        """
+        self.models.upscaler(self.models.default)
         self.worker.start()
-        self._ready(self.models.default)
+        self._measure(self.models.default)
 
     def asgi(self) -> Starlette:
         """The application that a server runs; it is to be guarded."""
@@ -81,7 +88,7 @@ class App:
             Route("/{name}", self._file),
         ]
         handlers: dict[Any, Any] = {Exception: _failed, HTTPException: _refused}
-        handlers |= dict.fromkeys(_EXPECTED, _failed)
+        handlers |= dict.fromkeys(_EXPECTED, _failed) | {ClientDisconnect: _left}
         return Starlette(routes=routes, exception_handlers=handlers)
 
     async def _file(self, request: Request) -> Response:
@@ -92,6 +99,7 @@ class App:
         return Response(content, media_type=_TYPES[Path(name).suffix])
 
     async def _state(self, request: Request) -> Response:
+        self._measure(request.query_params.get("model", ""))
         pace = self.models.pace
         networks = [
             {
@@ -106,7 +114,8 @@ class App:
                 "enlargements": [each.json for each in self.enlargements.values()],
                 "fixed": list(FIXED),
                 "models": networks,
-                "formats": [choice for choice in CHOICES if choice != "same"] + ["same"],
+                "formats": [*CHOICES[1:], "webp lossless", CHOICES[0]],
+                "busy": self.worker.busy,
                 "largest": self.shelf.limits.sent,
             }
         )
@@ -115,7 +124,9 @@ class App:
         length = request.headers.get("content-length", "")
         if not length.isdecimal():
             raise HTTPException(411, "a picture is sent with its Content-Length")
-        entry = self.shelf.reserve(int(length), plain_name(unquote(request.headers.get("x-name", ""))))
+        entry = self.shelf.reserve(
+            int(length), plain_name(unquote(request.headers.get("x-name", "")))
+        )
         try:
             with entry.path.open("wb") as file:
                 async for chunk in request.stream():
@@ -134,8 +145,6 @@ class App:
         fields = await _json(request)
         view = requests.view(fields)
         self.views.check(view)
-        for name in view.methods:
-            self._ready(name)
         loop, queue = asyncio.get_running_loop(), asyncio.Queue[Any]()
 
         def deliver(item: Any) -> None:
@@ -220,14 +229,13 @@ class App:
             raise HTTPException(404, "this link was for one download: press the button again")
         return answer()
 
-    def _ready(self, name: str) -> None:
-        """Measure a network when there is time, and load it for that."""
-        if name in FIXED or name in self.models.pace:
+    def _measure(self, name: str) -> None:
+        if name in self._measured or name not in self.models.names:
             return
+        self._measured.add(name)
 
         def measure() -> None:
-            with suppress(*_EXPECTED):  # who asks for it is told then
-                self.worker.breathe()
+            with suppress(*_EXPECTED):  # who uses it is told then
                 self.models.measure(name)
 
         self.worker.later(measure)
@@ -275,3 +283,8 @@ async def _failed(request: Request, error: Exception) -> Response:
 
 async def _refused(request: Request, error: HTTPException) -> Response:
     return JSONResponse({"error": error.detail}, error.status_code)
+
+
+async def _left(request: Request, error: Exception) -> Response:
+    """For a browser that went away in the middle of what it sent: nobody reads it."""
+    return Response(status_code=400)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from ccsr import image
+from ccsr.clock import spelled
 from ccsr.jobs import pipeline
 from ccsr.jobs.checks import Job
 from ccsr.jobs.pipeline import Outcome
@@ -109,6 +110,9 @@ class Enlargement:
             if self._cancelled.is_set():
                 return
             upscaler = self.models.upscaler(self.model)
+            self.models.measure(self.model)
+            for item in self.items:
+                item.work = self._expected(item.entry)
             jobs = [Job(item.entry.path, item.output) for item in self.items]
             pipeline.run(jobs, self.target, upscaler, report, self.output, watch)
         except Stopped:
@@ -139,7 +143,7 @@ class Enlargement:
     @property
     def json(self) -> dict[str, object]:
         """What the page knows of it."""
-        left = f", {_duration(self._left())} left" if self.running else ""
+        left = f", {spelled(self._left())} left" if self.running else ""
         return {
             "id": self.number,
             "title": f"{self.target.label}, {self.model}{left}",
@@ -182,11 +186,6 @@ class Enlargement:
 
 def _finished(item: Item) -> float:
     return item.share if item.state in ("waiting", "running") else 1.0
-
-
-def _duration(seconds: float) -> str:
-    """`7 s` or `3 min`."""
-    return f"{max(1, round(seconds))} s" if seconds < 100 else f"{round(seconds / 60)} min"
 
 
 def _unused(name: str, taken: set[str]) -> str:

@@ -84,17 +84,25 @@ class Guard:
 
 def allowed_names(host: str) -> Sequence[str]:
     """Names by which a server that listens at `host` may be called; `*` is any IP address."""
-    plain = f"[{host}]" if ":" in host else host.lower()
-    if _is_address(plain) and ipaddress.ip_address(plain.strip("[]")).is_unspecified:
-        return (*_LOOPBACK, "*")
-    return (*_LOOPBACK, plain)
+    every = _is_address(host) and ipaddress.ip_address(host).is_unspecified
+    return (*_LOOPBACK, "*" if every else host_shown(host).lower())
+
+
+def host_shown(host: str) -> str:
+    """How the address of a page spells the `host` that its server listens at."""
+    if not _is_address(host):
+        return host
+    address = ipaddress.ip_address(host)
+    if address.is_unspecified:  # everywhere, so here too
+        return "[::1]" if address.version == 6 else "127.0.0.1"
+    return f"[{address}]" if address.version == 6 else host
 
 
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach a server that listens at `host`."""
     if host.lower() == "localhost":
         return True
-    return _is_address(host) and ipaddress.ip_address(host.strip("[]")).is_loopback
+    return _is_address(host) and ipaddress.ip_address(host).is_loopback
 
 
 def _is_address(name: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, cast
 from ccsr import image
 from ccsr.choices import FileFormat, Policy
 from ccsr.jobs.target import Target
-from ccsr.web.views import View
+from ccsr.web.views import Window
 
 LARGEST_FACTOR = 1000.0
 LARGEST_SIDE = 2**31 - 1
@@ -34,7 +34,7 @@ def target(given: Any) -> Target:
     raise ValueError(f"a target is a scale, a width, a height or both, got {given!r}")
 
 
-def view(given: Any) -> View:
+def view(given: Any) -> Window:
     """A window to be shown.
 
     Raises:
@@ -46,7 +46,7 @@ def view(given: Any) -> View:
     methods = fields.get("methods")
     if not (isinstance(methods, list) and len(methods) == 2 and set(map(type, methods)) == {str}):
         raise ValueError(f"methods must be two names, got {methods!r}")
-    return View(
+    return Window(
         whole(fields.get("picture"), "picture"),
         target(fields.get("target")),
         left,

@@ -14,7 +14,7 @@ import uvicorn
 
 from ccsr import image
 from ccsr.web.app import App
-from ccsr.web.guard import Guard
+from ccsr.web.guard import Guard, host_shown
 from ccsr.web.models import Models
 from ccsr.web.shelf import Limits, Shelf
 
@@ -88,7 +88,7 @@ def run(
             server = Server(app, Guard(app.asgi(), token, host, port))
             app.start()
             try:
-                ready(f"http://{f'[{host}]' if ':' in host else host}:{port}/#{token}")
+                ready(f"http://{host_shown(host)}:{port}/#{token}")
                 server.run([listener])
             finally:
                 app.worker.stop()

@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
@@ -222,8 +222,8 @@ def plain_name(text: str) -> str:
     return kept.strip(". ")[-150:] or "picture"
 
 
-def _pictures_in(folder: Path) -> Sequence[Path]:
-    named = list(image.images_in(folder))
-    if not named:
+def _pictures_in(folder: Path) -> list[Path]:
+    found = list(image.images_in(folder))
+    if not found:
         raise ValueError(f"no images in the folder {folder}: name the files, or another folder")
-    return named
+    return found

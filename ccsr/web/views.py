@@ -1,9 +1,10 @@
 """What the screen shows: a window of an enlargement, in pieces, the nearest to the middle first."""
 
+import math
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import product
+from itertools import pairwise, product
 from typing import NamedTuple
 
 import numpy as np
@@ -15,19 +16,19 @@ from ccsr.image.modes import from_levels, reduced, to_srgb
 from ccsr.jobs.target import Target
 from ccsr.resample import Kernel, resize
 from ccsr.upscaling.pixels import LevelSource
-from ccsr.upscaling.upscaler import Upscaler, reduces
+from ccsr.upscaling.upscaler import Upscaler
 from ccsr.web.models import Models
 from ccsr.web.shelf import LimitError, Opened, Shelf
 
 FIXED: Mapping[str, tuple[Kernel, int]] = {"bicubic": ("cubic", 4), "lanczos": ("lanczos", 6)}
 PREVIEW = "bicubic"
-TILE = 256  # side of what a network computes at once, in output pixels
-STRIP = 1 << 22  # pixels of a fixed kernel's result that are floats at once
+TILE = 512  # longest side of what a network computes at once, in output pixels
+STRIP = 1 << 22  # pixels that a fixed kernel reads or gives at once, as floats
 _HEADER = struct.Struct("<5I")
 _ERROR = 0  # in the place of the sides
 
 
-class View(NamedTuple):
+class Window(NamedTuple):
     """A window that a tab wants to see.
 
     Attributes:
@@ -85,7 +86,7 @@ class Views:
     shelf: Shelf
     models: Models
 
-    def check(self, view: View) -> None:
+    def check(self, view: Window) -> None:
         """Refuse, before any work, what is out of bounds.
 
         Raises:
@@ -108,7 +109,7 @@ class Views:
             if name not in FIXED:
                 self.models.check(name)
 
-    def tiles(self, view: View) -> Iterator[Tile]:
+    def tiles(self, view: Window) -> Iterator[Tile]:
         """The window by fixed kernels at once, then what networks make of it, piece by piece.
 
         The pieces that the divider hides come last.
@@ -126,7 +127,7 @@ class Views:
             first[kernel] = first.get(kernel, 0) | side
         for kernel, side in first.items():
             yield from self._fixed(view, opened, grid, kernel, side)
-        if reduces(grid):
+        if max(grid.scale) < 1:
             return  # bicubic is all that a network gives
         networks = {side: name for name, side in sides.items() if name not in FIXED}
         for side, (left, top, width, height) in _ordered(view, list(networks)):
@@ -137,11 +138,12 @@ class Views:
             yield Tile(side, left, top, _shown(values, opened.profile))
 
     def _fixed(
-        self, view: View, opened: Opened, grid: ProjectedGrid, name: str, sides: int
+        self, view: Window, opened: Opened, grid: ProjectedGrid, name: str, sides: int
     ) -> Iterator[Tile]:
         kernel, kernel_size = FIXED[name]
         source = opened.source
-        step = max(1, STRIP // view.width)
+        inputs = 1 / min(math.prod(grid.scale), 1.0)  # read for each pixel of the view, at least 1
+        step = max(1, int(STRIP / (view.width * inputs)))
         for top in range(0, view.height, step):
             height = min(step, view.height - top)
             rows = slice(view.top + top, view.top + top + height)
@@ -160,11 +162,18 @@ class Views:
 def _window(
     upscaler: Upscaler, source: LevelSource, grid: ProjectedGrid, rows: slice, columns: slice
 ) -> Levels:
-    y = upscaler._computing(source, grid, 1.0)(rows, columns)
+    y = upscaler.enlargement(source, grid).window(rows, columns)
     window = grid.window(rows, columns)
     piece = source.empty(window.size)
     source.store(piece, slice(None), slice(None), y, window)
     return piece
+
+
+def _cut(length: int) -> list[tuple[int, int]]:
+    """Starts and lengths of pieces of nearly equal length, at most `TILE`."""
+    count = -(-length // TILE)
+    ends = [length * number // count for number in range(count + 1)]
+    return [(start, stop - start) for start, stop in pairwise(ends)]
 
 
 def _near(axis: Axis, kernel_size: int, limit: int) -> slice:
@@ -172,13 +181,12 @@ def _near(axis: Axis, kernel_size: int, limit: int) -> slice:
     return slice(min(max(start, 0), limit - 1), max(min(stop, limit), 1))
 
 
-def _ordered(view: View, sides: list[int]) -> list[tuple[int, tuple[int, int, int, int]]]:
-    """Sides and boxes (left, top, width, height): what is seen before what is hidden, then from
-    the middle outwards.
-    """
+def _ordered(view: Window, sides: list[int]) -> list[tuple[int, tuple[int, int, int, int]]]:
+    """Sides and boxes (left, top, width, height): first what is seen, from the middle outwards."""
     boxes = [
-        (left, top, min(TILE, view.width - left), min(TILE, view.height - top))
-        for top, left in product(range(0, view.height, TILE), range(0, view.width, TILE))
+        (left, top, width, height)
+        for top, height in _cut(view.height)
+        for left, width in _cut(view.width)
     ]
 
     def rank(item: tuple[int, tuple[int, int, int, int]]) -> tuple[bool, float]:

@@ -1,9 +1,12 @@
 """One thread that computes everything: views as they are asked for, and jobs between them."""
 
+import logging
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from typing import Any
+
+_log = logging.getLogger(__name__)
 
 Deliver = Callable[[Any], None]
 
@@ -31,7 +34,7 @@ class Worker:
         self._views: OrderedDict[str, _Task] = OrderedDict()
         self._jobs: deque[Callable[[], None]] = deque()
         self._changed = threading.Condition()
-        self._stopped = False
+        self._stopped = self._at_job = False
         self._thread = threading.Thread(target=self._run, name="ccsr-worker", daemon=True)
 
     def start(self) -> None:
@@ -75,6 +78,12 @@ class Worker:
             self._jobs.append(job)
             self._changed.notify()
 
+    @property
+    def busy(self) -> bool:
+        """Whether a job is being done or waits."""
+        with self._changed:
+            return self._at_job or bool(self._jobs)
+
     def breathe(self) -> None:
         """Take the steps of all views that wait: for jobs to call, often.
 
@@ -99,10 +108,15 @@ class Worker:
                     self._changed.wait()
                     continue
                 job = self._jobs.popleft()
+                self._at_job = True
             try:
                 job()
             except Stopped:
-                continue
+                pass
+            except Exception:  # a fault of ours: the next job may do
+                _log.exception("a job failed")
+            with self._changed:
+                self._at_job = False
 
     def _step(self) -> bool:
         """Take a step of the view that waited longest, if any waits."""

@@ -7,29 +7,26 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
+from playwright.sync_api import sync_playwright
 
 from ccsr.bundled import resource_dir
 from ccsr.model import checkpoint
-from networks import tiny
-
-pytest.importorskip("starlette", reason="the page needs pip install 'ccsr[web]'")
-pytest.importorskip("uvicorn", reason="the page needs pip install 'ccsr[web]'")
-
-import httpx
-
 from ccsr.upscaling.upscaler import Upscaler
 from ccsr.web.app import App
 from ccsr.web.guard import Guard
 from ccsr.web.models import Models
 from ccsr.web.server import Server, bind
 from ccsr.web.shelf import Limits, Shelf
+from networks import tiny
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 TOKEN = "token-of-the-tests"
@@ -128,30 +125,41 @@ def limits() -> Limits:
     return Limits()
 
 
-@pytest.fixture
-def served(tmp_path: Path, network: Path, limits: Limits) -> Iterator[SimpleNamespace]:
-    """A running server: its `app`, `url` (with the token), `port` and `folder`."""
-    folder = tmp_path / "session"
-    folder.mkdir()
+@contextmanager
+def serving(folder: Path, network: Path, limits: Limits) -> Iterator[SimpleNamespace]:
+    """A running server: its `app`, `url` (with the token), `base`, `port` and `folder`."""
     app = App(Shelf(folder, limits), Models(str(network), OPTIONS), folder)
     with bind("127.0.0.1", 0) as listener:
         port = listener.getsockname()[1]
+        base = f"http://127.0.0.1:{port}"
         server = Server(app, Guard(app.asgi(), TOKEN, "127.0.0.1", port))
         app.start()
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         try:
             yield SimpleNamespace(
-                app=app,
-                folder=folder,
-                port=port,
-                base=f"http://127.0.0.1:{port}",
-                url=f"http://127.0.0.1:{port}/#{TOKEN}",
+                app=app, folder=folder, port=port, base=base, url=f"{base}/#{TOKEN}"
             )
         finally:
             server.should_exit = True
             thread.join(20)
     assert not thread.is_alive()
+
+
+@pytest.fixture
+def served(tmp_path: Path, network: Path, limits: Limits) -> Iterator[SimpleNamespace]:
+    """A server of this test alone."""
+    folder = tmp_path / "session"
+    folder.mkdir()
+    with serving(folder, network, limits) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, network: Path) -> Iterator[SimpleNamespace]:
+    """A server of all tests of a file that leave it as it is."""
+    with serving(tmp_path_factory.mktemp("session"), network, Limits()) as running:
+        yield running
 
 
 @pytest.fixture
@@ -164,11 +172,10 @@ def client(served) -> Iterator[httpx.Client]:
 @pytest.fixture(scope="session")
 def browser():
     """Headless Chromium of the system."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs pip install playwright")
     found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
     if not found:
         pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed")
-    with playwright.sync_playwright() as driver:
+    with sync_playwright() as driver:
         started = driver.chromium.launch(
             executable_path=found,
             args=["--no-sandbox", "--force-color-profile=srgb", "--disable-dev-shm-usage"],

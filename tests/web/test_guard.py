@@ -1,15 +1,31 @@
 """Who may talk to the server."""
 
+import asyncio
+
+import httpx
 import pytest
+from starlette.applications import Starlette
 
-pytest.importorskip("starlette")
+from ccsr.web.guard import Guard, allowed_names, host_shown, is_loopback
 
-from ccsr.web.guard import allowed_names, is_loopback
+
+@pytest.fixture(scope="module")
+def served(shared):
+    return shared
 
 
 @pytest.mark.parametrize(
     "host",
-    ["evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1", "", "192.168.0.7:{port}"],
+    [
+        "evil.example",
+        "evil.example:{port}",
+        "127.0.0.1",
+        "127.0.0.1:1",
+        "127.0.0.1:{port}/api",
+        "x@127.0.0.1:{port}",
+        "",
+        "192.168.0.7:{port}",
+    ],
 )
 def test_a_foreign_host_is_refused(client, served, host):
     answer = client.get("/", headers={"Host": host.format(port=served.port)})
@@ -34,7 +50,8 @@ def test_without_the_token_nothing_is_told(client, token, path):
 @pytest.mark.parametrize("path", ["/", "/main.js", "/nothing", "/api/state"])
 def test_every_answer_has_the_strict_headers(client, path):
     answer = client.get(path, headers={"Origin": "http://evil.example"})
-    policy = dict(part.split(" ", 1) for part in answer.headers["content-security-policy"].split("; "))
+    parts = answer.headers["content-security-policy"].split("; ")
+    policy = dict(part.split(" ", 1) for part in parts)
     assert policy["default-src"] == "'none'"
     assert set(policy.values()) == {"'none'", "'self'"}
     assert answer.headers["x-content-type-options"] == "nosniff"
@@ -51,22 +68,38 @@ def test_a_preflight_of_another_site_is_not_allowed(client):
     assert not [name for name in answer.headers if name.startswith("access-control-")]
 
 
-@pytest.mark.parametrize("path", ["/../shelf.py", "/%2e%2e/shelf.py", "/..%2fapp.py", "/%00", "/page"])
+@pytest.mark.parametrize(
+    "path", ["/../shelf.py", "/%2e%2e/shelf.py", "/..%2fapp.py", "/%00", "/page"]
+)
 def test_only_the_files_of_the_page_are_served(client, path):
     assert client.get(path).status_code == 404
 
 
 @pytest.mark.parametrize(
-    ("host", "names", "loopback"),
+    ("host", "more", "shown", "loopback"),
     [
-        ("127.0.0.1", {"127.0.0.1", "localhost", "[::1]"}, True),
-        ("::1", {"127.0.0.1", "localhost", "[::1]"}, True),
-        ("Studio.local", {"127.0.0.1", "localhost", "[::1]", "studio.local"}, False),
-        ("0.0.0.0", {"127.0.0.1", "localhost", "[::1]", "*"}, False),
-        ("::", {"127.0.0.1", "localhost", "[::1]", "*"}, False),
-        ("localhost", {"127.0.0.1", "localhost", "[::1]"}, True),
+        ("127.0.0.1", set(), "127.0.0.1", True),
+        ("localhost", set(), "localhost", True),
+        ("::1", set(), "[::1]", True),
+        ("127.1.2.3", {"127.1.2.3"}, "127.1.2.3", True),
+        ("Studio.local", {"studio.local"}, "Studio.local", False),
+        ("192.168.0.7", {"192.168.0.7"}, "192.168.0.7", False),
+        ("fe80::1", {"[fe80::1]"}, "[fe80::1]", False),
+        ("0.0.0.0", {"*"}, "127.0.0.1", False),
+        ("::", {"*"}, "[::1]", False),
     ],
 )
-def test_names_of_a_host(host, names, loopback):
-    assert set(allowed_names(host)) == names
+def test_names_of_a_host(host, more, shown, loopback):
+    assert set(allowed_names(host)) == {"127.0.0.1", "localhost", "[::1]"} | more
+    assert host_shown(host) == shown
     assert is_loopback(host) is loopback
+
+
+def test_a_server_that_listens_everywhere_goes_by_any_address():
+    async def ask(host):
+        transport = httpx.ASGITransport(Guard(Starlette(), "token", "0.0.0.0", 80))
+        async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+            return (await client.get("/", headers={"Host": host})).status_code
+
+    for host, expected in (("192.168.0.7", 404), ("[fe80::1]:80", 404), ("evil.example", 403)):
+        assert asyncio.run(ask(host)) == expected

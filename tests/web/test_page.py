@@ -58,7 +58,7 @@ def test_several_pictures_have_their_states_and_one_zip(tab, cat, tmp_path):
     tab.page.click("#start")
     tab.page.wait_for_selector("#results >> text=Remove")
     results = tab.page.inner_text("#results")
-    assert "cannot read half.png: image file is truncated" in results
+    assert re.search(r"cannot read half.png: .*image file is truncated", results)
     assert results.count("300x225") == 2
     with tab.page.expect_download() as download:
         tab.page.get_by_role("button", name="Download 2 as zip").click()
@@ -70,7 +70,8 @@ def test_several_pictures_have_their_states_and_one_zip(tab, cat, tmp_path):
 def test_a_damaged_picture_gets_a_sentence_on_the_stage(tab, cat, tmp_path):
     (tmp_path / "half.png").write_bytes(cat.read_bytes()[:20_000])
     tab.send(tmp_path / "half.png")
-    tab.page.wait_for_selector("#status:has-text('cannot read half.png: image file is truncated')")
+    tab.page.wait_for_selector("#status:has-text('image file is truncated')")
+    assert tab.page.inner_text("#status").startswith("cannot read half.png: ")
 
 
 def test_a_file_that_is_too_large_gets_a_sentence(tab, served, cat, tmp_path):
@@ -213,14 +214,12 @@ def test_everything_can_be_done_by_keyboard(tab, cat):
     assert page.evaluate("document.activeElement.id") == "divider"
     page.keyboard.press("Home")
     assert page.input_value("#divider") == "0"
-    reached = []
+    reached, focused = [], "(({ id, className }) => id || className)(document.activeElement)"
     while "start" not in reached:
         page.keyboard.press("Tab")
-        reached.append(page.evaluate("document.activeElement.id || document.activeElement.className"))
-    assert reached == [
-        "name", "", "choose", "factor", "out", "in", "fit", "one", "left", "right", "which", "model",
-        "format", "metadata", "start",
-    ]  # fmt: skip
+        reached.append(page.evaluate(focused))
+    first = ["name", "", "choose", "factor", "out", "in", "fit", "one", "left", "right"]
+    assert reached == [*first, "which", "model", "format", "metadata", "start"]
     page.keyboard.press("Enter")
     page.wait_for_selector("#results >> text=Download")
 
@@ -283,8 +282,8 @@ def test_a_picture_can_be_dropped_on_the_page(tab, cat):
     script = """(content) => {
         const data = new DataTransfer();
         data.items.add(new File([new Uint8Array(content)], "dropped.png"));
-        const event = new DragEvent("drop", { bubbles: true, cancelable: true, dataTransfer: data });
-        document.getElementById("canvas").dispatchEvent(event);
+        const drop = new DragEvent("drop", { bubbles: true, dataTransfer: data });
+        document.getElementById("canvas").dispatchEvent(drop);
     }"""
     tab.page.evaluate(script, content)
     tab.page.wait_for_selector("#pictures .name:has-text('dropped.png')")

@@ -123,7 +123,7 @@ def test_what_is_no_size_is_refused(tab, cat):
     for typed in ("big", "-2", "0", "2x", "70.5", "99999999999"):
         tab.page.fill("#factor", typed)
         tab.page.press("#factor", "Enter")
-        assert "The size is a factor such as 2.37" in tab.page.inner_text("#message")
+        assert "Type a factor such as 2.37" in tab.page.inner_text("#message")
     tab.page.fill("#factor", "3")
     tab.page.press("#factor", "Enter")
     tab.settle()
@@ -195,6 +195,19 @@ def test_the_last_view_is_stretched_while_moving(tab, cat, served, monkeypatch):
     outer = after[300 - reach : 300 + reach, 285 - reach : 285 + reach].mean((0, 1))
     assert np.abs(inner - outer).max() < 1
     assert np.abs(before.astype(int) - after).mean() > 1
+
+
+def test_transparency_lies_on_a_chequered_ground(tab, tmp_path):
+    values = np.full((20, 30, 4), 90, np.uint8)
+    values[..., 3] = 255
+    values[:10, :, 3] = 0
+    image.write(image.Picture((values,)), tmp_path / "half.png")
+    tab.send(tmp_path / "half.png")
+    tab.compare("bicubic", "bicubic")
+    tab.type("10")
+    shown = tab.screen()[202:398, 137:433]  # the 300 by 200 pixels without their edges
+    assert {tuple(colour) for colour in shown[:70].reshape(-1, 3)} == {(204,) * 3, (255,) * 3}
+    assert {tuple(colour) for colour in shown[130:].reshape(-1, 3)} == {(90,) * 3}
 
 
 def test_the_loupe_magnifies_what_is_under_the_pointer(tab, cat):

@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("starlette")
-
 from ccsr.cli.main import main
 from ccsr.web.server import bind
 
@@ -111,7 +109,8 @@ def test_what_cannot_be_served_is_refused(capsys, tmp_path, monkeypatch, words, 
 def test_a_port_that_is_taken_is_named():
     with bind("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(OSError, match=f"cannot listen at 127.0.0.1 port {port}: .*another --port"):
+        sentence = f"cannot listen at 127.0.0.1 port {port}: .*another --port"
+        with pytest.raises(OSError, match=sentence):
             bind("127.0.0.1", port)
 
 

@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-pytest.importorskip("starlette")
-
 from ccsr import image
 from ccsr.grid import choose_grid
 from ccsr.image.modes import reduced, to_srgb
@@ -79,9 +77,7 @@ def test_a_view_is_a_window_of_the_enlargement(client, served, cat, upscaler, ta
     x = image.from_array(image.read(cat).frames[0])
     grid = choose_grid((150, 200), **wish)
     window = slice(top, top + height), slice(left, left + width)
-    for sheet, whole in zip(
-        sheets, (resize(x, grid), upscaler.tensor(x, grid=grid)), strict=True
-    ):
+    for sheet, whole in zip(sheets, (resize(x, grid), upscaler.tensor(x, grid=grid)), strict=True):
         assert close(sheet[..., :3], whole[:, *window].permute(1, 2, 0).numpy())
         assert (sheet[..., 3] == 255).all()
 
@@ -96,20 +92,20 @@ def test_a_reduction_is_bicubic_at_once(client, served, cat):
 def test_the_middle_comes_first_and_what_is_hidden_last(client, served, cat, network):
     served.app.shelf.take([cat])
     methods = [NETWORK, "light"]
-    view = wanted(client, 1000, 750, target={"scale": [5, 5]}, methods=methods, divider=500)
+    view = wanted(client, 1600, 1200, target={"scale": [8, 8]}, methods=methods, divider=600)
     found, error = parts(client.post("/api/view", json=view).content)
     assert error == ""
     assert found[0][0] == 3  # bicubic, for both
-    assert found[0][3].shape == (750, 1000, 4)
+    assert found[0][3].shape == (1200, 1600, 4)
     boxes = [(sides, left, top, *pixels.shape[1::-1]) for sides, left, top, pixels in found[1:]]
     hidden = [
-        left >= 500 if sides == 1 else left + width <= 500 for sides, left, _, width, _ in boxes
+        left >= 600 if sides == 1 else left + width <= 600 for sides, left, _, width, _ in boxes
     ]
     assert hidden == sorted(hidden)
     assert 0 < sum(hidden) < len(hidden)
     for part in (False, True):
         distances = [
-            (left + width / 2 - 500) ** 2 + (top + height / 2 - 375) ** 2
+            (left + width / 2 - 800) ** 2 + (top + height / 2 - 600) ** 2
             for (_, left, top, width, height), is_hidden in zip(boxes, hidden, strict=True)
             if is_hidden is part
         ]
@@ -152,37 +148,25 @@ def test_colours_of_a_profile_are_shown_as_they_are(client, served, tmp_path, wi
     assert np.abs(bicubic[..., :3].astype(int) - np.asarray(image.to_image(plain))).max() > 5
 
 
-@pytest.mark.parametrize(
-    ("fields", "sentence"),
-    [
-        ({"left": 350}, "a window must lie within 400x300, got 100x80 at 350, 0"),
-        ({"left": -1}, "left must be a whole number from 0"),
-        ({"width": 0}, "width must be a whole number from 1"),
-        ({"top": 1.5}, "top must be a whole number"),
-        ({"methods": ["bicubic", "../light"]}, "model must be one of"),
-        ({"methods": ["bicubic"]}, "methods must be two names"),
-        ({"target": {"scale": [2, 0]}}, "scale must be two factors"),
-        ({"target": {"scale": [2, 1e9]}}, "scale must be two factors up to 1000"),
-        ({"target": {"scale": ["2", 2]}}, "scale must be two factors"),
-        ({"target": {"width": 10**12}}, "width must be a whole number"),
-        ({"target": {}}, "a target is a scale, a width, a height or both"),
-        ({"target": 2}, "expected a target, got 2"),
-        ({"picture": 99}, "there is no picture 99 any more"),
-        ({"picture": "/etc/passwd"}, "picture must be a whole number"),
-    ],
-)
-def test_a_view_that_makes_no_sense_is_refused(client, served, cat, fields, sentence):
+def test_a_view_that_makes_no_sense_is_refused(client, served, cat):
     served.app.shelf.take([cat])
-    answer = client.post("/api/view", json=wanted(client, 100, 80, **fields))
-    assert answer.status_code == 400
-    assert sentence in answer.json()["error"]
+    for fields, sentence in (
+        ({"left": 350}, "a window must lie within 400x300, got 100x80 at 350, 0"),
+        ({"target": {"width": 99}}, "a window must lie within 99x74, got 100x80"),
+        ({"methods": ["bicubic", "../light"]}, "model must be one of"),
+        ({"picture": 99}, "there is no picture 99 any more"),
+        ({"left": -1}, "left must be a whole number from 0"),
+    ):
+        answer = client.post("/api/view", json=wanted(client, 100, 80, **fields))
+        assert answer.status_code == 400
+        assert sentence in answer.json()["error"]
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"{", b"\xff"])
-def test_what_is_no_json_object_is_refused(client, content):
-    answer = client.post("/api/view", content=content)
-    assert answer.status_code == 400
-    assert answer.json()["error"]
+def test_what_is_no_json_object_is_refused(client):
+    for content in (b"", b"[]", b"{", b"\xff", b"[" * 100_000):
+        answer = client.post("/api/view", content=content)
+        assert answer.status_code == 400
+        assert answer.json()["error"]
 
 
 def test_a_long_request_is_refused(client):
@@ -202,7 +186,10 @@ def test_a_damaged_picture_ends_its_view_with_a_sentence(client, served, tmp_pat
     (tmp_path / "half.png").write_bytes(whole[: len(whole) // 2])
     served.app.shelf.take([tmp_path / "half.png"])
     answer = client.post("/api/view", json=wanted(client, 100, 80))
-    assert parts(answer.content) == ([], "cannot read half.png: image file is truncated")
+    found, error = parts(answer.content)
+    assert found == []
+    assert error.startswith("cannot read half.png: ")
+    assert "image file is truncated" in error
 
 
 def test_a_browser_that_goes_away_frees_the_worker(client, served, cat, monkeypatch):

@@ -5,8 +5,6 @@ import threading
 
 import pytest
 
-pytest.importorskip("starlette")
-
 from ccsr.web.worker import Stopped, Worker
 
 SECONDS = 10

@@ -1,4 +1,4 @@
-// What the server is asked. The token comes after the # of the address, which no server gets to see.
+// What the server is asked. The token follows the # of the address, which browsers do not send.
 
 const token = location.hash.slice(1);
 const tab = String(Math.random());
@@ -12,7 +12,8 @@ export async function ask(path, method = "GET", body, headers = {}, signal) {
   throw new Error(told.error ?? `ccsr answered ${answer.status}`);
 }
 
-export const post = async (path, fields) => (await ask(path, "POST", JSON.stringify(fields))).json();
+export const post = async (path, fields) =>
+  (await ask(path, "POST", JSON.stringify(fields))).json();
 
 export const send = async (file) =>
   (await ask("pictures", "POST", file, { "X-Name": encodeURIComponent(file.name) })).json();

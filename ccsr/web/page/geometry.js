@@ -38,13 +38,10 @@ export const target = (place) => place.target ?? { scale: [place.sy, place.sx] }
 export const rounded = (factor) =>
   Number(factor < 1 ? factor.toPrecision(5) : factor.toFixed(5));
 
-export const text = ({ sx, sy }) => (sx === sy ? String(sx) : `${sx}x${sy}`);
-
 // {sx, sy} and, for pixels, {target, size}; null for what is neither.
 export function parse(typed, { width, height }) {
-  const number = String.raw`(\d*\.?\d+)`;
   const match = typed.trim().toLowerCase().replace(",", ".")
-    .match(`^${number}(?:\\s*[x×*]\\s*${number})?\\s*(px)?$`);
+    .match(/^(\d*\.?\d+)(?:\s*[x×*]\s*(\d*\.?\d+))?\s*(px)?$/);
   const [first, second] = [Number(match?.[1]), Number(match?.[2] ?? match?.[1])];
   if (!(first > 0 && second > 0)) return null;
   if (!match[3] && Math.max(first, second) <= LARGEST) return { sx: first, sy: second };

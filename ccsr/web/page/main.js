@@ -1,7 +1,7 @@
 // Lists, forms and downloads around the stage.
 
 import { ask, post, send } from "./api.js";
-import { layout, parse, target, text } from "./geometry.js";
+import { layout, parse, target } from "./geometry.js";
 import { Stage } from "./stage.js";
 
 const POLL = 400; // ms between looks at what is being computed
@@ -9,7 +9,8 @@ const $ = (id) => document.getElementById(id);
 let state = { pictures: [], enlargements: [], models: [], fixed: [], formats: [] };
 let timer;
 
-const stage = new Stage($("stage"), { told: (words) => ($("status").textContent = words), changed });
+const told = (words) => ($("status").textContent = words);
+const stage = new Stage($("stage"), { told, changed });
 const say = (words) => ($("message").textContent = words);
 const guarded = (action) => (...given) => action(...given).catch((error) => say(error.message));
 const usable = () => state.pictures.filter((picture) => !picture.error);
@@ -22,7 +23,7 @@ function make(tag, fields, ...children) {
 
 // A button that asks the server for something.
 const button = (textContent, action, fields) => make("button", { textContent, type: "button",
-  onclick: guarded(async () => { await action(); await refresh(); }), ...fields });
+  onclick: guarded(async () => refresh(await action())), ...fields });
 
 // Replaces the rows of a list, and leaves the focus where it was.
 function fill(list, rows) {
@@ -34,13 +35,12 @@ function fill(list, rows) {
 
 async function refresh() {
   clearTimeout(timer);
-  state = await (await ask("state")).json();
+  state = await (await ask(`state?model=${encodeURIComponent($("model").value)}`)).json();
   if (!$("left").options.length) offer();
   listPictures();
   fill($("results"), state.enlargements.map(result).reverse());
   changed();
-  const untimed = state.models.some(({ name, pace }) => !pace && stage.methods.includes(name));
-  if (untimed || state.enlargements.some((each) => each.running)) timer = setTimeout(poll, POLL);
+  if (state.busy) timer = setTimeout(poll, POLL);
 }
 
 const poll = guarded(refresh);
@@ -59,14 +59,14 @@ function offer() {
 function compare() {
   const names = [$("left").value, $("right").value];
   stage.compare(names);
-  ["tag-left", "tag-right"].forEach((id, number) => {
-    $(id).textContent = !stage.picture || (number && names[0] === names[1]) ? "" : names[number];
+  document.querySelectorAll(".tag").forEach((tag, number) => {
+    tag.textContent = !stage.picture || (number && names[0] === names[1]) ? "" : names[number];
   });
 }
 
 function chooseFormat() {
   for (const label of document.querySelectorAll("[data-for]")) {
-    label.hidden = !label.dataset.for.split(" ").includes($("format").value);
+    label.hidden = !label.dataset.for.split(",").includes($("format").value);
   }
 }
 
@@ -99,6 +99,9 @@ const take = guarded(async (files) => {
     say(`Taking ${file.name} …`);
     try {
       if (file.size > state.largest) throw new Error(`${file.name} is too large to be sent`);
+      await file.slice(0, 1).arrayBuffer().catch(() => {
+        throw new Error(`${file.name} cannot be read: if it is a folder, choose its pictures`);
+      });
       const picture = await send(file);
       state.pictures.push(picture);
       if (shown || picture.error) listPictures();
@@ -116,31 +119,31 @@ function changed() {
   const { place, picture, canvas } = stage;
   if (!picture) return ($("size").textContent = $("factor").value = "");
   const { x, y } = layout(place, picture, canvas);
-  if (document.activeElement !== $("factor")) $("factor").value = text(place);
+  const factor = place.sx === place.sy ? place.sx : `${place.sx}x${place.sy}`;
+  if (document.activeElement !== $("factor")) $("factor").value = factor;
   const pace = state.models.find((model) => model.name === $("model").value)?.pace;
   const [inputs, outputs] = [picture.width * picture.height, x.whole * y.whole];
   const seconds = pace ? picture.frames * (pace[0] * inputs + pace[1] * outputs) : 0;
-  $("size").textContent = `${x.whole} × ${y.whole} pixels` +
-    (pace ? `, about ${Number(seconds.toPrecision(2))} s` : "");
+  const expected = pace ? `, about ${Number(seconds.toPrecision(2))} s` : "";
+  $("size").textContent = `${x.whole} × ${y.whole} pixels${expected}`;
 }
 
 function typed(event) {
   event.preventDefault();
   if (!stage.picture) return;
   const to = parse($("factor").value, stage.picture);
-  say(to ? "" : "The size is a factor such as 2.37, pixels such as 1920x1080, or the longest side " +
-    "in pixels such as 3000.");
+  say(to ? "" : "Type a factor such as 2.37, pixels such as 1920x1080, or a longest side");
   if (to) stage.go(to);
 }
 
 const enlarge = guarded(async (event) => {
   event.preventDefault();
   say("");
-  const given = (id) => !$(id).closest("[hidden]") && $(id).value;
-  const output = { format: $("format").value, metadata: $("metadata").value,
-    lossless: given("lossless") && $("lossless").checked, quality: Number(given("quality")) || null,
-    background: given("background") &&
-      $("background").value.match(/\w\w/g).map((part) => parseInt(part, 16)) || null };
+  const given = (id) => $(id).closest("[hidden]") ? "" : $(id).value;
+  const [format, lossless] = $("format").value.split(" ");
+  const colour = given("background").match(/\w\w/g)?.map((part) => parseInt(part, 16)) ?? null;
+  const output = { format, lossless: Boolean(lossless), quality: Number(given("quality")) || null,
+    background: colour, metadata: $("metadata").value };
   const pictures = $("which").value === "all" ? usable() : [stage.picture];
   await post("enlargements", { pictures: pictures.map((picture) => picture.id), output,
     target: target(stage.place), model: $("model").value });
@@ -165,12 +168,14 @@ function result({ id, title, running, items }) {
       : button("Remove", () => ask(path, "DELETE")));
 }
 
-const over = (event) => {
-  event.preventDefault();
-  $("stage").classList.toggle("over", event.type === "dragover");
-};
-for (const name of ["dragover", "dragleave", "drop"]) addEventListener(name, over);
-addEventListener("drop", (event) => take([...event.dataTransfer.files]));
+for (const name of ["dragover", "dragleave", "drop"]) {
+  addEventListener(name, (event) => {
+    event.preventDefault();
+    $("stage").classList.toggle("over", name === "dragover");
+    if (name === "drop") take([...event.dataTransfer.files]);
+  });
+}
+addEventListener("paste", (event) => take([...event.clipboardData.files]));
 addEventListener("focus", poll);
 for (const each of document.querySelectorAll(".choose")) each.onclick = () => $("files").click();
 $("files").onchange = () => {
@@ -183,7 +188,7 @@ $("out").onclick = () => stage.zoom(1 / 1.1);
 $("fit").onclick = () => stage.fit();
 $("one").onclick = () => stage.picture && stage.go({ sx: 1, sy: 1 });
 $("left").onchange = $("right").onchange = compare;
-$("model").onchange = changed;
+$("model").onchange = poll;
 $("format").onchange = chooseFormat;
 $("enlarge").onsubmit = enlarge;
 poll();

@@ -15,6 +15,7 @@ export class Stage {
   #whole = null; // the last view of the whole picture, for what was not on the screen before
   #pointers = new Map();
   #lens = false;
+  #column = () => Math.round((this.divider.value / 100) * this.canvas.width);
 
   // `told` gets a text for the person; `changed` is called when the place is another one.
   constructor(root, { told, changed }) {
@@ -26,14 +27,15 @@ export class Stage {
 
   show(picture) {
     if (picture?.id === this.picture?.id) return;
-    Object.assign(this, { picture, place: null });
+    this.picture = picture;
+    this.canvas.ariaLabel = picture?.name ?? "No picture";
     this.#shown = this.#whole = null;
     this.fit();
   }
 
   compare(methods) {
     this.methods = methods;
-    this.divider.hidden = methods[0] === methods[1];
+    this.divider.hidden = !this.picture || methods[0] === methods[1];
     this.touch();
   }
 
@@ -102,19 +104,18 @@ export class Stage {
     this.changed();
     this.redraw();
     const { signal } = (this.abort = new AbortController());
-    const sheet = () =>
-      Object.assign(document.createElement("canvas"), { width: x.length, height: y.length });
-    const left = sheet();
-    const fresh = { x, y, sides: [left, methods[0] === methods[1] ? left : sheet()] };
-    const missing = fresh.sides.map(() => x.length * y.length);
+    const sheet = { width: x.length, height: y.length };
+    const sides = methods.map(() => Object.assign(document.createElement("canvas"), sheet));
+    const [fresh, missing] = [{ x, y, sides }, sides.map(() => x.length * y.length)];
     const begun = performance.now();
     this.told("Computing …");
     try {
-      const fields = { picture: picture.id, target: target(place), methods, left: x.first,
-        top: y.first, width: x.length, height: y.length, divider: this.column - x.start - x.first };
-      await view(fields, signal, (sides, left, top, image) => {
-        for (const number of [0, 1].filter((number) => sides & (1 << number))) {
-          fresh.sides[number].getContext("2d").putImageData(image, left, top);
+      const divider = this.#column() - x.start - x.first;
+      const fields = { picture: picture.id, target: target(place), methods, divider,
+        left: x.first, top: y.first, width: x.length, height: y.length };
+      await view(fields, signal, (mask, left, top, image) => {
+        for (const number of [0, 1].filter((number) => mask & (1 << number))) {
+          sides[number].getContext("2d").putImageData(image, left, top);
           missing[number] -= image.width * image.height;
         }
         if (Math.max(...missing) <= 0) this.#shown = fresh;
@@ -131,10 +132,6 @@ export class Stage {
     this.root.setAttribute("aria-busy", "false");
   }
 
-  get column() {
-    return Math.round((this.divider.value / 100) * this.canvas.width);
-  }
-
   #draw() {
     const { canvas, pen, picture, divider, loupe } = this;
     this.frame = null;
@@ -143,7 +140,7 @@ export class Stage {
     pen.fillRect(0, 0, canvas.width, canvas.height);
     if (!picture) return;
     const here = layout(this.place, picture, canvas);
-    const end = divider.hidden ? canvas.width : this.column;
+    const end = divider.hidden ? canvas.width : this.#column();
     this.#paint(pen, here, 0, 0, end);
     this.#paint(pen, here, 1, end, canvas.width);
     if (this.#lens) this.#magnify(here);
@@ -182,36 +179,29 @@ export class Stage {
   #listen() {
     const { canvas, divider, root } = this;
     const observer = new ResizeObserver(([{ contentRect, devicePixelContentBoxSize: box }]) => {
-      const pixels = (exact, css) => {
-        const about = css * devicePixelRatio;
-        return Math.abs(exact - about) < 1 ? exact : Math.round(about);
-      };
-      canvas.width = pixels(box?.[0].inlineSize, contentRect.width);
-      canvas.height = pixels(box?.[0].blockSize, contentRect.height);
-      if (this.fitted) this.fit();
-      else this.touch();
+      const pixels = (exact, about) => Math.abs(exact - about) < 1 ? exact : Math.round(about);
+      canvas.width = pixels(box?.[0].inlineSize, contentRect.width * devicePixelRatio);
+      canvas.height = pixels(box?.[0].blockSize, contentRect.height * devicePixelRatio);
+      this[this.fitted ? "fit" : "touch"]();
       this.#draw();
     });
     const exact = "devicePixelContentBoxSize" in ResizeObserverEntry.prototype;
     observer.observe(canvas, exact ? { box: "device-pixel-content-box" } : {});
-    const on = (element, name, action) => element.addEventListener(name, action);
     root.addEventListener("wheel", (event) => {
       event.preventDefault();
       const { x, y } = this.#at(event);
       const turned = event.deltaY * [1, 16, 800][event.deltaMode]; // pixels, lines, pages
       this.zoom(Math.exp(-turned * (event.ctrlKey ? 0.01 : 0.0015)), x, y);
     }, { passive: false });
-    on(canvas, "pointerdown", (event) => {
+    canvas.onpointerdown = (event) => {
       canvas.setPointerCapture(event.pointerId);
       this.#pointers.set(event.pointerId, this.#at(event));
-    });
-    on(canvas, "pointermove", (event) => this.#follow(event));
-    for (const name of ["pointerup", "pointercancel"]) {
-      on(canvas, name, (event) => this.#pointers.delete(event.pointerId));
-    }
-    on(canvas, "pointerleave", () => (this.pointer = null));
-    on(root, "keydown", (event) => this.#key(event));
-    on(divider, "input", () => this.redraw());
+    };
+    canvas.onpointermove = (event) => this.#follow(event);
+    canvas.onlostpointercapture = (event) => this.#pointers.delete(event.pointerId);
+    canvas.onpointerleave = () => (this.pointer = null);
+    root.onkeydown = (event) => this.#key(event);
+    divider.oninput = () => this.redraw();
   }
 
   #at(event) {
