@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from ccsr import image
-from ccsr.evaluation.degrade import Degrade
+from ccsr.image.degrade import Degrade
 from ccsr.evaluation.methods import BICUBIC, Method
 from ccsr.evaluation.plots import Crops, detailed_window, nearest
 from ccsr.evaluation.results import LeftOut, Record, Scores

@@ -230,7 +230,11 @@ def test_fractions_are_refused(photos):
 
 def test_a_run_that_cleans_at_scale_1(configure, tmp_path):
     words = ["data/degradation=jpeg", "+model.cleans=true", "data.scales.values=[1,2]"]
-    train(configure(*words), tmp_path / "run")
+    words += ["data.val.scales=[1,2]", "data.val.degrade=[none,jpeg:60]"]
+    found = train(configure(*words), tmp_path / "run")
+    assert {"jpeg:60/psnr_x1", "jpeg:60/psnr_x2", "none/psnr_x2"} <= set(found)
+    assert "none/psnr_x1" not in found
+    assert found["gain"] == pytest.approx((found["jpeg:60/gain"] + found["none/gain"]) / 2)
     model, summary = checkpoint.load(tmp_path / "run" / "model.safetensors")
     assert model.cleans
     assert summary["degradation"]["quality"] == [30, 98]
