@@ -15,13 +15,13 @@ from ccsr.cli import arguments, options
 from ccsr.cli.progress import StatusLine
 from ccsr.clock import Clock
 from ccsr.evaluation import plots
-from ccsr.evaluation.degrade import Degrade
 from ccsr.evaluation.measure import Comparison, Findings, measure
 from ccsr.evaluation.methods import BICUBIC, build
 from ccsr.evaluation.results import LeftOut, environment, means, write_csv, write_json
 from ccsr.evaluation.table import infinite, table
 from ccsr.evaluation.testsets import find_all
 from ccsr.grid import Pair
+from ccsr.image.degrade import Degrade
 from ccsr.metrics import load_lpips
 from ccsr.protocols import PROTOCOLS, EvaluationProtocol, by_name
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from torch import Tensor
 
 from ccsr import image
-from ccsr.evaluation.degrade import Degrade
 from ccsr.evaluation.methods import BICUBIC, Method
 from ccsr.evaluation.plots import Crops, detailed_window, nearest
 from ccsr.evaluation.results import LeftOut, Record, Scores
 from ccsr.evaluation.testsets import TestSet, low_resolution
 from ccsr.grid import Pair, scale_text, size_of
+from ccsr.image.degrade import Degrade
 from ccsr.protocols import EvaluationProtocol
 
 Distance = Callable[[Tensor, Tensor], float]

@@ -21,7 +21,7 @@ from torchvision.transforms.v2.functional import to_dtype
 
 from ccsr.grid import Pair, ProjectedGrid, Size, output_size, scale_text
 from ccsr.resample import KERNELS, Kernel, reduce_uint8, resize
-from ccsr.training.degradation import Degradation, Drawn, compressed_as_webp, degraded
+from ccsr.training.degradation import Degradation, Drawn, degraded
 from ccsr.training.dots import dotted
 from ccsr.training.scales import Scales
 from ccsr.training.sources import Cuts, Source
@@ -99,7 +99,7 @@ class Batches(Dataset[Batch]):
     def __getitem__(self, step: int) -> Batch:
         rng = np.random.default_rng((self.seed, step))
         lr, hr, source = self._sides(self.scales.draw(rng))
-        kernel, drawn, webp = self._degradation(step, lr)
+        kernel, drawn = self._degradation(step, lr)
         margin = _margin(lr[0], hr[0], kernel), _margin(lr[1], hr[1], kernel)
         cuts = self.draw(rng, source, margin, self.batch_size)
         patches, lacking = self.source.cut(cuts)
@@ -112,24 +112,18 @@ class Batches(Dataset[Batch]):
             patches[n] = dots.mT if cuts.turned[n] else dots
         make = partial(self._made, source=source, margin=margin, sizes=(lr, hr), kernel=kernel)
         made = self.source.replay((lr, hr, kernel), make, patches, *drawn)
-        batch = Batch(*(x.clone() for x in made))  # as the next one is made before this is used
-        if batch.lr.device.type == "cpu":
-            for n, quality in webp.items():
-                batch.lr[n] = compressed_as_webp(batch.lr[n], quality)
-        return batch
+        return Batch(*(x.clone() for x in made))  # as the next one is made before this is used
 
-    def _degradation(
-        self, step: int, size: Size
-    ) -> tuple[Kernel, Sequence[Tensor], dict[int, int]]:
-        """The kernel of a batch, what is done to its patches, and which of them become WebP.
+    def _degradation(self, step: int, size: Size) -> tuple[Kernel, Sequence[Tensor]]:
+        """The kernel of a batch, and what is done to its patches.
 
         Its numbers are drawn apart, so that photos and places are the same without it.
         """
         if self.degradation is None:
-            return "cubic", (), {}
+            return "cubic", ()
         rng = np.random.default_rng((self.seed, step, 0, 1))
         kernel = self.degradation.kernel(rng)
-        return kernel, *self.degradation.draw(rng, self.batch_size, size)
+        return kernel, self.degradation.draw(rng, self.batch_size, size)
 
     def _made(
         self,

@@ -1,17 +1,18 @@
-"""What cameras and files do to a picture: blur, noise, JPEG and WebP on low-resolution patches.
+"""What cameras and files do to a picture: blur, noise, JPEG, WebP and AVIF on patches.
 
 What is done to a batch is decided on the host from (seed, step), as the batch itself is
 (:meth:`Degradation.draw`), and then done to all patches at once, wherever they lie
-(:func:`degraded`); without what depends on a library that works on the host alone (WebP).
+(:func:`degraded`). WebP and AVIF are made by libraries that work on the host alone: where patches
+lie on another device they become JPEG instead.
 """
 
 import io
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, features
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -23,6 +24,11 @@ TAPS = 5  # of a blur, enough for 0.8 pixels
 PASSES = 2  # of compression, at most
 LARGEST_BLUR = 0.8
 LARGEST_NOISE = 64.0  # levels
+# Formats that libraries make, and how fast they are asked to work.
+CODERS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("WEBP", {"method": 2}),
+    ("AVIF", {"speed": 8, "max_threads": 1}),
+)
 
 
 class Drawn(NamedTuple):
@@ -37,7 +43,9 @@ class Drawn(NamedTuple):
         steps: (N, 2, 2, 64), for each pass the tables of :func:`ccsr.training.jpeg.tables`.
         halved: (N, 2) bool, for each pass whether chroma has half the resolution.
         start: (N, 2, 2) int64, for each pass where the blocks lie.
-        passes: (N,) int64, how many passes there are, 0 to 2.
+        passes: (N,) int64, how many passes of compression there are, 0 to 2.
+        coder: (N,) int64, what makes the last pass: -1 is JPEG, others are indices of `CODERS`.
+        quality: (N, 2) int64, for each pass.
     """
 
     blur: Tensor
@@ -48,6 +56,8 @@ class Drawn(NamedTuple):
     halved: Tensor
     start: Tensor
     passes: Tensor
+    coder: Tensor
+    quality: Tensor
 
 
 class Degradation:
@@ -65,12 +75,13 @@ class Degradation:
         jpeg: share of them that are compressed as JPEG, the grid of blocks at any place.
         quality: least and largest quality, 1 to 100, as libjpeg counts.
         halved: share of the JPEGs with chroma at half the resolution (4:2:0).
-        twice: share of the JPEGs that had been compressed before, with another quality and grid.
+        twice: share of the files that had been a JPEG before, with another quality and grid.
         webp: share of them that are compressed as WebP instead, at the same qualities. On a
             training's device, where no WebP is made, they become JPEGs.
+        avif: share of them that are compressed as AVIF, likewise.
 
     Raises:
-        ValueError: if a number is out of its range.
+        ValueError: if a number is out of its range, or AVIF is wanted and Pillow lacks it.
     """
 
     def __init__(
@@ -86,18 +97,25 @@ class Degradation:
         halved: float = 0.7,
         twice: float = 0.0,
         webp: float = 0.0,
+        avif: float = 0.0,
     ) -> None:
         shares = {"clean": clean, "kernels": kernels, "blur": blur, "noise": noise, "jpeg": jpeg}
-        shares |= {"halved": halved, "twice": twice, "webp": webp}
+        shares |= {"halved": halved, "twice": twice, "webp": webp, "avif": avif}
         for name, value in shares.items():
             number(f"data.degradation.{name}", value, "[0, 1]")
-        if jpeg + webp > 1:
+        if jpeg + webp + avif > 1 + 1e-9:
             raise ValueError(
-                "data.degradation.jpeg and data.degradation.webp are shares of the same patches: "
-                f"expected at most 1 together, got {jpeg} and {webp}"
+                "data.degradation.jpeg, webp and avif are shares of the same patches: expected at "
+                f"most 1 together, got {jpeg}, {webp} and {avif}"
+            )
+        if avif and not features.check("avif"):
+            raise ValueError(
+                f"data.degradation.avif={avif} needs a Pillow that writes AVIF, and this one does "
+                "not: install its wheel, or give data.degradation.avif=0"
             )
         self.clean, self.kernels, self.blur, self.noise = clean, kernels, blur, noise
-        self.jpeg, self.halved, self.twice, self.webp = jpeg, halved, twice, webp
+        self.files = np.cumsum((jpeg, webp, avif))
+        self.halved, self.twice = halved, twice
         self.sigmas = _range("sigmas", sigmas, f"[0, {LARGEST_BLUR}]")
         self.levels = _range("levels", levels, f"[0, {LARGEST_NOISE}]")
         self.quality = _range("quality", quality, "[1, 100]")
@@ -108,59 +126,61 @@ class Degradation:
         other = others[int(rng.integers(len(others)))]
         return other if rng.random() < self.kernels else "cubic"
 
-    def draw(
-        self, rng: np.random.Generator, count: int, size: tuple[int, int]
-    ) -> tuple[Drawn, dict[int, int]]:
-        """What is done to `count` patches of `size` (h, w).
-
-        Returns:
-            It, and the qualities of the patches that are to be WebP, by their places.
-        """
+    def draw(self, rng: np.random.Generator, count: int, size: tuple[int, int]) -> Drawn:
+        """What is done to `count` patches of `size` (h, w)."""
         dirty = rng.random(count) >= self.clean
         sigma = rng.uniform(*self.sigmas, count) * (dirty & (rng.random(count) < self.blur))
         amount = rng.uniform(*self.levels, count) * (dirty & (rng.random(count) < self.noise))
         kinds = rng.random((3, count))  # of noise: shot, smooth; of files
         noise = rng.standard_normal((count, 3, *size), np.float32)
-        quality = rng.uniform(*self.quality, (count, PASSES))
+        quality = torch.from_numpy(rng.uniform(*self.quality, (count, PASSES)).round()).long()
         again = rng.random(count) < self.twice
-        passes = np.where(kinds[2] < self.jpeg + self.webp, 1 + again, 0) * dirty
-        webp = dirty & (kinds[2] >= self.jpeg) & (kinds[2] < self.jpeg + self.webp)
-        drawn = Drawn(
+        file = np.searchsorted(self.files, kinds[2], side="right")  # the last: none
+        passes = (1 + again) * (dirty & (file < len(self.files)))
+        return Drawn(
             torch.from_numpy(_gaussians(sigma)),
             torch.from_numpy(noise),
             torch.from_numpy(np.stack((amount, kinds[0] < 0.5), 1)).float(),
             torch.from_numpy(kinds[1] < 0.5),
-            jpeg.tables(torch.from_numpy(quality).flatten()).unflatten(0, (count, PASSES)),
+            jpeg.tables(quality.flatten()).unflatten(0, (count, PASSES)),
             torch.from_numpy(rng.random((count, PASSES)) < self.halved),
             torch.from_numpy(rng.integers(jpeg.UNIT, size=(count, PASSES, 2))),
-            torch.from_numpy(np.where(webp, PASSES + 1, passes)),
+            torch.from_numpy(passes),
+            torch.from_numpy(file - 1),
+            quality,
         )
-        return drawn, {int(n): int(quality[n, 0]) for n in np.flatnonzero(webp)}
 
 
 def degraded(patches: Tensor, drawn: Drawn) -> Tensor:
     """Patches (N, 3, h, w), uint8, after what was drawn for them, likewise.
 
-    Those that are to be WebP are left before their compression.
+    On other devices than the CPU nothing waits for it, and all files are JPEGs.
     """
     x = _blurred(patches.float(), drawn.blur)
     x = (x + _noise(x, drawn)).round().clamp(0, 255)
     for n in range(PASSES):
-        here = (drawn.passes > n) & (drawn.passes <= PASSES)
+        here = drawn.passes > n
         how = drawn.steps[:, n], drawn.halved[:, n], drawn.start[:, n]
-        if x.device.type == "cpu":  # only those that it is for; a GPU would wait to know which
-            x[here] = jpeg.compress(x[here], *(part[here] for part in how))
-        else:
+        if x.device.type != "cpu":
             x = torch.where(here[:, None, None, None], jpeg.compress(x, *how), x)
+            continue
+        last = (drawn.passes == n + 1) & (drawn.coder >= 0)
+        here = here & ~last  # only those that it is for; a GPU would wait to know which
+        x[here] = jpeg.compress(x[here], *(part[here] for part in how))
+        for place in last.nonzero().flatten().tolist():
+            coder, quality = int(drawn.coder[place]), int(drawn.quality[place, n])
+            x[place] = coded(x[place], coder, quality)
     return x.to(torch.uint8)
 
 
-def compressed_as_webp(patch: Tensor, quality: int) -> Tensor:
-    """A patch (3, h, w), uint8, after libwebp."""
+def coded(patch: Tensor, coder: int, quality: int) -> Tensor:
+    """A patch (3, h, w) of levels, after one of `CODERS`."""
+    name, options = CODERS[coder]
     stream = io.BytesIO()
-    Image.fromarray(patch.permute(1, 2, 0).numpy()).save(stream, "WEBP", quality=quality, method=2)
+    pixels = patch.to(torch.uint8).permute(1, 2, 0).numpy()
+    Image.fromarray(pixels).save(stream, name, quality=quality, **options)
     with Image.open(stream) as image:
-        return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)
+        return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).to(patch)
 
 
 def _range(name: str, values: Sequence[float], interval: str) -> tuple[float, float]:
@@ -196,10 +216,10 @@ def _blurred(x: Tensor, weights: Tensor) -> Tensor:
 
 def _noise(x: Tensor, drawn: Drawn) -> Tensor:
     """The noise of each patch, in levels."""
-    spread = drawn.noise.new_tensor([0.25, 0.5, 0.25])
-    kernel = torch.outer(spread, spread) / 0.375  # keeps the variance
     wide = F.pad(drawn.noise, (1, 1, 1, 1), "reflect")
-    smooth = F.conv2d(wide.flatten(0, 1)[:, None], kernel[None, None]).reshape(x.shape)
+    rows = (wide[:, :, :-2] + wide[:, :, 2:]) / 4 + wide[:, :, 1:-1] / 2
+    smooth = (rows[..., :-2] + rows[..., 2:]) / 4 + rows[..., 1:-1] / 2
+    smooth = smooth / 0.375  # keeps the variance
     noise = torch.where(drawn.smooth[:, None, None, None], smooth, drawn.noise)
     amount, shot = (part[:, None, None, None] for part in drawn.amounts.unbind(1))
     light = (x.clamp_min(0) / 128).sqrt()

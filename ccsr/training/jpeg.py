@@ -6,6 +6,7 @@ not entropy-code, which loses nothing. Coefficients and pixels are rounded where
 """
 
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -49,6 +50,7 @@ _HALVES = (  # of the transform's rows; even ones are symmetric, odd ones antisy
     (4433, -10704, 10704, -4433),
     (2260, -6436, 9633, -11363),
 )
+_QUARTERS = (0.25, 0.5)  # are added to means of four before they are cut, by column
 
 
 def tables(quality: Tensor) -> Tensor:
@@ -81,7 +83,8 @@ def compress(image: Tensor, steps: Tensor, halved: Tensor, start: Tensor) -> Ten
     whole = _coded(both.flatten(0, 1), table).reshape(both.shape)
     # libjpeg rounds the quarters of a mean down and up in turn, by column
     half = F.avg_pool2d(both + 128, 2)
-    half = (half + half.new_tensor([0.25, 0.5]).repeat(half.shape[3] // 2)).floor() - 128
+    half = (half.unflatten(3, (-1, 2)) + _constant(_QUARTERS, half.device)).floor().flatten(3)
+    half = half - 128
     half = _enlarged(_coded(half.flatten(0, 1), table).reshape(half.shape) + 128) - 128
     chroma = torch.where(halved[:, None, None, None], half, whole)
     decoded = torch.cat((luma.clamp(0, 255)[:, None], chroma.clamp(-128, 127)), 1)
@@ -108,7 +111,7 @@ def _taken(image: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 
 def _combined(image: Tensor, matrix: tuple[tuple[int, ...], ...]) -> list[Tensor]:
     """Other colours, in fixed point."""
-    return list(torch.einsum("kc,nchw->knhw", image.new_tensor(matrix), image))
+    return list(torch.einsum("kc,nchw->knhw", _constant(matrix, image.device), image))
 
 
 def _rounded(fixed: Tensor, bits: int) -> Tensor:
@@ -119,9 +122,9 @@ def _rounded(fixed: Tensor, bits: int) -> Tensor:
 
 def _coded(plane: Tensor, steps: Tensor) -> Tensor:
     """Planes (N, h, w), about 0, after their coefficients were rounded to steps (N, 64)."""
-    transform = _transform().to(plane)
+    transform = _transform(plane.device)
     blocks = plane.unflatten(1, (-1, BLOCK)).unflatten(3, (-1, BLOCK)).transpose(2, 3)
-    table = steps.to(plane).reshape(-1, 1, 1, BLOCK, BLOCK)
+    table = steps.double().reshape(-1, 1, 1, BLOCK, BLOCK)
     rows = _rounded(blocks @ transform.T, 11)  # two bits of the fraction are kept
     coefficients = _rounded(transform @ rows, 15)  # eight times the transform
     size = ((coefficients.abs() + 4 * table) / (8 * table)).floor()
@@ -141,8 +144,13 @@ def _enlarged(half: Tensor) -> Tensor:
 
 
 @cache
-def _transform() -> Tensor:
+def _constant(values: tuple[Any, ...], device: torch.device) -> Tensor:
+    """Nested numbers, made once per device: a CUDA graph cannot hold a copy to it."""
+    return torch.tensor(values, dtype=torch.float64, device=device)
+
+
+@cache
+def _transform(device: torch.device) -> Tensor:
     """The cosine transform of 8 values, times the root of 8 and 2 ** 13, as (8, 8)."""
-    half = torch.tensor(_HALVES)
-    signs = torch.tensor([1, -1] * 4)[:, None]
+    half, signs = _constant(_HALVES, device), _constant(((1,), (-1,)) * 4, device)
     return torch.cat((half, half.flip(1) * signs), 1)

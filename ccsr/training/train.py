@@ -153,6 +153,7 @@ def facts(config: Mapping[str, Any]) -> dict[str, Any]:
         "lr": given
         and [Path(each).name for each in ([given] if isinstance(given, str) else given)],
         **{key: data[key] for key in keys},
+        "degradation": data.get("degradation"),
         "seed": config["seed"],
         "data_seed": data["seed"],
         "init": config["init"] and Path(config["init"]).stem,

@@ -15,6 +15,7 @@ from torchvision.transforms.v2.functional import center_crop
 
 from ccsr import image
 from ccsr.grid import Pair, ProjectedGrid, as_pair, output_size, scale_text, size_of
+from ccsr.image.degrade import Degrade
 from ccsr.protocols import by_name
 from ccsr.resample import reduce_uint8, resize
 from ccsr.training.settings import whole
@@ -123,8 +124,9 @@ class ValidationSet(Dataset[Item]):
 
     What bicubic restores exactly, an image of one colour, says nothing and is left out.
 
-    Low-resolution images are made by MATLAB's 8-bit bicubic. The cut is chosen per scale so
-    that input times scale is an integer, or as near as it gets (within 8 pixels).
+    Low-resolution images are made by MATLAB's 8-bit bicubic, and then go through each of the
+    `degrade` chains, which have means of their own. The cut is chosen per scale so that input
+    times scale is an integer, or as near as it gets (within 8 pixels).
 
     Args:
         files: image files, or those of several sets by name; of more than `images` those at even
@@ -132,13 +134,15 @@ class ValidationSet(Dataset[Item]):
         scales: one number, or a pair (vertical, horizontal), per scale.
         images: number of images, of each set.
         crop: side of the square in the middle of each image.
+        degrade: chains such as `jpeg:60` (:class:`ccsr.image.degrade.Degrade`), or `none`; None
+            for that alone.
 
     Attributes:
         settings: all that decides the numbers but where the images lie.
 
     Raises:
         ValueError: if no file of a set is readable, an image is too small for a scale, or that
-            is 1.
+            is 1 and every image stays as it is.
     """
 
     def __init__(
@@ -147,15 +151,19 @@ class ValidationSet(Dataset[Item]):
         scales: Sequence[float | Sequence[float]] = (2, 3, 4),
         images: int = 8,
         crop: int = 256,
+        degrade: Sequence[str] | None = None,
     ) -> None:
         whole("data.val.images", images)
         whole("data.val.crop", crop)
-        self.scales = _as_scales(scales)
+        self.chains = _as_chains(degrade)
+        self.scales = _as_scales(scales, exact=not any(self.chains.values()))
         listed = [s if isinstance(s, int | float) else list(s) for s in scales]
         self.settings: dict[str, Any] = {"images": images, "crop": crop, "scales": listed}
         sets = files if isinstance(files, Mapping) else {"": files}
         if isinstance(files, Mapping):
             self.settings["sets"] = list(sets)
+        if degrade is not None:
+            self.settings["degrade"] = list(degrade)
         self.items: list[Item] = []
         self._starts: list[int] = []  # of each image among the items
         for kind, found in sets.items():
@@ -171,18 +179,27 @@ class ValidationSet(Dataset[Item]):
                 log.warning("skipped a broken image: %s: %s", path, error)
                 continue
             self._starts.append(len(self.items))
-            for item in (_item(photo, scale, crop) for scale in self.scales):
-                if math.isfinite(item.bicubic):
-                    self.items.append(item._replace(kind=kind))
-                else:
-                    name = f"x{scale_text(item.scale)}"
-                    log.warning("skipped an image at %s: bicubic is exact: %s", name, path)
+            for name, chain in self.chains.items():
+                self._add_image(photo, path, " ".join(filter(None, (kind, name))), chain, crop)
         if len(self.items) == before:
             raise ValueError(
                 "expected readable images, not of one colour, and scales for validation, got "
                 f"{len(files)} files and {len(self.scales)} scales: check data.val"
                 + (f".sets.{kind}" if kind else "")
             )
+
+    def _add_image(
+        self, photo: Tensor, path: Path, kind: str, chain: Degrade | None, crop: int
+    ) -> None:
+        for scale in self.scales:
+            if chain is None and scale == (1.0, 1.0):
+                continue  # the image itself
+            item = _item(photo, scale, crop, chain, path.name)
+            if math.isfinite(item.bicubic):
+                self.items.append(item._replace(kind=kind))
+            else:
+                at = f"x{scale_text(item.scale)}"
+                log.warning("skipped an image at %s: bicubic is exact: %s", at, path)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -214,8 +231,24 @@ def score(sr: Tensor, hr: Tensor, scale: Pair) -> float:
     return PROTOCOL.psnr(as_float(sr[0]), as_float(hr[0]), scale)
 
 
-def _as_scales(scales: object) -> list[Pair]:
-    """The scales of the configuration as pairs."""
+def _as_chains(degrade: object) -> dict[str, Degrade | None]:
+    """What low-resolution images go through, by the name of its means."""
+    if degrade is None:
+        return {"": None}
+    if not isinstance(degrade, Sequence) or isinstance(degrade, str) or not degrade:
+        raise ValueError(
+            "data.val.degrade must be a list of chains, or none, such as [none,jpeg:60,noise:5], "
+            f"got {degrade!r}"
+        )
+    texts = ["none" if each is None else str(each) for each in degrade]
+    try:
+        return {text: None if text == "none" else Degrade.parse(text) for text in texts}
+    except ValueError as error:
+        raise ValueError(f"data.val.degrade: {error}") from None
+
+
+def _as_scales(scales: object, exact: bool) -> list[Pair]:
+    """The scales of the configuration as pairs; `exact` if bicubic is that at 1."""
     given = scales if isinstance(scales, Sequence) and not isinstance(scales, str) else ()
     try:
         pairs = [as_pair(s if isinstance(s, int | float) else tuple(s)) for s in given]
@@ -226,17 +259,22 @@ def _as_scales(scales: object) -> list[Pair]:
             "data.val.scales must be a list of scales and pairs (vertical, horizontal), such as "
             f"[2,3,[1.5,4]], got {scales!r}"
         )
-    if (1.0, 1.0) in pairs:
-        raise ValueError("expected scales for validation other than 1, where bicubic is exact")
+    if exact and (1.0, 1.0) in pairs:
+        raise ValueError(
+            "expected scales for validation other than 1, where bicubic is exact unless "
+            "data.val.degrade says otherwise"
+        )
     return pairs
 
 
-def _item(photo: Tensor, scale: Pair, crop: int) -> Item:
+def _item(photo: Tensor, scale: Pair, crop: int, chain: Degrade | None, name: str) -> Item:
     rows, columns = (min(crop, side) for side in size_of(photo))
     lr_size = _input_side(rows, scale[0]), _input_side(columns, scale[1])
     hr_size = output_size(lr_size, scale)
     hr = center_crop(photo, list(hr_size))[None]
     lr = reduce_uint8(hr, ProjectedGrid.project(hr_size, lr_size))
+    if chain:
+        lr = chain(lr[0], f"{name} {scale_text(scale)}")[None]
     item = Item(lr, hr, scale, 0.0)
     bicubic = quantised(resize(as_float(lr), item.grid))
     return item._replace(bicubic=score(bicubic, hr, scale))

@@ -13,13 +13,18 @@ from ccsr.bundled import resource_dir
 from ccsr.model import build
 from ccsr.training.config import made, plain, resumed
 from ccsr.training.data import PhotoData
+from ccsr.training.degradation import Degradation
 from ccsr.training.overrides import explain, for_hydra, quoted
 from ccsr.training.scales import Scales
 from ccsr.training.start import start_from
 from ccsr.training.validation import ValidationSet
 
 CONF = resource_dir("conf")
-CHOICES = [(path.parent.name, path.stem) for path in sorted(CONF.glob("*/*.yaml"))]
+CHOICES = [
+    (path.parent.relative_to(CONF).as_posix(), path.stem)
+    for path in sorted(CONF.rglob("*.yaml"))
+    if path.parent != CONF
+]
 
 
 NEEDED = {"network": ["model.network.name=package.module:Class"]}  # of choices that lack a value
@@ -44,7 +49,9 @@ def bind(node, target=None):
         assert set(arguments) <= set(known), f"{target} does not take {set(arguments) - set(known)}"
         if target is PhotoData:
             inspect.signature(target).bind(**arguments)
-    inner = {"scales": Scales, "val": None} if target is PhotoData else {}
+    inner = {}
+    if target is PhotoData:
+        inner = {"scales": Scales, "degradation": Degradation}
     for key, value in arguments.items():
         bind(value, inner.get(key))
 
@@ -69,7 +76,13 @@ def test_every_model_builds(choice):
 
 @pytest.mark.parametrize(
     ("experiment", "init"),
-    [("light", "light"), ("base", "light"), ("base", "base"), ("elastic", "light")],
+    [
+        ("light", "light"),
+        ("base", "light"),
+        ("base", "base"),
+        ("elastic", "light"),
+        ("photo", "light"),
+    ],
 )
 def test_an_experiment_can_start_from_what_is_shipped(experiment, init):
     network = made("model", composed(f"experiment={experiment}")["model"])
@@ -78,7 +91,9 @@ def test_an_experiment_can_start_from_what_is_shipped(experiment, init):
 
 def test_the_groups_are_all_there():
     groups = {group for group, _ in CHOICES}
-    assert groups == {"data", "experiment", "logger", "model", "module", "trainer"}
+    assert groups == {
+        "data", "data/degradation", "experiment", "logger", "model", "module", "trainer",
+    }  # fmt: skip
 
 
 def test_div2k_has_its_own_folders():

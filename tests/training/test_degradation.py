@@ -1,13 +1,21 @@
 """What is done to low-resolution patches: its share, its amount, and that it is no accident."""
 
+import io
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import torch
 import yaml
+from PIL import Image
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from ccsr.bundled import resource_dir
+from ccsr.model import checkpoint
+from ccsr.training import jpeg
 from ccsr.training.batches import Batches
-from ccsr.training.degradation import Degradation, compressed_as_webp, degraded
+from ccsr.training.degradation import CODERS, Degradation, Drawn, degraded
 from ccsr.training.photos import Photos, find_images
 from ccsr.training.scales import Scales
 from ccsr.training.sources import FromFiles, OnDevice
@@ -18,8 +26,8 @@ PHOTO = yaml.safe_load((resource_dir("conf") / "data/degradation/photo.yaml").re
 
 def applied(degradation, patches, seed=0):
     size = patches.shape[2:]
-    drawn, webp = degradation.draw(np.random.default_rng(seed), len(patches), tuple(size))
-    return degraded(patches, drawn), webp
+    drawn = degradation.draw(np.random.default_rng(seed), len(patches), tuple(size))
+    return degraded(patches, drawn), drawn
 
 
 def grey(count=64, level=128, side=32):
@@ -33,9 +41,8 @@ def noise(count=8, side=24):
 
 def test_clean_patches_stay_to_the_bit():
     everything = Degradation(**PHOTO | {"clean": 1.0})
-    made, webp = applied(everything, noise())
+    made, _ = applied(everything, noise())
     assert torch.equal(made, noise())
-    assert not webp
 
 
 def test_shares_are_kept():
@@ -77,23 +84,88 @@ def test_twice_is_more_than_once():
     assert not torch.equal(first, second)
 
 
-def test_webp_is_a_share_of_its_own():
-    degradation = Degradation(clean=0.0, jpeg=0.5, webp=0.5)
-    made, webp = applied(degradation, noise(40))
-    untouched = (made == noise(40)).flatten(1).all(1)
-    assert set(untouched.nonzero().flatten().tolist()) == set(webp)
-    assert 8 < len(webp) < 32
-    assert set(webp.values()) <= set(range(30, 99))
-    patch = compressed_as_webp(noise()[0], 50)
-    assert patch.shape == noise()[0].shape
-    assert not torch.equal(patch, noise()[0])
+def photos_of(side=40, count=40):
+    """Parts of a photo, which formats have something to keep of."""
+    with Image.open(resource_dir("samples") / "coffee.png") as image:
+        pixels = torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)
+    return torch.stack([pixels[:, 7 * n :, 11 * n :][:, :side, :side] for n in range(count)])
+
+
+def by_pillow(patch, name, quality):
+    stream = io.BytesIO()
+    options = {"WEBP": {"method": 2}, "AVIF": {"speed": 8}}[name]
+    pixels = patch.permute(1, 2, 0).numpy()
+    Image.fromarray(pixels).save(stream, name, quality=quality, **options)
+    return torch.from_numpy(np.array(Image.open(stream).convert("RGB"))).permute(2, 0, 1)
+
+
+def test_webp_and_avif_are_shares_of_their_own():
+    degradation = Degradation(clean=0.0, jpeg=0.25, webp=0.25, avif=0.25, quality=(40, 90))
+    made, drawn = applied(degradation, photos_of())
+    counts = {}
+    for patch, result, coder, passes, quality in zip(
+        photos_of(), made, drawn.coder, drawn.passes, drawn.quality[:, 0].tolist(), strict=True
+    ):
+        name = CODERS[coder][0] if passes and coder >= 0 else "JPEG" if passes else "none"
+        counts[name] = counts.get(name, 0) + 1
+        if name in ("WEBP", "AVIF"):
+            assert torch.equal(result, by_pillow(patch, name, quality))
+        assert torch.equal(result, patch) == (name == "none")
+    assert set(counts) == {"JPEG", "WEBP", "AVIF", "none"}
+    assert all(4 <= count <= 17 for count in counts.values())
+
+
+def test_a_webp_may_have_been_a_jpeg():
+    degradation = Degradation(clean=0.0, webp=1.0, twice=1.0, quality=(40, 40))
+    made, drawn = applied(degradation, photos_of(count=2))
+    once = jpeg.compress(
+        photos_of(count=2).float(), drawn.steps[:, 0], drawn.halved[:, 0], drawn.start[:, 0]
+    )
+    for patch, result in zip(once.byte(), made, strict=True):
+        assert torch.equal(result, by_pillow(patch, "WEBP", 40))
+
+
+def test_a_pillow_without_avif_is_named(monkeypatch):
+    monkeypatch.setattr("ccsr.training.degradation.features.check", lambda name: False)
+    with pytest.raises(ValueError, match=r"avif=0\.1 needs a Pillow that writes AVIF.*avif=0$"):
+        Degradation(avif=0.1)
+
+
+class Elsewhere(TorchDispatchMode):
+    """Sees to it that nothing is sent to another device, as no recording could repeat it."""
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        """Refuse operations that take a tensor of the host."""
+        for each in tree_leaves((args, kwargs)):
+            if isinstance(each, torch.Tensor) and each.device.type == "cpu":
+                raise AssertionError(f"{function} takes a tensor from the host")
+        return function(*args, **kwargs or {})
+
+
+def test_on_another_device_nothing_waits_for_the_host(monkeypatch):
+    """The device `meta` has no values that one could wait for."""
+
+    def refused(*args, **kwargs):
+        raise AssertionError("numbers would be copied to the device")
+
+    degradation = Degradation(**PHOTO)
+    for seed in range(2):  # the first call makes what later ones find
+        drawn = degradation.draw(np.random.default_rng(seed), 4, (24, 24))
+        drawn = Drawn(*(part.to("meta") for part in drawn))
+        patches = noise(4).to("meta")
+        if seed:
+            monkeypatch.setattr(torch, "tensor", refused)
+            monkeypatch.setattr(torch.Tensor, "new_tensor", refused)
+        with Elsewhere() if seed else nullcontext():
+            made = degraded(patches, drawn)
+        assert (made.shape, made.dtype) == (patches.shape, torch.uint8)
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"clean": 1.5}, r"data\.degradation\.clean must be in \[0, 1\], got 1\.5"),
-        ({"jpeg": 0.7, "webp": 0.7}, "expected at most 1 together, got 0.7 and 0.7"),
+        ({"jpeg": 0.7, "webp": 0.7}, "expected at most 1 together, got 0.7, 0.7 and 0.0"),
         ({"quality": [98, 30]}, r"data\.degradation\.quality must be the least and the largest"),
         ({"quality": [0, 30]}, r"data\.degradation\.quality must be in \[1, 100\], got 0"),
         ({"sigmas": [0, 3]}, r"data\.degradation\.sigmas must be in \[0, 0\.8\], got 3"),
@@ -158,8 +230,11 @@ def test_fractions_are_refused(photos):
 
 def test_a_run_that_cleans_at_scale_1(configure, tmp_path):
     words = ["data/degradation=jpeg", "+model.cleans=true", "data.scales.values=[1,2]"]
-    train(configure(*words), tmp_path / "run")
-    from ccsr.model.checkpoint import load
-
-    model, _ = load(tmp_path / "run" / "model.safetensors")
+    words += ["data.val.scales=[1,2]", "data.val.degrade=[none,jpeg:60]"]
+    found = train(configure(*words), tmp_path / "run")
+    assert {"jpeg:60/psnr_x1", "jpeg:60/psnr_x2", "none/psnr_x2"} <= set(found)
+    assert "none/psnr_x1" not in found
+    assert found["gain"] == pytest.approx((found["jpeg:60/gain"] + found["none/gain"]) / 2)
+    model, summary = checkpoint.load(tmp_path / "run" / "model.safetensors")
     assert model.cleans
+    assert summary["degradation"]["quality"] == [30, 98]

@@ -68,6 +68,40 @@ def test_at_a_scale_of_1_there_is_nothing_to_validate(tmp_path):
         ValidationSet([tmp_path / "a.png"], [2, 1])
 
 
+def test_degraded_images_have_means_of_their_own(files):
+    chosen = ValidationSet({"a": files[:2]}, [1, 2], crop=32, degrade=["none", "noise:5", "jpeg:9"])
+    assert [(item.kind, item.scale[0]) for item in chosen.items[:5]] == [
+        ("a none", 2), ("a noise:5", 1), ("a noise:5", 2), ("a jpeg:9", 1), ("a jpeg:9", 2),
+    ]  # fmt: skip
+    assert len(chosen) == 10
+    assert chosen.settings["degrade"] == ["none", "noise:5", "jpeg:9"]
+    clean, noisy = chosen[0], chosen[2]
+    assert torch.equal(clean.hr, noisy.hr)
+    assert 3 < (clean.lr.float() - noisy.lr.float()).std() < 7
+    # the noisy image itself: 5 levels in each colour are 2.87 of luma
+    assert chosen[1].bicubic == pytest.approx(38.97, abs=0.7)
+    again = ValidationSet(files[:1], [2], crop=32, degrade=["noise:5"])
+    assert torch.equal(again[0].lr, noisy.lr)
+
+
+@pytest.mark.parametrize(
+    ("degrade", "message"),
+    [
+        ("jpeg:60", r"data\.val\.degrade must be a list of chains.*got 'jpeg:60'"),
+        ([], r"data\.val\.degrade must be a list of chains"),
+        (["jpg:60"], r"data\.val\.degrade: unknown degradation 'jpg'.*jpeg"),
+    ],
+)
+def test_chains_are_listed(files, degrade, message):
+    with pytest.raises(ValueError, match=message):
+        ValidationSet(files, degrade=degrade)
+
+
+def test_at_1_something_has_to_be_done(files):
+    with pytest.raises(ValueError, match=r"exact unless data\.val\.degrade says otherwise"):
+        ValidationSet(files, [1], degrade=["none"])
+
+
 def test_quantised_and_back():
     x = torch.tensor([-0.2, 0.0, 0.5, 1.0, 1.3]).view(1, 1, 1, 5)
     assert as_float(quantised(x)).flatten().tolist() == pytest.approx([0, 0, 128 / 255, 1, 1])

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 from torch import Tensor
 
-from ccsr import image
+from ccsr.image.tensors import to_float, to_image, to_tensor, to_uint8
 from ccsr.suggest import near
 
 Pixels = Callable[[Image.Image, float, np.random.Generator], Image.Image]
@@ -98,10 +98,10 @@ class Degrade:
             name: of the image and scale; decides the noise.
         """
         rng = np.random.default_rng(zlib.crc32(name.encode()))
-        picture = image.to_image(image.to_float(lr))
+        picture = to_image(to_float(lr))
         for step, amount in self.steps:
             picture = STEPS[step].apply(picture, amount, rng)
-        return image.to_uint8(image.to_tensor(picture))
+        return to_uint8(to_tensor(picture))
 
 
 def _step(text: str) -> tuple[str, float]:

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from ccsr.bundled import resource_dir
-from ccsr.evaluation.degrade import Degrade
+from ccsr.image.degrade import Degrade
 
 
 def photo(mode="RGB"):
