@@ -198,7 +198,7 @@ def test_resize_refuses_levels_and_unknown_kernels():
     grid = ProjectedGrid.project((4, 4), (8, 8))
     with pytest.raises(TypeError, match=r"expected floating point, got torch\.uint8"):
         resize(torch.zeros(1, 4, 4, dtype=torch.uint8), grid)
-    with pytest.raises(ValueError, match="kernel must be one of cubic, lanczos, linear, box, got 'foo'"):
+    with pytest.raises(ValueError, match="must be one of cubic, lanczos, linear, box, got 'foo'"):
         resize(torch.zeros(1, 4, 4), grid, "foo")
 
 
