@@ -12,7 +12,7 @@ def parser() -> argparse.ArgumentParser:
     """The options of `ccsr export`."""
     parser = arguments.Parser(
         "ccsr export",
-        description="Write a model as an ONNX file that takes pictures of any size.",
+        description="Write a model as an ONNX file that takes pictures of any size, or of one.",
         epilog="Example: ccsr export --scale 2.5 -o light_2.5x.onnx",
     )
     add = parser.add_argument
@@ -29,6 +29,11 @@ def parser() -> argparse.ArgumentParser:
         "--window", action="store_true",
         help="let the file take the factor and a window of the result, by two more inputs: where "
         "the window begins, and its size",
+    )  # fmt: skip
+    add(
+        "--input-size", type=arguments.size, metavar="WxH",
+        help="take pictures of this size only, for programs that ask for fixed sizes; the names "
+        "are then input and output, not image and enlarged; with --scale",
     )  # fmt: skip
     add(
         "-o", "--output", required=True, type=arguments.path, metavar="FILE.onnx",
@@ -51,7 +56,10 @@ def main(argv: Sequence[str]) -> int:
         ValueError: for a model or file that cannot be taken.
         OSError: for files that cannot be read or written.
     """
-    args = parser().parse_args(argv)
+    words = parser()
+    args = words.parse_args(argv)
+    if args.input_size and args.scale is None:
+        words.error("--input-size: a file for one size takes one factor too, give --scale")
     if args.exists == "error" and os.path.lexists(args.output):
         raise ValueError(f"{args.output} exists already: use --exists overwrite")
 
@@ -60,7 +68,12 @@ def main(argv: Sequence[str]) -> int:
 
     path = resolve(args.model)
     model, summary = load(path, args.trust)
-    save(args.output, model, args.scale, window=args.window, name=path.stem, summary=summary)
+    size = args.input_size
+    save(
+        args.output, model, args.scale,
+        window=args.window, size=size, name=path.stem, summary=summary,
+    )  # fmt: skip
     megabytes = args.output.stat().st_size / 1e6
-    terminal.tell(f"{args.output}: input image, output enlarged, {megabytes:.1f} MB")
+    names = "input input, output output" if size else "input image, output enlarged"
+    terminal.tell(f"{args.output}: {names}, {megabytes:.1f} MB")
     return 0

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ccsr import __version__
 from ccsr.atomic import make_folder, replacing
 from ccsr.export import windows
+from ccsr.export.folding import folded
 from ccsr.export.graph import Graph, Value
 from ccsr.export.grids import Line, double
 from ccsr.export.layers import Lines, add_cc_layer
@@ -27,6 +28,7 @@ from ccsr.model.whole import BASE_KERNEL_SIZE, LARGEST_RESIDUAL
 SUFFIX = ".onnx"
 LEAST_INPUT = 1.5  # smallest scale as an input: networks treat smaller ones in another way
 LARGEST_INPUT = 1024.0  # largest: beyond, it is a mistake
+LARGEST_SIDE = 1 << 16  # of a fixed size: beyond, it is a mistake
 _SIZE: Size = (64, 64)  # any: how a route divides a scale does not depend on the size
 _LARGE = 64.0  # a scale that stands for all large ones
 
@@ -37,6 +39,7 @@ def save(
     scale: Scale | None,
     *,
     window: bool = False,
+    size: Size | None = None,
     name: str = "",
     summary: Mapping[str, JSON] | None = None,
 ) -> None:
@@ -47,6 +50,7 @@ def save(
         model: on any device.
         scale: baked in; None makes it an input.
         window: whether a window of the result is an input too, see :func:`to_onnx`.
+        size: (h, w) of the only pictures that the file takes, see :func:`to_onnx`; None for any.
         name: of the model.
         summary: of its checkpoint: licence, training, data sources.
 
@@ -58,7 +62,7 @@ def save(
     if path.suffix.lower() != SUFFIX:
         raise ValueError(f"expected a file name that ends in {SUFFIX}, got {path}")
     summary = summary or {}
-    exported = to_onnx(model, scale, window=window)
+    exported = to_onnx(model, scale, window=window, size=size)
     told = {
         "ccsr": __version__,
         "model": name,
@@ -68,13 +72,17 @@ def save(
         "layout": "NCHW, RGB",
         "range": "0 to 1",
     }
-    helper.set_model_props(exported, told | ({"window": "input"} if window else {}))
+    told |= {"window": "input"} if window else {}
+    told |= {"size": "{1}x{0}".format(*size)} if size else {}
+    helper.set_model_props(exported, told)
     make_folder(path)
     with replacing(path) as temporary:
         temporary.write_bytes(exported.SerializeToString())
 
 
-def to_onnx(model: Network, scale: Scale | None, *, window: bool = False) -> onnx.ModelProto:
+def to_onnx(
+    model: Network, scale: Scale | None, *, window: bool = False, size: Size | None = None
+) -> onnx.ModelProto:
     """Write the network, at full effort, as a graph that gives what `Upscaler.tensor` gives.
 
     Where both axes reduce that is bicubic alone.
@@ -90,18 +98,22 @@ def to_onnx(model: Network, scale: Scale | None, *, window: bool = False) -> onn
         window: add the inputs `origin`, int64 (2,), the row and column of the enlarged picture
             where a window begins, and `size`, int64 (2,), its rows and columns. `enlarged` is that
             window alone, from the part of the image that it needs. Only with a scale of None.
+        size: (h, w) of one picture, for programs that ask for fixed sizes: the input is then
+            `input`, (1, 3, h, w), and the output `output`, (1, 3, H, W). What follows from the
+            sizes is computed now. Only with a scale.
 
     Raises:
-        ValueError: if the scale is 1 or not an input of a window, or the network has a part that
-            cannot be exported at it.
+        ValueError: if the scale is 1, not an input of a window, or an input where the size is
+            fixed, if a side of `size` is not from 1 to 65536, or if the network has a part that
+            cannot be exported at the scale.
     """
     model = parts_of(model)
-    if window and scale is not None:
-        raise ValueError(f"a window needs the scale as an input too, got the scale {scale}")
+    _check(scale, window, size)
     graph = Graph()
-    image = Value("image")
+    image = Value("input" if size else "image")
     rows, columns = (Line.image(graph, graph.size(image, dimension)) for dimension in (2, 3))
-    inputs = [_tensor("image", TensorProto.FLOAT, "n", 3, "height", "width")]
+    shape = (1, 3, *size) if size else ("n", 3, "height", "width")
+    inputs = [_tensor(image, TensorProto.FLOAT, *shape)]
     if scale is None:
         inputs.append(_tensor("scale", TensorProto.DOUBLE, 2))
         given = graph("Max", _checked_scale(graph), double(LEAST_INPUT))
@@ -113,8 +125,6 @@ def to_onnx(model: Network, scale: Scale | None, *, window: bool = False) -> onn
         )
     else:
         pair = as_pair(scale)
-        if pair == (1, 1):
-            raise ValueError("expected a scale to export a network for, got 1: that is the picture")
         route = _route(model, pair)
         target = rows.project(graph, pair[0]), columns.project(graph, pair[1])
     via = _via(graph, (rows, columns), route)
@@ -130,8 +140,24 @@ def to_onnx(model: Network, scale: Scale | None, *, window: bool = False) -> onn
         sane = graph("LessOrEqual", graph("Abs", residual), LARGEST_RESIDUAL)
         result = graph("Add", result, graph("Where", sane, residual, 0.0))
     result = graph("Clip", result, 0.0, 1.0)
+    if size and scale is not None:
+        output = _tensor("output", TensorProto.FLOAT, 1, 3, *output_size(size, scale))
+        return folded(graph.model(inputs, result, output))
     output = _tensor("enlarged", TensorProto.FLOAT, "n", 3, "enlarged_height", "enlarged_width")
     return graph.model(inputs, result, output)
+
+
+def _check(scale: Scale | None, window: bool, size: Size | None) -> None:
+    if scale is not None and as_pair(scale) == (1, 1):
+        raise ValueError("expected a scale to export a network for, got 1: that is the picture")
+    if window and scale is not None:
+        raise ValueError(f"a window needs the scale as an input too, got the scale {scale}")
+    if size and scale is None:
+        raise ValueError("a fixed size of the input needs one scale, but the scale is an input")
+    if size and not all(1 <= side <= LARGEST_SIDE for side in size):
+        raise ValueError(
+            f"expected sides from 1 to {LARGEST_SIDE} pixels, got {size} (height, width)"
+        )
 
 
 def _via(graph: Graph, image: Lines, route: list[tuple[float, float]]) -> list[Lines]:

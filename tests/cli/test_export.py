@@ -28,12 +28,25 @@ def test_export(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) 
     assert len(onnxruntime.InferenceSession(output).get_inputs()) == 4
 
 
+def test_export_for_one_size(
+    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "a.onnx"
+    assert export(model, output, "--scale", "2", "--input-size", "12x8") == 0
+    assert capsys.readouterr().out.startswith(f"{output}: input input, output output, ")
+    session = onnxruntime.InferenceSession(output)
+    assert session.get_inputs()[0].shape == [1, 3, 8, 12]
+    assert session.get_outputs()[0].shape == [1, 3, 16, 24]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ([], "one of the arguments --scale --dynamic-scale --window is required"),
         (["--scale", "2", "--dynamic-scale"], "not allowed with argument --scale"),
         (["--scale", "0"], "expected a positive factor"),
+        (["--window", "--input-size", "8x8"], "a file for one size takes one factor too"),
+        (["--scale", "2", "--input-size", "8"], "expected WIDTHxHEIGHT such as 1920x1080"),
     ],
 )
 def test_usage_errors_of_export(
