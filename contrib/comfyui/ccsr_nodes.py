@@ -72,7 +72,9 @@ class EnlargeBy(_Node):
     """Enlarges by a factor, which need not be whole."""
 
     DESCRIPTION = "Enlarge a picture by any factor with continuous convolution."
-    ASKED = {"factor": ("FLOAT", {"default": 2.0, "min": 0.01, "max": 64.0, "step": 0.01})}  # noqa: RUF012
+    ASKED: ClassVar = {
+        "factor": ("FLOAT", {"default": 2.0, "min": 0.01, "max": 64.0, "step": 0.01})
+    }
 
     def run(self, image: Tensor, model: str, factor: float) -> tuple[Tensor]:
         """The picture, `factor` times as wide and high, each rounded to the nearest."""
@@ -83,7 +85,7 @@ class EnlargeTo(_Node):
     """Enlarges to an exact size."""
 
     DESCRIPTION = "Enlarge a picture to an exact size with continuous convolution."
-    ASKED = {  # noqa: RUF012
+    ASKED: ClassVar = {
         side: ("INT", {"default": 2048, "min": 1, "max": _LARGEST}) for side in ("width", "height")
     }
 
