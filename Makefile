@@ -14,7 +14,7 @@ SCALE := 2.37
 # Modules of tests are dealt out to as many processes as there are cores, up to eight.
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
 
-.PHONY: help demo test long fuzz check lint types format docs train bench wheel clean
+.PHONY: help demo test long fuzz check lint types format docs man train bench wheel clean
 
 help: ## Say what each target does.
 	@awk -F ': .*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,10 @@ docs: $(DEV) ## Build the pages of the docstrings in build/docs.
 	rm -rf build/docs
 	$(BIN)/python docs/pages.py build/docs
 	@echo "the pages: $(CURDIR)/build/docs/index.html"
+
+man: $(DEV) ## Write the manual page build/ccsr.1 from the parsers.
+	$(BIN)/python docs/man.py build/ccsr.1
+	@echo "the page: man -l $(CURDIR)/build/ccsr.1"
 
 # make train ARGS="model=base trainer.max_steps=20000"
 train: $(DEV) ## Train a network with the settings of ARGS.

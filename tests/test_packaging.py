@@ -40,7 +40,14 @@ def checkout(tmp_path_factory):
     folders = "benchmarks ccsr checkpoints conf contrib data deploy docs examples tests"
     for name in folders.split():
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "Makefile", "LICENSE", ".gitignore", "CITATION.cff"):
+    for name in (
+        "pyproject.toml",
+        "Makefile",
+        "LICENSE",
+        ".gitignore",
+        "CITATION.cff",
+        "hatch_build.py",
+    ):
         shutil.copy(ROOT / name, copy)
     for path in ROOT.glob("*.md"):
         shutil.copy(path, copy)
@@ -113,6 +120,25 @@ def test_wheel_holds_the_package_and_its_data(checkout, wheel):
     inside = {name for name in names if not name.startswith(info)}
     assert inside == expected
     assert f"{info}/licenses/LICENSE" in names
+
+
+def test_the_manual_page_lies_where_man_finds_it(checkout, tmp_path):
+    page = checkout / "build" / "ccsr.1"
+    page.parent.mkdir()
+    try:
+        page.write_text(".TH CCSR 1\n")
+        (source,) = SdistBuilder(str(checkout)).build(
+            directory=str(tmp_path), versions=["standard"]
+        )
+        with tarfile.open(source) as archive:  # as `python -m build` does, from one the other
+            archive.extractall(tmp_path, filter="data")
+        unpacked = tmp_path / Path(source).name.removesuffix(".tar.gz")
+        (path,) = WheelBuilder(str(unpacked)).build(directory=str(tmp_path), versions=["standard"])
+    finally:
+        shutil.rmtree(page.parent)
+    with zipfile.ZipFile(path) as archive:
+        inside = archive.read(f"ccsr-{ccsr.__version__}.data/data/share/man/man1/ccsr.1")
+    assert inside == b".TH CCSR 1\n"
 
 
 KINDS = ("conf", "checkpoints", "samples", "open", "benchmarks")

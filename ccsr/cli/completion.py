@@ -1,7 +1,7 @@
 """`ccsr completion SHELL`: print what makes a shell complete the command line's words."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import get_args
 
@@ -9,7 +9,9 @@ from ccsr import terminal
 from ccsr.choices import Shell
 from ccsr.cli import arguments, options
 
-_COMPLETED = ("upscale", "report", "serve", "models", "evaluate", "analyze", "export", "data")
+_PARSED = (
+    "upscale", "report", "serve", "models", "evaluate", "analyze", "export", "data", "completion",
+)  # fmt: skip
 _PATHS = (arguments.path, arguments.place, arguments.source)
 _NAMED = {"model"}  # may be files too
 _EPILOG = """\
@@ -45,23 +47,27 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
+def parsers() -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    """The commands that have a parser, with it; without those whose packages are not installed."""
+    for name in _PARSED:
+        try:
+            module = import_module(f"ccsr.cli.{'upscale_options' if name == 'upscale' else name}")
+        except ModuleNotFoundError:
+            continue
+        yield name, module.parser()
+
+
 def _whole() -> argparse.ArgumentParser:
-    """One parser of all commands; those whose packages are not installed are left out."""
+    """One parser of all commands."""
     import shtab
 
     whole = argparse.ArgumentParser("ccsr")
     whole.add_argument("--version", action="store_true", help="print the version")
     commands = whole.add_subparsers()
-    for name in _COMPLETED:
-        try:
-            module = import_module(f"ccsr.cli.{'upscale_options' if name == 'upscale' else name}")
-        except ModuleNotFoundError:
-            continue
-        own: argparse.ArgumentParser = module.parser()
+    for name, own in parsers():
         for action in own._actions:
             if action.type in _PATHS or action.dest in _NAMED:
                 action.complete = shtab.FILE  # type: ignore[attr-defined]
         commands.add_parser(name, parents=[own], add_help=False, help=own.description)
-    commands.add_parser("completion", parents=[parser()], add_help=False, help="this script")
     commands.add_parser("train", help="train a model")  # whose words are Hydra's
     return whole
