@@ -70,25 +70,14 @@ train: $(DEV) ## Train a network with the settings of ARGS.
 bench: $(DEV) ## Measure speed, or what ARGS names, and write benchmarks/RESULTS.md.
 	$(BIN)/python -m benchmarks $(ARGS)
 
-# The wheel is used as a stranger would: in a new environment and an empty folder.
-# WHEEL_SHARES_VENV=1 lets that environment see the packages of .venv, to save the downloads.
-wheel: $(DEV) ## Build the wheel and use it in a new environment.
+# WHEEL_SHARES_VENV=1 lets the new environment see the packages of .venv, to save the downloads.
+wheel: man ## Build sdist and wheel, and use the wheel in a new environment.
 	rm -rf dist
 	$(BIN)/python -m build --outdir dist
-	@set -eu; room=$$(mktemp -d); trap 'rm -rf "$$room"' EXIT; \
-	$(BIN)/python -m venv "$$room/venv"; \
-	if [ -n "$${WHEEL_SHARES_VENV:-}" ]; then \
-		ls -d $(CURDIR)/$(VENV)/lib/python*/site-packages > "$$room/shared.pth"; \
-		mv "$$room/shared.pth" "$$room"/venv/lib/python*/site-packages/; \
-	fi; \
-	"$$room/venv/bin/python" -m pip install --quiet "$$(ls $(CURDIR)/dist/*.whl)[train]"; \
-	mkdir "$$room/empty"; cd "$$room/empty"; PATH="$$room/venv/bin:$$PATH"; \
-	python -c 'import ccsr, sys; assert ccsr.__file__.startswith(sys.prefix), ccsr.__file__'; \
-	ccsr upscale $(CURDIR)/$(PHOTO) -o enlarged.png --scale $(SCALE); \
-	test -s enlarged.png; \
-	ccsr train --cfg job > job.yaml; \
-	test -s job.yaml; \
-	echo "the wheel works: $$(ls $(CURDIR)/dist/*.whl)"
+	PYTHON=$(BIN)/python .ci/try dist/*.whl
+
+release: ## Build and try what a release of this commit's tag consists of; nothing is uploaded.
+	.ci/release
 
 clean: ## Remove what was built, and the caches.
 	rm -rf dist build demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -37,7 +37,7 @@ WEB = requirements(PROJECT["optional-dependencies"]["web"])
 def checkout(tmp_path_factory):
     """A copy of what git holds, with files beside it that must not travel."""
     copy = tmp_path_factory.mktemp("checkout")
-    folders = "benchmarks ccsr checkpoints conf contrib data deploy docs examples tests"
+    folders = ".ci benchmarks ccsr checkpoints conf contrib data deploy docs examples tests"
     for name in folders.split():
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in (
@@ -170,6 +170,7 @@ def test_sdist_can_build_test_and_train(checkout, tmp_path):
     kept = {"pyproject.toml", "Makefile", "README.md", "LICENSE", "data/README.md"}
     kept |= {"ccsr/__init__.py", "tests/test_packaging.py", "data/samples/chelsea.png"}
     kept |= {f"conf/{name}" for name in below(checkout / "conf", "**/*.yaml")}
+    kept |= {".ci/run", ".ci/try", ".ci/release", "hatch_build.py"}  # which the Makefile calls
     kept |= {f"contrib/{name}" for name in below(checkout / "contrib", "**/*.py")}
     linked = {link.path for document in DOCUMENTS for link in links(document)}
     kept |= {path for path in linked if (checkout / path).is_file()}
