@@ -11,8 +11,11 @@ import pytest
 from documents import ROOT
 
 MAKE = """#!/bin/sh
-[ "$*" = wheel ] && rm -rf dist && mkdir dist && echo wheel > "dist/ccsr-${BUILT:-1.2.0}-py3-none-any.whl" \\
-    && echo sdist > "dist/ccsr-${BUILT:-1.2.0}.tar.gz"
+[ "$*" = wheel ] || exit 1
+rm -rf dist
+mkdir dist
+echo wheel > "dist/ccsr-${BUILT:-1.2.0}-py3-none-any.whl"
+echo sdist > "dist/ccsr-${BUILT:-1.2.0}.tar.gz"
 """
 TRY = '#!/bin/sh\necho "$1" >> tried\nexit "${TRIED:-0}"\n'
 
