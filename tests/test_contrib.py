@@ -91,7 +91,10 @@ def test_comfyui_can_stop_between_pictures(nodes, model, monkeypatch) -> None:
 
 
 def test_darktable_gets_one_folder_with_a_description_and_two_factors(model, tmp_path) -> None:
-    path = loaded("darktable/package.py").package(model, tmp_path)
+    package = loaded("darktable/package.py").package
+    path = package(model, tmp_path)
+    with pytest.raises(FileExistsError, match="exists already: remove it first"):
+        package(model, tmp_path)
     assert path == tmp_path / "upscale-ccsr-tiny.dtmodel"
     assert [each.name for each in tmp_path.iterdir()] == [path.name]
     with zipfile.ZipFile(path) as archive:

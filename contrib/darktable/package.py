@@ -6,6 +6,7 @@
 this one. darktable installs it in its preferences, from a file.
 """
 
+import argparse
 import json
 import sys
 import zipfile
@@ -25,12 +26,14 @@ def package(model: str, folder: Path) -> Path:
 
     Raises:
         ValueError: for an unknown or unsound model.
-        OSError: if the file system refuses.
+        OSError: if the file is there already, or the file system refuses.
     """
     source = checkpoint.resolve(model)
     network, summary = checkpoint.load(source)
     name = f"upscale-ccsr-{source.stem}"
     target = folder / f"{name}.dtmodel"
+    if target.exists():
+        raise FileExistsError(f"{target} exists already: remove it first")
     described = {
         "id": name,
         "name": f"upscale ccsr {source.stem}",
@@ -57,5 +60,11 @@ def package(model: str, folder: Path) -> Path:
 
 
 if __name__ == "__main__":
-    model, folder, *_ = [*sys.argv[1:], *("light", ".")[len(sys.argv) - 1 :]]
-    print(package(model, Path(folder)))
+    words = argparse.ArgumentParser(description="Package a model for darktable's AI upscale.")
+    words.add_argument("model", nargs="?", default="light", help="a name or a file; default: light")
+    words.add_argument("folder", nargs="?", default=".", type=Path, help="where it goes")
+    args = words.parse_args()
+    try:
+        print(package(args.model, args.folder))
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {error}")
