@@ -1,6 +1,6 @@
 """Measure the guard's limits on photos: `python -m benchmarks.limits MODEL FOLDER...`.
 
-They are written into the model's file. A limit is `MARGIN` times the largest magnitude that the features after a block have on the photos:
+They are written into the model's file. A limit is `MARGIN` times the largest value that the features after a block have on the photos:
 as they are, and reduced by each of `REDUCTIONS`.
 """
 
@@ -28,7 +28,7 @@ LARGEST_SIDE = 512  # the middle of larger ones
 
 
 def largest(model: CCSR, pictures: Iterable[Tensor]) -> list[float]:
-    """Measure the largest magnitude after each residual block on pictures (3, h, w) in [0, 1].
+    """Measure the largest value after each residual block on pictures (3, h, w) in [0, 1].
 
     Raises:
         ValueError: if the encoder has no residual blocks that could be guarded.

@@ -47,7 +47,7 @@ class Residual(nn.ModuleList):
         channels: width.
         blocks: how many.
         closing: whether half a block, activation and convolution, follows.
-        limits: the largest magnitude of the features after each block, the closing one too, that
+        limits: the largest value of the features after each block, the closing one too, that
             :meth:`guarded` lets pass; None lets all pass.
 
     Attributes:
@@ -98,11 +98,11 @@ class Residual(nn.ModuleList):
         return Encoded(x, None if wild is None else trust(wild))
 
     def largest(self, x: Tensor) -> list[float]:
-        """Measure the largest magnitude of the features after each block."""
+        """Measure the largest value of the features after each block."""
         found = []
         for block in self:
             x = x + block(x)
-            found.append(float(x.abs().max()))
+            found.append(float(x.max()))
         return found
 
 
@@ -113,8 +113,19 @@ def trust(wild: Tensor) -> Tensor:
 
 
 def _beyond(x: Tensor, limit: float) -> Tensor | None:
-    """Mark by 1 where features (N, C, h, w) are not within a limit; None if they all are."""
-    low, high = torch.aminmax(x)
-    if bool((high <= limit) & (low >= -limit)):
+    """Mark by 1 where features (N, C, h, w) are above a limit; None if none is.
+
+    Nothing grows below zero alone, and one maximum over all of them costs next to nothing.
+    """
+    if float(_highest(x)) <= limit:
         return None
-    return 1 - (x.abs().amax(1, keepdim=True) <= limit).to(x.dtype)  # what is no number, too
+    return 1 - (x.amax(1, keepdim=True) <= limit).to(x.dtype)  # what is no number, too
+
+
+def _highest(x: Tensor) -> Tensor:
+    """Find the largest value, or 0 if all are below."""
+    x = x.permute(0, 2, 3, 1)  # in the order in which it lies in memory, or it takes 50 times longer
+    if x.dtype != torch.bfloat16 or x.device.type != "cpu" or not x.is_contiguous():
+        return x.amax()
+    # Read as whole numbers, those above zero have the same order, and are compared much faster.
+    return x.view(torch.int16).max().clamp(min=0).view(torch.bfloat16)
