@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from ccsr.grid import ProjectedGrid
-from ccsr.model.encoder import Encoder, conv3x3
+from ccsr.model.encoder import Encoder
+from ccsr.model.residual import conv3x3
 
 
 class RDN(Encoder):

@@ -20,9 +20,10 @@ from ccsr.export.tracing import add_module
 from ccsr.grid import ProjectedGrid, Scale, Size, as_pair, output_size, scale_text
 from ccsr.model import CCSR, CCLayer, Network
 from ccsr.model.checkpoint import JSON
-from ccsr.model.encoder import Elastic, Encoder
+from ccsr.model.encoder import Elastic, Encoder, Plain
 from ccsr.model.fields import CubicField
 from ccsr.model.network import parts_of
+from ccsr.model.residual import AROUND, BLEND, Residual
 from ccsr.model.whole import BASE_KERNEL_SIZE, LARGEST_RESIDUAL
 
 SUFFIX = ".onnx"
@@ -137,8 +138,7 @@ def to_onnx(
     result = _add_bicubic(graph, image, (rows, columns), target)
     if scale is None or max(pair) >= 1:  # what reduces is bicubic
         residual = _add_network(graph, model, image, [(rows, columns), *via, target])
-        sane = graph("LessOrEqual", graph("Abs", residual), LARGEST_RESIDUAL)
-        result = graph("Add", result, graph("Where", sane, residual, 0.0))
+        result = graph("Add", result, residual)
     result = graph("Clip", result, 0.0, 1.0)
     if size and scale is not None:
         output = _tensor("output", TensorProto.FLOAT, 1, 3, *output_size(size, scale))
@@ -198,21 +198,58 @@ def _fixed_route(model: CCSR) -> list[tuple[float, float]]:
 
 
 def _add_network(graph: Graph, model: CCSR, image: Value, grids: list[Lines]) -> Value:
-    """Add what `CCSR.forward` computes, without the bicubic base."""
-    x = graph("Sub", image, 0.5)
-    inner, *outer = grids
-    if isinstance(model.encoder, Elastic):
-        x = add_cc_layer(graph, model.encoder.head, x, inner, outer[0])
-        x = add_module(graph, model.encoder.body, x)
-        inner, *outer = outer
-    else:
-        x = add_module(graph, _OnImage(model.encoder), x)
+    """Add what `CCSR.read` computes beside the bicubic base."""
+    x, trust, inner, outer = _add_encoder(graph, model.encoder, graph("Sub", image, 0.5), grids)
+    encoded, target = inner, outer[-1]
     for number, (layer, grid) in enumerate(zip(model.stack.layers, outer, strict=True)):
         assert isinstance(layer, CCLayer)
         x = add_module(graph, model.stack.activation, x) if number else x
         x = add_cc_layer(graph, layer, x, inner, grid)
         inner = grid
-    return add_module(graph, model.decoder, x)
+    residual = add_module(graph, model.decoder, x)
+    sane = graph("LessOrEqual", graph("Abs", residual), LARGEST_RESIDUAL)
+    residual = graph("Where", sane, residual, 0.0)
+    if trust is None:
+        return residual
+    share = graph("Clip", _add_bicubic(graph, trust, encoded, target, channels=1), 0.0, 1.0)
+    return graph("Mul", residual, share)
+
+
+def _add_encoder(
+    graph: Graph, encoder: Encoder, x: Value, grids: list[Lines]
+) -> tuple[Value, Value | None, Lines, list[Lines]]:
+    """Add the features, how far to trust them, their grid, and list the grids that follow."""
+    inner, *outer = grids
+    if isinstance(encoder, Elastic):
+        x = add_cc_layer(graph, encoder.head, x, inner, outer[0])
+        return *_add_body(graph, encoder.body, x), outer[0], outer[1:]
+    if isinstance(encoder, Plain):
+        x = add_module(graph, encoder.head, x)
+        return *_add_body(graph, encoder.body, x), inner, outer
+    return add_module(graph, _OnImage(encoder), x), None, inner, outer
+
+
+def _add_body(graph: Graph, body: Residual, x: Value) -> tuple[Value, Value | None]:
+    """Add what `Residual.guarded` computes."""
+    if body.limits is None:
+        return add_module(graph, body, x), None
+    wild: Value | None = None
+    for block, limit in zip(body, body.limits, strict=True):
+        x = graph("Add", x, add_module(graph, block, x))
+        highest = graph("ReduceMax", x, axes=[1], keepdims=1)
+        beyond = graph("Sub", 1.0, graph.float(graph("LessOrEqual", highest, float(limit))))
+        around = _pooled(graph, "MaxPool", beyond, AROUND)
+        wild = around if wild is None else graph("Max", wild, around)
+        x = graph("Where", graph("Greater", wild, 0.0), 0.0, x)
+    assert wild is not None
+    near = _pooled(graph, "AveragePool", wild, BLEND, count_include_pad=0)
+    trust = graph("Mul", graph("Sub", 1.0, near), graph("Sub", 1.0, wild))
+    return x, trust
+
+
+def _pooled(graph: Graph, operator: str, x: Value, radius: int, **attributes: int) -> Value:
+    side = 2 * radius + 1
+    return graph(operator, x, kernel_shape=[side, side], pads=[radius] * 4, **attributes)
 
 
 class _OnImage(nn.Module):
@@ -227,10 +264,12 @@ class _OnImage(nn.Module):
         return features
 
 
-def _add_bicubic(graph: Graph, image: Value, inner: Lines, outer: Lines) -> Value:
-    """Add the bicubic enlargement, as a CC layer on single colour planes."""
+def _add_bicubic(
+    graph: Graph, image: Value, inner: Lines, outer: Lines, channels: int = 3
+) -> Value:
+    """Add bicubic as a CC layer on single colour planes."""
     layer = CCLayer(1, 1, BASE_KERNEL_SIZE, CubicField, bias=False)
     nn.init.ones_(layer.weight)
     planes = graph("Reshape", image, [-1, 1, 0, 0])
     planes = add_cc_layer(graph, layer, planes, inner, outer)
-    return graph("Reshape", planes, [-1, 3, 0, 0])
+    return graph("Reshape", planes, [-1, channels, 0, 0])

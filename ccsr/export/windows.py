@@ -89,6 +89,7 @@ def _needed(graph: Graph, model: CCSR, own: Line, via: list[Line], window: Line)
         reversed([encoded, *others]), reversed(kernel_sizes), strict=True
     ):
         outer = needed(graph, inner, outer, kernel_size)
+    outer = _join(graph, encoded, outer, needed(graph, encoded, window, BASE_KERNEL_SIZE))
     radius = model.encoder.radius
     outer = part(
         graph,
@@ -98,6 +99,11 @@ def _needed(graph: Graph, model: CCSR, own: Line, via: list[Line], window: Line)
     )
     if isinstance(model.encoder, Elastic):
         outer = needed(graph, own, outer, model.encoder.head.kernel_size)
-    start = graph("Min", outer.first, base.first)
-    ends = (graph("Add", each.first, each.size) for each in (outer, base))
-    return part(graph, own, start, graph("Max", *ends))
+    return _join(graph, own, outer, base)
+
+
+def _join(graph: Graph, line: Line, one: Line, other: Line) -> Line:
+    """Find the shortest part of `line` that holds two parts of it."""
+    start = graph("Min", one.first, other.first)
+    ends = (graph("Add", each.first, each.size) for each in (one, other))
+    return part(graph, line, start, graph("Max", *ends))

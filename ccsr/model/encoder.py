@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ccsr.grid import Axis, ProjectedGrid, Size, reach
 from ccsr.model.registry import check_counts
+from ccsr.model.residual import Encoded, Residual, conv3x3
 from ccsr.model.stack import build_layer, covering
 
 Span = tuple[int, int]  # start and stop of rows or columns
@@ -27,6 +28,13 @@ class Encoder(nn.Module):
     channels: int
     radius: int
     efforts: tuple[float, ...] = (1.0,)
+
+    def guarded(self, x: Tensor, grid: ProjectedGrid) -> Encoded:
+        """Compute :meth:`forward` for use instead of training, and say where to trust it.
+
+        By default that is everywhere.
+        """
+        return Encoded(self(x, grid))
 
     def forward(self, x: Tensor, grid: ProjectedGrid) -> Tensor:
         """Turn images (N, 3, h, w), centred on 0, into features (N, channels, *grid.size).
@@ -53,11 +61,6 @@ class Encoder(nn.Module):
     def cropped(self, grid: ProjectedGrid, rows: Span, columns: Span) -> ProjectedGrid:
         """Lay the part of the grid that :meth:`window` gave over the image cut to these pixels."""
         return self.grid((rows[1] - rows[0], columns[1] - columns[0]))
-
-
-def conv3x3(in_channels: int, out_channels: int) -> nn.Conv2d:
-    """Make a 3x3 convolution that keeps the size, with zeros beyond the border."""
-    return nn.Conv2d(in_channels, out_channels, 3, padding=1)
 
 
 class EDSR(Encoder):
@@ -100,48 +103,31 @@ class Plain(Encoder):
         channels: width.
         blocks: residual blocks of two convolutions each.
         closing: whether half a block follows, see :class:`Residual`.
+        limits: largest values after each block, see :class:`Residual`.
     """
 
-    def __init__(self, channels: int = 48, blocks: int = 5, closing: bool = False) -> None:
+    def __init__(
+        self,
+        channels: int = 48,
+        blocks: int = 5,
+        closing: bool = False,
+        limits: list[float] | None = None,
+    ) -> None:
         super().__init__()
         check_counts(channels=channels, blocks=blocks)
         self.channels = channels
         self.head = conv3x3(3, channels)
-        self.body = Residual(channels, blocks, closing)
+        self.body = Residual(channels, blocks, closing, limits)
         self.radius = 1 + self.body.radius
+
+    def guarded(self, x: Tensor, grid: ProjectedGrid) -> Encoded:
+        """See :meth:`Encoder.guarded`."""
+        return self.body.guarded(self.head(x))
 
     def forward(self, x: Tensor, grid: ProjectedGrid) -> Tensor:
         """See :meth:`Encoder.forward`."""
         features: Tensor = self.body(self.head(x))
         return features
-
-
-class Residual(nn.ModuleList):
-    """Residual blocks of two convolutions each, one after the other.
-
-    Args:
-        channels: width.
-        blocks: how many.
-        closing: whether half a block, activation and convolution, follows.
-
-    Attributes:
-        radius: receptive radius in pixels.
-    """
-
-    def __init__(self, channels: int, blocks: int, closing: bool = False) -> None:
-        super().__init__(
-            nn.Sequential(conv3x3(channels, channels), nn.GELU(), conv3x3(channels, channels))
-            for _ in range(blocks)
-        )
-        if closing:
-            self.append(nn.Sequential(nn.GELU(), conv3x3(channels, channels)))
-        self.radius = 2 * blocks + closing
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Apply all blocks to features (N, channels, h, w); the shape stays."""
-        for block in self:
-            x = x + block(x)
-        return x
 
 
 class Elastic(Encoder):
@@ -158,6 +144,7 @@ class Elastic(Encoder):
         channels: width.
         blocks: residual blocks of two convolutions each.
         closing: whether half a block follows, see :class:`Residual`.
+        limits: largest values after each block, see :class:`Residual`.
     """
 
     efforts = tuple(side * side for side in SIDES)
@@ -168,12 +155,13 @@ class Elastic(Encoder):
         channels: int = 48,
         blocks: int = 5,
         closing: bool = False,
+        limits: list[float] | None = None,
     ) -> None:
         super().__init__()
         check_counts(channels=channels, blocks=blocks)
         self.channels = channels
         self.head = build_layer(3, channels, field)
-        self.body = Residual(channels, blocks, closing)
+        self.body = Residual(channels, blocks, closing, limits)
         self.radius = self.body.radius
 
     def grid(self, size: Size, effort: float = 1.0) -> ProjectedGrid:
@@ -181,6 +169,10 @@ class Elastic(Encoder):
         side = min(SIDES, key=lambda side: abs(side * side - effort))
         rows, columns = (math.ceil(n * side - 1e-9) for n in size)
         return ProjectedGrid.project(size, (rows, columns), side, "topleft")
+
+    def guarded(self, x: Tensor, grid: ProjectedGrid) -> Encoded:
+        """See :meth:`Encoder.guarded`."""
+        return self.body.guarded(self.head(x, grid))
 
     def forward(self, x: Tensor, grid: ProjectedGrid) -> Tensor:
         """See :meth:`Encoder.forward`."""

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from ccsr.grid import ProjectedGrid, Size, reach, size_of
 from ccsr.model.decoder import DECODERS
-from ccsr.model.encoder import ENCODERS, RENAMED, Encoder
+from ccsr.model.encoder import ENCODERS, RENAMED, Encoder, Span
 from ccsr.model.registry import check_trusted, construct
+from ccsr.model.residual import Encoded
 from ccsr.model.stack import STACKS, Stack, covering
 from ccsr.model.whole import BASE_KERNEL_SIZE, Crop, Network, input_range, sane
 from ccsr.resample import resize
@@ -67,30 +68,32 @@ class CCSR(Network):
         via = self.route(size_of(x), grid) if via is None else via
         return self.read(x, self.features(x, via[0]), grid, via)
 
-    def features(self, x: Tensor, grid: ProjectedGrid) -> Tensor:
+    def features(self, x: Tensor, grid: ProjectedGrid) -> Encoded:
         """Compute the encoder's features (N, C, *grid.size) of an image (N, 3, h, w) below `grid`.
 
         They do not depend on the scale: many results can be read from them.
         """
-        features: Tensor = self.encoder(x - 0.5, grid)
-        return features
+        return self.encoder.guarded(x - 0.5, grid)
 
     def read(
-        self, x: Tensor, features: Tensor, grid: ProjectedGrid, via: Sequence[ProjectedGrid]
+        self, x: Tensor, encoded: Encoded, grid: ProjectedGrid, via: Sequence[ProjectedGrid]
     ) -> Tensor:
         """Compute the rest of :meth:`enlarge`, in strips of rows, which stay in cache.
 
         Args:
             x: (N, 3, h, w), all that the base needs.
-            features: (N, C, *via[0].size).
+            encoded: features (N, C, *via[0].size), and how far to trust them beside bicubic.
             grid: laid over (h, w).
             via: the grids on the way, the features' first, likewise.
         """
         strips = []
         for strip in self._strips(len(x), grid, via):
-            part, on_the_way = self._cut(features, strip, via)
-            residual = self.decoder(self.stack(part, strip, on_the_way))
-            strips.append(resize(x, strip) + sane(residual))
+            part, on_the_way = self._cut(encoded.features, strip, via)
+            residual = sane(self.decoder(self.stack(part, strip, on_the_way)))
+            if encoded.trust is not None:
+                share = resize(encoded.trust.float(), strip.within(via[0]))
+                residual = residual * share.clamp(0, 1)
+            strips.append(resize(x, strip) + residual)
         return torch.cat(strips, 2)
 
     def route(
@@ -125,7 +128,7 @@ class CCSR(Network):
         exactly the window of its result on the whole.
         """
         window = grid.window(rows, columns)
-        inner, *needed = self.stack.window(via, window.rows, window.columns)
+        inner, *needed = self._needed(via, window)
         first, rows_needed, columns_needed = self.encoder.window(via[0], *needed)
         top, bottom = input_range(window.rows, rows_needed, size[0])
         left, right = input_range(window.columns, columns_needed, size[1])
@@ -151,7 +154,7 @@ class CCSR(Network):
         window of `via[0]`.
         """
         window = grid.window(rows, columns)
-        inner, *needed = self.stack.window(via, window.rows, window.columns)
+        inner, *needed = self._needed(via, window)
         own = ProjectedGrid(covering(via[0].rows, *needed[0]), covering(via[0].columns, *needed[1]))
         crop = base_crop(size, window)
         shifted = (each.shifted(crop.rows.start, crop.columns.start) for each in (own, *inner))
@@ -180,6 +183,22 @@ class CCSR(Network):
         first = self.encoder.cropped(first, (top, bottom), (left, right))
         wanted = features.window(rows, columns).shifted(top, left)
         return Crop(slice(top, bottom), slice(left, right), wanted, (first,))
+
+    def _needed(
+        self, via: Sequence[ProjectedGrid], window: ProjectedGrid
+    ) -> tuple[list[ProjectedGrid], Span, Span]:
+        """Say which windows of the grids on the way, and which features, a window depends on."""
+        inner, *spans = self.stack.window(via, window.rows, window.columns)
+        local = window.within(via[0])  # where their trust is read
+        (top, bottom), (left, right) = (
+            (min(start, near[0]), max(stop, near[1]))
+            for (start, stop), near in zip(
+                spans,
+                (reach(axis, BASE_KERNEL_SIZE) for axis in (local.rows, local.columns)),
+                strict=True,
+            )
+        )
+        return inner, (top, bottom), (left, right)
 
     def _strips(
         self, batch: int, grid: ProjectedGrid, via: Sequence[ProjectedGrid]

@@ -15,8 +15,8 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from ccsr.grid import ProjectedGrid, as_pair, size_of
 from ccsr.model import Network
-from ccsr.model.encoder import Residual
 from ccsr.model.registry import imported, is_path
+from ccsr.model.residual import Residual
 from ccsr.resample import resize
 from ccsr.training.batches import Batch
 from ccsr.training.loss import PLAIN, Loss, Plain, Relative, plain, relative

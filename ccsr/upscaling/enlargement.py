@@ -11,6 +11,7 @@ from torch import Tensor
 from ccsr.grid import ProjectedGrid
 from ccsr.model import Network
 from ccsr.model.network import base_crop, parts_of
+from ccsr.model.residual import Encoded
 from ccsr.model.whole import Crop
 from ccsr.resample import resize
 from ccsr.upscaling.features import Features
@@ -110,13 +111,13 @@ class Enlargement(Generic[Piece]):
         return self._mean(
             one.undo(
                 model.read(
-                    one.do(x), one.do(self._features(one, crop.via[0])), *_moved(one, crop, x)
+                    one.do(x), self._features(one, crop.via[0]).each(one.do), *_moved(one, crop, x)
                 )
             )
             for one in self._turns
         )
 
-    def _features(self, one: Symmetry, window: ProjectedGrid) -> Tensor:
+    def _features(self, one: Symmetry, window: ProjectedGrid) -> Encoded:
         """The features in a window of the encoder's grid of the flipped and turned picture.
 
         They come turned back.
@@ -124,14 +125,15 @@ class Enlargement(Generic[Piece]):
         assert self.features is not None
         model, size, whole = parts_of(self.model), self.source.size, self.via[0]
 
-        def compute(rows: slice, columns: slice) -> Tensor:
+        def compute(rows: slice, columns: slice) -> Encoded:
             crop = model.encoding(size, whole, rows, columns)
             x = self._read(crop)
-            features = model.features(one.do(x), one.grid(crop.via[0], x))
+            encoded = model.features(one.do(x), one.grid(crop.via[0], x))
             place = crop.grid.within(crop.via[0])
             top, left = (round(float(axis.positions()[0])) for axis in (place.rows, place.columns))
             height, width = crop.grid.size
-            return one.undo(features)[:, :, top : top + height, left : left + width]
+            below, beside = slice(top, top + height), slice(left, left + width)
+            return encoded.each(lambda each: one.undo(each)[:, :, below, beside])
 
         rows, columns = (
             slice(axis.first, axis.first + axis.size) for axis in (window.rows, window.columns)

@@ -8,6 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ccsr.model.residual import Encoded
+
 SIDE = 128  # of a tile, in features
 
 
@@ -33,7 +35,7 @@ class Features:
         self.memory = memory
         self.most = max(1, area // SIDE**2)
         self.bytes = 0
-        self._tiles: OrderedDict[tuple[Hashable, int, int], Tensor] = OrderedDict()
+        self._tiles: OrderedDict[tuple[Hashable, int, int], Encoded] = OrderedDict()
 
     def window(
         self,
@@ -41,8 +43,8 @@ class Features:
         rows: slice,
         columns: slice,
         size: tuple[int, int],
-        compute: Callable[[slice, slice], Tensor],
-    ) -> Tensor:
+        compute: Callable[[slice, slice], Encoded],
+    ) -> Encoded:
         """Features (N, C, rows, columns), from tiles that are kept or computed now.
 
         Args:
@@ -53,7 +55,7 @@ class Features:
             compute: gives the features at some rows and columns.
         """
         tall, wide = _numbers(rows), _numbers(columns)
-        found: dict[tuple[int, int], Tensor] = {}
+        found: dict[tuple[int, int], Encoded] = {}
         missing = []
         for place in product(tall, wide):
             tile = self._find((key, *place))
@@ -67,20 +69,23 @@ class Features:
             beside = slice(left, min(block.columns.stop * SIDE, size[1]))
             values = compute(below, beside)
             for r, c in product(*block):
-                part = values[:, :, r * SIDE - top :, c * SIDE - left :][..., :SIDE, :SIDE]
-                found[r, c] = self._keep((key, r, c), part)
-        return _joined(found, rows, columns)
+                below, beside = _part(r * SIDE - top), _part(c * SIDE - left)
+                found[r, c] = self._keep((key, r, c), _cut(values, below, beside))
+        features = _joined({at: tile.features for at, tile in found.items()}, rows, columns)
+        if all(tile.trust is None for tile in found.values()):
+            return Encoded(features)
+        trusts = {at: _trust(tile) for at, tile in found.items()}
+        return Encoded(features, _joined(trusts, rows, columns))
 
-    def _find(self, key: tuple[Hashable, int, int]) -> Tensor | None:
+    def _find(self, key: tuple[Hashable, int, int]) -> Encoded | None:
         if key in self._tiles:
             self._tiles.move_to_end(key)
         return self._tiles.get(key)
 
-    def _keep(self, key: tuple[Hashable, int, int], part: Tensor) -> Tensor:
-        tile = part.clone(memory_format=torch.channels_last)  # not a view of the whole block
-        taken = tile.nbytes
+    def _keep(self, key: tuple[Hashable, int, int], tile: Encoded) -> Encoded:
+        taken = _bytes(tile)
         while self._tiles and self.bytes + taken > self.memory:
-            self.bytes -= self._tiles.popitem(last=False)[1].nbytes
+            self.bytes -= _bytes(self._tiles.popitem(last=False)[1])
         if taken <= self.memory:
             self._tiles[key] = tile
             self.bytes += taken
@@ -104,6 +109,25 @@ def blocks(places: Sequence[tuple[int, int]], most: int) -> Iterator[Block]:
         yield block
         for place in product(*block):
             del left[place]
+
+
+def _part(start: int) -> slice:
+    return slice(start, start + SIDE)
+
+
+def _cut(values: Encoded, rows: slice, columns: slice) -> Encoded:
+    """A tile as tensors of its own, not as views of the whole block."""
+    return values.each(
+        lambda each: each[:, :, rows, columns].clone(memory_format=torch.channels_last)
+    )
+
+
+def _bytes(tile: Encoded) -> int:
+    return tile.features.nbytes + (0 if tile.trust is None else tile.trust.nbytes)
+
+
+def _trust(tile: Encoded) -> Tensor:
+    return torch.ones_like(tile.features[:, :1]) if tile.trust is None else tile.trust
 
 
 def _joined(tiles: Mapping[tuple[int, int], Tensor], rows: slice, columns: slice) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 from ccsr import Upscaler
 from ccsr.grid import ProjectedGrid, choose_grid
 from ccsr.model import build
+from ccsr.model.residual import Encoded
 from ccsr.upscaling import features as features_module
 from ccsr.upscaling.features import Features, blocks
 from networks import tiny
@@ -135,14 +136,14 @@ def test_features_keep_to_their_memory_and_go_the_oldest_first() -> None:
 def test_the_least_recently_used_tile_goes() -> None:
     asked: list[int] = []
 
-    def compute(rows: slice, columns: slice) -> torch.Tensor:
+    def compute(rows: slice, columns: slice) -> Encoded:
         asked.append(columns.start // 8)
-        return torch.full((1, 1, 8, 8), float(columns.start))
+        return Encoded(torch.full((1, 1, 8, 8), float(columns.start)))
 
     kept = Features(2 * 64 * 4, 64)
     for number in (0, 1, 0, 2, 0, 1):
         got = kept.window("a", slice(0, 8), slice(8 * number, 8 * number + 8), (8, 24), compute)
-        assert (got == 8 * number).all()
+        assert (got.features == 8 * number).all()
     assert asked == [0, 1, 2, 1]
     kept.window("b", slice(0, 8), slice(0, 8), (8, 24), compute)
     assert asked == [0, 1, 2, 1, 0]

@@ -1,0 +1,134 @@
+"""Residual blocks, and the guard that takes what runs away in them back to bicubic.
+
+A deep network that was trained on photos can answer anything to what no photo has, such as a
+checkerboard of single pixels: its features grow from block to block by orders of magnitude, and
+spread over all that the blocks reach. On photos they keep to a range, which can be measured. So a
+feature far beyond it becomes zero, and its neighbours with it, before the blocks can spread it;
+there, and smoothly around it, the enlargement is bicubic.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+AROUND = 2  # pixels around a feature beyond its limit that become zero with it, as a block reaches
+BLEND = 2  # further pixels over which the network takes over from bicubic again
+
+
+class Encoded(NamedTuple):
+    """What an encoder gives.
+
+    Attributes:
+        features: (N, C, h, w).
+        trust: (N, 1, h, w), the share of the network in the result, 0 to 1; None is 1 everywhere.
+    """
+
+    features: Tensor
+    trust: Tensor | None = None
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> "Encoded":
+        """Apply the same to both."""
+        trust = None if self.trust is None else change(self.trust)
+        return Encoded(change(self.features), trust)
+
+
+def conv3x3(in_channels: int, out_channels: int) -> nn.Conv2d:
+    """Make a 3x3 convolution that keeps the size, with zeros beyond the border."""
+    return nn.Conv2d(in_channels, out_channels, 3, padding=1)
+
+
+class Residual(nn.ModuleList):
+    """Residual blocks of two convolutions each, one after the other.
+
+    Args:
+        channels: width.
+        blocks: how many.
+        closing: whether half a block, activation and convolution, follows.
+        limits: the largest value of the features after each block, the closing one too, that
+            :meth:`guarded` lets pass; None lets all pass.
+
+    Attributes:
+        radius: receptive radius in pixels, with what the guard adds.
+
+    Raises:
+        ValueError: if the limits are not as many positive numbers as there are blocks.
+    """
+
+    def __init__(
+        self, channels: int, blocks: int, closing: bool = False, limits: list[float] | None = None
+    ) -> None:
+        super().__init__(
+            nn.Sequential(conv3x3(channels, channels), nn.GELU(), conv3x3(channels, channels))
+            for _ in range(blocks)
+        )
+        if closing:
+            self.append(nn.Sequential(nn.GELU(), conv3x3(channels, channels)))
+        if limits is not None and (len(limits) != len(self) or not min(limits) > 0):
+            raise ValueError(
+                f"limits must be {len(self)} positive numbers, one for each block, got {limits}"
+            )
+        self.limits = limits
+        self.radius = 2 * blocks + closing + (BLEND if limits else 0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply all blocks to features (N, channels, h, w); the shape stays."""
+        for block in self:
+            x = x + block(x)
+        return x
+
+    def guarded(self, x: Tensor) -> Encoded:
+        """Apply all blocks, with zeros from then on where features are beyond a limit, and around.
+
+        What is next to a wild feature has been led astray too, but not yet beyond the limit.
+        """
+        if self.limits is None:
+            return Encoded(self(x))
+        wild: Tensor | None = None
+        for block, limit in zip(self, self.limits, strict=True):
+            x = x + block(x)
+            beyond = _beyond(x, limit)
+            if beyond is not None:
+                around = F.max_pool2d(beyond, 2 * AROUND + 1, 1, AROUND)
+                wild = around if wild is None else torch.maximum(wild, around)
+            if wild is not None:
+                x = x.masked_fill(wild > 0, 0)
+        return Encoded(x, None if wild is None else trust(wild))
+
+    def largest(self, x: Tensor) -> list[float]:
+        """Measure the largest value of the features after each block."""
+        found = []
+        for block in self:
+            x = x + block(x)
+            found.append(float(x.max()))
+        return found
+
+
+def trust(wild: Tensor) -> Tensor:
+    """Say how much of the network to take where 1 marks what is wild: less and less towards it."""
+    side = 2 * BLEND + 1
+    return (1 - F.avg_pool2d(wild, side, 1, BLEND, count_include_pad=False)) * (1 - wild)
+
+
+def _beyond(x: Tensor, limit: float) -> Tensor | None:
+    """Mark by 1 where features (N, C, h, w) are above a limit; None if none is.
+
+    Nothing grows below zero alone, and one maximum over all of them costs next to nothing.
+    """
+    x = x.detach()
+    if float(_highest(x)) <= limit:
+        return None
+    return 1 - (x.amax(1, keepdim=True) <= limit).to(x.dtype)  # what is no number, too
+
+
+def _highest(x: Tensor) -> Tensor:
+    """Find the largest value, or 0 if all are below."""
+    x = x.permute(
+        0, 2, 3, 1
+    )  # in the order in which it lies in memory, or it takes 50 times longer
+    if x.dtype != torch.bfloat16 or x.device.type != "cpu" or not x.is_contiguous():
+        return x.amax()
+    # Read as whole numbers, those above zero have the same order, and are compared much faster.
+    return x.view(torch.int16).max().clamp(min=0).view(torch.bfloat16)
