@@ -96,6 +96,13 @@ def to_onnx(model: Network, scale: Scale | None, *, window: bool = False) -> onn
             cannot be exported at it.
     """
     model = parts_of(model)
+    if (
+        not all(isinstance(layer, CCLayer) for layer in model.stack.layers)
+        or not model.stack.layers
+    ):
+        raise ValueError(
+            f"cannot export the stack {type(model.stack).__name__}: expected one of CC layers"
+        )
     if window and scale is not None:
         raise ValueError(f"a window needs the scale as an input too, got the scale {scale}")
     graph = Graph()
@@ -127,6 +134,8 @@ def to_onnx(model: Network, scale: Scale | None, *, window: bool = False) -> onn
     result = _add_bicubic(graph, image, (rows, columns), target)
     if scale is None or max(pair) >= 1:  # what reduces is bicubic
         residual = _add_network(graph, model, image, [(rows, columns), *via, target])
+        if model.base == "none":
+            residual = graph("Sub", residual, result)
         sane = graph("LessOrEqual", graph("Abs", residual), LARGEST_RESIDUAL)
         result = graph("Add", result, graph("Where", sane, residual, 0.0))
     result = graph("Clip", result, 0.0, 1.0)
@@ -172,7 +181,7 @@ def _fixed_route(model: CCSR) -> list[tuple[float, float]]:
 
 
 def _add_network(graph: Graph, model: CCSR, image: Value, grids: list[Lines]) -> Value:
-    """Add what `CCSR.forward` computes, without the bicubic base."""
+    """Add what `CCSR.forward` computes, without its base."""
     x = graph("Sub", image, 0.5)
     inner, *outer = grids
     if isinstance(model.encoder, Elastic):

@@ -67,9 +67,8 @@ class Network(nn.Module):
     def enlarge(
         self, x: Tensor, grid: ProjectedGrid, via: Sequence[ProjectedGrid] | None = None
     ) -> Tensor:
-        """Compute :meth:`forward` for use instead of training, :func:`sane` beside bicubic."""
-        base = resize(x, grid)
-        return base + sane(self(x, grid, via) - base)
+        """Compute :meth:`forward` for use instead of training, and make it :func:`sane`."""
+        return sane(self(x, grid, via), resize(x, grid))
 
     def route(
         self, size: Size, grid: ProjectedGrid, effort: float = 1.0
@@ -111,13 +110,13 @@ class Network(nn.Module):
         return Crop(slice(top, bottom), slice(left, right), window.shifted(top, left), ())
 
 
-def sane(residual: Tensor) -> Tensor:
-    """Return the residual, but 0 where it is beyond `LARGEST_RESIDUAL` or not a number.
+def sane(picture: Tensor, bicubic: Tensor) -> Tensor:
+    """Return the picture, but bicubic's where they are more than `LARGEST_RESIDUAL` apart.
 
     A deep network can answer with anything to what it was never trained on, such as a checkerboard
-    of single pixels; there bicubic stands.
+    of single pixels, even with what is no number.
     """
-    return torch.where(residual.abs() <= LARGEST_RESIDUAL, residual, 0.0)
+    return torch.where((picture - bicubic).abs() <= LARGEST_RESIDUAL, picture, bicubic)
 
 
 def input_range(axis: Axis, needed: tuple[int, int], limit: int) -> tuple[int, int]:
