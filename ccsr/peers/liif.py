@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -9,6 +10,12 @@ from torch import Tensor
 from ccsr.model.network import CCSR, build, parts_of
 from ccsr.peers.head import Ensemble, mlp, unfolded
 
+EDSR_BASELINE: dict[str, Any] = {  # what the authors published, as :func:`build` takes it
+    "encoder": {"name": "edsr", "channels": 64, "blocks": 16},
+    "stack": {"name": "ccsr.peers.liif:LIIF", "hidden": 256},
+    "decoder": {"name": "identity"},
+    "base": "none",
+}
 _NAMES = (  # of the authors' parts, and ours
     (r"^encoder\.head\.0\.", "encoder.head."),
     (r"^encoder\.body\.16\.", "encoder.tail."),
@@ -59,14 +66,7 @@ def published(path: str | Path) -> CCSR:
     if not Path(path).is_file():
         raise FileNotFoundError(f"expected LIIF's file of EDSR-baseline, got no file at {path}")
     stored = _stored(Path(path))
-    model = parts_of(
-        build(
-            encoder={"name": "edsr", "channels": 64, "blocks": 16},
-            stack={"name": "ccsr.peers.liif:LIIF", "hidden": 256},
-            decoder={"name": "identity"},
-            base="none",
-        )
-    )
+    model = parts_of(build(**EDSR_BASELINE))
     own = model.state_dict()
     given = {_renamed(name): value for name, value in stored.items() if "_mean." not in name}
     for name in own.keys() | given.keys():
