@@ -11,7 +11,7 @@ from benchmarks import liif
 from ccsr import image
 from ccsr.analysis import consistency
 from ccsr.evaluation.methods import BICUBIC, Method, build
-from ccsr.grid import Size
+from ccsr.grid import ProjectedGrid, Size, size_of
 from ccsr.protocols import by_name
 
 
@@ -21,7 +21,7 @@ def measure(say: Callable[[str], None]) -> dict[str, Any]:
     Raises:
         ValueError: without the authors' weights, since random ones say nothing.
     """
-    network, official = liif.load()
+    upscaler, official = liif.load()
     if not official:
         raise ValueError(
             "expected the authors' weights of LIIF: "
@@ -30,8 +30,8 @@ def measure(say: Callable[[str], None]) -> dict[str, Any]:
 
     def enlarge(lr: Tensor, size: Size) -> Tensor:
         say(f"LIIF to {size[1]}x{size[0]}")
-        result: Tensor = network(image.to_float(lr)[None], size)[0]
-        return result
+        grid = ProjectedGrid.project(size_of(lr), size)
+        return upscaler.model.enlarge(image.to_float(lr)[None], grid)[0]
 
     methods = build([BICUBIC, "light"], by_name("liif-rgb"), precision="fp32")
     with torch.inference_mode():

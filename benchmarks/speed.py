@@ -39,9 +39,9 @@ def measure(rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
                 measures[case.name, name] = _network(
                     networks[name], parts[name], products, source, case.target
                 )
-        network, official = liif.load()
+        peer, official = liif.load()
         part = (SMALL[0] // PART, SMALL[1] // PART), (FULL_HD[0] // PART, FULL_HD[1] // PART)
-        measures["part", "liif"] = _liif(network, _picture(folder, part[0]), part[1])
+        measures["part", "liif"] = _liif(peer, _picture(folder, part[0]), part[1])
         taken: dict[tuple[str, str], list[Seconds]] = {key: [] for key in measures}
         for number in range(rounds + 1):
             for key, run in measures.items():
@@ -136,10 +136,5 @@ def _network(
     return run
 
 
-def _liif(network: liif.LIIF, source: Path, target: Size) -> Measure:
-    def enlarge(picture: image.Picture) -> Image.Image:
-        with torch.inference_mode():
-            y = network(image.to_tensor(picture)[None], target)[0]
-        return image.to_image(y.clone())
-
-    return lambda: _file_to_file(source, enlarge)
+def _liif(upscaler: Upscaler, source: Path, target: Size) -> Measure:
+    return lambda: _file_to_file(source, lambda picture: upscaler(picture, size=target))

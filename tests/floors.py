@@ -24,10 +24,10 @@ FLOORS = (
     ),
     ("image", "resample", "datasets"),
     ("model",),
-    ("protocols",),
+    ("protocols", "peers"),
     ("upscaling", "training", "export"),
     ("evaluation", "jobs"),
-    ("analysis", "peers", "web"),
+    ("analysis", "web"),
     ("cli",),
 )
 FACE = {"__init__", "__main__"}  # hand on names of every floor

@@ -91,11 +91,14 @@ def layers_of(name: str) -> list[Layer]:
     """The CC layers of a shipped network or a file, first to last."""
     model = parts_of(checkpoint.load(checkpoint.resolve(name))[0])
     model.requires_grad_(False)
-    return [
+    found = [
         Layer(f"{name}, CC layer {number + 1}", layer, partial(_own_scale, model, number))
         for number, layer in enumerate(model.stack.layers)
         if isinstance(layer, CCLayer)
     ]
+    if not found:
+        raise ValueError(f"{name} has no CC layers to look at: take another model")
+    return found
 
 
 def _own_scale(model: CCSR, number: int, scale: float) -> tuple[float, float]:

@@ -81,7 +81,8 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     add(
         "--model", nargs="+", default=[BICUBIC, "light"], metavar="MODEL",
-        help="what to measure: a model's name or file; bicubic; lanczos; NAME+flips, which is the "
+        help="what to measure: a model's name or file; liif:FILE, the file that LIIF's authors "
+        "published for EDSR-baseline; bicubic; lanczos; NAME+flips, which is the "
         "network's mean over flips and quarter turns; or NAME@4+lanczos, which is the network at "
         "4, not rounded, then Lanczos to the size. bicubic is always added; default: light",
     )  # fmt: skip

@@ -9,12 +9,15 @@ from torch import Tensor
 
 from ccsr import image
 from ccsr.grid import ProjectedGrid, Size, output_size, size_of
+from ccsr.model import checkpoint
 from ccsr.model.checkpoint import SUFFIX, digest, resolve
+from ccsr.peers.liif import published
 from ccsr.protocols import EvaluationProtocol
 from ccsr.resample import reduce_uint8, resize
 from ccsr.upscaling.upscaler import Upscaler
 
 BICUBIC, LANCZOS = "bicubic", "lanczos"
+LIIF = "liif:"  # before the file of its authors
 _NETWORK = re.compile(  # NAME, NAME+flips, NAME@4+lanczos, NAME+flips@4+lanczos
     r"(?P<name>.*?)(\+(?P<ensemble>[^\W\d][\w:,]*))?(@(?P<factor>\d+(\.\d+)?)\+lanczos)?",
     re.DOTALL,
@@ -50,7 +53,8 @@ def build(
 
     Args:
         names: `bicubic` (a = -0.5), `lanczos` (three lobes, antialiased where it reduces), a
-            checkpoint's name or file, that averaged over flips and turns (`NAME+flips`), or
+            checkpoint's name or file, or `liif:FILE` with the file that LIIF's authors published,
+            that averaged over flips and turns (`NAME+flips`), or
             `NAME@4+lanczos`: the network at a factor of 4, clamped but not rounded to 8 bit, then
             Lanczos to the exact size.
         protocol: decides whether `bicubic` is MATLAB's in 8 bit or one in floating point.
@@ -73,10 +77,13 @@ def build(
             continue
         match = _NETWORK.fullmatch(name)
         assert match  # any text is a NAME
-        path, ensemble = resolve(match["name"]), match["ensemble"] or ""
+        model, ensemble = match["name"], match["ensemble"] or ""
+        foreign = model.startswith(LIIF) and not Path(model).exists()
+        path = Path(model.removeprefix(LIIF)).expanduser() if foreign else resolve(model)
         if (path, ensemble) not in networks:
-            networks[path, ensemble] = Upscaler.load(
-                path, trust=trust, device=device, precision=precision, ensemble=ensemble
+            network = published(path) if foreign else checkpoint.load(path, trust)[0]
+            networks[path, ensemble] = Upscaler(
+                network, device=device, precision=precision, ensemble=ensemble
             )
         factor = float(match["factor"]) if match["factor"] else None
         if factor == 0:

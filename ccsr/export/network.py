@@ -110,6 +110,10 @@ def to_onnx(
     """
     model = parts_of(model)
     _check(scale, window, size)
+    if not model.stack.layers or not all(isinstance(each, CCLayer) for each in model.stack.layers):
+        raise ValueError(
+            f"cannot export the stack {type(model.stack).__name__}: expected one of CC layers"
+        )
     graph = Graph()
     image = Value("input" if size else "image")
     rows, columns = (Line.image(graph, graph.size(image, dimension)) for dimension in (2, 3))
@@ -137,7 +141,8 @@ def to_onnx(
         via = _via(graph, (rows, columns), route)
     result = _add_bicubic(graph, image, (rows, columns), target)
     if scale is None or max(pair) >= 1:  # what reduces is bicubic
-        residual = _add_network(graph, model, image, [(rows, columns), *via, target])
+        bicubic = result if model.base == "none" else None
+        residual = _add_network(graph, model, image, [(rows, columns), *via, target], bicubic)
         result = graph("Add", result, residual)
     result = graph("Clip", result, 0.0, 1.0)
     if size and scale is not None:
@@ -197,8 +202,10 @@ def _fixed_route(model: CCSR) -> list[tuple[float, float]]:
     return route
 
 
-def _add_network(graph: Graph, model: CCSR, image: Value, grids: list[Lines]) -> Value:
-    """Add what `CCSR.read` computes beside the bicubic base."""
+def _add_network(
+    graph: Graph, model: CCSR, image: Value, grids: list[Lines], bicubic: Value | None
+) -> Value:
+    """Add what `CCSR.read` computes beside the bicubic base, which a network without has within."""
     x, trust, inner, outer = _add_encoder(graph, model.encoder, graph("Sub", image, 0.5), grids)
     encoded, target = inner, outer[-1]
     for number, (layer, grid) in enumerate(zip(model.stack.layers, outer, strict=True)):
@@ -207,6 +214,8 @@ def _add_network(graph: Graph, model: CCSR, image: Value, grids: list[Lines]) ->
         x = add_cc_layer(graph, layer, x, inner, grid)
         inner = grid
     residual = add_module(graph, model.decoder, x)
+    if bicubic is not None:
+        residual = graph("Sub", residual, bicubic)
     sane = graph("LessOrEqual", graph("Abs", residual), LARGEST_RESIDUAL)
     residual = graph("Where", sane, residual, 0.0)
     if trust is None:

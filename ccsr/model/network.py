@@ -17,6 +17,7 @@ from ccsr.model.whole import BASE_KERNEL_SIZE, Crop, Network, input_range, sane
 from ccsr.resample import resize
 
 STRIP_VALUES = 1 << 22  # of a CC layer's result: what follows it finds them in cache
+BASES = ("bicubic", "none")  # what the decoder's result is added to
 
 
 class CCSR(Network):
@@ -28,16 +29,23 @@ class CCSR(Network):
         decoder: features -> residual of the image, pointwise.
         cleans: whether it takes noise and traces of compression out, so that it has something to
             do on the input's own pixels too.
+        base: `bicubic`, or `none` for a decoder that gives the image itself, as other papers' do.
     """
 
     def __init__(
-        self, encoder: Encoder, stack: Stack, decoder: nn.Module, cleans: bool = False
+        self,
+        encoder: Encoder,
+        stack: Stack,
+        decoder: nn.Module,
+        cleans: bool = False,
+        base: str = "bicubic",
     ) -> None:
         super().__init__()
         self.encoder = encoder
         self.stack = stack
         self.decoder = decoder
         self.cleans = cleans
+        self.base = base
         self.channels = encoder.channels
         self.efforts = encoder.efforts
 
@@ -59,12 +67,12 @@ class CCSR(Network):
         features = self.encoder(x - 0.5, via[0])  # (N, C, *via[0].size)
         features = self.stack(features, grid, via)  # (N, C', H, W)
         residual: Tensor = self.decoder(features)  # (N, 3, H, W)
-        return resize(x, grid) + residual
+        return residual if self.base == "none" else resize(x, grid) + residual
 
     def enlarge(
         self, x: Tensor, grid: ProjectedGrid, via: Sequence[ProjectedGrid] | None = None
     ) -> Tensor:
-        """Compute :meth:`forward` for use instead of training, with a :func:`sane` residual."""
+        """Compute :meth:`forward` for use instead of training, and make it :func:`sane`."""
         via = self.route(size_of(x), grid) if via is None else via
         return self.read(x, self.features(x, via[0]), grid, via)
 
@@ -89,11 +97,13 @@ class CCSR(Network):
         strips = []
         for strip in self._strips(len(x), grid, via):
             part, on_the_way = self._cut(encoded.features, strip, via)
-            residual = sane(self.decoder(self.stack(part, strip, on_the_way)))
+            residual = self.decoder(self.stack(part, strip, on_the_way))
+            bicubic = resize(x, strip)
+            residual = sane(residual - bicubic if self.base == "none" else residual)
             if encoded.trust is not None:
                 share = resize(encoded.trust.float(), strip.within(via[0]))
                 residual = residual * share.clamp(0, 1)
-            strips.append(resize(x, strip) + residual)
+            strips.append(bicubic + residual)
         return torch.cat(strips, 2)
 
     def route(
@@ -247,19 +257,21 @@ def build(
     stack: Mapping[str, Any] | None = None,
     decoder: Mapping[str, Any] | None = None,
     cleans: bool = False,
+    base: str = "bicubic",
     *,
     network: Mapping[str, Any] | None = None,
     trust: Collection[str] = (),
 ) -> Network:
     """Build a network from plain descriptions `{name: ..., **arguments}`.
 
-    A new network of our own parts equals bicubic: its last layer starts at zero.
+    A new network of our own parts equals bicubic, its base: its last layer starts at zero.
 
     Args:
         encoder: with `stack` and `decoder`, the parts of a :class:`CCSR`.
         stack: see `encoder`.
         decoder: see `encoder`.
         cleans: see :class:`CCSR`.
+        base: see :class:`CCSR`.
         network: instead of these, a whole network of another package: its name is an import path,
             `package.module:Class`, of a :class:`ccsr.model.whole.Network`.
         trust: the packages, but ours, whose classes the descriptions may name.
@@ -276,9 +288,16 @@ def build(
     wanted: Any = cleans
     if not isinstance(wanted, bool) or (wanted and network is not None):
         raise ValueError(f"cleans must be true or false, and false beside network, got {wanted!r}")
+    if base not in BASES or (base != BASES[0] and network is not None):
+        known = " or ".join(BASES)
+        raise ValueError(f"base must be {known}, and {BASES[0]} beside network, got {base!r}")
     check_trusted(architecture, trust)
-    made = _whole(architecture) if network is not None else _parts(architecture, cleans)
-    made.architecture = architecture | ({"cleans": True} if cleans else {})
+    made = _whole(architecture) if network is not None else _parts(architecture, cleans, base)
+    made.architecture = (
+        architecture
+        | ({"cleans": True} if cleans else {})
+        | ({"base": base} if base != BASES[0] else {})
+    )
     return made
 
 
@@ -288,7 +307,7 @@ def _whole(architecture: Mapping[str, Any]) -> Network:
     return made
 
 
-def _parts(architecture: dict[str, Any], cleans: bool) -> CCSR:
+def _parts(architecture: dict[str, Any], cleans: bool, base: str) -> CCSR:
     named = architecture["encoder"]
     named["name"] = RENAMED.get(str(named.get("name")), named.get("name"))
     first = construct("encoder", Encoder, ENCODERS, named)
@@ -297,7 +316,7 @@ def _parts(architecture: dict[str, Any], cleans: bool) -> CCSR:
     last = construct(
         "decoder", nn.Module, DECODERS, architecture["decoder"], in_channels=middle.out_channels
     )
-    return CCSR(first, middle, last, cleans)
+    return CCSR(first, middle, last, cleans, base)
 
 
 def _check_attributes(kind: str, made: Any) -> None:

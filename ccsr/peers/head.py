@@ -1,13 +1,14 @@
 """What the heads of other papers share: every output pixel answers from the features near it."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ccsr.grid import Axis, ProjectedGrid
+from ccsr.grid import REMEMBERED, Axis, ProjectedGrid
 from ccsr.model.stack import Stack
 
 
@@ -17,10 +18,14 @@ class Near(NamedTuple):
     Attributes:
         pixel: (taps, size) int64, clamped to the features.
         offset: (taps, size), position minus pixel, in feature pixels.
+        kinds: (kinds,), the offsets that differ.
+        kind: (taps, size) int64, which of them an offset is.
     """
 
     pixel: Tensor
     offset: Tensor
+    kinds: Tensor
+    kind: Tensor
 
 
 class Head(Stack):
@@ -61,16 +66,16 @@ class Ensemble(Head):
 
     def colours(self, features: Tensor, grid: ProjectedGrid) -> Tensor:
         """See :meth:`Head.colours`."""
-        rows = _near(grid.rows, features.shape[2], features)
-        columns = _near(grid.columns, features.shape[3], features)
-        cell = features.new_tensor([2 / grid.rows.scale, 2 / grid.columns.scale])
-        prepared = self.prepare(features)
+        rows = near(grid.rows, features.shape[2], features, taps=2)
+        columns = near(grid.columns, features.shape[3], features, taps=2)
+        cell = 2 * pixel_size(grid, features)
+        prepared = self.prepare(features).movedim(1, -1).contiguous()  # (N, h, w, C')
         answers, areas = [], []
-        for row, dy in zip(*rows, strict=True):
-            for column, dx in zip(*columns, strict=True):
-                near = prepared[:, :, row][..., column]  # (N, C, H, W)
+        for row, dy in zip(rows.pixel, rows.offset, strict=True):
+            for column, dx in zip(columns.pixel, columns.offset, strict=True):
+                read = prepared[:, row[:, None], column]  # (N, H, W, C')
                 offset = torch.stack(torch.meshgrid(2 * dy, 2 * dx, indexing="ij"), -1)
-                answers.append(self.answer(near.movedim(1, -1), offset, cell))
+                answers.append(self.answer(read, offset, cell))
                 areas.append(offset.prod(-1).abs() + 1e-9)
         total = torch.stack(areas).sum(0)
         weighed = [
@@ -111,19 +116,36 @@ def unfolded(features: Tensor) -> Tensor:
     return F.unfold(features, 3, padding=1).reshape(len(features), -1, *features.shape[2:])
 
 
-def nearest(axis: Axis, limit: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Per output index the pixel that it lies in, and its offset from the pixel's centre.
+def pixel_size(grid: ProjectedGrid, like: Tensor) -> Tensor:
+    """(2,): height and width of an output pixel, in feature pixels."""
+    axes = grid.rows, grid.columns
+    return torch.stack([like.new_full((), 1 / axis.scale) for axis in axes])
 
-    Returns:
-        (size,) int64, clamped to `limit` pixels; (size,) in feature pixels, of the type of `like`.
+
+def near(axis: Axis, limit: int, like: Tensor, taps: int) -> Near:
+    """The nearest pixel per output index (`taps` 1), or the two around its position (2).
+
+    Args:
+        axis: laid over the features.
+        limit: their number of pixels along it.
+        like: gives the type and device of offsets.
+        taps: 1 or 2.
     """
-    position = axis.positions()
-    pixel = (position + 0.5).floor().long().clamp(0, limit - 1)
-    return pixel.to(like.device), (position - pixel).to(like)
+    remember = axis.size <= REMEMBERED and not torch.compiler.is_compiling()
+    return (_remembered if remember else _near)(axis, limit, taps, like.dtype, like.device)
 
 
-def _near(axis: Axis, limit: int, like: Tensor) -> Near:
-    """The two nearest pixels per output index."""
-    position = axis.positions()
-    pixel = (position.floor().long() + torch.arange(2)[:, None]).clamp(0, limit - 1)
-    return Near(pixel.to(like.device), (position - pixel).to(like))
+def _near(axis: Axis, limit: int, taps: int, dtype: torch.dtype, device: torch.device) -> Near:
+    with torch.inference_mode(False):  # what is remembered may be met by gradients later
+        position = axis.positions()
+        first = (position + (0.5 if taps == 1 else 0)).floor().long()
+        pixel = (first + torch.arange(taps)[:, None]).clamp(0, limit - 1)
+        offset = position - pixel
+        kinds, kind = torch.unique((offset * 1e5).round() / 1e5, return_inverse=True)
+        return Near(
+            pixel.to(device), offset.to(device, dtype), kinds.to(device, dtype), kind.to(device)
+        )
+
+
+# Made once per axis: a CUDA graph could not hold a copy from the processor's memory.
+_remembered = lru_cache(maxsize=256)(_near)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from ccsr.grid import ProjectedGrid
-from ccsr.peers.head import Head, mlp, nearest, unfolded
+from ccsr.peers.head import Head, mlp, near, pixel_size, unfolded
 
 
 class MetaSR(Head):
@@ -25,16 +25,16 @@ class MetaSR(Head):
 
     def colours(self, features: Tensor, grid: ProjectedGrid) -> Tensor:
         """See :meth:`Head.colours`."""
-        row, dy = nearest(grid.rows, features.shape[2], features)
-        column, dx = nearest(grid.columns, features.shape[3], features)
+        rows = near(grid.rows, features.shape[2], features, taps=1)
+        columns = near(grid.columns, features.shape[3], features, taps=1)
         # output pixels at the same place in their feature pixels have the same filter
-        dy, row_kind = torch.unique((dy + 0.5).mul(1e5).round() / 1e5, return_inverse=True)
-        dx, column_kind = torch.unique((dx + 0.5).mul(1e5).round() / 1e5, return_inverse=True)
-        corner = torch.stack(torch.meshgrid(dy, dx, indexing="ij"), -1)
-        cell = features.new_tensor([1 / grid.rows.scale, 1 / grid.columns.scale])
+        corner = torch.stack(
+            torch.meshgrid(rows.kinds + 0.5, columns.kinds + 0.5, indexing="ij"), -1
+        )
+        cell = pixel_size(grid, features)
         filters = self.weights(torch.cat((corner, cell.expand_as(corner)), -1)).unflatten(
             -1, (3, -1)
         )
-        near = unfolded(features)[:, :, row][..., column]  # (N, 9 C, H, W)
-        chosen = filters[row_kind][:, column_kind]  # (H, W, 3, 9 C)
-        return torch.einsum("nchw,hwkc->nkhw", near, chosen)
+        read = unfolded(features)[:, :, rows.pixel[0]][..., columns.pixel[0]]  # (N, 9 C, H, W)
+        chosen = filters[rows.kind[0]][:, columns.kind[0]]  # (H, W, 3, 9 C)
+        return torch.einsum("nchw,hwkc->nkhw", read, chosen)

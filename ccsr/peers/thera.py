@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ccsr.grid import ProjectedGrid
-from ccsr.peers.head import Head, nearest
+from ccsr.peers.head import Head, near, pixel_size
 
 DIFFUSIVITY = math.sqrt(math.log(4)) / (2 * math.pi**2)  # the paper's kappa
 
@@ -35,11 +35,12 @@ class Thera(Head):
 
     def colours(self, features: Tensor, grid: ProjectedGrid) -> Tensor:
         """See :meth:`Head.colours`."""
-        row, dy = nearest(grid.rows, features.shape[2], features)
-        column, dx = nearest(grid.columns, features.shape[3], features)
-        near = self.hyper(features)[:, :, row][..., column]  # (N, 4 waves, H, W)
-        phase, amplitude = near.split((self.waves, 3 * self.waves), 1)
-        times = features.new_tensor([grid.rows.scale**-2, grid.columns.scale**-2])
+        rows = near(grid.rows, features.shape[2], features, taps=1)
+        columns = near(grid.columns, features.shape[3], features, taps=1)
+        dy, dx = rows.offset[0], columns.offset[0]
+        read = self.hyper(features)[:, :, rows.pixel[0]][..., columns.pixel[0]]
+        phase, amplitude = read.split((self.waves, 3 * self.waves), 1)  # each (N, ..., H, W)
+        times = pixel_size(grid, features).square()
         fading = torch.exp(-DIFFUSIVITY * (times[:, None] * self.frequency.square()).sum(0))
         along = self.frequency[0][:, None, None] * dy[:, None]  # (waves, H, 1)
         across = self.frequency[1][:, None, None] * dx  # (waves, 1, W)

@@ -32,6 +32,8 @@ def grow(source: CCSR, target: CCSR) -> None:
     Raises:
         ValueError: if a part of `source` has no place in `target`, or is another function there.
     """
+    if source.base != target.base:
+        raise ValueError(f"base {source.base}, and the network to train has base {target.base}")
     own = target.state_dict()
     given = source.state_dict()
     body, places = _body(source), _blocks(target)

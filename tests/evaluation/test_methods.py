@@ -123,8 +123,8 @@ def test_names_in_the_table_are_short_where_they_are_clear(network, tmp_path):
 
 def test_a_network_is_loaded_once(network, monkeypatch):
     calls = []
-    load = Upscaler.load
-    monkeypatch.setattr(Upscaler, "load", lambda *a, **k: calls.append(a) or load(*a, **k))
+    load = checkpoint.load
+    monkeypatch.setattr(checkpoint, "load", lambda *a, **k: calls.append(a) or load(*a, **k))
     build([str(network), f"{network}@4+lanczos", f"{network}@2.5+lanczos"], BENCHMARK, "cpu")
     assert len(calls) == 1
 

@@ -32,10 +32,10 @@ LIGHT = {"name": "plain", "channels": 6, "blocks": 1}
 IDENTITY = {"name": "identity"}
 
 
-def network(encoder=LIGHT, stack=FRIENDLY, decoder=IDENTITY):
+def network(encoder=LIGHT, stack=FRIENDLY, decoder=IDENTITY, base="bicubic"):
     """Small, and far from bicubic: a new network's last layer is zero."""
     torch.manual_seed(0)
-    model = build(encoder, stack, decoder)
+    model = build(encoder, stack, decoder, base=base)
     with torch.no_grad():
         for parameter in model.parameters():
             if not parameter.any():
@@ -78,6 +78,13 @@ def upscaler_of(model):
 def test_onnxruntime_agrees_with_torch_at_odd_and_even_sizes(scale):
     model = network()
     assert_agrees(to_onnx(model, scale), upscaler_of(model), scale)
+
+
+@pytest.mark.parametrize("scale", [0.5, 2.37, (1.5, 4.0), None])
+def test_a_network_without_a_base_agrees(scale):
+    model = network(base="none")
+    given = None if scale else (2.37, 1.5)
+    assert_agrees(to_onnx(model, scale), upscaler_of(model), scale or given, given=given)
 
 
 @pytest.mark.parametrize("scale", [0.25, 0.5, 0.6, 0.75, (0.3, 2.37)])

@@ -16,6 +16,7 @@ from ccsr.resample import resize
 
 PRESETS = Path(__file__).parents[2] / "conf" / "model"
 NAMES = sorted({path.stem for path in PRESETS.glob("*.yaml")} - {"network"})  # which lacks a name
+HEADS = {"liif", "lte", "metasr", "thera"}  # start as their papers have them
 TINY = {
     "encoder": {"name": "plain", "channels": 8, "blocks": 1},
     "decoder": {"name": "pointwise", "hidden": 8},
@@ -76,7 +77,7 @@ def test_presets_keep_their_size(name, most):
     assert sum(p.numel() for p in build(**preset(name)).parameters()) <= most
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", sorted({*NAMES} - HEADS))
 def test_a_new_network_equals_bicubic(name):
     model = build(**preset(name))
     x = torch.rand(1, 3, 9, 7)
@@ -94,6 +95,30 @@ def test_where_a_residual_is_beyond_all_images_bicubic_stands(size):
     grid = grid_for((9, 7), 2.37)
     with torch.no_grad():
         expected = resize(x, grid) + (size if size == 0.5 else 0)
+        torch.testing.assert_close(model.enlarge(x, grid), expected)
+
+
+def test_without_a_base_it_is_what_is_added_to_bicubic():
+    parts = TINY | {"stack": STACKS[2]}
+    model, alone = randomised(parts), randomised(parts | {"base": "none"})
+    x, grid = 0.3 + 0.4 * torch.rand(2, 3, 9, 7), grid_for((9, 7), (2.37, 1.6))
+    with torch.no_grad():
+        expected = model(x, grid) - resize(x, grid)
+        assert expected.std() > 0.01
+        torch.testing.assert_close(alone(x, grid), expected, rtol=0, atol=1e-6)
+        torch.testing.assert_close(alone.enlarge(x, grid), expected, rtol=0, atol=1e-6)
+    assert "base" not in model.architecture
+    assert alone.architecture["base"] == "none"
+    assert build(**alone.architecture).base == "none"
+
+
+@pytest.mark.parametrize("size", [0.5, 1e9, math.inf, math.nan])
+def test_without_a_base_bicubic_stands_too_where_no_image_can_be(size):
+    model = build(**TINY | {"stack": STACKS[2], "decoder": {"name": "identity"}, "base": "none"})
+    torch.nn.init.constant_(model.stack.layers[1].bias, size)
+    x, grid = torch.rand(1, 3, 9, 7), grid_for((9, 7), 2.37)
+    with torch.no_grad():
+        expected = torch.full((1, 3, *grid.size), 0.5) if size == 0.5 else resize(x, grid)
         torch.testing.assert_close(model.enlarge(x, grid), expected)
 
 
@@ -334,6 +359,8 @@ def test_the_friendly_grid_is_a_multiple_per_axis():
             "factor must be a whole number of at least 1, got 0",
         ),
         ({"decoder": {"name": "identity"}}, "needs a stack with 3 output channels, got 6"),
+        ({"base": "lanczos"}, "base must be bicubic or none, and bicubic beside network, got 'lan"),
+        ({"base": None}, "base must be bicubic or none, .* got None"),
     ],
 )
 def test_a_wrong_description_is_refused(change, message):

@@ -80,6 +80,13 @@ def test_a_network_that_is_smaller_in_one_part_is_refused(smaller: tuple[int, in
         grow(network(4, 2, 3), network(*smaller))
 
 
+def test_another_base_is_refused() -> None:
+    target = network(4, 2, 3)
+    target.base = "none"
+    with pytest.raises(ValueError, match="base bicubic, and the network to train has base none"):
+        grow(network(4, 2, 3), target)
+
+
 def test_the_same_weights_in_another_function_are_refused() -> None:
     field = {"name": "fourier", "kernel_size": 3, "basis": 3}
     finer = {"name": "friendly", "channels": 4, "field": field, "factor": 3}
