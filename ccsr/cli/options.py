@@ -11,12 +11,12 @@ from ccsr.cli import arguments
 Add = Callable[..., argparse.Action]
 
 
-def model(add: Add) -> None:
+def model(add: Add, default: str = "light", more: str = "") -> None:
     """`--model`, the network."""
     add(
-        "--model", default="light", metavar="NAME|FILE",
-        help="the network: a name that `ccsr models` lists, or a file of `ccsr train`; "
-        "default: light",
+        "--model", default=default, metavar="NAME|FILE",
+        help="the network: a name that `ccsr models` lists, or a file of `ccsr train`"
+        f"{more}; default: {default}",
     )  # fmt: skip
 
 

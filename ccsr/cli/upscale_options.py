@@ -85,7 +85,7 @@ def _add_sizes(add: options.Add) -> None:
 
 
 def _add_computing(add: options.Add) -> None:
-    options.model(add)
+    options.model(add, "auto", "; auto: light for clean pictures, photo for JPEG, WebP and noise")
     options.trust(add)
     options.device(add)
     options.precision(add)

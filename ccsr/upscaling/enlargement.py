@@ -73,7 +73,8 @@ class Enlargement(Generic[Piece]):
         if self.reduces:
             crop = base_crop(source.size, self.grid.window(rows, columns))
             return resize(source.read(crop.rows, crop.columns), crop.grid)
-        if self.grid == ProjectedGrid.project(source.size, source.size):
+        own = ProjectedGrid.project(source.size, source.size)
+        if self.grid == own and not self.model.cleans:
             return source.read(rows, columns)
         compute = self._whole if self.features is None else self._from_features
         for dtype in dict.fromkeys((self.dtype, torch.float32)):

@@ -26,6 +26,7 @@ from ccsr.upscaling.view import View
 AnyPicture = TypeVar("AnyPicture", Image.Image, Picture)
 Piece = TypeVar("Piece")
 
+AUTO = "auto"  # instead of a model's name
 LARGEST_WORKING_MEMORY = 384 << 20  # larger pieces are no faster
 SMALLEST_MEMORY = 32 << 20
 
@@ -92,7 +93,7 @@ class Upscaler:
     @classmethod
     def load(
         cls,
-        name_or_path: str | Path = "light",
+        name_or_path: str | Path = AUTO,
         *,
         trust: Collection[str] = (),
         **options: Any,
@@ -100,7 +101,8 @@ class Upscaler:
         """Load a shipped model by its name, or a `.safetensors` file of `ccsr train`.
 
         Args:
-            name_or_path: the name, or where the file lies.
+            name_or_path: the name, or where the file lies; ``auto`` takes the network that suits
+                each picture, see :class:`ccsr.upscaling.automatic.Automatic`.
             trust: the packages, but ours, whose classes the file may name and thereby run.
             options: the keyword arguments of the class itself.
 
@@ -108,6 +110,10 @@ class Upscaler:
             ValueError: for an unknown name, an unsound file, or as the class itself.
             OSError: if the file cannot be read.
         """
+        if name_or_path == AUTO:
+            from ccsr.upscaling.automatic import Automatic
+
+            return Automatic(**options)
         model, _ = checkpoint.load(checkpoint.resolve(name_or_path), trust)
         return cls(model, **options)
 

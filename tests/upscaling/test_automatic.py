@@ -1,0 +1,105 @@
+"""The network that suits a picture by itself: which one, why, and what stays exact."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ccsr import Upscaler, image
+from ccsr.bundled import resource_dir
+from ccsr.image.coding import Coding
+from ccsr.upscaling.automatic import CLEAN, CLEANING, Automatic, choose
+
+
+@pytest.fixture(scope="module")
+def automatic():
+    return Upscaler.load("auto", precision="fp32")
+
+
+@pytest.fixture(scope="module")
+def both():
+    return {name: Upscaler.load(name, precision="fp32") for name in (CLEAN, CLEANING)}
+
+
+@pytest.fixture(scope="module")
+def clean():
+    """Levels that were never a JPEG: a photo, reduced."""
+    with Image.open(resource_dir("samples") / "chelsea.png") as picture:
+        return np.asarray(picture.convert("RGB").resize((150, 100), Image.Resampling.BICUBIC))
+
+
+def saved(path, levels, **options):
+    Image.fromarray(levels).save(path, **options)
+    return image.read(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "network", "why"),
+    [
+        ("a.png", {}, CLEAN, "clean"),
+        ("a.jpg", {"quality": 60}, CLEANING, "JPEG of quality 60"),
+        ("a.jpg", {"quality": 98}, CLEAN, "JPEG of quality 98"),
+        ("a.webp", {"quality": 50}, CLEANING, "WebP of quality"),
+        ("a.webp", {"lossless": True}, CLEAN, "clean"),
+        ("a.tif", {}, CLEAN, "clean"),
+    ],
+)
+def test_a_file_gets_the_network_that_suits_it(
+    automatic, both, clean, tmp_path, name, options, network, why
+):
+    picture = saved(tmp_path / name, clean, **options)
+    result = automatic(picture, scale=1.5)
+    np.testing.assert_array_equal(result.frames[0], both[network](picture, scale=1.5).frames[0])
+    assert f"by {network}: {why}" in str(result)
+
+
+def test_a_png_that_was_a_jpeg_is_found_out(automatic, both, clean, tmp_path):
+    decoded = saved(tmp_path / "a.jpg", clean, quality=50).frames[0]
+    picture = saved(tmp_path / "a.png", decoded[3:, 5:])
+    result = automatic(picture, scale=2)
+    assert "by photo: it was a JPEG of quality" in str(result)
+    values = picture.frames[0]
+    np.testing.assert_array_equal(
+        automatic.levels(values, scale=2), both[CLEANING].levels(values, scale=2)
+    )
+    strips = list(automatic.strips(values, 64, scale=2))
+    np.testing.assert_array_equal(np.concatenate(strips), automatic.levels(values, scale=2))
+
+
+def test_noise_is_noticed_in_8_and_16_bits(clean):
+    noise = np.random.default_rng(0).normal(0, 8, clean.shape)
+    noisy = (clean + noise).round().clip(0, 255)
+    assert choose(noisy.astype(np.uint8)).cleans
+    assert choose(noisy.astype(np.uint16) * 257).cleans
+    assert not choose(clean.astype(np.uint16) * 257).cleans
+    assert not choose((clean / 255).astype(np.float32)).cleans
+
+
+def test_the_header_is_believed_before_the_pixels(clean):
+    assert choose(clean, Coding("JPEG", 40)).why == "JPEG of quality 40"
+    assert choose(clean, Coding("WebP", 99)) == (False, "WebP of quality 99")
+
+
+@pytest.mark.parametrize("name", ["chelsea.png", "coffee.png", "astronaut.png", "camera.png"])
+def test_no_clean_photo_is_taken_for_another(name):
+    with Image.open(resource_dir("samples") / name) as picture:
+        size = picture.width * 3 // 4, picture.height * 3 // 4
+        reduced = picture.convert("RGB").resize(size, Image.Resampling.BICUBIC)
+    assert not choose(np.asarray(reduced)).cleans
+
+
+def test_scale_1_cleans_what_is_to_be_cleaned_and_nothing_else(automatic, clean, tmp_path):
+    picture = saved(tmp_path / "a.jpg", clean, quality=40)
+    cleaned = automatic(picture, scale=1).frames[0].astype(float)
+    before = picture.frames[0].astype(float)
+    assert np.square(cleaned - clean).mean() < np.square(before - clean).mean()
+    same = automatic(image.Picture((clean,)), scale=1)
+    np.testing.assert_array_equal(same.frames[0], clean)
+
+
+def test_options_reach_both(tmp_path):
+    upscaler = Upscaler.load("auto", precision="fp32", tile=64, ensemble="flips")
+    assert isinstance(upscaler, Automatic)
+    for each in (upscaler, upscaler.cleaning):
+        assert (each.tile, each.flips) == (64, True)
+    with pytest.raises(ValueError, match="tile must be"):
+        Upscaler.load("auto", tile=3)
