@@ -1,7 +1,7 @@
 """Measure the guard's limits on photos: `python -m benchmarks.limits MODEL FOLDER...`.
 
-They are written into the model's file. A limit is `MARGIN` times the largest value that the features after a block have on the photos:
-as they are, and reduced by each of `REDUCTIONS`.
+They are written into the model's file. A limit is `MARGIN` times the largest value that the
+features after a block have on the photos, as they are, and reduced by each of `REDUCTIONS`.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from ccsr.model import build, checkpoint
 from ccsr.model.network import CCSR, parts_of
 from ccsr.model.residual import Residual
 from ccsr.resample import resize
-from ccsr.training.photos import find_images, read_rgb
+from ccsr.training.photos import find_images
 
 MARGIN = 3.0
 REDUCTIONS = (1.5, 2.0, 3.0, 4.0)
@@ -49,7 +49,7 @@ def largest(model: CCSR, pictures: Iterable[Tensor]) -> list[float]:
 def pictures(files: Iterable[Path]) -> Iterable[Tensor]:
     """Each photo's middle, and that reduced, in turn by each of the factors."""
     for number, file in enumerate(files):
-        photo = image.to_float(read_rgb(file))[:, :LARGEST_SIDE, :LARGEST_SIDE]
+        photo = image.to_float(image.read_rgb(file))[:, :LARGEST_SIDE, :LARGEST_SIDE]
         factor = REDUCTIONS[number % len(REDUCTIONS)]
         size = (photo.shape[1], photo.shape[2])
         yield resize(photo, ProjectedGrid.project(size, output_size(size, 1 / factor))).clamp(0, 1)
