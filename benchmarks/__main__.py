@@ -10,16 +10,18 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import command, consistency, memory, plans, report, speed, training
+from benchmarks import command, consistency, memory, plans, report, speed, training, views
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one kind of benchmark."""
     words = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser("make bench ARGS=...", description=__doc__)
-    kinds = ("speed", "memory", "command", "training", "plans", "consistency")
+    kinds = ("speed", "memory", "command", "training", "plans", "consistency", "views")
     parser.add_argument("kind", nargs="?", default="speed", choices=kinds)
-    parser.add_argument("--rounds", type=int, default=5, help="of the speed benchmark")
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="of the benchmarks of speed and views"
+    )
     parser.add_argument("--gigapixel", action="store_true", help="memory: a streamed one too")
     args = parser.parse_args(words)
     found = {
@@ -40,6 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             found |= memory.measure(args.gigapixel, say)
         case "command":
             found |= command.measure(say)
+        case "views":
+            found |= views.measure(args.rounds, say)
         case "training":
             found |= training.measure(say)
         case "plans":

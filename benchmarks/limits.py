@@ -1,7 +1,7 @@
 """Measure the guard's limits on photos: `python -m benchmarks.limits MODEL FOLDER...`.
 
 They are written into the model's file. A limit is `MARGIN` times the largest value that the
-features after a block have on the photos: as they are, and reduced by each of `REDUCTIONS`.
+features after a block have on the photos, as they are, and reduced by each of `REDUCTIONS`.
 """
 
 import argparse

@@ -1,9 +1,8 @@
 """How long each part of a network takes while the upscaler runs it."""
 
 import time
+from collections.abc import Callable
 from typing import Any
-
-from torch import nn
 
 from ccsr import Upscaler
 from ccsr.model.network import parts_of
@@ -19,36 +18,32 @@ class Parts:
     def __init__(self, upscaler: Upscaler) -> None:
         model = parts_of(upscaler.model)
         self._seconds: dict[str, float] = {}
-        watched: dict[str, nn.Module] = {
-            "network": model,
-            "encoder": model.encoder,
-            "stack": model.stack,
-            "decoder": model.decoder,
-        }
-        watched |= {f"cc {i}": layer for i, layer in enumerate(model.stack.layers, 1)}
-        for name, module in watched.items():
-            self._watch(name, module)
+        self._watch("encoder", model, "features")
+        self._watch("read", model, "read")
+        self._watch("stack", model.stack, "forward")
+        self._watch("decoder", model.decoder, "forward")
+        for number, layer in enumerate(model.stack.layers, 1):
+            self._watch(f"cc {number}", layer, "forward")
 
     def reset(self) -> None:
         """Begin anew."""
-        self._seconds = {}
+        self._seconds = {"encoder": 0.0}  # which does not run where features are kept
 
     def seconds(self) -> dict[str, float]:
         """Per part."""
-        parts = self._seconds
-        base = parts["network"] - parts["encoder"] - parts["stack"] - parts["decoder"]
-        return parts | {"base": base}
+        parts = dict(self._seconds)
+        read = parts.pop("read")
+        base = read - parts["stack"] - parts["decoder"]
+        return parts | {"base": base, "network": parts["encoder"] + read}
 
-    def _watch(self, name: str, module: nn.Module) -> None:
-        started = 0.0
+    def _watch(self, name: str, owner: Any, method: str) -> None:
+        run: Callable[..., Any] = getattr(owner, method)
 
-        def before(module: nn.Module, arguments: Any) -> None:
-            nonlocal started
+        def timed(*arguments: Any) -> Any:
             started = time.perf_counter()
-
-        def after(module: nn.Module, arguments: Any, result: Any) -> None:
+            result = run(*arguments)
             elapsed = time.perf_counter() - started
             self._seconds[name] = self._seconds.get(name, 0.0) + elapsed
+            return result
 
-        module.register_forward_pre_hook(before)
-        module.register_forward_hook(after)
+        setattr(owner, method, timed)

@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks import plans
+from benchmarks import plans, views
 from benchmarks.cases import BFLOAT16
 from ccsr.analysis.consistency import decibel
 
@@ -32,6 +32,7 @@ def save(kind: str, found: Found) -> None:
         "command": _command,
         "training": _training,
         "plans": plans.section,
+        "views": _views,
         "consistency": _consistency,
     }
     for name, section in sections.items():
@@ -39,6 +40,11 @@ def save(kind: str, found: Found) -> None:
         if path.exists():
             text += ["", *section(json.loads(path.read_text()))]
     (FOLDER / "RESULTS.md").write_text("\n".join(text) + "\n")
+
+
+def _views(found: Found) -> Iterator[str]:
+    yield from ("## Views", "", _where(found))
+    yield from views.section(found)
 
 
 def _where(found: Found) -> str:

@@ -23,7 +23,7 @@ from ccsr.model.checkpoint import JSON
 from ccsr.model.encoder import Elastic, Encoder, Plain
 from ccsr.model.fields import CubicField
 from ccsr.model.network import parts_of
-from ccsr.model.residual import AROUND, BLEND, Residual
+from ccsr.model.residual import AROUND, BLEND, EVERY, Residual
 from ccsr.model.whole import BASE_KERNEL_SIZE, LARGEST_RESIDUAL
 
 SUFFIX = ".onnx"
@@ -243,8 +243,11 @@ def _add_body(graph: Graph, body: Residual, x: Value) -> tuple[Value, Value | No
     if body.limits is None:
         return add_module(graph, body, x), None
     wild: Value | None = None
-    for block, limit in zip(body, body.limits, strict=True):
+    for number, block in enumerate(body, 1):
         x = graph("Add", x, add_module(graph, block, x))
+        if number % EVERY:
+            continue
+        limit = body.limits[number // EVERY - 1]
         highest = graph("ReduceMax", x, axes=[1], keepdims=1)
         beyond = graph("Sub", 1.0, graph.float(graph("LessOrEqual", highest, float(limit))))
         around = _pooled(graph, "MaxPool", beyond, AROUND)

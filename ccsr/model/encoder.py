@@ -103,7 +103,7 @@ class Plain(Encoder):
         channels: width.
         blocks: residual blocks of two convolutions each.
         closing: whether half a block follows, see :class:`Residual`.
-        limits: largest values after each block, see :class:`Residual`.
+        limits: largest features to trust, see :class:`Residual`.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class Elastic(Encoder):
         channels: width.
         blocks: residual blocks of two convolutions each.
         closing: whether half a block follows, see :class:`Residual`.
-        limits: largest values after each block, see :class:`Residual`.
+        limits: largest features to trust, see :class:`Residual`.
     """
 
     efforts = tuple(side * side for side in SIDES)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+EVERY = 2  # blocks between looks at the features: after each they cost twice and help no more
 AROUND = 2  # pixels around a feature beyond its limit that become zero with it, as a block reaches
 BLEND = 2  # further pixels over which the network takes over from bicubic again
 
@@ -47,14 +48,14 @@ class Residual(nn.ModuleList):
         channels: width.
         blocks: how many.
         closing: whether half a block, activation and convolution, follows.
-        limits: the largest value of the features after each block, the closing one too, that
-            :meth:`guarded` lets pass; None lets all pass.
+        limits: the largest value of the features after every second block (the closing one counts)
+            that :meth:`guarded` lets pass; None lets all pass.
 
     Attributes:
         radius: receptive radius in pixels, with what the guard adds.
 
     Raises:
-        ValueError: if the limits are not as many positive numbers as there are blocks.
+        ValueError: if the limits are not positive numbers, one for every two blocks.
     """
 
     def __init__(
@@ -66,9 +67,11 @@ class Residual(nn.ModuleList):
         )
         if closing:
             self.append(nn.Sequential(nn.GELU(), conv3x3(channels, channels)))
-        if limits is not None and (len(limits) != len(self) or not min(limits) > 0):
+        count = len(self) // EVERY
+        if limits is not None and (len(limits) != count or not all(each > 0 for each in limits)):
             raise ValueError(
-                f"limits must be {len(self)} positive numbers, one for each block, got {limits}"
+                f"limits must be {count} positive numbers, one for every {EVERY} blocks, "
+                f"got {limits}"
             )
         self.limits = limits
         self.radius = 2 * blocks + closing + (BLEND if limits else 0)
@@ -87,9 +90,11 @@ class Residual(nn.ModuleList):
         if self.limits is None:
             return Encoded(self(x))
         wild: Tensor | None = None
-        for block, limit in zip(self, self.limits, strict=True):
+        for number, block in enumerate(self, 1):
             x = x + block(x)
-            beyond = _beyond(x, limit)
+            if number % EVERY:
+                continue
+            beyond = _beyond(x, self.limits[number // EVERY - 1])
             if beyond is not None:
                 around = F.max_pool2d(beyond, 2 * AROUND + 1, 1, AROUND)
                 wild = around if wild is None else torch.maximum(wild, around)
@@ -98,11 +103,12 @@ class Residual(nn.ModuleList):
         return Encoded(x, None if wild is None else trust(wild))
 
     def largest(self, x: Tensor) -> list[float]:
-        """Measure the largest value of the features after each block."""
+        """Measure what `limits` limit: the largest value after every second block."""
         found = []
-        for block in self:
+        for number, block in enumerate(self, 1):
             x = x + block(x)
-            found.append(float(x.max()))
+            if number % EVERY == 0:
+                found.append(float(x.max()))
         return found
 
 

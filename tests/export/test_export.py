@@ -114,7 +114,7 @@ def test_the_network_has_its_part_in_what_is_compared():
 @pytest.mark.parametrize("name", ["plain", "elastic"])
 @pytest.mark.parametrize("scale", [1.5, 2.37])
 def test_the_guard_is_exported(name, scale):
-    encoder = {"name": name, "channels": 6, "blocks": 2, "closing": True}
+    encoder = {"name": name, "channels": 6, "blocks": 3, "closing": True}
     encoder |= {"field": FOURIER} if name == "elastic" else {}
     plain, x, largest = network(encoder), torch.rand(1, 3, 24, 17), []
     body = plain.encoder.body
@@ -125,7 +125,7 @@ def test_the_guard_is_exported(name, scale):
     guarded = network(encoder | {"limits": [0.9 * value for value in largest]})
     with torch.inference_mode():
         trust = guarded.features(x, guarded.encoder.grid((24, 17))).trust
-    assert 0.05 < trust.mean() < 0.95
+    assert 0.05 < trust.mean() < 0.99
     assert_agrees(to_onnx(guarded, scale), upscaler_of(guarded), scale, sizes=[(24, 17), (31, 33)])
     assert "MaxPool" not in {node.op_type for node in to_onnx(plain, scale).graph.node}
 

@@ -16,7 +16,7 @@ FIELD = {"name": "fourier", "kernel_size": 3, "basis": 4}
 
 def growing() -> Residual:
     """Two blocks, each of which doubles its features: sums of 1 become 2, then 4."""
-    body = Residual(2, 2, limits=[10.0, 10.0])
+    body = Residual(2, 2, limits=[10.0])
     for block in body:
         for layer in (block[0], block[2]):
             torch.nn.init.zeros_(layer.bias)
@@ -32,7 +32,7 @@ def test_what_keeps_to_the_limits_is_what_the_blocks_give() -> None:
     assert share is None
     assert torch.equal(features, body(x))
     torch.testing.assert_close(features, 4 * x)
-    assert body.largest(x) == [float(2 * x.max()), float(4 * x.max())]
+    assert body.largest(x) == [float(4 * x.max())]
 
 
 @torch.no_grad()
@@ -75,19 +75,21 @@ def test_the_largest_value_in_any_order_of_memory(
 
 
 def test_a_file_keeps_the_limits(tmp_path: Path) -> None:
-    encoder = {"name": "plain", "channels": 4, "blocks": 1, "closing": True, "limits": [2.5, 9.0]}
+    encoder = {"name": "plain", "channels": 4, "blocks": 1, "closing": True, "limits": [2.5]}
     stack = {"name": "friendly", "channels": 4, "field": FIELD}
     model = build(encoder, stack, {"name": "identity"})
     assert model.encoder.radius == 1 + 3 + BLEND
     checkpoint.save(tmp_path / "a.safetensors", model, {})
     loaded, _ = checkpoint.load(tmp_path / "a.safetensors")
-    assert loaded.encoder.body.limits == [2.5, 9.0]
+    assert loaded.encoder.body.limits == [2.5]
 
 
-@pytest.mark.parametrize("limits", [[1.0], [1.0, 2.0, 3.0], [1.0, 0.0], [1.0, -2.0]])
+@pytest.mark.parametrize("limits", [[], [1.0, 2.0, 3.0], [1.0, 0.0], [1.0, -2.0]])
 def test_limits_that_make_no_sense(limits: list[float]) -> None:
-    with pytest.raises(ValueError, match="limits must be 2 positive numbers, one for each block"):
-        Residual(4, 2, limits=limits)
+    with pytest.raises(
+        ValueError, match="limits must be 2 positive numbers, one for every 2 blocks"
+    ):
+        Residual(4, 4, True, limits=limits)
 
 
 @pytest.mark.parametrize("name", ["plain", "elastic"])
