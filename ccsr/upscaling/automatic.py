@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from PIL import Image
 
 from ccsr.grid import Scale, Size, SizeRule
-from ccsr.image import Levels, Picture
+from ccsr.image import Levels
 from ccsr.image.coding import Coding
 from ccsr.image.traces import jpeg_quality, noise_level
 from ccsr.model import checkpoint

@@ -96,6 +96,21 @@ def test_scale_1_cleans_what_is_to_be_cleaned_and_nothing_else(automatic, clean,
     np.testing.assert_array_equal(same.frames[0], clean)
 
 
+@pytest.mark.parametrize("quality", [40, 60, 75])
+def test_a_jpeg_gains_more_than_by_the_other_and_by_bicubic(
+    both, clean, quality, tmp_path
+):
+    truth = clean[: clean.shape[0] // 2 * 2, : clean.shape[1] // 2 * 2]
+    half = Image.fromarray(truth).resize((truth.shape[1] // 2, truth.shape[0] // 2))
+    half.save(tmp_path / "a.jpg", quality=quality)
+    picture = image.read(tmp_path / "a.jpg")
+    size = (truth.shape[1], truth.shape[0])
+    results = {name: each(picture, scale=2).frames[0] for name, each in both.items()}
+    results["bicubic"] = np.asarray(Image.fromarray(picture.frames[0]).resize(size))
+    errors = {name: np.square(each - truth.astype(float)).mean() for name, each in results.items()}
+    assert min(errors, key=lambda name: errors[name]) == CLEANING
+
+
 def test_options_reach_both(tmp_path):
     upscaler = Upscaler.load("auto", precision="fp32", tile=64, ensemble="flips")
     assert isinstance(upscaler, Automatic)

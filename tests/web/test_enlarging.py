@@ -222,7 +222,7 @@ def test_more_orders_than_the_limit_are_refused(client, served, cat, limits, mon
 
 def test_a_result_that_does_not_fit_is_refused_with_a_sentence(client, served, cat):
     served.app.shelf.take([cat])
-    number = order(client, target={"width": 2_000_000_000}).json()["id"]
+    number = order(client, target={"width": 400_000}).json()["id"]
     (item,) = finished(client, number)["items"]
     assert item["state"] == "failed"
     assert "cat.png" in item["text"]
