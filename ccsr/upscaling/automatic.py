@@ -16,8 +16,8 @@ from ccsr.upscaling.upscaler import AnyPicture, Upscaler
 
 CLEAN, CLEANING = "light", "photo"
 # From these qualities on `light` is as good; docs/photos.md has the curves.
-JPEG_QUALITY = 93.0
-WEBP_QUALITY = 93.0
+JPEG_QUALITY = 94.0
+WEBP_QUALITY = 94.0
 NOISE = 2.2  # levels of luma, in the smoothest tenth of the picture
 
 
