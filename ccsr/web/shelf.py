@@ -22,7 +22,7 @@ class Limits:
         sent: bytes of all pictures that browsers sent.
         pixels: of a picture, with all its frames.
         view: pixels of a window on the screen.
-        jobs: enlargements whose results are kept.
+        jobs: enlargements that wait or run.
     """
 
     pictures: int = 500
