@@ -112,6 +112,20 @@ def test_the_middle_comes_first_and_what_is_hidden_last(client, served, cat, net
         assert distances == sorted(distances)
 
 
+def test_another_zoom_needs_no_other_features(client, served, cat):
+    served.app.shelf.take([cat])
+    encoded = []
+    encoder = served.app.models.upscaler(NETWORK).model.encoder
+    hook = encoder.register_forward_hook(lambda *given: encoded.append(1))
+    painted(client, 600, 450, target={"scale": [3, 3]})
+    first = len(encoded)
+    assert first
+    painted(client, 940, 705, target={"scale": [4.7, 4.7]})
+    painted(client, 300, 200, target={"scale": [11.3, 1.7]}, left=20)
+    hook.remove()
+    assert len(encoded) == first
+
+
 @pytest.mark.parametrize("depth", [8, 16])
 def test_transparency_and_depth_reach_the_screen(client, served, tmp_path, upscaler, depth):
     generator = np.random.default_rng(0)
