@@ -190,7 +190,7 @@ def test_views_come_while_an_enlargement_runs(tab, cat, monkeypatch):
     tab.type("2")
     tab.page.click("#start")
     tab.type("6")
-    assert tab.page.locator("#results progress").count() == 1
+    tab.page.wait_for_selector("#results progress")
     waiting.clear()
     tab.page.wait_for_selector("#results >> text=Download")
 
