@@ -16,6 +16,8 @@ from ccsr.image import Levels
 from ccsr.image.modes import from_levels, reduced, to_srgb
 from ccsr.jobs.target import Target
 from ccsr.resample import Kernel, resize
+from ccsr.upscaling.automatic import CLEAN, CLEANING, choose
+from ccsr.upscaling.upscaler import AUTO
 from ccsr.upscaling.view import View
 from ccsr.web.models import Models
 from ccsr.web.shelf import LimitError, Opened, Shelf
@@ -86,6 +88,7 @@ class Views:
 
     shelf: Shelf
     models: Models
+    _suited: dict[int, str] = field(default_factory=dict)
     _kept: "OrderedDict[tuple[int, str], View[Levels]]" = field(default_factory=OrderedDict)
 
     def check(self, view: Window) -> None:
@@ -141,6 +144,11 @@ class Views:
 
     def _at_hand(self, picture: int, name: str, opened: Opened) -> View[Levels]:
         """The features of a picture by a network; those that were used last are kept."""
+        if name == AUTO:
+            if picture not in self._suited:
+                cleans = choose(opened.source.values, opened.coding).cleans
+                self._suited[picture] = CLEANING if cleans else CLEAN
+            name = self._suited[picture]
         key = picture, name
         if key not in self._kept:
             upscaler = self.models.upscaler(name)

@@ -88,6 +88,7 @@ def dance(tmp_path):
             {"target": {"scale": [0.5, 0.5]}, "model": "light"},
             "--scale 0.5 --model light",
         ),
+        ("cat", {"model": "auto"}, "--model auto"),
         ("scan", {"output": {"format": "same"}}, "--format same"),
         (
             "scan",
