@@ -28,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
         help="the address to listen at; any other than the default, 127.0.0.1, lets other machines "
         "in",
     )  # fmt: skip
-    options.model(add)
+    options.model(add, "auto", "; auto: light for clean pictures, photo for JPEG, WebP and noise")
     options.device(add)
     options.precision(add)
     options.memory(add)

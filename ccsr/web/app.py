@@ -3,25 +3,24 @@
 import asyncio
 import json
 import logging
-import secrets
 import shutil
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from ccsr.image import CHOICES
-from ccsr.web import archive, requests
+from ccsr.web import downloads, requests
 from ccsr.web.enlarging import Enlargement
 from ccsr.web.models import Models
 from ccsr.web.shelf import LimitError, Shelf, plain_name
@@ -29,7 +28,6 @@ from ccsr.web.views import FIXED, Views, encode_end
 from ccsr.web.worker import Worker
 
 LARGEST_REQUEST = 1 << 18  # bytes, of all but pictures
-TICKET_SECONDS = 60.0  # that a download may wait to begin
 _TYPES = {
     ".html": "text/html",
     ".css": "text/css",
@@ -58,7 +56,7 @@ class App:
         self.enlargements: dict[int, Enlargement] = {}
         self._numbers = 0
         self._measured: set[str] = set()
-        self._tickets: dict[str, tuple[float, Callable[[], Response]]] = {}
+        self._tickets = downloads.Tickets()
         self._page = {path.name: path for path in files("ccsr.web").joinpath("page").iterdir()}
 
     def start(self) -> None:
@@ -195,39 +193,17 @@ class App:
         return self.enlargements[number]
 
     async def _ticket(self, request: Request) -> Response:
-        """A link that works once, for a browser's own download, which sends no token."""
         fields = await _json(request)
         enlargement = self._enlargement(fields.get("enlargement"))
-        done, label = enlargement.done, enlargement.target.label
+        answer = partial(downloads.results, enlargement)
         if "item" in fields:
-            item = enlargement.items[
-                requests.whole(fields["item"], "item", 0, len(enlargement.items) - 1)
-            ]
-            if item not in done:
-                raise ValueError(f"{item.name} is not done")
-
-            def answer() -> Response:
-                return FileResponse(item.output, filename=item.name)
-        else:
-
-            def answer() -> Response:
-                pairs = [(item.output, item.name) for item in done]
-                kind = {"Content-Disposition": f'attachment; filename="ccsr_{quote(label)}.zip"'}
-                return StreamingResponse(
-                    archive.stream(pairs), media_type="application/zip", headers=kind
-                )
-
-        now = time.monotonic()
-        self._tickets = {key: kept for key, kept in self._tickets.items() if kept[0] > now}
-        ticket = secrets.token_urlsafe(24)
-        self._tickets[ticket] = (now + TICKET_SECONDS, answer)
-        return JSONResponse({"url": f"/download/{ticket}"})
+            last = len(enlargement.items) - 1
+            number = requests.whole(fields["item"], "item", 0, last)
+            answer = partial(downloads.result, enlargement, number)
+        return JSONResponse({"url": f"/download/{self._tickets.give(answer)}"})
 
     async def _download(self, request: Request) -> Response:
-        until, answer = self._tickets.pop(request.path_params["ticket"], (0.0, None))
-        if answer is None or until < time.monotonic():
-            raise HTTPException(404, "this link was for one download: press the button again")
-        return answer()
+        return self._tickets.take(request.path_params["ticket"])
 
     def _measure(self, name: str) -> None:
         if name in self._measured or name not in self.models.names:

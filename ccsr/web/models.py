@@ -11,7 +11,7 @@ import torch
 
 from ccsr.grid import Size
 from ccsr.model import checkpoint
-from ccsr.upscaling.upscaler import Upscaler
+from ccsr.upscaling.upscaler import AUTO, Upscaler
 
 SIDE = 96  # of the picture that is timed, in input pixels
 SCALES = (2.0, 4.0)
@@ -47,16 +47,16 @@ class Models:
     default: str
     options: Mapping[str, Any]
     pace: dict[str, Pace] = field(default_factory=dict)
-    _paths: dict[str, Path] = field(default_factory=dict)
+    _paths: dict[str, str | Path] = field(default_factory=dict)
     _loaded: dict[str, Upscaler] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        path = checkpoint.resolve(self.default)
-        self._paths = checkpoint.shipped()
-        if path not in self._paths.values():
+        self._paths = {AUTO: AUTO, **checkpoint.shipped()}
+        if self.default not in self._paths:
+            path = checkpoint.resolve(self.default)
             self.default = path.name
-            self._paths = {self.default: path, **self._paths}
+            self._paths[self.default] = path
 
     @property
     def names(self) -> list[str]:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, cast
 
-from ccsr import image
+from ccsr import image, sizes
 from ccsr.choices import FileFormat, Policy
 from ccsr.jobs.target import Target
 from ccsr.web.views import Window
@@ -14,7 +14,7 @@ LARGEST_SIDE = 2**31 - 1
 
 
 def target(given: Any) -> Target:
-    """`{"scale": [vertical, horizontal]}`, or a width, a height or both.
+    """`{"scale": [vertical, horizontal]}`, or pixels: a width, a height, both, or the longest side.
 
     Raises:
         ValueError: for anything else.
@@ -31,7 +31,9 @@ def target(given: Any) -> Target:
     if fields and set(fields) <= {"width", "height"}:
         sides = {name: whole(value, name, 1, LARGEST_SIDE) for name, value in fields.items()}
         return Target(None, sides.get("height"), sides.get("width"))
-    raise ValueError(f"a target is a scale, a width, a height or both, got {given!r}")
+    if set(fields) == {"longest"}:
+        return Target(rule=sizes.longest(whole(fields["longest"], "longest", 1, LARGEST_SIDE)))
+    raise ValueError(f"a target is a scale, a width, a height, both or the longest, got {given!r}")
 
 
 def view(given: Any) -> Window:

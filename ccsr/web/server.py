@@ -76,9 +76,10 @@ def run(
         tempfile.TemporaryDirectory(prefix="ccsr-serve-", ignore_cleanup_errors=True) as name,
         suppress(KeyboardInterrupt),
     ):
-        # Without this, a closed terminal or a `kill` would leave the folder behind.
-        for each in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
-            signal.signal(each, signal.default_int_handler)
+        # Without this, a `kill` or a closed terminal would leave the folder behind.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        if hasattr(signal, "SIGHUP"):  # uvicorn takes SIGTERM and lets the loop end in peace
+            signal.signal(signal.SIGHUP, lambda *given: signal.raise_signal(signal.SIGTERM))
         image.limit_pixels(limits.pixels)
         app = App(Shelf(Path(name), limits), Models(model, options), Path(name))
         app.shelf.take(given)

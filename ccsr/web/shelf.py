@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from ccsr import image
 from ccsr.grid import Size
+from ccsr.image.coding import Coding
 from ccsr.upscaling.pixels import LevelSource
 
 DECODED = 2  # pictures whose pixels are kept
@@ -22,7 +23,7 @@ class Limits:
         sent: bytes of all pictures that browsers sent.
         pixels: of a picture, with all its frames.
         view: pixels of a window on the screen.
-        jobs: enlargements whose results are kept.
+        jobs: enlargements that wait or run.
     """
 
     pictures: int = 500
@@ -81,10 +82,12 @@ class Opened:
     Attributes:
         source: for the network.
         profile: ICC bytes of its colours; None for sRGB.
+        coding: how its file was compressed with losses, if it says so.
     """
 
     source: LevelSource
     profile: bytes | None = None
+    coding: Coding | None = None
 
 
 @dataclass
@@ -199,7 +202,8 @@ class Shelf:
             picture = image.read(entry.path)
         except OSError as error:
             raise OSError(told(error, entry)) from error
-        opened = Opened(LevelSource(picture.frames[0]), picture.metadata.profile)
+        source = LevelSource(picture.frames[0])
+        opened = Opened(source, picture.metadata.profile, picture.coding)
         with self._lock:
             self._decoded[number] = opened
             while len(self._decoded) > DECODED:

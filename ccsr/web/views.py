@@ -2,8 +2,9 @@
 
 import math
 import struct
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise, product
 from typing import NamedTuple
 
@@ -15,13 +16,15 @@ from ccsr.image import Levels
 from ccsr.image.modes import from_levels, reduced, to_srgb
 from ccsr.jobs.target import Target
 from ccsr.resample import Kernel, resize
-from ccsr.upscaling.pixels import LevelSource
-from ccsr.upscaling.upscaler import Upscaler
+from ccsr.upscaling.automatic import CLEAN, CLEANING, choose
+from ccsr.upscaling.upscaler import AUTO
+from ccsr.upscaling.view import View
 from ccsr.web.models import Models
 from ccsr.web.shelf import LimitError, Opened, Shelf
 
 FIXED: Mapping[str, tuple[Kernel, int]] = {"bicubic": ("cubic", 4), "lanczos": ("lanczos", 6)}
 PREVIEW = "bicubic"
+KEPT = 2  # pictures by a network whose features are at hand: as many as there are sides
 TILE = 512  # longest side of what a network computes at once, in output pixels
 STRIP = 1 << 22  # pixels that a fixed kernel reads or gives at once, as floats
 _HEADER = struct.Struct("<5I")
@@ -81,10 +84,12 @@ def encode_end(error: str = "") -> bytes:
 
 @dataclass
 class Views:
-    """Computes views of the pictures on a shelf."""
+    """Computes views of the pictures on a shelf, in one thread at a time."""
 
     shelf: Shelf
     models: Models
+    _suited: dict[int, str] = field(default_factory=dict)
+    _kept: "OrderedDict[tuple[int, str], View[Levels]]" = field(default_factory=OrderedDict)
 
     def check(self, view: Window) -> None:
         """Refuse, before any work, what is out of bounds.
@@ -133,9 +138,26 @@ class Views:
         for side, (left, top, width, height) in _ordered(view, list(networks)):
             rows = slice(view.top + top, view.top + top + height)
             columns = slice(view.left + left, view.left + left + width)
-            upscaler = self.models.upscaler(networks[side])
-            values = _window(upscaler, opened.source, grid, rows, columns)
+            at_hand = self._at_hand(view.picture, networks[side], opened)
+            values = at_hand.window(rows, columns, grid=grid)
             yield Tile(side, left, top, _shown(values, opened.profile))
+
+    def _at_hand(self, picture: int, name: str, opened: Opened) -> View[Levels]:
+        """The features of a picture by a network; those that were used last are kept."""
+        if name == AUTO:
+            if picture not in self._suited:
+                cleans = choose(opened.source.values, opened.coding).cleans
+                self._suited[picture] = CLEANING if cleans else CLEAN
+            name = self._suited[picture]
+        key = picture, name
+        if key not in self._kept:
+            upscaler = self.models.upscaler(name)
+            room = upscaler.memory // (2 * KEPT)
+            self._kept[key] = upscaler.view(opened.source, memory=room)
+        self._kept.move_to_end(key)
+        while len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+        return self._kept[key]
 
     def _fixed(
         self, view: Window, opened: Opened, grid: ProjectedGrid, name: str, sides: int
@@ -157,16 +179,6 @@ class Views:
             piece = source.empty(window.size)
             source.store(piece, slice(None), slice(None), y, window)
             yield Tile(sides, 0, top, _shown(piece, opened.profile))
-
-
-def _window(
-    upscaler: Upscaler, source: LevelSource, grid: ProjectedGrid, rows: slice, columns: slice
-) -> Levels:
-    y = upscaler.enlargement(source, grid).window(rows, columns)
-    window = grid.window(rows, columns)
-    piece = source.empty(window.size)
-    source.store(piece, slice(None), slice(None), y, window)
-    return piece
 
 
 def _cut(length: int) -> list[tuple[int, int]]:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from ccsr import image
 from ccsr.cli.main import main
-from ccsr.web import app as web_app
+from ccsr.web import downloads
 from ccsr.web.enlarging import Enlargement
 from ccsr.web.shelf import Limits
 
@@ -81,12 +81,14 @@ def dance(tmp_path):
             "--width 333 --metadata strip",
         ),
         ("cat", {"target": {"height": 201, "width": 333}}, "--size 333x201"),
+        ("cat", {"target": {"longest": 333}}, "--longest 333"),
         ("cat", {"target": {"scale": [1.5, 2]}}, "--scale 2x1.5"),
         (
             "cat",
             {"target": {"scale": [0.5, 0.5]}, "model": "light"},
             "--scale 0.5 --model light",
         ),
+        ("cat", {"model": "auto"}, "--model auto"),
         ("scan", {"output": {"format": "same"}}, "--format same"),
         (
             "scan",
@@ -135,7 +137,10 @@ def test_several_pictures_come_in_one_zip_and_a_bad_one_is_named(client, served,
         assert archive.namelist() == ["cat_2.37x.png", "cat_2.37x (2).png"]
         first, second = map(archive.read, archive.namelist())
     assert first == second == download(client, number, item=1).content
-    assert client.post("/api/tickets", json={"enlargement": number, "item": 2}).status_code == 400
+    for item, status in ((2, 400), (3, 400), (-1, 400), ("0", 400)):
+        asked = client.post("/api/tickets", json={"enlargement": number, "item": item})
+        link = asked.json().get("url", "/api/nothing")
+        assert status in (asked.status_code, client.get(link).status_code)
 
 
 def test_a_link_works_once_and_for_a_while(client, served, cat, monkeypatch):
@@ -147,7 +152,7 @@ def test_a_link_works_once_and_for_a_while(client, served, cat, monkeypatch):
     again = client.get(url)
     assert again.status_code == 404
     assert "for one download" in again.json()["error"]
-    monkeypatch.setattr(web_app, "TICKET_SECONDS", -1.0)
+    monkeypatch.setattr(downloads, "SECONDS", -1.0)
     url = client.post("/api/tickets", json={"enlargement": number, "item": 0}).json()["url"]
     assert client.get(url).status_code == 404
 
@@ -222,7 +227,8 @@ def test_more_orders_than_the_limit_are_refused(client, served, cat, limits, mon
 
 def test_a_result_that_does_not_fit_is_refused_with_a_sentence(client, served, cat):
     served.app.shelf.take([cat])
-    number = order(client, target={"width": 400_000}).json()["id"]
+    assert "million pixels" in order(client, target={"width": 2_000_000_000}).json()["error"]
+    number = order(client, target={"width": 200_000}).json()["id"]
     (item,) = finished(client, number)["items"]
     assert item["state"] == "failed"
     assert "cat.png" in item["text"]

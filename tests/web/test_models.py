@@ -10,12 +10,12 @@ def test_the_shipped_networks_are_offered_the_default_first():
     models = Models("base", {"device": "cpu"})
     assert models.default == "base"
     assert models.names[0] == "base"
-    assert set(models.names) == set(shipped())
+    assert set(models.names) == {"auto", *shipped()}
 
 
 def test_a_file_is_offered_before_them(network):
     models = Models(str(network), {"device": "cpu"})
-    assert models.names == ["tiny.safetensors", *shipped()]
+    assert models.names == ["tiny.safetensors", "auto", *shipped()]
     assert models.upscaler("tiny.safetensors") is models.upscaler("tiny.safetensors")
 
 
@@ -25,7 +25,7 @@ def test_what_is_no_model_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="no model file at"):
         Models(str(tmp_path / "none.safetensors"), {})
     for name in ("../base", None, 3, "base.safetensors"):
-        with pytest.raises(ValueError, match="model must be one of light"):
+        with pytest.raises(ValueError, match="model must be one of light, auto, base"):
             Models("light", {}).check(name)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ccsr import image
+from ccsr import image, sizes
 from ccsr.jobs.target import Target
 from ccsr.web import requests
 from ccsr.web.views import Window
@@ -46,6 +46,7 @@ def test_a_view_that_makes_no_sense_is_refused(fields, sentence):
         ({"width": 5}, Target(width=5)),
         ({"height": 5}, Target(height=5)),
         ({"width": 5, "height": 6}, Target(None, 6, 5)),
+        ({"longest": 7}, Target(rule=sizes.longest(7))),
     ],
 )
 def test_a_target_is_read(given, expected):
@@ -60,9 +61,13 @@ def test_a_target_is_read(given, expected):
         ({"scale": [2, float("nan")]}, "scale must be two factors"),
         ({"scale": ["2", 2]}, "scale must be two factors"),
         ({"scale": 2}, "scale must be two factors"),
+        ({"longest": 2.5}, "longest must be a whole number"),
         ({"width": 10**12}, "width must be a whole number"),
-        ({"width": 3, "scale": [1, 1]}, "a target is a scale, a width, a height or both"),
-        ({}, "a target is a scale, a width, a height or both"),
+        (
+            {"width": 3, "scale": [1, 1]},
+            "a target is a scale, a width, a height, both or the longest",
+        ),
+        ({}, "a target is a scale, a width, a height, both or the longest"),
         (2, "expected a target, got 2"),
     ],
 )

@@ -100,7 +100,7 @@ def test_a_reduction_lies_in_the_middle(tab, cat, whole):
     ("typed", "target", "wish"),
     [
         ("1000x2000", {"width": 1000, "height": 2000}, {"size": (2000, 1000)}),
-        ("1234", {"width": 1234}, {"size": (926, 1234)}),
+        ("1234", {"longest": 1234}, {"size": (926, 1234)}),
         ("4x5.5", {"scale": [5.5, 4]}, {"scale": (5.5, 4.0)}),
     ],
 )

@@ -11,6 +11,7 @@ from PIL import Image
 from ccsr import image
 from ccsr.grid import choose_grid
 from ccsr.image.modes import reduced, to_srgb
+from ccsr.model import CCSR
 from ccsr.resample import resize
 from ccsr.web.shelf import Limits
 
@@ -110,6 +111,27 @@ def test_the_middle_comes_first_and_what_is_hidden_last(client, served, cat, net
             if is_hidden is part
         ]
         assert distances == sorted(distances)
+
+
+@pytest.mark.parametrize(("quality", "name"), [(50, "photo"), (None, "light")])
+def test_auto_shows_what_the_network_for_the_picture_makes(client, served, cat, quality, name):
+    with Image.open(cat) as photo:
+        photo.save(cat.with_suffix(".jpg" if quality else ".bmp"), quality=quality or 0)
+    served.app.shelf.take([cat.with_suffix(".jpg" if quality else ".bmp")])
+    automatic, chosen = painted(client, 500, 375, methods=["auto", name], target={"width": 500})
+    assert (automatic == chosen).all()
+
+
+def test_another_zoom_needs_no_other_features(client, served, cat, monkeypatch):
+    served.app.shelf.take([cat])
+    encoded, features = [], CCSR.features
+    monkeypatch.setattr(CCSR, "features", lambda *given: encoded.append(1) or features(*given))
+    painted(client, 600, 450, target={"scale": [3, 3]})
+    first = len(encoded)
+    assert first
+    painted(client, 940, 705, target={"scale": [4.7, 4.7]})
+    painted(client, 300, 200, target={"scale": [11.3, 1.7]}, left=20)
+    assert len(encoded) == first
 
 
 @pytest.mark.parametrize("depth", [8, 16])

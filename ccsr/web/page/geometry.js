@@ -47,9 +47,8 @@ export function parse(typed, { width, height }) {
   if (!match[3] && Math.max(first, second) <= LARGEST) return { sx: first, sy: second };
   const sized = (wanted, rows, columns) => Math.max(rows, columns) > 2 ** 31 - 1 ? null :
     { target: wanted, size: [rows, columns], sx: columns / width, sy: rows / height };
-  const other = (n, longest) => Math.max(1, Math.floor((n * first) / longest + 0.5));
   if (!Number.isInteger(first) || !Number.isInteger(second)) return null;
   if (match[2]) return sized({ width: first, height: second }, second, first);
-  return width >= height ? sized({ width: first }, other(height, width), first)
-    : sized({ height: first }, first, other(width, height));
+  const grown = (n) => Math.max(1, Math.floor((n * first) / Math.max(width, height) + 0.5));
+  return sized({ longest: first }, grown(height), grown(width));
 }

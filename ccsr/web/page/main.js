@@ -95,6 +95,7 @@ function listPictures() {
 
 const take = guarded(async (files) => {
   let [shown, problem] = [false, ""];
+  if (!state.largest) await refresh(); // dropped before the page knows of anything
   for (const file of files) {
     say(`Taking ${file.name} …`);
     try {

@@ -4,7 +4,7 @@ import io
 import tracemalloc
 import zipfile
 
-from ccsr.web import archive
+from ccsr.web import downloads
 
 
 def test_a_zip_holds_the_files(tmp_path):
@@ -13,7 +13,7 @@ def test_a_zip_holds_the_files(tmp_path):
     for number, (name, content) in enumerate(contents.items()):
         (tmp_path / str(number)).write_bytes(content)
         pairs.append((tmp_path / str(number), name))
-    with zipfile.ZipFile(io.BytesIO(b"".join(archive.stream(pairs)))) as found:
+    with zipfile.ZipFile(io.BytesIO(b"".join(downloads.stream(pairs)))) as found:
         assert found.testzip() is None
         assert {name: found.read(name) for name in found.namelist()} == contents
 
@@ -23,7 +23,7 @@ def test_a_zip_is_never_held(tmp_path):
     with large.open("wb") as file:
         file.truncate(200 << 20)
     tracemalloc.start()
-    sent = sum(map(len, archive.stream([(large, "a"), (large, "b")])))
+    sent = sum(map(len, downloads.stream([(large, "a"), (large, "b")])))
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert sent > 400 << 20
