@@ -97,9 +97,7 @@ def test_scale_1_cleans_what_is_to_be_cleaned_and_nothing_else(automatic, clean,
 
 
 @pytest.mark.parametrize("quality", [40, 60, 75])
-def test_a_jpeg_gains_more_than_by_the_other_and_by_bicubic(
-    both, clean, quality, tmp_path
-):
+def test_a_jpeg_gains_more_than_by_the_other_and_by_bicubic(both, clean, quality, tmp_path):
     truth = clean[: clean.shape[0] // 2 * 2, : clean.shape[1] // 2 * 2]
     half = Image.fromarray(truth).resize((truth.shape[1] // 2, truth.shape[0] // 2))
     half.save(tmp_path / "a.jpg", quality=quality)
