@@ -40,6 +40,8 @@ def write(folder: Path) -> None:
     pdoc.render.configure(docformat="google", footer_text=f"ccsr {ccsr.__version__}")
     with warnings.catch_warnings():
         warnings.filterwarnings("error", module=r"(ccsr|pdoc)\b")
+        # what classes of ours inherit from Pillow has annotations that only its authors can resolve
+        warnings.filterwarnings("ignore", message=r"(?s).*(for PIL\.|core\.ImagingCore)")
         pdoc.pdoc(*roots(), output_directory=folder)
 
 
