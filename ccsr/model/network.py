@@ -83,6 +83,7 @@ class CCSR(Network):
         """
         return self.encoder.guarded(x - 0.5, grid)
 
+    @torch.no_grad()
     def read(
         self, x: Tensor, encoded: Encoded, grid: ProjectedGrid, via: Sequence[ProjectedGrid]
     ) -> Tensor:
@@ -94,7 +95,8 @@ class CCSR(Network):
             grid: laid over (h, w).
             via: the grids on the way, the features' first, likewise.
         """
-        strips = []
+        result = x.new_empty(len(x), 3, *grid.size)
+        top = 0
         for strip in self._strips(len(x), grid, via):
             part, on_the_way = self._cut(encoded.features, strip, via)
             residual = self.decoder(self.stack(part, strip, on_the_way))
@@ -103,8 +105,9 @@ class CCSR(Network):
             if encoded.trust is not None:
                 share = resize(encoded.trust.float(), strip.within(via[0]))
                 residual = residual * share.clamp(0, 1)
-            strips.append(bicubic + residual)
-        return torch.cat(strips, 2)
+            torch.add(bicubic, residual, out=result[:, :, top : top + strip.rows.size])
+            top += strip.rows.size
+        return result
 
     def route(
         self, size: Size, grid: ProjectedGrid, effort: float = 1.0
