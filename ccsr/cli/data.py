@@ -12,6 +12,7 @@ from pathlib import Path
 from ccsr import terminal
 from ccsr.cli import arguments, options
 from ccsr.cli.progress import StatusLine
+from ccsr.clock import Clock
 from ccsr.datasets import archives, open_tiles
 from ccsr.datasets.gather import Task, gather
 from ccsr.datasets.remote import Mirror, Source, Web
@@ -121,20 +122,24 @@ def _fetch(tasks: list[Task], args: argparse.Namespace) -> int:
     """Do the tasks and say which failed; returns how many."""
     line = StatusLine(args.quiet)
     stop = threading.Event()
-    received, finished, since = [0], [0], time.monotonic()
+    received, finished, clock, since = 0, 0, Clock(), time.monotonic()
+    ended = 0  # bytes of the files that are finished, also of what had come before
     total = sum(task.file.size for task in tasks)
 
     def show(count: int) -> None:
-        received[0] += count
-        seconds = max(time.monotonic() - since, 1e-3)
-        left = (total - received[0]) * seconds / max(received[0], 1)
+        nonlocal received
+        received += count
+        rate = received / max(time.monotonic() - since, 1e-3)
         line.rewrite(
-            f"{finished[0]}/{len(tasks)} files, {received[0] / 1e6:,.0f} of {total / 1e6:,.0f} MB, "
-            f"{received[0] / seconds / 1e6:.1f} MB/s, {left:,.0f} s left"
+            f"{finished}/{len(tasks)} files, {max(received, ended) / 1e6:,.0f} of "
+            f"{total / 1e6:,.0f} MB, {rate / 1e6:.1f} MB/s, "
+            f"{clock.left(max(received, ended) / max(total, 1))} left"
         )
 
-    def done() -> None:
-        finished[0] += 1
+    def done(task: Task) -> None:
+        nonlocal finished, ended
+        finished, ended = finished + 1, ended + task.file.size
+        show(0)
 
     source: Source = Mirror(args.mirror) if args.mirror else Web(args.server, show, stop)
     try:

@@ -30,7 +30,7 @@ def gather(
     source: Source,
     folder: Path,
     jobs: int,
-    done: Callable[[], None],
+    done: Callable[[Task], None],
     stop: threading.Event,
 ) -> list[str]:
     """Do all tasks, `jobs` at a time.
@@ -40,7 +40,7 @@ def gather(
         source: to fetch from.
         folder: that is built; what is on its way lies in it too, and is gone on with next time.
         jobs: number of files on their way at once.
-        done: called after each task.
+        done: called with each task that ended, done or failed.
         stop: set here when the work is given up; the source watches it.
 
     Returns:
@@ -66,7 +66,7 @@ def gather(
             failures[number] = str(error)
         except StoppedError:
             return
-        done()
+        done(task)
 
     with ThreadPoolExecutor(jobs) as pool:
         futures = [pool.submit(do, number, task) for number, task in enumerate(tasks)]

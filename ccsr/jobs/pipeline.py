@@ -210,8 +210,11 @@ def _do(
             "progress": lambda share: watch(job, share),
         }
         result: image.Picture | None = None
+        notes = source.notes
         if large_tiff.worthwhile(upscaler, source, size, job.output):
-            _stream(job, source, size, upscaler, writing.saving, wanted)
+            suited, why = upscaler.suited(source.frames[0], source.coding)
+            notes = (*notes, why) if why else notes
+            _stream(job, source, size, suited, writing.saving, wanted)
         else:
             with suppress(NoRoomError):
                 result = upscaler(source, **wanted)
@@ -223,7 +226,7 @@ def _do(
         return
     seconds += time.monotonic() - started
     if result is None:
-        summary = ", ".join((f"{size[1]}x{size[0]}", "in strips", *source.notes))
+        summary = ", ".join((f"{size[1]}x{size[0]}", "in strips", *notes))
         dropped = (*source.dropped, *hdr_outside(source.metadata.code))
         writing.report(Outcome(job, size, seconds, summary, dropped=dropped))
     else:

@@ -12,21 +12,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ccsr.image.traces import LUMINANCE
+
 BLOCK = 8
 UNIT = 16  # chroma blocks cover as many pixels
 # The tables K.1 and K.2 of the standard, for luma and chroma, row by row.
 TABLES = torch.tensor(
     [
-        [
-            *(16, 11, 10, 16, 24, 40, 51, 61),
-            *(12, 12, 14, 19, 26, 58, 60, 55),
-            *(14, 13, 16, 24, 40, 57, 69, 56),
-            *(14, 17, 22, 29, 51, 87, 80, 62),
-            *(18, 22, 37, 56, 68, 109, 103, 77),
-            *(24, 35, 55, 64, 81, 104, 113, 92),
-            *(49, 64, 78, 87, 103, 121, 120, 101),
-            *(72, 92, 95, 98, 112, 100, 103, 99),
-        ],
+        LUMINANCE.tolist(),
         [
             *(17, 18, 24, 47, 99, 99, 99, 99),
             *(18, 21, 26, 66, 99, 99, 99, 99),

@@ -1,21 +1,15 @@
 """Two networks, one for clean pictures and one that cleans, and which of them a picture gets."""
 
-from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, NamedTuple
 
-from PIL import Image
-
-from ccsr.grid import Scale, Size, SizeRule
 from ccsr.image import Levels
 from ccsr.image.coding import Coding
 from ccsr.image.traces import jpeg_quality, noise_level
 from ccsr.model import checkpoint
-from ccsr.upscaling.tiles import Progress
-from ccsr.upscaling.upscaler import AnyPicture, Upscaler
+from ccsr.upscaling.upscaler import Upscaler
 
 CLEAN, CLEANING = "light", "photo"
-# From these qualities on `light` is as good; docs/photos.md has the curves.
+# From these qualities on `light` is as good; docs/photos.md has a table.
 JPEG_QUALITY = 94.0
 WEBP_QUALITY = 94.0
 NOISE = 2.2  # levels of luma, in the smoothest tenth of the picture
@@ -51,50 +45,12 @@ class Automatic(Upscaler):
         super().__init__(clean, **options)
         self.cleaning = Upscaler(cleaning, **options)
 
-    def __call__(
-        self,
-        image: AnyPicture,
-        *,
-        scale: Scale | None = None,
-        size: Size | SizeRule | None = None,
-        progress: Progress | None = None,
-    ) -> AnyPicture:
-        """See :meth:`Upscaler.__call__`; a `Picture` has a note that says which network and why."""
-        if isinstance(image, Image.Image):
-            return super().__call__(image, scale=scale, size=size, progress=progress)
-        choice = choose(image.frames[0], image.coding)
-        said = (*image.notes, f"by {CLEANING if choice.cleans else CLEAN}: {choice.why}")
-        wanted = replace(image, notes=said)
+    def suited(self, values: Levels, coding: Coding | None = None) -> tuple[Upscaler, str]:
+        """See :meth:`Upscaler.suited`."""
+        choice = choose(values, coding)
         if choice.cleans:
-            return self.cleaning(wanted, scale=scale, size=size, progress=progress)
-        return super().__call__(wanted, scale=scale, size=size, progress=progress)
-
-    def levels(
-        self,
-        values: Levels,
-        *,
-        scale: Scale | None = None,
-        size: Size | SizeRule | None = None,
-        progress: Progress | None = None,
-    ) -> Levels:
-        """See :meth:`Upscaler.levels`."""
-        if choose(values).cleans:
-            return self.cleaning.levels(values, scale=scale, size=size, progress=progress)
-        return super().levels(values, scale=scale, size=size, progress=progress)
-
-    def strips(
-        self,
-        values: Levels,
-        height: int,
-        *,
-        scale: Scale | None = None,
-        size: Size | SizeRule | None = None,
-        progress: Progress | None = None,
-    ) -> Iterator[Levels]:
-        """See :meth:`Upscaler.strips`."""
-        if choose(values).cleans:
-            return self.cleaning.strips(values, height, scale=scale, size=size, progress=progress)
-        return super().strips(values, height, scale=scale, size=size, progress=progress)
+            return self.cleaning, f"by {CLEANING}: {choice.why}"
+        return self, f"by {CLEAN}: {choice.why}"
 
 
 def choose(values: Levels, coding: Coding | None = None) -> Choice:

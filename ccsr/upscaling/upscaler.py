@@ -14,6 +14,7 @@ from ccsr.choices import Precision
 from ccsr.device import choose_device, free_memory, has_native_bfloat16
 from ccsr.grid import ProjectedGrid, Scale, Size, SizeRule, choose_grid
 from ccsr.image import Levels, Picture
+from ccsr.image.coding import Coding
 from ccsr.model import Network, checkpoint
 from ccsr.model.network import CCSR
 from ccsr.upscaling.effort import LEAST, Effort
@@ -138,12 +139,13 @@ class Upscaler:
 
         Returns:
             Of the same type. Grey stays grey, transparency is kept, and so is what a `Picture`
-            says about itself; a picture of Pillow has mode L, LA, RGB, RGBA or, for 16-bit grey,
-            I;16, and its colour profile in `info`.
+            says about itself, with a note of the network if it was chosen; a picture of Pillow has
+            mode L, LA, RGB, RGBA or, for 16-bit grey, I;16, and its colour profile in `info`.
         """
         if isinstance(image, Image.Image):
             enlarged = self(Picture.of(image), scale=scale, size=size, progress=progress)
             return enlarged.to_pil()
+        upscaler, why = self.suited(image.frames[0], image.coding)
         first = choose_grid(image.size, scale, size)
         sizes = (None,) * len(image.frames) if size is None else image.sizes(first.size)
         grids = [
@@ -154,8 +156,19 @@ class Upscaler:
         check_room(list(zip(sources, grids, strict=True)))
         frames: list[Levels] = []
         for source, grid in zip(sources, grids, strict=True):
-            frames.append(self._whole(source, grid, _part(progress, len(frames), len(grids))))
-        return replace(image, frames=tuple(frames))
+            part = _part(progress, len(frames), len(grids))
+            frames.append(upscaler._whole(source, grid, part))
+        notes = (*image.notes, why) if why else image.notes
+        return replace(image, frames=tuple(frames), notes=notes)
+
+    def suited(self, values: Levels, coding: Coding | None = None) -> tuple["Upscaler", str]:
+        """The upscaler that a picture gets, and why, for a person; itself where it has no choice.
+
+        Args:
+            values: (h, w, C), its pixels, of the first frame.
+            coding: what its file says of its compression.
+        """
+        return self, ""
 
     def levels(
         self,
@@ -184,7 +197,7 @@ class Upscaler:
         source = LevelSource(values)
         grid = choose_grid(source.size, scale, size)
         check_room([(source, grid)])
-        return self._whole(source, grid, progress)
+        return self.suited(values)[0]._whole(source, grid, progress)
 
     def strips(
         self,
@@ -197,7 +210,8 @@ class Upscaler:
     ) -> Iterator[Levels]:
         """What `levels` gives, from top to bottom in strips of `height` rows, the last shorter."""
         source = LevelSource(values)
-        return self._strips(source, choose_grid(source.size, scale, size), height, progress)
+        grid = choose_grid(source.size, scale, size)
+        return self.suited(values)[0]._strips(source, grid, height, progress)
 
     def tensor(
         self,
@@ -250,11 +264,10 @@ class Upscaler:
         """
         if self.effort.seconds is not None:
             raise ValueError("a view works at one effort: give a share instead of auto:SECONDS")
-        if isinstance(values, LevelSource):
-            return self._view(values, memory)
-        return self._view(
-            FloatSource(values) if isinstance(values, Tensor) else LevelSource(values), memory
-        )
+        if isinstance(values, Tensor):
+            return self._view(FloatSource(values), memory)
+        source = values if isinstance(values, LevelSource) else LevelSource(values)
+        return self.suited(source.values)[0]._view(source, memory)
 
     def _view(self, source: Source[Piece], memory: int | None) -> View[Piece]:
         kept = self.memory // 2 if memory is None else memory

@@ -33,7 +33,7 @@ def build(tmp_path, wicked, monkeypatch):
         monkeypatch.setattr(archives, "DIV2K", facts)
         work = archives.div2k_tasks(tmp_path / "div2k")
         source = Web(wicked.url, pauses=(0.0,))
-        return gather(work, source, tmp_path / "div2k", 2, lambda: None, threading.Event())
+        return gather(work, source, tmp_path / "div2k", 2, lambda task: None, threading.Event())
 
     return run
 

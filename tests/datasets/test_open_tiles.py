@@ -76,7 +76,7 @@ def build(folder, server):
     chosen = open_tiles.tiles()
     work = open_tiles.tasks(chosen, folder)
     source = Web(server, pauses=(0.0,))
-    failures = gather(work, source, folder, 2, lambda: None, threading.Event())
+    failures = gather(work, source, folder, 2, lambda task: None, threading.Event())
     open_tiles.write_attribution(chosen, folder)
     return work, failures
 
@@ -135,7 +135,9 @@ def test_pictures_that_are_none_or_too_small(tmp_path, wicked):
     Image.new("RGB", (6, 6)).save(tmp_path / "small.png")
     said = []
     for body in (b"no picture", (tmp_path / "small.png").read_bytes()):
-        said += gather(task(body), Web(), tmp_path / "built", 1, lambda: None, threading.Event())
+        said += gather(
+            task(body), Web(), tmp_path / "built", 1, lambda task: None, threading.Event()
+        )
     assert said == [
         "p.png is in no format that this Pillow reads",
         "p.png is too small for the tile (0, 0, 8, 8): 6x6",

@@ -7,6 +7,10 @@ from PIL import Image
 from ccsr import Upscaler, image
 from ccsr.bundled import resource_dir
 from ccsr.image.coding import Coding
+from ccsr.jobs import large_tiff
+from ccsr.jobs.checks import Job
+from ccsr.jobs.pipeline import run
+from ccsr.jobs.target import Target
 from ccsr.upscaling.automatic import CLEAN, CLEANING, Automatic, choose
 
 
@@ -63,6 +67,28 @@ def test_a_png_that_was_a_jpeg_is_found_out(automatic, both, clean, tmp_path):
     )
     strips = list(automatic.strips(values, 64, scale=2))
     np.testing.assert_array_equal(np.concatenate(strips), automatic.levels(values, scale=2))
+
+
+def test_a_file_in_strips_gets_the_network_of_the_whole(clean, tmp_path, monkeypatch):
+    """The header decides there too: a WebP's pixels have no trace of a JPEG."""
+    Image.fromarray(clean).save(tmp_path / "a.webp", quality=50)
+    said = []
+    for name, streamed in (("whole.tif", False), ("strips.tif", True)):
+        monkeypatch.setattr(large_tiff, "worthwhile", lambda *_, streamed=streamed: streamed)
+        upscaler = Upscaler.load("auto", precision="fp32")
+        jobs = [Job(tmp_path / "a.webp", tmp_path / name)]
+        run(jobs, Target((2.0, 2.0)), upscaler, lambda outcome: said.append(outcome.summary))
+    assert all("by photo: WebP of quality" in each for each in said)
+    assert "in strips" in said[1]
+    whole, strips = (image.read(tmp_path / name).frames[0] for name in ("whole.tif", "strips.tif"))
+    np.testing.assert_array_equal(whole, strips)
+
+
+def test_a_view_gets_it_too(automatic, both, clean, tmp_path):
+    values = saved(tmp_path / "a.jpg", clean, quality=50).frames[0]
+    window = slice(10, 60), slice(20, 90)
+    expected = both[CLEANING].view(values).window(*window, scale=2)
+    np.testing.assert_array_equal(automatic.view(values).window(*window, scale=2), expected)
 
 
 def test_noise_is_noticed_in_8_and_16_bits(clean):
