@@ -1,10 +1,9 @@
 """The training task: loss, optimizer, schedule and validation of a network."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -16,12 +15,12 @@ from torch.optim.lr_scheduler import LambdaLR
 from ccsr.grid import ProjectedGrid, as_pair, size_of
 from ccsr.model import Network
 from ccsr.model.registry import imported, is_path
-from ccsr.model.residual import Residual
 from ccsr.resample import resize
 from ccsr.training.batches import Batch
+from ccsr.training.finite import Finite
 from ccsr.training.loss import PLAIN, Loss, Plain, Relative, plain, relative
 from ccsr.training.optimizer import Kind, build_optimizer
-from ccsr.training.replay import Replay
+from ccsr.training.recorded import RecordedSteps, blocks_of
 from ccsr.training.schedule import Schedule, rate_factor
 from ccsr.training.settings import choice, number, numbers
 from ccsr.training.validation import Item, ScaleMean, Validation, as_float, quantised, score
@@ -115,11 +114,9 @@ class SRModule(LightningModule):
         self.optimizer, self.replay, self.compiles = optimizer, replay, compile
         self.last_loss = torch.tensor(math.nan)
         self.last_effort = 1.0
-        self._unchecked: list[_Watched] = []
-        self._replay: Replay | None = None
+        self._finite = Finite()
+        self._recorded: RecordedSteps | None = None
         self._trained = list(self.parameters())
-        self._gradients: list[Tensor] = []
-        self._fused: Callable[..., Tensor] | None = None
         self.facts, self.average = dict(facts or {}), cast(_Average | None, None)
         self.validation: Validation | None = None
         self._scores: list[ScaleMean] = []
@@ -142,14 +139,11 @@ class SRModule(LightningModule):
         """
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = group["initial_lr"] * self._factor(self.global_step)
-        self._replay = Replay(self.device) if self.replays else None
-        if self._replay:
-            for p in self._trained:
-                p.grad = torch.zeros_like(p)
-            own = [cast(Tensor, p.grad) for p in self._trained]
-            self._gradients = own if self._accumulated == 1 else [g.clone() for g in own]
-            if self.compiles:
-                self._fused = torch.compile(self._blocks.forward)
+        if self.replays:
+            blocks = blocks_of(self.model) if self.compiles else None
+            self._recorded = RecordedSteps(self._trained, self._accumulated, blocks)
+        else:
+            self._recorded = None
 
     @property
     def _accumulated(self) -> int:
@@ -169,12 +163,11 @@ class SRModule(LightningModule):
         """
         effort = self.last_effort = draw_effort(self.model.efforts, self.global_step)
         lr, hr = batch
-        if self._replay is None:
+        if self._recorded is None:
             loss = self.loss_of(lr, hr, effort)
         else:
             key = lr.shape, hr.shape, effort
-            found = self._replay(key, partial(self._find, effort=effort), lr, hr)
-            loss = found.clone().requires_grad_()  # Lightning asks for it and calls `backward`
+            loss = self._recorded.loss(key, partial(self.loss_of, effort=effort), lr, hr)
         self.last_loss = loss.detach()
         self._watch("loss", self.last_loss)
         return loss
@@ -189,60 +182,26 @@ class SRModule(LightningModule):
             return plain(sr, hr, cast(Plain, self.loss))
         return relative(sr, hr, resize(as_float(lr), grid), cast(Relative, self.loss))
 
-    def _find(self, lr: Tensor, hr: Tensor, effort: float) -> Tensor:
-        """The loss; its gradients are written to `_gradients`."""
-        with self._fusing():
-            loss = self.loss_of(lr, hr, effort)
-            found = torch.autograd.grad(loss, self._trained)
-        torch._foreach_copy_(self._gradients, list(found))
-        return loss.detach()
-
-    @contextmanager
-    def _fusing(self) -> Iterator[None]:
-        """What is recorded takes the fused blocks, if there are; a validation never does.
-
-        It has images of other sizes, and each would be compiled anew.
-        """
-        cached, blocks = torch.is_autocast_cache_enabled(), self._blocks
-        torch.set_autocast_cache_enabled(False)  # it would hold tensors of another recording
-        if self._fused:
-            object.__setattr__(blocks, "forward", self._fused)
-        try:
-            yield
-        finally:
-            torch.set_autocast_cache_enabled(cached)
-            blocks.__dict__.pop("forward", None)
-
-    @property
-    def _blocks(self) -> nn.Module:
-        """The encoder's blocks, or all of it where they are not one module."""
-        encoder = getattr(self.model, "encoder", self.model)
-        blocks = getattr(encoder, "body", None)
-        return blocks if isinstance(blocks, Residual) else encoder
-
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
         """Compute the gradients, or add those that a recording has found."""
-        if self._replay is None:
+        if self._recorded is None:
             super().backward(loss, *args, **kwargs)
-        elif self._accumulated > 1:
-            gradients = [cast(Tensor, p.grad) for p in self._trained]
-            torch._foreach_add_(gradients, self._gradients, alpha=1 / self._accumulated)
+        else:
+            self._recorded.backward()
 
     def optimizer_zero_grad(
         self, epoch: int, batch_idx: int, optimizer: torch.optim.Optimizer
     ) -> None:
-        """Forget the gradients; where recordings know them they are overwritten or zeroed."""
-        if self._replay is None:
+        """Forget the gradients; recordings may keep their places."""
+        if self._recorded is None:
             optimizer.zero_grad()
-        elif self._accumulated > 1:
-            optimizer.zero_grad(set_to_none=False)
+        else:
+            self._recorded.zero_grad(optimizer)
 
     def _watch(self, what: str, value: Tensor) -> None:
-        """See that a value is finite: at once, or on a GPU when its step is reported.
-
-        To look at a value there is to wait for it, and the device would wait for what comes next.
-        """
-        self._unchecked.append(_Watched(what, self.global_step, value))
+        """See that a value is finite: at once, or on a GPU when its step is reported."""
+        rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+        self._finite.add(what, self.global_step, rate, value)
         if self.device.type == "cpu" or self.reports:
             self.check_finite()
 
@@ -257,17 +216,7 @@ class SRModule(LightningModule):
 
         Nothing is saved without it, so that weights which such a gradient reached never are.
         """
-        unchecked, self._unchecked = self._unchecked, []
-        if not unchecked or bool(torch.stack([w.value for w in unchecked]).isfinite().all()):
-            return
-        what, step, value = next(w for w in unchecked if not math.isfinite(w.value))
-        rate = self.trainer.optimizers[0].param_groups[0]["lr"]
-        raise RuntimeError(
-            f"the {what} is not finite ({float(value)}) at step {step}, learning rate "
-            f"{rate:.2g}: start again with a lower module.learning_rate, or go on from the "
-            "last checkpoint (resume=...) with a lower trainer.gradient_clip_val or "
-            "trainer.precision=32-true"
-        )
+        self._finite.check()
 
     def configure_gradient_clipping(
         self,
@@ -277,8 +226,10 @@ class SRModule(LightningModule):
     ) -> None:
         """Clip the norm, see that it is finite, and report the step."""
         limit = float(gradient_clip_val or math.inf)  # 0 means no limit too, as in Lightning
-        clip = partial(nn.utils.clip_grad_norm_, self._trained, limit)
-        norm = self._replay("clip", clip).clone() if self._replay else clip()
+        if self._recorded is None:
+            norm = nn.utils.clip_grad_norm_(self._trained, limit)
+        else:
+            norm = self._recorded.clip(limit)
         self._watch("gradient", norm)
         if not self.reports:
             return
@@ -316,6 +267,11 @@ class SRModule(LightningModule):
             self.milestones,
             self.gamma,
         )
+
+    def on_validation_model_zero_grad(self) -> None:
+        """Keep the places of gradients that recordings know: Lightning would free them here."""
+        if self._recorded is None:
+            super().on_validation_model_zero_grad()
 
     def on_validation_start(self) -> None:
         """What is validated may be saved: no step that led to it may be unchecked."""
@@ -376,11 +332,3 @@ class _Average(Protocol):
 
     @property
     def network(self) -> Network: ...
-
-
-class _Watched(NamedTuple):
-    """A value that should be finite, and what and when it was."""
-
-    what: str
-    step: int
-    value: Tensor

@@ -67,7 +67,7 @@ def trained(folder, *overrides):
                 "data.batch_size=4",
                 "data.scales.values=[2,3]",
                 "trainer.max_steps=20",
-                "trainer.val_check_interval=20",
+                "trainer.val_check_interval=10",
                 "trainer.precision=32-true",
                 *overrides,
             ],
