@@ -2,21 +2,19 @@
 
 import logging
 import os
-import signal
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import count
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from pytorch_lightning import LightningDataModule
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader
 
 from ccsr.device import free_memory
 from ccsr.training.batches import Batch, Batches, Reduction
 from ccsr.training.degradation import Degradation
+from ccsr.training.loading import Steps, Timed, leave_signals
 from ccsr.training.pairs import PairBatches, find_partners, numbered
 from ccsr.training.photos import Photos, Roots, find_images
 from ccsr.training.scales import Scales
@@ -147,7 +145,7 @@ class PhotoData(LightningDataModule):
             count, patch = f"{len(small)} of {len(self.photos)}", self.batches.patch
             log.warning("%s photos are too small for data.patch=%d: %s", count, patch, names)
 
-    def train_dataloader(self) -> "Timed":
+    def train_dataloader(self) -> Timed:
         """Batches from the trainer's step on, so that a resumed run takes up where it was."""
         trainer = self.trainer
         if trainer is None:
@@ -172,7 +170,7 @@ class PhotoData(LightningDataModule):
             sampler=steps,
             num_workers=workers,
             persistent_workers=workers > 0,
-            worker_init_fn=_leave_signals,
+            worker_init_fn=leave_signals,
             multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
             pin_memory=workers > 0 and device.type == "cuda",
         )
@@ -224,43 +222,9 @@ def _check_given(scales: Scales, reduction: str, changes: Mapping[str, object]) 
         )
 
 
-class Timed(DataLoader[Batch]):
-    """A loader that measures how long its batches are waited for.
-
-    Attributes:
-        waited: seconds, in all.
-    """
-
-    waited = 0.0
-
-    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
-        batches = super().__iter__()
-        while True:
-            start = time.perf_counter()
-            batch = next(batches)
-            self.waited += time.perf_counter() - start
-            yield batch
-
-
 def _within(root: Roots, subfolder: str | None) -> Roots:
     """The same folder within each root."""
     if root is None or subfolder is None:
         return root
     roots = [root] if isinstance(root, str | Path) else root
     return [Path(each) / subfolder for each in roots]
-
-
-def _leave_signals(worker: int) -> None:
-    """Ctrl-C and SIGTERM reach whole process groups: stopping is the main process' business."""
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, signal.SIG_IGN)
-
-
-class Steps(Sampler[int]):
-    """Steps from `start()` on, without end; of several processes each takes its own share."""
-
-    def __init__(self, start: Callable[[], int], rank: int = 0, world_size: int = 1) -> None:
-        self.start, self.rank, self.world_size = start, rank, world_size
-
-    def __iter__(self) -> Iterator[int]:
-        return count(self.start() * self.world_size + self.rank, self.world_size)

@@ -2,14 +2,13 @@
 
 import hashlib
 import logging
-import mmap
 import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,6 +18,7 @@ from ccsr import image
 from ccsr.bundled import resource_dir
 from ccsr.grid import ProjectedGrid, Size, size_of
 from ccsr.resample import reduce_uint8
+from ccsr.training.cache import SharedCache
 
 Roots = str | Path | Sequence[str | Path] | None
 log = logging.getLogger(__name__)
@@ -128,7 +128,8 @@ class Photos:
         ends = np.cumsum([3 * h * w for h, w in self.sizes])
         self.kept = int(np.searchsorted(ends, cache_mb * 1e6, side="right"))
         self.starts = np.concatenate(([0], ends))
-        self.store = _Store(int(self.starts[self.kept]), len(self), _folder(cache, self.photos))
+        folder = _folder(cache, self.photos)
+        self.cache = SharedCache(int(self.starts[self.kept]), len(self), folder)
         log.info("%d photos, %.1f megapixels", len(self), self.bytes / 3e6)
         self.check()
 
@@ -148,19 +149,19 @@ class Photos:
     def get(self, index: int) -> Tensor | None:
         """Photo number `index`, uint8 (3, h, w); None if its file is unreadable."""
         _, (h, w), factor = self.photos[index]
-        state = self.store.states[index]
+        state = self.cache.states[index]
         if state == _BROKEN:
             return None
         if state == _KEPT:
-            kept = self.store.read(int(self.starts[index]), 3 * h * w)
+            kept = self.cache.read(int(self.starts[index]), 3 * h * w)
             return torch.from_numpy(kept).view(3, h, w)
         first = index - index % self.versions
         original = self._decoded(first) if factor == 1 else self.get(first)
         if original is None:
             return None
         photo = original if factor == 1 else reduced_to(original, (h, w))
-        if index < self.kept and self.store.write(int(self.starts[index]), photo.numpy()):
-            self.store.states[index] = _KEPT
+        if index < self.kept and self.cache.write(int(self.starts[index]), photo.numpy()):
+            self.cache.states[index] = _KEPT
         return photo
 
     def _decoded(self, index: int) -> Tensor | None:
@@ -171,7 +172,7 @@ class Photos:
             if photo.shape[1:] != size:
                 raise OSError(f"cannot read {path}: its size is not the one its header says")
         except (OSError, ValueError) as error:
-            self.store.states[index : index + self.versions] = _BROKEN
+            self.cache.states[index : index + self.versions] = _BROKEN
             log.warning("left out a picture that cannot be read: %s", error)
             return None
         return photo
@@ -190,7 +191,7 @@ class Photos:
     @property
     def unreadable(self) -> np.ndarray:
         """(number of photos,) bool, as far as any process that shares our store knows."""
-        found: np.ndarray = self.store.states == _BROKEN
+        found: np.ndarray = self.cache.states == _BROKEN
         return found
 
     def broken(self) -> list[Path]:
@@ -234,61 +235,3 @@ def reduced_to(photo: Tensor, size: Size) -> Tensor:
     """The photo, uint8 (3, h, w) on any device, reduced to `size`."""
     grid = ProjectedGrid.project(size_of(photo), size)
     return reduce_uint8(photo, grid)
-
-
-class _Store:
-    """Bytes that processes share, and a state of each photo.
-
-    In memory they are an anonymous mapping, which forked processes share (others begin with an
-    empty one of their own); in a folder they are two files, as large as all bytes together but
-    without the blocks that nobody wrote.
-    """
-
-    def __init__(self, size: int, count: int, folder: Path | None) -> None:
-        self.size, self.count, self.folder = size, count, folder
-        self.full, self._file = False, -1
-        try:
-            self._open()
-        except OSError as error:
-            reason = error.strerror or error
-            raise OSError(f"cannot keep photos in data.cache, {folder}: {reason}") from error
-
-    def _open(self) -> None:
-        if self.folder is None:
-            self.pixels = np.frombuffer(mmap.mmap(-1, max(1, self.size)), np.uint8)
-            self.states = np.frombuffer(mmap.mmap(-1, self.count), np.uint8)
-            return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        for name, size in (("pixels", max(1, self.size)), ("states", self.count)):
-            with (self.folder / name).open("ab") as stream:
-                stream.truncate(size)
-        self.pixels = np.memmap(self.folder / "pixels", np.uint8, "r+")
-        self.states = np.memmap(self.folder / "states", np.uint8, "r+")
-        self._file = os.open(self.folder / "pixels", os.O_WRONLY)
-
-    def read(self, start: int, length: int) -> np.ndarray:
-        """The bytes from `start` on."""
-        return self.pixels[start : start + length]
-
-    def write(self, start: int, values: np.ndarray) -> bool:
-        """Whether the values are kept: a full disk is no reason to stop."""
-        if self.folder is None:
-            self.pixels[start : start + values.size] = values.reshape(-1)
-            return True
-        if self.full:
-            return False
-        try:
-            rest = memoryview(values.tobytes())
-            while rest:  # not through the mapping: there a full disk kills the process
-                done = os.pwrite(self._file, rest, start)
-                rest, start = rest[done:], start + done
-        except OSError as error:
-            log.warning("photos are no longer kept in %s: %s", self.folder, error.strerror)
-            self.full = True
-        return not self.full
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"size": self.size, "count": self.count, "folder": self.folder}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(**state)  # type: ignore[misc]

@@ -121,8 +121,8 @@ def test_photos_are_the_same_whatever_is_kept(folder, tmp_path, cache, cache_mb,
         assert torch.equal(photos.get(1), reduced_to(noise(20, 30), (10, 15)))
         assert torch.equal(photos.get(2), noise(40, 10))
         assert torch.equal(photos.get(3), reduced_to(noise(40, 10), (20, 5)))
-    assert photos.store.size <= cache_mb * 1e6
-    assert sum(photos.store.states == 1) == kept
+    assert photos.cache.size <= cache_mb * 1e6
+    assert sum(photos.cache.states == 1) == kept
 
 
 def test_what_is_kept_in_a_folder_is_not_decoded_again(folder, tmp_path, monkeypatch):
@@ -152,7 +152,7 @@ def test_a_full_disk_is_no_reason_to_stop(folder, tmp_path, monkeypatch, caplog)
         assert torch.equal(photos.get(0), noise(20, 30))
     monkeypatch.undo()
     assert torch.equal(photos.get(0), noise(20, 30))
-    told = f"photos are no longer kept in {photos.store.folder}: No space left on device"
+    told = f"photos are no longer kept in {photos.cache.folder}: No space left on device"
     assert warned(caplog) == [told]
 
 
@@ -165,7 +165,7 @@ def test_forked_processes_share_what_is_kept_and_what_is_broken(folder):
         photos.get(1)
         os._exit(0)
     os.waitpid(child, 0)
-    assert photos.store.states.tolist() == [1, 2]
+    assert photos.cache.states.tolist() == [1, 2]
 
 
 @pytest.mark.parametrize("factor", [0, 1, 1.5])

@@ -1,0 +1,44 @@
+"""Batches, asked for step after step by a loader that knows how long they are waited for."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from itertools import count
+
+from torch.utils.data import DataLoader, Sampler
+
+from ccsr.training.batches import Batch
+
+
+class Timed(DataLoader[Batch]):
+    """A loader that measures how long its batches are waited for.
+
+    Attributes:
+        waited: seconds, in all.
+    """
+
+    waited = 0.0
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        batches = super().__iter__()
+        while True:
+            start = time.perf_counter()
+            batch = next(batches)
+            self.waited += time.perf_counter() - start
+            yield batch
+
+
+class Steps(Sampler[int]):
+    """Steps from `start()` on, without end; of several processes each takes its own share."""
+
+    def __init__(self, start: Callable[[], int], rank: int = 0, world_size: int = 1) -> None:
+        self.start, self.rank, self.world_size = start, rank, world_size
+
+    def __iter__(self) -> Iterator[int]:
+        return count(self.start() * self.world_size + self.rank, self.world_size)
+
+
+def leave_signals(worker: int) -> None:
+    """Ctrl-C and SIGTERM reach whole process groups: stopping is the main process' business."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
