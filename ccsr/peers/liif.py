@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ccsr.model.network import CCSR, build, parts_of
+from ccsr.model import CCSR, build
+from ccsr.model.network import parts_of
 from ccsr.peers.head import Ensemble, mlp, unfolded
 
 EDSR_BASELINE: dict[str, Any] = {  # what the authors published, as :func:`build` takes it
