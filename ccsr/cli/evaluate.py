@@ -1,116 +1,25 @@
-"""`ccsr evaluate`: networks and fixed kernels side by side, on any scales, by a named protocol."""
+"""`ccsr evaluate`: networks, kernels and others' pictures side by side, by named protocols."""
 
 import argparse
-import shlex
-import sys
-import textwrap
-import time
-import traceback
-from collections.abc import Sequence
-from dataclasses import asdict
-from datetime import UTC, datetime
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from ccsr import terminal
-from ccsr.cli import arguments, options
-from ccsr.cli.progress import StatusLine
-from ccsr.clock import Clock
+from ccsr.cli import evaluate_output
+from ccsr.cli.evaluate_options import parser
+from ccsr.cli.progress import ImageProgress
 from ccsr.evaluation import plots
+from ccsr.evaluation.cache import Cache
+from ccsr.evaluation.dump import Dump, DumpError
 from ccsr.evaluation.measure import Comparison, Findings, measure
-from ccsr.evaluation.methods import BICUBIC, build
-from ccsr.evaluation.results import LeftOut, environment, means, write_csv, write_json
-from ccsr.evaluation.table import infinite, table
-from ccsr.evaluation.testsets import find_all
-from ccsr.grid import Pair
-from ccsr.image.degrade import Degrade
+from ccsr.evaluation.methods import BICUBIC, build, under
+from ccsr.evaluation.names import check_names
+from ccsr.evaluation.pictures import Pictures
+from ccsr.evaluation.testsets import TestSet, find_all
 from ccsr.metrics import load_lpips
-from ccsr.protocols import PROTOCOLS, EvaluationProtocol, by_name
+from ccsr.suggest import near
 
-LARGEST_SCALE = 100
-_EPILOG = """\
-protocols:
-{protocols}
-
-Folders are read as they are distributed: images directly, HR/, GTmod12/, test/, DIV2K with its
-halves beside each other (of which the validation images are taken),
-image_SRF_2/img_001_SRF_2_HR.png. With --out DIR this writes results.json, results.csv,
-curve.png and crops.png there (pictures need: pip install 'ccsr[evaluate]'); without it nothing
-is written. Exit code 1 if any image had to be left out.
-
-example:
-  ccsr evaluate --data Set5 --scales 2,3.5,4x1.5 --model light light@4+lanczos lanczos
-"""
-
-
-def parser() -> argparse.ArgumentParser:
-    """The flags of `ccsr evaluate`."""
-    listing = "\n".join(
-        textwrap.fill(
-            f"{each.name}: {each.definition}", 96, initial_indent="  ", subsequent_indent="    "
-        )
-        for each in PROTOCOLS.values()
-    )
-    flags = arguments.Parser(
-        "ccsr evaluate",
-        description="Measure networks and fixed kernels side by side, by a named protocol.",
-        epilog=_EPILOG.format(protocols=listing),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = flags.add_argument
-    add(
-        "--data", nargs="+", type=arguments.path, required=True, metavar="DIR",
-        help="folders of test images in high resolution",
-    )  # fmt: skip
-    add(
-        "--lr", type=arguments.path, metavar="DIR",
-        help="take low-resolution images from there, paired by name, instead of making them",
-    )  # fmt: skip
-    add(
-        "--scales", type=_scales, default=[(2.0, 2.0), (3.0, 3.0), (4.0, 4.0)],
-        metavar="S[,S...]",
-        help="the factors to measure at, or WIDTHxHEIGHT pairs of them; default: 2,3,4",
-    )  # fmt: skip
-    add(
-        "--degrade", type=_degrade, metavar="CHAIN",
-        help="send the low-resolution images through jpeg:QUALITY, webp:QUALITY, noise:LEVELS or "
-        "blur:PIXELS, or several, as in jpeg:40+noise:3; the scale 1 is allowed then",
-    )  # fmt: skip
-    add(
-        "--protocol", type=_protocol, default="benchmark-y", metavar="NAME",
-        help="how images are reduced and compared: one of those below, or package.module:NAME of "
-        "your own; default: %(default)s",
-    )  # fmt: skip
-    add(
-        "--model", nargs="+", default=[BICUBIC, "light"], metavar="MODEL",
-        help="what to measure: a model's name or file; liif:FILE, the file that LIIF's authors "
-        "published for EDSR-baseline; bicubic; lanczos; NAME+flips, which is the "
-        "network's mean over flips and quarter turns; or NAME@4+lanczos, which is the network at "
-        "4, not rounded, then Lanczos to the size. bicubic is always added; default: light",
-    )  # fmt: skip
-    options.trust(add)
-    add(
-        "--out", type=arguments.path, metavar="DIR",
-        help="the folder for the results, which is made if it is missing",
-    )  # fmt: skip
-    add(
-        "--limit", type=arguments.whole, metavar="N",
-        help="measure only the first N images of each folder",
-    )  # fmt: skip
-    add(
-        "--lpips", action="store_true",
-        help="measure LPIPS too, which needs: pip install 'ccsr[metrics]'",
-    )  # fmt: skip
-    options.device(add, default="auto")
-    options.precision(add, default="fp32")
-    add("--quiet", action="store_true", help="say nothing about progress")
-    options.debug(add)
-    return flags
-
-
-def _protocol(name: str) -> EvaluationProtocol:
-    try:
-        return by_name(name)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
+__all__ = ["main", "parser"]
 
 
 def main(argv: Sequence[str]) -> int:
@@ -119,144 +28,131 @@ def main(argv: Sequence[str]) -> int:
     Raises:
         ValueError: for input that cannot be evaluated.
         OSError: for files that cannot be read or written.
+        KeyboardInterrupt: on Ctrl-C; its text says how to go on.
     """
     flags = parser()
     args = flags.parse_args(argv)
     if (1.0, 1.0) in args.scales and not args.degrade:
         flags.error("--scales: at 1 an image is its own enlargement: leave it out, or --degrade it")
-    protocol = args.protocol
-    for scale in args.scales:
-        protocol.crop((10**6, 10**6), scale)  # a scale it cannot do is no image's fault
+    names = [each.name for each in args.protocol]
+    if len(set(names)) < len(names):
+        flags.error("--protocol: one is given twice: leave it out")
+    for protocol in args.protocol:
+        for scale in args.scales:
+            protocol.crop((10**6, 10**6), scale)  # a scale it cannot do is no image's fault
     testsets = find_all(args.data)
     images = [(testset, key) for testset in testsets for key in testset.names()[: args.limit]]
     if args.lr and not args.lr.is_dir():
         raise NotADirectoryError(f"--lr: expected a folder, got {args.lr}")
-    names = args.model if BICUBIC in args.model else [BICUBIC, *args.model]
-    comparison = Comparison(
-        methods=build(names, protocol, args.device, args.precision, args.trust),
-        scales=args.scales,
-        protocol=protocol,
-        lr=args.lr,
-        lpips=load_lpips() if args.lpips else None,
-        degrade=args.degrade,
-        crop_scale=_crop_scale(args.scales) if args.out and len(names) > 1 else None,
-    )
+    comparisons = _comparisons(args)
+    _look_for_pictures(comparisons, images)
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)
         if not plots.available():
             terminal.say(
                 "ccsr: curve.png and crops.png need matplotlib: pip install 'ccsr[evaluate]'"
             )
-    with _Progress(len(images), args.quiet, args.debug) as progress:
-        findings = measure(comparison, images, progress.show, progress.complain)
+    findings = _measure(comparisons, images, args.quiet, args.debug)
     if not findings.records:
         raise ValueError("no image could be evaluated: every one was left out")
+    kinds = _kinds(comparisons[0])
+    found = evaluate_output.outcome(testsets, comparisons, kinds, findings, args.compare)
     if args.out:  # before anything is printed, which may fail
-        _write(findings, comparison, args, argv)
-    _print(findings, comparison)
+        facts = {"device": args.device, "precision": args.precision}
+        evaluate_output.write(found, args.out, argv, facts)
+    evaluate_output.tell(found, args.table)
     return 1 if findings.left_out else 0
 
 
-def _write(
-    findings: Findings, comparison: Comparison, args: argparse.Namespace, argv: Sequence[str]
-) -> None:
-    """Write the files of the folder that is given."""
-    rows = means(findings.records)
-    write_csv(args.out / "results.csv", rows)
-    document = {
-        "protocol": {
-            "name": comparison.protocol.name,
-            "definition": comparison.protocol.definition,
-        },
-        "degrade": comparison.degrade
-        and {"chain": comparison.degrade.text, "definition": comparison.degrade.definition},
-        "command": shlex.join(["ccsr", "evaluate", *argv]),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "device": args.device,
-        "precision": args.precision,
-        "environment": environment(),
-        "models": [
-            {"name": m.name, "checkpoint": m.checkpoint and str(m.checkpoint), "sha256": m.sha256}
-            for m in comparison.methods
-        ],
-        "means": [row.row() for row in rows],
-        "images": [record.row() for record in findings.records],
-        "left_out": [asdict(image) for image in findings.left_out],
-    }
-    write_json(args.out / "results.json", document)
-    if plots.available():
-        plots.draw_curve(args.out / "curve.png", rows, comparison.protocol.name)
-        if comparison.crop_scale:
-            plots.draw_crops(args.out / "crops.png", findings.crops, comparison.crop_scale)
+def _comparisons(args: argparse.Namespace) -> list[Comparison]:
+    """One for each protocol, of the same contenders; each network is loaded once."""
+    wanted = args.model if BICUBIC in args.model else [BICUBIC, *args.model]
+    first = args.protocol[0]
+    methods = build(wanted, first, args.device, args.precision, args.trust, terminal.warn)
+    place = args.cache or (args.out and args.out / "cache")
+    lpips = load_lpips() if args.lpips else None
+    comparison = Comparison(
+        methods=methods,
+        scales=args.scales,
+        protocol=first,
+        lr=args.lr,
+        lpips=lpips,
+        degrade=args.degrade,
+        pictures=[Pictures(name, folder) for name, folder in args.results],
+        cache=Cache(place, terminal.warn) if place else None,
+        dump=Dump(args.dump, [m.name for m in methods]) if args.dump else None,
+    )
+    _check_names(comparison, [name for pair in args.compare for name in pair])
+    return [
+        replace(comparison, protocol=protocol, methods=under(methods, protocol))
+        for protocol in args.protocol
+    ]
 
 
-def _print(findings: Findings, comparison: Comparison) -> None:
-    """Print the table."""
-    definition = f"Protocol {comparison.protocol.name}. {comparison.protocol.definition}."
-    if comparison.degrade:
-        definition += f" {comparison.degrade.definition}."
-    terminal.tell(textwrap.fill(definition, 96) + "\n")
-    terminal.tell(table(means(findings.records), bold=sys.stdout.isatty()), styled=True)
-    for line in infinite(findings.records):
-        terminal.tell(f"\n{line}.")
-    if findings.left_out:
-        count = len(findings.left_out)
-        terminal.tell(
-            f"\n{count} image{'s' if count > 1 else ''} left out of every mean, see above."
-        )
+def _kinds(comparison: Comparison) -> dict[str, str]:
+    """The common name of each method that is one of several runs."""
+    return {method.name: method.kind for method in comparison.methods if method.kind}
 
 
-def _crop_scale(scales: Sequence[Pair]) -> Pair:
-    """The scale to look at: the one nearest to 4 in area."""
-    return min(scales, key=lambda scale: abs(scale[0] * scale[1] - 16))
-
-
-def _scales(text: str) -> list[Pair]:
-    """`1.5,2,4x1.5` -> (vertical, horizontal) pairs."""
-    pairs = list(dict.fromkeys(arguments.scale(part) for part in text.split(",")))
-    for pair in pairs:
-        if not 1 <= min(pair) <= max(pair) <= LARGEST_SCALE:
-            raise argparse.ArgumentTypeError(
-                f"expected factors of 1 to {LARGEST_SCALE}, got {text!r}"
+def _check_names(comparison: Comparison, compared: Collection[str]) -> None:
+    kinds = _kinds(comparison)
+    columns = list(dict.fromkeys(kinds.get(m.name, m.name) for m in comparison.methods))
+    taken = {*columns, *kinds}
+    for each in comparison.pictures:
+        if each.name in taken:
+            raise ValueError(
+                f"--results: {each.name!r} is the name of a model or of another folder: choose "
+                "another name"
             )
-    return pairs
+        taken.add(each.name)
+        columns.append(each.name)
+    for name in compared:
+        if name not in columns:
+            raise ValueError(f"--compare: no model is called {name!r}: {near(name, columns)}")
 
 
-def _degrade(text: str) -> Degrade:
+def _look_for_pictures(
+    comparisons: Sequence[Comparison], images: Sequence[tuple[TestSet, str]]
+) -> None:
+    """See that other programs' pictures can be told apart and are there, before any work."""
+    keys: dict[str, tuple[TestSet, list[str]]] = {}
+    for testset, key in images:
+        keys.setdefault(testset.name, (testset, []))[1].append(key)
+    for comparison in comparisons:
+        for testset, names in keys.values():
+            if comparison.pictures or comparison.dump:
+                check_names(testset)
+            for pictures in comparison.pictures:
+                for scale in comparison.scales:
+                    pictures.check([comparison.case(testset, key, scale) for key in names])
+
+
+def _measure(
+    comparisons: Sequence[Comparison],
+    images: Sequence[tuple[TestSet, str]],
+    quiet: bool,
+    debug: bool,
+) -> Findings:
+    """Measure by each protocol, and tell how far it is."""
+    findings, cache = Findings(), comparisons[0].cache
     try:
-        return Degrade.parse(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-
-
-class _Progress:
-    """Images done and time left; a line now and then where it is no terminal."""
-
-    SECONDS_BETWEEN_LINES = 30
-
-    def __init__(self, total: int, quiet: bool, debug: bool) -> None:
-        self.total, self.quiet, self.debug = total, quiet, debug
-        self.clock, self.last = Clock(), time.monotonic()
-        self.line = StatusLine(quiet)
-
-    def __enter__(self) -> "_Progress":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.line.rewrite("")
-
-    def show(self, done: int) -> None:
-        """Say that `done` images are done."""
-        now = time.monotonic()
-        text = f"{done} of {self.total} images, {self.clock.left(done / self.total)} left"
-        self.line.rewrite(text)
-        late = now - self.last > self.SECONDS_BETWEEN_LINES
-        if late and not (self.quiet or self.line.rewritable):
-            self.line.say(f"ccsr: {text}")
-            self.last = now
-
-    def complain(self, image: LeftOut, error: Exception) -> None:
-        """Say that an image is left out, and why."""
-        if self.debug:
-            self.line.trace("".join(traceback.format_exception(error)))
-        self.line.say(f"ccsr: {image.testset} {image.image}: left out: {image.reason}")
+        with ImageProgress(len(images) * len(comparisons), quiet, debug) as progress:
+            for number, comparison in enumerate(comparisons):
+                progress.before = number * len(images)
+                found = measure(comparison, images, progress.show, progress.complain)
+                findings.records += found.records
+                findings.left_out += found.left_out
+    except DumpError as error:
+        raise OSError(str(error)) from error
+    except KeyboardInterrupt as error:
+        if cache is None:
+            raise
+        raise KeyboardInterrupt(
+            f"what was measured is in {cache.folder}; the same command goes on from there"
+        ) from error
+    if cache and cache.found and not quiet:
+        terminal.say(
+            f"ccsr: {cache.found} of {cache.found + cache.kept} results were measured before, "
+            f"and are from {cache.folder}"
+        )
+    return findings

@@ -2,11 +2,17 @@
 
 import shutil
 import sys
+import time
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ccsr.clock import Clock
 from ccsr.terminal import say, shown
+
+if TYPE_CHECKING:  # slow to import
+    from ccsr.evaluation.results import LeftOut
 
 
 class StatusLine:
@@ -93,3 +99,47 @@ class Progress:
         room = shutil.get_terminal_size().columns - len(text) - 2
         name = shown(f"[{self._begun}/{self._total}] {source}")
         self._line.rewrite(f"{name[: max(0, room)]} {text}")
+
+
+class ImageProgress:
+    """Tells how far `ccsr evaluate` is; a line now and then where it is no terminal.
+
+    Args:
+        total: number of images.
+        quiet: say nothing but what is left out.
+        debug: say where in the code that happened.
+
+    Attributes:
+        before: images that were done before those that are counted.
+    """
+
+    SECONDS_BETWEEN_LINES = 30
+
+    def __init__(self, total: int, quiet: bool, debug: bool) -> None:
+        self.total, self.quiet, self.debug = total, quiet, debug
+        self.before = 0
+        self.clock, self.last = Clock(), time.monotonic()
+        self.line = StatusLine(quiet)
+
+    def __enter__(self) -> "ImageProgress":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.line.rewrite("")
+
+    def show(self, done: int) -> None:
+        """Say that `done` images are done, of those that came not before."""
+        done += self.before
+        now = time.monotonic()
+        text = f"{done} of {self.total} images, {self.clock.left(done / self.total)} left"
+        self.line.rewrite(text)
+        late = now - self.last > self.SECONDS_BETWEEN_LINES
+        if late and not (self.quiet or self.line.rewritable):
+            self.line.say(f"ccsr: {text}")
+            self.last = now
+
+    def complain(self, image: "LeftOut", error: Exception) -> None:
+        """Say that an image is left out, and why."""
+        if self.debug:
+            self.line.trace("".join(traceback.format_exception(error)))
+        self.line.say(f"ccsr: {image.testset} {image.image}: left out: {image.reason}")

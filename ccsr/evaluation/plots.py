@@ -7,7 +7,7 @@ import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+T = TypeVar("T")
 CROP = 96
 """Side of a crop in high-resolution pixels."""
 
@@ -72,21 +73,21 @@ def nearest(lr: Tensor, size: Size, window: tuple[slice, slice]) -> Tensor:
     return lr[:, rows[:, None], columns]
 
 
-def draw_curve(path: Path, rows: Sequence[Mean], protocol: str) -> None:
-    """Write PSNR over scale, one plot per test set and one line per model.
+def draw_curve(path: Path, rows: Sequence[Mean]) -> None:
+    """Write PSNR over scale, one plot per test set and protocol and one line per model.
 
     Integer scales have large marks. Anisotropic pairs have no place among the scales: they
     stand to the right, behind a dotted line, as open squares.
     """
     from matplotlib.figure import Figure
 
-    testsets = unique(row.testset for row in rows)
-    columns = min(2, len(testsets))
-    lines = -(-len(testsets) // columns)
+    plots = unique((row.testset, row.protocol) for row in rows)
+    columns = min(2, len(plots))
+    lines = -(-len(plots) // columns)
     figure = Figure(figsize=(7 * columns, 4.5 * lines), layout="constrained")
-    for index, testset in enumerate(testsets, 1):
+    for index, (testset, protocol) in enumerate(plots, 1):
         axes = figure.add_subplot(lines, columns, index)
-        here = [row for row in rows if row.testset == testset]
+        here = [row for row in rows if (row.testset, row.protocol) == (testset, protocol)]
         places = _places(unique(row.scale for row in here))
         for number, model in enumerate(unique(row.model for row in here)):
             _draw_model(axes, [row for row in here if row.model == model], places, f"C{number}")
@@ -123,12 +124,16 @@ def _draw_model(
         axes.plot(x, y, "s", color=colour, fillstyle="none")
 
 
-def draw_crops(path: Path, crops: Sequence[Crops], scale: Pair) -> None:
-    """Write the crops of the two images of highest gain and the two of lowest, one row each."""
+def extremes(gains: Mapping[T, float]) -> list[tuple[T, float]]:
+    """The two of highest gain and the two of lowest, with their gains in dB, falling."""
+    ranked = sorted(gains.items(), key=lambda item: item[1], reverse=True)
+    return ranked if len(ranked) <= 4 else ranked[:2] + ranked[-2:]
+
+
+def draw_crops(path: Path, shown: Sequence[Crops], scale: Pair) -> None:
+    """Write crops of images, one row each."""
     from matplotlib.figure import Figure
 
-    ranked = sorted(crops, key=lambda one: one.gain, reverse=True)
-    shown = ranked if len(ranked) <= 4 else ranked[:2] + ranked[-2:]
     columns = len(shown[0].panels)
     figure = Figure(figsize=(2.4 * columns, 2.7 * len(shown) + 0.5), layout="constrained")
     figure.suptitle(f"Scale {spell(scale)}: images of most and least gain over bicubic, in dB")

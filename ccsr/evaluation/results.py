@@ -5,10 +5,11 @@ import io
 import math
 import platform
 import statistics
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -27,19 +28,22 @@ class Scores:
         ssim: at most 1.
         consistency: dB, see `EvaluationProtocol.consistency`.
         lpips: perceptual distance, smaller is better; None if not asked for.
-        seconds: that the method took.
+        seconds: that the method took; None for pictures that were there already.
     """
 
     psnr: float
     ssim: float
     consistency: float
     lpips: float | None
-    seconds: float
+    seconds: float | None
 
 
 @dataclass(frozen=True)
 class Record:
-    """One method on one image at one scale (vertical, horizontal); sizes are (rows, columns)."""
+    """One method on one image at one scale (vertical, horizontal); sizes are (rows, columns).
+
+    `protocol` is the name of the one that it was measured by.
+    """
 
     testset: str
     image: str
@@ -48,10 +52,12 @@ class Record:
     lr_size: Size
     hr_size: Size
     scores: Scores
+    protocol: str
 
     def row(self) -> dict[str, object]:
         """Everything under flat names that say which number is the width."""
         return {
+            "protocol": self.protocol,
             "testset": self.testset,
             "image": self.image,
             **_scale(self.scale),
@@ -71,35 +77,74 @@ class LeftOut:
     testset: str
     image: str
     reason: str
+    protocol: str
 
 
 @dataclass(frozen=True)
 class Mean:
-    """Means of the per-image scores of one method at one scale over a test set."""
+    """Means of the per-image scores of one method at one scale over a test set, by one protocol.
+
+    Attributes:
+        runs: how many trainings of one kind it is the mean of, see `over_runs`.
+        deviations: the standard deviations of their means, of the runs as a sample; None for one
+            run.
+    """
 
     testset: str
     scale: Pair
     model: str
     images: int
     scores: Scores
+    protocol: str
+    runs: int = 1
+    deviations: Scores | None = None
 
     def row(self) -> dict[str, object]:
         """Everything under flat names that say which number is the width."""
+        spread = asdict(self.deviations) if self.deviations else dict.fromkeys(asdict(self.scores))
         return {
+            "protocol": self.protocol,
             "testset": self.testset,
             **_scale(self.scale),
             "model": self.model,
             "images": self.images,
             **asdict(self.scores),
+            "runs": self.runs,
+            **{f"{name}_deviation": value for name, value in spread.items()},
         }
 
 
 def means(records: Sequence[Record]) -> list[Mean]:
-    """Means per test set, scale and model, in order of appearance."""
-    groups: dict[tuple[str, Pair, str], list[Scores]] = {}
+    """Means per protocol, test set, scale and model, in order of appearance."""
+    groups: dict[tuple[str, Pair, str, str], list[Scores]] = {}
     for record in records:
-        groups.setdefault((record.testset, record.scale, record.model), []).append(record.scores)
-    return [Mean(*key, len(scores), _mean(scores)) for key, scores in groups.items()]
+        key = record.testset, record.scale, record.model, record.protocol
+        groups.setdefault(key, []).append(record.scores)
+    return [
+        Mean(testset, scale, model, len(scores), _each(statistics.fmean, scores), protocol)
+        for (testset, scale, model, protocol), scores in groups.items()
+    ]
+
+
+def over_runs(rows: Sequence[Mean], kinds: Mapping[str, str]) -> list[Mean]:
+    """The means with several runs of one kind as one: mean and standard deviation of theirs.
+
+    Args:
+        rows: see `means`.
+        kinds: the name of a model that is one of several runs -> their common name.
+    """
+    groups: dict[tuple[str, Pair, str, str], list[Mean]] = {}
+    for row in rows:
+        key = row.testset, row.scale, kinds.get(row.model, row.model), row.protocol
+        groups.setdefault(key, []).append(row)
+    joined = []
+    for (testset, scale, kind, protocol), same in groups.items():
+        scores = [row.scores for row in same]
+        spread = _each(_deviation, scores) if len(same) > 1 else None
+        mean = _each(statistics.fmean, scores)
+        images = same[0].images
+        joined.append(Mean(testset, scale, kind, images, mean, protocol, len(same), spread))
+    return joined
 
 
 def write_json(path: Path, document: Mapping[str, object]) -> None:
@@ -147,15 +192,18 @@ def _scale(scale: Pair) -> dict[str, object]:
     return {"scale_width": scale[1], "scale_height": scale[0]}
 
 
-def _mean(scores: Sequence[Scores]) -> Scores:
-    distances = [s.lpips for s in scores if s.lpips is not None]
-    return Scores(
-        psnr=statistics.fmean(s.psnr for s in scores),
-        ssim=statistics.fmean(s.ssim for s in scores),
-        consistency=statistics.fmean(s.consistency for s in scores),
-        lpips=statistics.fmean(distances) if distances else None,
-        seconds=statistics.fmean(s.seconds for s in scores),
-    )
+def _each(reduce: Callable[[list[float]], float], scores: Sequence[Scores]) -> Scores:
+    """What `reduce` makes of each score's values; None where not all have that score."""
+    found: dict[str, Any] = {}
+    for field in fields(Scores):
+        values = [getattr(each, field.name) for each in scores]
+        found[field.name] = None if None in values else reduce(values)
+    return Scores(**found)
+
+
+def _deviation(values: list[float]) -> float:
+    """The standard deviation of a sample; of infinite values none is known."""
+    return statistics.stdev(values) if all(map(math.isfinite, values)) else math.nan
 
 
 def _finite(value: object) -> object:

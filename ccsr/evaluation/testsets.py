@@ -175,7 +175,7 @@ def low_resolution(root: Path, name: str, key: str, label: str) -> Path:
     Raises:
         FileNotFoundError: saying where it was looked for.
     """
-    stem = Path(key).stem if Path(key).suffix.lower() in READABLE else key
+    stem = stem_of(key)
     stems = [f"{stem}x{label}", f"{stem}_SRF_{label}_LR", f"{stem}_LRBI_x{label}", stem]
     stems += [f"{stem}x{label}{kind}" for kind in "mdw"]  # DIV2K's mild, difficult and wild
     for folder in _low_folders(root, name, label):
@@ -187,6 +187,11 @@ def low_resolution(root: Path, name: str, key: str, label: str) -> Path:
         f"no low-resolution image of {key} for the scale {label} in {root}: expected one of "
         f"{', '.join(stems)} (.png, ...) there or in its folder x{label}/"
     )
+
+
+def stem_of(key: str) -> str:
+    """The name of an image, see `TestSet.names`, without the suffix that it may have."""
+    return Path(key).stem if Path(key).suffix.lower() in READABLE else key
 
 
 def _low_folders(root: Path, name: str, label: str) -> Iterator[Path]:

@@ -67,7 +67,7 @@ def to_array(x: Tensor, like: Levels) -> Levels:
     if like.dtype == np.float32:
         return x.permute(1, 2, 0).float().contiguous().cpu().numpy()
     rounded = x.mul(65535).add_(0.5).clamp_(0, 65535).to(torch.int32)
-    return rounded.permute(1, 2, 0).cpu().numpy().astype(np.uint16)
+    return rounded.permute(1, 2, 0).contiguous().cpu().numpy().astype(np.uint16)
 
 
 def to_float(levels: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ from ccsr.suggest import near
 JSON: TypeAlias = str | int | float | bool | Sequence["JSON"] | Mapping[str, "JSON"] | None
 
 SUFFIX = ".safetensors"
+FINAL = f"model{SUFFIX}"  # in the folder of a run of `ccsr train`, when it has come to its end
 FORMAT = 1
 LARGEST_FILE = 4 << 30  # bytes
 LARGEST_METADATA = 1 << 20  # characters
@@ -155,21 +156,35 @@ def shipped() -> dict[str, Path]:
 
 
 def resolve(name_or_path: str | Path) -> Path:
-    """Find the file of a shipped model's name, or of a path.
+    """Find the file of a shipped model's name, of a path, or of the folder of a run.
 
     Raises:
-        ValueError: if it is neither; names what is near.
-        FileNotFoundError: if it looks like a path and there is no such file.
+        ValueError: if it is none of these; names what is near.
+        FileNotFoundError: if it looks like a path and there is no such file, or none in the folder.
     """
     models = shipped()
     name, path = str(name_or_path), Path(name_or_path)
     if name in models:
         return models[name]
+    if path.is_dir():
+        return _kept(path)
     if path.exists():
         return path
     if path.suffix or path.name != name:
         raise FileNotFoundError(f"no model file at {path}: check the path, or see `ccsr models`")
     raise ValueError(f"no model called {name!r}: {near(name, models)}; or give a {SUFFIX} file")
+
+
+def _kept(folder: Path) -> Path:
+    """The model file in the folder of a run."""
+    path = folder / FINAL
+    if path.is_file():
+        return path
+    others = sorted(each.name for each in folder.glob(f"*{SUFFIX}"))
+    hint = f"give {folder / others[0]}" if others else f"give a {SUFFIX} file"
+    raise FileNotFoundError(
+        f"the folder {folder} holds no {FINAL}, which `ccsr train` writes at its end: {hint}"
+    )
 
 
 def digest(path: str | Path) -> str:

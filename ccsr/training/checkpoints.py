@@ -24,7 +24,7 @@ from ccsr.training.settings import number
 from ccsr.training.task import SRModule
 
 CONFIG = "config.yaml"
-LAST, BEST, FINAL = "last.ckpt", "best.safetensors", "model.safetensors"
+LAST, BEST, FINAL = "last.ckpt", "best.safetensors", checkpoint.FINAL
 log = logging.getLogger(__name__)
 
 

@@ -10,7 +10,7 @@ from ccsr import image
 from ccsr.cli import main as cli
 from ccsr.cli.evaluate import main
 from ccsr.evaluation import plots
-from ccsr.evaluation.measure import Comparison, measure
+from ccsr.evaluation.measure import Comparison, crops, measure
 from ccsr.evaluation.methods import Method, build
 from ccsr.evaluation.results import means
 from ccsr.evaluation.table import table
@@ -56,6 +56,7 @@ def test_everything_is_written(folder, network, tmp_path, capsys):
     argv = arguments(folder, "--scales", "1.5,2,2x1.5", "--model", *models, "--out", str(out))
     assert main(argv) == 0
     assert sorted(p.name for p in out.iterdir()) == [
+        "cache",
         "crops.png",
         "curve.png",
         "results.csv",
@@ -67,7 +68,7 @@ def test_everything_is_written(folder, network, tmp_path, capsys):
     assert "2 wide x 1.5 high" in printed
     results = json.loads((out / "results.json").read_text())
     assert results["command"].startswith("ccsr evaluate --data ")
-    assert results["protocol"]["definition"] == BENCHMARK.definition
+    assert [p["definition"] for p in results["protocols"]] == [BENCHMARK.definition]
     assert [m["name"] for m in results["models"]] == [
         "bicubic",
         "lanczos",
@@ -228,26 +229,27 @@ def test_usage_errors(folder, capsys, more, message):
 def test_without_matplotlib_the_numbers_are_still_written(folder, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(plots, "available", lambda: False)
     assert main(arguments(folder, "--model", "lanczos", "--out", str(tmp_path / "out"))) == 0
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["results.csv", "results.json"]
+    written = sorted(p.name for p in (tmp_path / "out").iterdir())
+    assert written == ["cache", "results.csv", "results.json"]
     assert "pip install 'ccsr[evaluate]'" in capsys.readouterr().err
 
 
 def test_crops_are_of_the_first_network(folder, network):
     testset = find(folder)
     methods = build(["lanczos", "bicubic", network], BENCHMARK, "cpu", "fp32")
-    comparison = Comparison(methods, [(2.0, 2.0), (4.0, 4.0)], BENCHMARK, crop_scale=(4.0, 4.0))
-    findings = measure(comparison, [(testset, "a.png")])
-    (crops,) = findings.crops
+    comparison = Comparison(methods, [(2.0, 2.0), (4.0, 4.0)], BENCHMARK)
+    records = measure(comparison, [(testset, "a.png")]).records
+    (found,) = crops(comparison, records, (4.0, 4.0), {testset.name: testset})
     ours, bicubic = (
         r.scores.psnr
         for model in ("tiny", "bicubic")
-        for r in findings.records
+        for r in records
         if r.model == model and r.scale == (4, 4)
     )
-    assert crops.gain == pytest.approx(ours - bicubic)
-    captions = [caption.partition("\n")[0] for caption, _ in crops.panels]
+    assert found.gain == pytest.approx(ours - bicubic)
+    captions = [caption.partition("\n")[0] for caption, _ in found.panels]
     assert captions == ["LR", "lanczos", "bicubic", "tiny", "HR"]
-    assert len({picture.shape for _, picture in crops.panels}) == 1
+    assert len({picture.shape for _, picture in found.panels}) == 1
 
 
 def test_lpips_is_in_the_table_where_it_was_asked_for(folder):

@@ -3,13 +3,21 @@
 import csv
 import json
 import math
+from dataclasses import replace
 from itertools import product
 
 import pytest
 import torch
 from PIL import Image
 
-from ccsr.evaluation.plots import Crops, detailed_window, draw_crops, draw_curve, nearest
+from ccsr.evaluation.plots import (
+    Crops,
+    detailed_window,
+    draw_crops,
+    draw_curve,
+    extremes,
+    nearest,
+)
 from ccsr.evaluation.results import Record, Scores, environment, means, write_csv, write_json
 from ccsr.evaluation.table import BOLD, RESET, infinite, spell, table
 
@@ -27,7 +35,9 @@ def records(lpips=None):
     }
     return [
         Record(
-            "Set5", name, scale, model, (10, 12), (20, 24), scores(values[model, scale][i], lpips)
+            *("Set5", name, scale, model, (10, 12), (20, 24)),
+            scores(values[model, scale][i], lpips),
+            "benchmark-y",
         )
         for (i, name), scale, model in product(
             enumerate(("a.png", "b.png")), ((2, 2), (1.5, 4)), ("bicubic", "light")
@@ -43,17 +53,13 @@ def test_means_are_of_the_values_per_image():
 
 def test_an_image_that_makes_a_mean_infinite_is_named():
     exact = [r for r in records() if r.image == "a.png" and r.scale == (1.5, 4)]
-    exact = [Record(*(*astuple_but_scores(r), scores(math.inf))) for r in exact]
+    exact = [replace(r, scores=scores(math.inf)) for r in exact]
     assert infinite(records()) == []
     assert infinite([*records(), *exact]) == [
         "Set5 a.png at 4 wide x 1.5 high: exact by bicubic, light, so its "
         f"{name}, and the mean, is infinite"
         for name in ("PSNR", "consistency")
     ]
-
-
-def astuple_but_scores(record):
-    return [getattr(record, name) for name in Record.__dataclass_fields__ if name != "scores"]
 
 
 def test_table():
@@ -82,7 +88,7 @@ def test_table_in_a_terminal_has_the_same_columns_and_bold_instead_of_asterisks(
 
 def test_the_smallest_lpips_is_the_best():
     rows = [
-        Record("Set5", "a", (2, 2), model, (1, 1), (2, 2), scores(30.0, distance))
+        Record("Set5", "a", (2, 2), model, (1, 1), (2, 2), scores(30.0, distance), "liif-y")
         for model, distance in (("bicubic", 0.4), ("light", 0.3))
     ]
     text = table(means(rows), bold=False)
@@ -103,6 +109,7 @@ def test_json_keeps_everything_and_infinities(tmp_path):
     read = json.loads((tmp_path / "r.json").read_text())
     assert read["best"] == "inf"
     assert read["images"][2] == {
+        "protocol": "benchmark-y",
         "testset": "Set5",
         "image": "a.png",
         "scale_width": 4,
@@ -127,7 +134,8 @@ def test_csv_of_means(tmp_path):
     assert len(rows) == 4
     assert rows[3]["scale_width"] == "4"
     assert float(rows[3]["psnr"]) == 26.5
-    assert rows[3]["lpips"] == ""
+    assert rows[3]["lpips"] == rows[3]["psnr_deviation"] == ""
+    assert rows[3]["protocol"] == "benchmark-y"
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):
@@ -165,18 +173,24 @@ def test_nearest_repeats_pixels():
 
 
 def test_curve(tmp_path):
-    draw_curve(tmp_path / "curve.png", means(records()), "benchmark-y")
+    draw_curve(tmp_path / "curve.png", means(records()))
     with Image.open(tmp_path / "curve.png") as picture:
         assert picture.format == "PNG"
 
 
-def test_crops_show_the_extremes(tmp_path):
+def test_crops_are_drawn_a_row_each(tmp_path):
     crops = [
-        Crops(f"image {i}", float(gain), (("LR", torch.rand(1, 4, 4)), ("HR", torch.rand(3, 8, 8))))
-        for i, gain in enumerate((3, 1, 4, 1, 5, 9))
+        Crops(f"image {i}", float(i), (("LR", torch.rand(1, 4, 4)), ("HR", torch.rand(3, 8, 8))))
+        for i in range(4)
     ]
-    for count in (1, 6):
+    for count in (1, 4):
         draw_crops(tmp_path / f"{count}.png", crops[:count], (2, 2))
-    with Image.open(tmp_path / "1.png") as one, Image.open(tmp_path / "6.png") as six:
-        assert six.width == one.width
-        assert six.height > 3 * one.height
+    with Image.open(tmp_path / "1.png") as one, Image.open(tmp_path / "4.png") as four:
+        assert four.width == one.width
+        assert four.height > 3 * one.height
+
+
+def test_extremes_are_the_two_of_each_end():
+    gains = dict(zip("abcdef", (3.0, 1.0, 4.0, 1.5, 5.0, 9.0), strict=True))
+    assert extremes(gains) == [("f", 9.0), ("e", 5.0), ("d", 1.5), ("b", 1.0)]
+    assert extremes({"a": 1.0, "b": 2.0}) == [("b", 2.0), ("a", 1.0)]
