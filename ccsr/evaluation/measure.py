@@ -145,7 +145,7 @@ def _measured(comparison: Comparison, contender: Contender, case: Case) -> Measu
     if known and (dump is None or dump.holds(contender.name, case, known.pixels, _digest)):
         return known
     start = time.perf_counter()
-    sr = comparison.protocol.finish(contender.output(case))
+    sr = comparison.protocol.finish(contender.output(case)).contiguous()
     seconds = time.perf_counter() - start if isinstance(contender, Method) else None
     if dump:
         dump.write_given(case)

@@ -104,6 +104,8 @@ class Checkpoints(Checkpoint):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write ``best.safetensors`` if the gain is the largest so far; then ``last.ckpt``."""
+        if trainer.sanity_checking:
+            return
         module = cast(SRModule, pl_module)
         found = module.validation
         if found and found.gain > self.best:

@@ -103,7 +103,7 @@ class Lines(Callback):
         """Write what the validation found."""
         if self._reports:
             self._reports.resume()
-        report_validation(pl_module)
+        report_validation(trainer, pl_module)
 
 
 class Bar(RichProgressBar):
@@ -142,7 +142,7 @@ class Bar(RichProgressBar):
         super().on_validation_end(trainer, pl_module)
         if self._reports:
             self._reports.resume()
-        report_validation(pl_module)
+        report_validation(trainer, pl_module)
 
     def get_metrics(
         self, trainer: Trainer, pl_module: LightningModule
@@ -162,8 +162,8 @@ class Bar(RichProgressBar):
         return "training"
 
 
-def report_validation(module: LightningModule) -> None:
+def report_validation(trainer: Trainer, module: LightningModule) -> None:
     """Log ours and bicubic per scale, a line per set."""
-    found = cast(SRModule, module).validation
+    found = None if trainer.sanity_checking else cast(SRModule, module).validation
     for line in found.lines() if found else ():
         log.info("validation, %s", line)

@@ -51,6 +51,8 @@ class Pictures(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the picture."""
+        if trainer.sanity_checking:
+            self._tiles.clear()
         if not self._tiles:
             return
         side = max(tile.shape[1] for tile in self._tiles), max(t.shape[2] for t in self._tiles)

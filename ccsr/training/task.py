@@ -152,8 +152,12 @@ class SRModule(LightningModule):
 
     @property
     def replays(self) -> bool:
-        """Whether steps are recorded and replayed: on one GPU, if it is wanted."""
-        return self.replay and self.device.type == "cuda" and self.trainer.world_size == 1
+        """Whether steps are recorded and replayed: on one GPU, if it is wanted.
+
+        Not where `trainer.detect_anomaly` is to look at each operation.
+        """
+        alone = self.device.type == "cuda" and self.trainer.world_size == 1
+        return self.replay and alone and not cast(Any, self.trainer)._detect_anomaly
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of one batch, 1 where the network is as good as bicubic.
@@ -285,7 +289,13 @@ class SRModule(LightningModule):
         return sr
 
     def on_validation_epoch_end(self) -> None:
-        """Log the means per set and scale, and ``val/gain``: ours less bicubic."""
+        """Log the means per set and scale, and ``val/gain``: ours less bicubic.
+
+        Of a validation of a few images that only shows that it works nothing is told.
+        """
+        if self.trainer.sanity_checking:
+            self._scores.clear()
+            return
         self.validation = Validation.of(self.global_step, self._scores)
         self._scores.clear()
         self.log("step", float(self.global_step), sync_dist=True)

@@ -121,6 +121,8 @@ def _train(config: dict[str, Any], folder: Path, past: Past) -> dict[str, float]
     ckpt_path = folder / LAST if step else None
     try:
         trainer.fit(module, data, ckpt_path=ckpt_path, weights_only=True)
+    except ModuleNotFoundError as error:  # that a callback asks for when it begins
+        raise RuntimeError(f"{error}".strip()) from error
     except SystemExit as stop:
         if trainer.interrupted and not isinstance(stop, SIGTERMException):
             raise KeyboardInterrupt from stop

@@ -9,7 +9,18 @@ from typing import Any, Literal, cast
 import torch
 from lightning_fabric.plugins import TorchCheckpointIO
 from pytorch_lightning import Callback, Trainer
-from pytorch_lightning.callbacks import Checkpoint, ProgressBar
+from pytorch_lightning.callbacks import (
+    BatchSizeFinder,
+    Checkpoint,
+    EarlyStopping,
+    GradientAccumulationScheduler,
+    LearningRateFinder,
+    ModelCheckpoint,
+    ModelPruning,
+    ProgressBar,
+    StochasticWeightAveraging,
+    WeightAveraging,
+)
 from pytorch_lightning.profilers import (
     AdvancedProfiler,
     Profiler,
@@ -19,11 +30,12 @@ from pytorch_lightning.profilers import (
 
 from ccsr.atomic import replacing
 from ccsr.device import choose_device, has_native_bfloat16
+from ccsr.training.average import Average
 from ccsr.training.checkpoints import Configuration
 from ccsr.training.config import made
 from ccsr.training.loggers import build_loggers
 from ccsr.training.processes import launch
-from ccsr.training.settings import choice, number
+from ccsr.training.settings import choice, number, whole
 
 log = logging.getLogger(__name__)
 
@@ -32,9 +44,30 @@ _OURS = {
     "barebones", "callbacks", "check_val_every_n_epoch", "default_root_dir", "enable_checkpointing",
     "enable_model_summary", "enable_progress_bar", "fast_dev_run", "limit_predict_batches",
     "limit_test_batches", "limit_train_batches", "logger", "max_epochs", "min_epochs", "min_steps",
-    "model_registry", "num_sanity_val_steps", "overfit_batches", "plugins",
+    "model_registry", "overfit_batches", "plugins",
     "reload_dataloaders_every_n_epochs", "sync_batchnorm", "use_distributed_sampler",
 }  # fmt: skip
+_INSTEAD = {  # what gives the same
+    "enable_checkpointing": "give callbacks.checkpoints=null for none",
+    "enable_model_summary": "give +callbacks.summary._target_=pytorch_lightning.callbacks."
+    "ModelSummary",
+    "enable_progress_bar": "give callbacks.lines=null for none",
+    "fast_dev_run": "give trainer.max_steps=1 trainer.val_check_interval=1",
+    "limit_train_batches": "give trainer.max_steps",
+    "max_epochs": "give trainer.max_steps",
+    "overfit_batches": "to see a network learn one photo by heart give data.root=PHOTO "
+    "data.val.root=PHOTO",
+}
+_HARMFUL: dict[type[Callback], str] = {  # callbacks of Lightning that a run here would not obey
+    WeightAveraging: "the average that is validated and kept is that of callbacks.average: give "
+    "callbacks.average.decay",
+    StochasticWeightAveraging: "the average that is validated and kept is that of "
+    "callbacks.average: give callbacks.average.decay",
+    GradientAccumulationScheduler: "a run here has one epoch: give trainer.accumulate_grad_batches",
+    LearningRateFinder: "the rate is that of the schedule: give module.learning_rate",
+    BatchSizeFinder: "give data.batch_size",
+    ModelPruning: "a network whose weights are renamed while it is trained cannot be kept",
+}
 _STRATEGIES = ("auto", "ddp")
 _PRECISIONS = ("auto", "32", "32-true", "bf16", "bf16-mixed")
 
@@ -80,7 +113,9 @@ def build_trainer(config: Mapping[str, Any], folder: Path, step: int) -> Trainer
     if launched and options.get("devices") in (-1, "auto"):
         options["devices"] = launched.local
     named = config["callbacks"].items()
-    callbacks: list[Callback] = [made(f"callbacks.{k}", v) for k, v in named if v is not None]
+    callbacks = [_callback(f"callbacks.{k}", v) for k, v in named if v is not None]
+    if options.get("deterministic"):
+        options["benchmark"] = False  # with which cuDNN takes no notice of it
     options["val_check_interval"] *= options["accumulate_grad_batches"]
     precision = options.pop("precision", "auto")
     trainer = cast(
@@ -96,7 +131,7 @@ def build_trainer(config: Mapping[str, Any], folder: Path, step: int) -> Trainer
             default_root_dir=str(folder),
             max_epochs=-1,
             check_val_every_n_epoch=None,
-            num_sanity_val_steps=0,
+            num_sanity_val_steps=options.pop("num_sanity_val_steps", 0),
             use_distributed_sampler=False,
             enable_checkpointing=any(isinstance(each, Checkpoint) for each in callbacks),
             enable_model_summary=False,
@@ -111,6 +146,30 @@ def build_trainer(config: Mapping[str, Any], folder: Path, step: int) -> Trainer
     return trainer
 
 
+def _callback(name: str, config: Any) -> Callback:
+    """What the settings `name` describe.
+
+    Raises:
+        ValueError: if it is no callback, or one that would not be obeyed.
+    """
+    made_ = made(name, config)
+    if not isinstance(made_, Callback):
+        raise ValueError(
+            f"{name} must be a callback of Lightning, got {type(made_).__module__}."
+            f"{type(made_).__qualname__}"
+        )
+    for kind, instead in _HARMFUL.items():
+        if isinstance(made_, kind) and not isinstance(made_, Average):
+            raise ValueError(f"{name} cannot be a {kind.__name__}: {instead}")
+    watched = made_.monitor if isinstance(made_, EarlyStopping | ModelCheckpoint) else None
+    if watched is not None and watched != "step" and not watched.startswith("val/"):
+        raise ValueError(
+            f"{name}.monitor must be a column of val.csv with val/ before it, such as val/gain, "
+            f"got {watched!r}"
+        )
+    return made_
+
+
 def _check_options(options: Mapping[str, Any]) -> None:
     """Refuse what a run here would not obey.
 
@@ -119,10 +178,12 @@ def _check_options(options: Mapping[str, Any]) -> None:
     """
     ours = sorted(_OURS & options.keys())
     if ours:
+        instead = f": {_INSTEAD[ours[0]]}" if ours[0] in _INSTEAD else ""
         raise ValueError(
             f"trainer.{ours[0]} cannot be set: a run here has one epoch of trainer.max_steps "
-            "steps, its own folder, log and bar"
+            f"steps, its own folder, log and bar{instead}"
         )
+    whole("trainer.num_sanity_val_steps", options.get("num_sanity_val_steps", 0), least=0)
     if options.get("gradient_clip_algorithm", "norm") not in ("norm", None):
         raise ValueError(
             "trainer.gradient_clip_algorithm must be norm, got "

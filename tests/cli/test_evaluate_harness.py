@@ -133,7 +133,8 @@ def test_a_sweep_is_one_column_with_its_deviation(world, capsys):
             ["--results", "x=X2", "--degrade", "jpeg:40"],
             "that --dump writes in LR/benchmark-y+jpeg",
         ),
-        (["--model", "a=one", "b=two", "a"], "no model called 'a'"),
+        (["--model", "a=one", "b=two", "a"], "two models are called 'a'"),
+        (["--model", "a=one", "b"], "no model called 'b'"),
         (["--dump", "dump", "--model", "LR=one"], "--dump would write 'LR' and another"),
     ],
 )

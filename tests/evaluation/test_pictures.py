@@ -196,11 +196,11 @@ def test_no_folder_and_an_empty_one(tmp_path):
 
 
 def test_missing_for_all_images_is_an_error_before_any_work(truth, tmp_path):
-    theirs = save(truth, tmp_path / "X2")
+    save(truth, tmp_path / "theirs" / "X2")
     testset, plan = find(truth), comparison()
     keys = testset.names()
-    theirs = Pictures("theirs", tmp_path)
-    (tmp_path / "X2" / "a.png").unlink()
+    (tmp_path / "theirs" / "X2" / "a.png").unlink()
+    theirs = Pictures("theirs", tmp_path / "theirs")
     theirs.check([plan.case(testset, key, TWO) for key in keys])
     with pytest.raises(FileNotFoundError, match=r"no picture of .* at the scale 3"):
         theirs.check([plan.case(testset, key, (3.0, 3.0)) for key in keys])

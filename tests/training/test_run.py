@@ -191,11 +191,14 @@ def test_a_run_shorter_than_its_reports_has_a_table(configure, tmp_path):
     ("override", "message"),
     [
         ("+trainer.max_epochs=3", r"trainer\.max_epochs cannot be set: a run here has one epoch"),
-        ("+trainer.num_sanity_val_steps=1", r"trainer\.num_sanity_val_steps cannot be set"),
+        ("+trainer.num_sanity_val_steps=-2", r"num_sanity_val_steps must not be negative, got -2"),
         ("+trainer.enable_progress_bar=false", r"trainer\.enable_progress_bar cannot be set"),
-        ("+trainer.overfit_batches=1", r"trainer\.overfit_batches cannot be set"),
+        (
+            "+trainer.overfit_batches=1",
+            r"trainer\.overfit_batches cannot be set.* data\.root=PHOTO",
+        ),
         ("+trainer.profiler=fast", "profiler must be simple, advanced or pytorch, got 'fast'"),
-        ("+trainer.fast_dev_run=true", r"trainer\.fast_dev_run cannot be set"),
+        ("+trainer.fast_dev_run=true", r"trainer\.fast_dev_run cannot be set.*max_steps=1 "),
         ("+trainer.barebones=true", r"trainer\.barebones cannot be set"),
         ("+trainer.limit_val_batches=0", "would leave out the validation"),
         ("trainer.strategy=fsdp", "strategy must be one of auto, ddp, got 'fsdp'"),
@@ -226,13 +229,6 @@ def test_a_run_that_is_refused_while_it_begins_leaves_nothing(configure, tmp_pat
             train(configure("data.place=device", "data.device_mb=0"), folder)
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
     assert list((tmp_path / "mine").iterdir()) == []
-
-
-def test_a_profile_lies_in_the_runs_folder(configure, tmp_path):
-    short = ("trainer.max_steps=2", "trainer.val_check_interval=2")
-    train(configure(*short, "+trainer.profiler=simple"), tmp_path)
-    (profile,) = tmp_path.glob("fit-profile*.txt")
-    assert "run_training_batch" in profile.read_text()
 
 
 def test_a_run_without_callbacks_still_gives_a_network(configure, tmp_path):
