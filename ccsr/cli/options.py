@@ -15,8 +15,8 @@ def model(add: Add, default: str = "light", more: str = "") -> None:
     """`--model`, the network."""
     add(
         "--model", default=default, metavar="NAME|FILE",
-        help="the network: a name that `ccsr models` lists, or a file of `ccsr train`"
-        f"{more}; default: {default}",
+        help="the network: a name that `ccsr models` lists, or a file or a run's folder of "
+        f"`ccsr train`{more}; default: {default}",
     )  # fmt: skip
 
 

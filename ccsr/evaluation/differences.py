@@ -151,7 +151,8 @@ def grids(found: Sequence[Difference], one: str, other: str) -> list[Grid]:
 
 def _line(found: Difference) -> list[str]:
     def told(value: float) -> str:
-        return f"{value:+.{found.metric.digits}f}"
+        text = f"{value:+.{found.metric.digits}f}"
+        return text if text.strip("+-0.") else text[1:]  # nothing has no sign
 
     ranked = sorted(found.images.items(), key=lambda item: item[1])
     ends = [f"{image} {told(value)}" for image, value in (ranked[0], ranked[-1])]

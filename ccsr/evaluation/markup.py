@@ -111,8 +111,8 @@ def _number(block: Block, cell: Cell, plus_minus: str, infinity: str) -> str:
     if math.isinf(cell.value):
         return infinity
     known = cell.deviation is not None and math.isfinite(cell.deviation)
-    spread = f" {plus_minus} {block.digits(cell.deviation or 0.0)}" if known else ""
-    return block.digits(cell.value) + spread
+    spread = f" {plus_minus} {block.metric.told(cell.deviation or 0.0)}" if known else ""
+    return block.metric.told(cell.value) + spread
 
 
 def _escaped(text: str) -> str:

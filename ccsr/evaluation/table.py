@@ -34,6 +34,10 @@ class Metric:
     best: Callable[[Iterable[float]], float] = max
     difference: bool = False
 
+    def told(self, value: float) -> str:
+        """A value as text."""
+        return f"{value:.{self.digits}f}"
+
 
 METRICS = (
     Metric("psnr", "PSNR in dB", lambda s: s.psnr, 2, difference=True),
@@ -64,7 +68,7 @@ class Cell:
         value: the score.
         deviation: the standard deviation over runs; None for one run.
         difference: to bicubic's; None where it is not told.
-        best: whether none in the line is better.
+        best: whether none in the line is better, to the digits that are told.
     """
 
     value: float
@@ -99,10 +103,6 @@ class Block:
     models: tuple[str, ...]
     lines: dict[Pair, tuple[Cell, ...]]
 
-    def digits(self, value: float) -> str:
-        """A value of its metric as text."""
-        return f"{value:.{self.metric.digits}f}"
-
 
 def blocks(rows: Sequence[Mean]) -> list[Block]:
     """What tables in all formats show: test set by test set the metrics that were measured.
@@ -133,7 +133,7 @@ def _cells(rows: Mapping[str, Mean], metric: Metric) -> tuple[Cell, ...]:
             value,
             metric.read(spread) if (spread := rows[model].deviations) else None,
             None if base is None or model == BICUBIC else value - base,
-            value == top,
+            metric.told(value) == metric.told(top),
         )
         for model, value in values.items()
     )
@@ -196,9 +196,9 @@ def _text(block: Block, bold: bool) -> str:
         lines.append([spell(scale)])
         for cell in cells:
             mark = "" if bold else "*" if cell.best else " "
-            spread = "" if cell.deviation is None else f" ± {block.digits(cell.deviation)}"
+            spread = "" if cell.deviation is None else f" ± {block.metric.told(cell.deviation)}"
             difference = "" if cell.difference is None else _difference(cell.difference)
-            lines[-1].append(f"{block.digits(cell.value)}{spread}{mark}{difference}")
+            lines[-1].append(f"{block.metric.told(cell.value)}{spread}{mark}{difference}")
     title = block.metric.title
     title += " and its difference to bicubic" if block.metric.difference else ""
     return "\n".join([title, *aligned(lines, best)])

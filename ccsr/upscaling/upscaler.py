@@ -99,11 +99,11 @@ class Upscaler:
         trust: Collection[str] = (),
         **options: Any,
     ) -> "Upscaler":
-        """Load a shipped model by its name, or a `.safetensors` file of `ccsr train`.
+        """Load a shipped model by its name, or a file or a run's folder of `ccsr train`.
 
         Args:
-            name_or_path: the name, or where the file lies; ``auto`` takes the network that suits
-                each picture, see :class:`ccsr.upscaling.automatic.Automatic`.
+            name_or_path: the name, or where the file or folder lies; ``auto`` takes the network
+                that suits each picture, see :class:`ccsr.upscaling.automatic.Automatic`.
             trust: the packages, but ours, whose classes the file may name and thereby run.
             options: the keyword arguments of the class itself.
 

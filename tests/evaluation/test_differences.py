@@ -84,9 +84,15 @@ def test_differences_are_of_the_same_image():
     grid = grids(found, "one", "other")[0]
     assert grid.title == "Set5 (3 images): PSNR in dB, one less other"
     (line,) = grid.lines
-    low, high = psnr.interval
-    assert line == ["2", "+1.50", f"{low:+.2f} to {high:+.2f}", "2 of 3",
-                    "1.png -0.50", "2.png +4.00"]  # fmt: skip
+    low, high = (float(end) for end in line.pop(2).split(" to "))
+    assert (low, high) == pytest.approx(psnr.interval, abs=0.005)
+    assert line == ["2", "+1.50", "2 of 3", "1.png -0.50", "2.png +4.00"]
+
+
+def test_nothing_has_no_sign():
+    found = differences(records(one=[30, 31, 29], other=[30.001, 31, 29]), "one", "other", {})
+    line = grids(found, "one", "other")[0].lines[0]
+    assert line == ["2", "0.00", "0.00 to 0.00", "0 of 3", "0.png 0.00", "2.png 0.00"]
 
 
 def test_of_several_runs_their_mean_is_compared():

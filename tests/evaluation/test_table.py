@@ -97,6 +97,15 @@ def test_the_smallest_lpips_is_the_best():
     assert "0.4000*" not in text
 
 
+def test_values_that_are_told_alike_are_equally_good():
+    rows = [
+        Record("Set5", "a", (2, 2), model, (1, 1), (2, 2), scores(psnr), "liif-y")
+        for model, psnr in (("bicubic", 30.0), ("light", 33.001), ("base", 33.002))
+    ]
+    line = table(means(rows), bold=False).splitlines()[4]
+    assert line.split() == ["2", "30.00", "33.00*", "+3.00", "33.00*", "+3.00"]
+
+
 @pytest.mark.parametrize(
     ("scale", "words"), [((2, 2), "2"), ((2.5, 2.5), "2.5"), ((1.5, 4), "4 wide x 1.5 high")]
 )

@@ -88,6 +88,16 @@ def test_header_and_digest(file: Path) -> None:
     assert checkpoint.digest(file.parent / "abc").startswith("ba7816bf8f01cfea414140de5dae2223")
 
 
+def test_a_runs_folder_is_its_model_file(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"holds no model\.safetensors, .* its end: give a"):
+        checkpoint.resolve(tmp_path)
+    checkpoint.save(tmp_path / "best.safetensors", tiny(), {})
+    with pytest.raises(FileNotFoundError, match=r"its end: give \S+/best\.safetensors"):
+        checkpoint.resolve(str(tmp_path))
+    checkpoint.save(tmp_path / "model.safetensors", tiny(), {})
+    assert checkpoint.resolve(tmp_path) == tmp_path / "model.safetensors"
+
+
 def test_pickles_are_never_opened(tmp_path: Path) -> None:
     torch.save({"a": 1}, tmp_path / "new.ckpt")
     torch.save({"a": 1}, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
