@@ -17,6 +17,7 @@ from ccsr.evaluation.names import check_names
 from ccsr.evaluation.pictures import Pictures
 from ccsr.evaluation.testsets import TestSet, find_all
 from ccsr.metrics import load_lpips
+from ccsr.protocols import PROTOCOLS
 from ccsr.suggest import near
 
 __all__ = ["main", "parser"]
@@ -34,6 +35,8 @@ def main(argv: Sequence[str]) -> int:
     args = flags.parse_args(argv)
     if (1.0, 1.0) in args.scales and not args.degrade:
         flags.error("--scales: at 1 an image is its own enlargement: leave it out, or --degrade it")
+    args.protocol = args.protocol or [PROTOCOLS["benchmark-y"]]  # `extend` adds to a default
+    args.model = args.model or ["light"]
     names = [each.name for each in args.protocol]
     if len(set(names)) < len(names):
         flags.error("--protocol: one is given twice: leave it out")

@@ -7,7 +7,6 @@ from typing import get_args
 
 from ccsr.choices import Table
 from ccsr.cli import arguments, options
-from ccsr.evaluation.methods import BICUBIC
 from ccsr.evaluation.names import LARGEST_SCALE
 from ccsr.grid import Pair
 from ccsr.image.degrade import Degrade
@@ -54,7 +53,7 @@ def parser() -> arguments.Parser:
 
 def _add_images(add: options.Add) -> None:
     add(
-        "--data", nargs="+", type=arguments.path, required=True, metavar="DIR",
+        "--data", nargs="+", action="extend", type=arguments.path, required=True, metavar="DIR",
         help="folders of test images in high resolution",
     )  # fmt: skip
     add(
@@ -72,7 +71,7 @@ def _add_images(add: options.Add) -> None:
         "blur:PIXELS, or several, as in jpeg:40+noise:3; the scale 1 is allowed then",
     )  # fmt: skip
     add(
-        "--protocol", type=_protocol, nargs="+", default=[PROTOCOLS["benchmark-y"]], metavar="NAME",
+        "--protocol", nargs="+", action="extend", type=_protocol, metavar="NAME",
         help="how images are reduced and compared: one or several of those below, or "
         "package.module:NAME of your own; default: benchmark-y",
     )  # fmt: skip
@@ -84,7 +83,7 @@ def _add_images(add: options.Add) -> None:
 
 def _add_contenders(add: options.Add) -> None:
     add(
-        "--model", nargs="+", default=[BICUBIC, "light"], metavar="MODEL",
+        "--model", nargs="+", action="extend", metavar="MODEL",
         help="a model's name or file; a run's folder; that of a sweep, whose jobs are told as mean "
         "and standard deviation over seeds; liif:FILE, the file that LIIF's authors "
         "published for EDSR-baseline; bicubic; lanczos; NAME+flips, which is the "

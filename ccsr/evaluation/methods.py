@@ -1,20 +1,18 @@
 """What `ccsr evaluate` compares: fixed kernels, and networks: alone, averaged, before Lanczos."""
 
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ccsr import image
-from ccsr.evaluation import runs
 from ccsr.evaluation.cases import Case
+from ccsr.evaluation.wanted import LIIF, parts, wanted
 from ccsr.grid import ProjectedGrid, Size, output_size, size_of
 from ccsr.model import checkpoint
-from ccsr.model.checkpoint import SUFFIX, digest, resolve
+from ccsr.model.checkpoint import digest, resolve
 from ccsr.model.registry import packages
 from ccsr.peers.liif import published
 from ccsr.protocols import EvaluationProtocol
@@ -22,11 +20,6 @@ from ccsr.resample import reduce_uint8, resize
 from ccsr.upscaling.upscaler import Upscaler
 
 BICUBIC, LANCZOS = "bicubic", "lanczos"
-LIIF = "liif:"  # before the file of its authors
-_NETWORK = re.compile(  # NAME, NAME+flips, NAME@4+lanczos, NAME+flips@4+lanczos
-    r"(?P<name>.*?)(?P<ending>(\+(?P<ensemble>[^\W\d][\w:,]*))?(@(?P<factor>\d+(\.\d+)?)\+lanczos)?)",
-    re.DOTALL,
-)
 
 
 @dataclass(frozen=True)
@@ -59,20 +52,6 @@ class Method:
         return self.identity
 
 
-class _Wanted(NamedTuple):
-    """One model of those that were asked for.
-
-    Attributes:
-        text: the file or name, with `+flips` and the like.
-        name: in tables; None to choose it.
-        kind: see `Method.kind`; the label, where that is all there is.
-    """
-
-    text: str
-    name: str | None = None
-    kind: str | None = None
-
-
 def build(
     names: Sequence[str],
     protocol: EvaluationProtocol,
@@ -100,18 +79,13 @@ def build(
         ValueError: for an unknown name or ensemble, or a name given twice.
         OSError: for a checkpoint that cannot be read.
     """
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"models must differ, got {', '.join(twice)} twice: leave one out")
-    wanted = _named([each for name in names for each in _wanted(name, warn)])
     networks: dict[tuple[Path, str], Upscaler] = {}
     methods = []
-    for text, name, kind in wanted:
-        name = name or text
+    for text, name, kind in wanted(names, warn):
         if text in (BICUBIC, LANCZOS):
             methods.append(_fixed(text, protocol, name))
             continue
-        model, ensemble, factor = _parts(text)
+        model, ensemble, factor = parts(text)
         foreign = model.startswith(LIIF) and not Path(model).exists()
         path = Path(model.removeprefix(LIIF)).expanduser() if foreign else resolve(model)
         if (path, ensemble) not in networks:
@@ -138,70 +112,6 @@ def under(methods: Sequence[Method], protocol: EvaluationProtocol) -> list[Metho
     ]
 
 
-def _wanted(text: str, warn: Callable[[str], None]) -> list[_Wanted]:
-    """What a text asks for: one model, or the jobs of a sweep."""
-    label, given = _labelled(text)
-    model, ending = _split(given)
-    if runs.is_sweep(Path(model)):
-        name = (label or Path(model).resolve().name) + ("" if label else ending)
-        return [
-            _Wanted(f"{job.folder}{ending}", job.name, job.kind)
-            for job in runs.jobs(Path(model), name, warn)
-        ]
-    return [_Wanted(given, kind=label)]
-
-
-def _labelled(text: str) -> tuple[str | None, str]:
-    """The label and the rest of `LABEL=FILE`; None and all of it where there is no label."""
-    label, equals, rest = text.partition("=")
-    if not equals or Path(text).exists() or re.search(r"[/\\]", label) or label.startswith(LIIF):
-        return None, text
-    if not label or not rest:
-        raise ValueError(f"expected NAME=FILE, got {text!r}")
-    return label, rest
-
-
-def _named(wanted: Sequence[_Wanted]) -> list[_Wanted]:
-    """The same with names, all different; several of one label are runs of one kind.
-
-    Raises:
-        ValueError: for two that would have one name, or one column of the table.
-    """
-    labels = [each.kind for each in wanted if each.name is None]
-    found: list[_Wanted] = []
-    for each, short in zip(wanted, _short([each.text for each in wanted]), strict=True):
-        if each.name is not None:
-            found.append(each)
-        elif each.kind is not None and labels.count(each.kind) > 1:
-            number = sum(one.kind == each.kind for one in found) + 1
-            found.append(each._replace(name=f"{each.kind}/{number}"))
-        else:
-            found.append(_Wanted(each.text, each.kind or short))
-    names = [each.name for each in found]
-    columns = [each.kind or each.name for each in found]
-    for each, name, column in zip(found, names, columns, strict=True):
-        if names.count(name) > 1 or (each.kind is None and columns.count(column) > 1):
-            raise ValueError(
-                f"two models are called {column!r}: give one of them another name, NAME=FILE"
-            )
-    return found
-
-
-def _split(text: str) -> tuple[str, str]:
-    """The model, and `+flips@4+lanczos` after it."""
-    match = _NETWORK.fullmatch(text)
-    assert match  # any text is a NAME
-    return (text, "") if Path(text).exists() else (match["name"], match["ending"])
-
-
-def _parts(text: str) -> tuple[str, str, float | None]:
-    """The model, its ensemble (or an empty text), and the factor before Lanczos (or None)."""
-    model, ending = _split(text)
-    match = _NETWORK.fullmatch(ending)
-    assert match
-    return model, match["ensemble"] or "", float(match["factor"]) if match["factor"] else None
-
-
 def _identity(
     upscaler: Upscaler, sha256: str, ensemble: str, factor: float | None
 ) -> Mapping[str, object] | None:
@@ -216,12 +126,6 @@ def _identity(
         "precision": str(upscaler.dtype),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
     }
-
-
-def _short(names: Sequence[str]) -> list[str]:
-    """Stems of files, but whole names where stems would be the same."""
-    short = [(Path(name).name or Path(name).resolve().name).replace(SUFFIX, "") for name in names]
-    return [a if short.count(a) == 1 else b for a, b in zip(short, names, strict=True)]
 
 
 def _fixed(kernel: str, protocol: EvaluationProtocol, name: str) -> Method:

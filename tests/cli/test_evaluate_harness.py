@@ -51,7 +51,7 @@ def test_results_of_others_stand_beside_ours(world, capsys):
     assert evaluate(*words, "--compare", "one", "again", "--compare", "one", "bicubic") == 0
     printed = capsys.readouterr().out
     assert "Small (3 images): PSNR in dB, one less again" in printed
-    assert re.search(r"^2 +\+0\.00 +\+0\.00 to \+0\.00 +0 of 3 ", printed, re.MULTILINE)
+    assert re.search(r"^2 +0\.00 +0\.00 to 0\.00 +0 of 3 ", printed, re.MULTILINE)
     found = document()
     by_model = {row["model"]: row for row in found["means"]}
     assert list(by_model) == ["bicubic", "one", "again"]
@@ -83,6 +83,14 @@ def test_several_protocols_in_one_run(world, capsys):
         expected = {row["model"]: row["psnr"] for row in document(alone)["means"]}
         together = {row["model"]: row["psnr"] for row in found["means"] if row["protocol"] == name}
         assert together == expected
+
+
+def test_options_of_several_values_may_be_repeated(world, capsys):
+    words = ["--model", "one", "--model", "m=two", "lanczos", "--protocol", "liif-y"]
+    assert evaluate(*words, "--protocol", "arbsr-y", "--out", "out") == 0
+    found = document()
+    assert [m["name"] for m in found["models"]] == ["bicubic", "one", "m", "lanczos"]
+    assert [p["name"] for p in found["protocols"]] == ["liif-y", "arbsr-y"]
 
 
 def test_markdown_and_latex_are_all_that_is_printed(world, capsys):
