@@ -27,7 +27,7 @@ from ccsr.model.residual import AROUND, BLEND, EVERY, Residual
 from ccsr.model.whole import BASE_KERNEL_SIZE, LARGEST_RESIDUAL
 
 SUFFIX = ".onnx"
-LEAST_INPUT = 1.5  # smallest scale as an input: networks treat smaller ones in another way
+LEAST_INPUTS = (1.0, 1.5)  # smallest scale as an input: the first from which a network has one way
 LARGEST_INPUT = 1024.0  # largest: beyond, it is a mistake
 LARGEST_SIDE = 1 << 16  # of a fixed size: beyond, it is a mistake
 _SIZE: Size = (64, 64)  # any: how a route divides a scale does not depend on the size
@@ -121,12 +121,12 @@ def to_onnx(
     inputs = [_tensor(image, TensorProto.FLOAT, *shape)]
     if scale is None:
         inputs.append(_tensor("scale", TensorProto.DOUBLE, 2))
-        given = graph("Max", _checked_scale(graph), double(LEAST_INPUT))
+        least, route = _fixed_route(model)
+        given = graph("Max", _checked_scale(graph), double(least))
         vertical, horizontal = (graph("Gather", given, axis) for axis in (0, 1))
-        route = _fixed_route(model)
         target = (
-            rows.project(graph, LEAST_INPUT, vertical),
-            columns.project(graph, LEAST_INPUT, horizontal),
+            rows.project(graph, least, vertical),
+            columns.project(graph, least, horizontal),
         )
     else:
         pair = as_pair(scale)
@@ -191,15 +191,16 @@ def _route(model: CCSR, scale: tuple[float, float]) -> list[tuple[float, float]]
     return [via.scale for via in (route if isinstance(model.encoder, Elastic) else route[1:])]
 
 
-def _fixed_route(model: CCSR) -> list[tuple[float, float]]:
-    """List those scales if they are the same for all scales that an input may have."""
-    route = _route(model, (LEAST_INPUT, LEAST_INPUT))
-    if route != _route(model, (_LARGE, _LARGE)):
-        raise ValueError(
-            f"cannot keep the scale of a {type(model.stack).__name__.lower()!r} stack an input: "
-            f"its inner grids are not the same from {LEAST_INPUT} on, export it for one scale"
-        )
-    return route
+def _fixed_route(model: CCSR) -> tuple[float, list[tuple[float, float]]]:
+    """Find the scale from which on the intermediate grids are the same, and list their scales."""
+    route = _route(model, (_LARGE, _LARGE))
+    for least in LEAST_INPUTS:
+        if _route(model, (least, least)) == route:
+            return least, route
+    raise ValueError(
+        f"cannot keep the scale of a {type(model.stack).__name__.lower()!r} stack an input: "
+        f"its inner grids are not the same from {LEAST_INPUTS[-1]} on, export it for one scale"
+    )
 
 
 def _add_network(
