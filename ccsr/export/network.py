@@ -73,7 +73,11 @@ def save(
         "layout": "NCHW, RGB",
         "range": "0 to 1",
     }
-    told |= {"window": "input"} if window else {}
+    if window:
+        least, _ = _fixed_route(parts_of(model))
+        told |= {"window": "input", "least": f"{least:g}"}
+        told["radius"] = str(windows.radius(parts_of(model), least))
+    told |= {"cleans": "true"} if model.cleans else {}
     told |= {"size": "{1}x{0}".format(*size)} if size else {}
     helper.set_model_props(exported, told)
     make_folder(path)
@@ -94,11 +98,15 @@ def to_onnx(
     Args:
         model: on any device.
         scale: output over input, or (vertical, horizontal). None adds the input `scale`, float64
-            (2,), vertical and horizontal; values below 1.5 are taken as 1.5, and a runtime stops
-            with an error at values beyond 1024 or that are not numbers.
+            (2,), vertical and horizontal; values below the first of `LEAST_INPUTS` from which the
+            network has one way are taken as that, and a runtime stops with an error at values
+            beyond 1024 or that are not numbers.
         window: add the inputs `origin`, int64 (2,), the row and column of the enlarged picture
             where a window begins, and `size`, int64 (2,), its rows and columns. `enlarged` is that
             window alone, from the part of the image that it needs. Only with a scale of None.
+            Two more inputs may be left out: where `image` is only a part of the picture, `corner`,
+            int64 (2,), is the row and column where that begins, and `whole`, int64 (2,), the size
+            (h, w) of the picture.
         size: (h, w) of one picture, for programs that ask for fixed sizes: the input is then
             `input`, (1, 3, h, w), and the output `output`, (1, 3, H, W). What follows from the
             sizes is computed now. Only with a scale.
@@ -116,7 +124,7 @@ def to_onnx(
         )
     graph = Graph()
     image = Value("input" if size else "image")
-    rows, columns = (Line.image(graph, graph.size(image, dimension)) for dimension in (2, 3))
+    rows, columns = windows.picture(graph, image) if window else _picture(graph, image)
     shape = (1, 3, *size) if size else ("n", 3, "height", "width")
     inputs = [_tensor(image, TensorProto.FLOAT, *shape)]
     if scale is None:
@@ -163,6 +171,12 @@ def _check(scale: Scale | None, window: bool, size: Size | None) -> None:
         raise ValueError(
             f"expected sides from 1 to {LARGEST_SIDE} pixels, got {size} (height, width)"
         )
+
+
+def _picture(graph: Graph, image: Value) -> Lines:
+    """Lay lines over the picture's own pixels."""
+    rows, columns = (Line.image(graph, graph.size(image, dimension)) for dimension in (2, 3))
+    return rows, columns
 
 
 def _via(graph: Graph, image: Lines, route: list[tuple[float, float]]) -> list[Lines]:
