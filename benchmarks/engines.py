@@ -125,6 +125,6 @@ def section(found: dict[str, Any]) -> Iterator[str]:
         yield f"| {text} | {value:.2f}{unit} | {'yes' if value <= most else '**no**'} |"
     slow = found["start"]["torch"]
     yield ""
-    yield f"The thumbnail took {processor:.2f} s of the processor. With torch it took {slow[1]:.2f} s of"
-    yield f"it, and {slow[0]:.2f} s on the clock. Installed are the package and what it needs, but for"
-    yield "Python."
+    yield f"The thumbnail took {processor:.2f} s of the processor. With torch it took {slow[1]:.2f} s"
+    yield f"of it, and {slow[0]:.2f} s on the clock. Installed are the package and what it needs, but"
+    yield "for Python."
