@@ -110,7 +110,7 @@ def section(found: dict[str, Any]) -> Iterator[str]:
         yield f"| {' | '.join(cells)} | {one['onnx'] / one['torch']:.2f} |"
     yield from ("", "| wanted | measured | |", "|---|---|---|")
     large = found["runs"][-1]
-    clock, processor = found["start"]["onnx"]
+    clock, own = found["start"]["onnx"]
     checks = [
         (
             f"a large picture in {FLOOR} times torch's time",
@@ -123,8 +123,7 @@ def section(found: dict[str, Any]) -> Iterator[str]:
     ]
     for text, value, most, unit in checks:
         yield f"| {text} | {value:.2f}{unit} | {'yes' if value <= most else '**no**'} |"
-    slow = found["start"]["torch"]
+    other = found["start"]["torch"]
     yield ""
-    yield f"The thumbnail took {processor:.2f} s of the processor. With torch it took {slow[1]:.2f} s"
-    yield f"of it, and {slow[0]:.2f} s on the clock. Installed are the package and what it needs, but"
-    yield "for Python."
+    yield f"The thumbnail took {own:.2f} s of the processor; with torch, {other[1]:.2f} s of it and"
+    yield f"{other[0]:.2f} s on the clock. Installed: the package and what it needs but Python."
