@@ -90,16 +90,19 @@ class Taps(NamedTuple):
     scale: Value
 
 
-def taps(graph: Graph, inner: Line, outer: Line, kernel_size: int, block: int = 1) -> Taps:
+def taps(
+    graph: Graph, inner: Line, outer: Line, kernel_size: int, block: Value | None = None
+) -> Taps:
     """Find the pixels of `inner` that lie under a kernel at each position of `outer`.
 
     The last position is repeated until their number is a multiple of `block`.
     """
     size = outer.size
-    if block > 1:
-        size = graph("Mul", graph("Div", graph("Add", size, block - 1), block), block)
+    if block is not None:
+        more = graph("Add", size, graph("Sub", block, 1))
+        size = graph("Mul", graph("Div", more, block), block)
     steps = graph("Range", 0, size, 1)
-    if block > 1:
+    if block is not None:
         steps = graph("Min", steps, graph("Sub", outer.size, 1))
     if outer.first != 0:
         steps = graph("Add", steps, outer.first)

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from ccsr.export.fields import factors
 from ccsr.export.graph import Graph, Value
-from ccsr.export.grids import LARGEST_DENOMINATOR, Line, Taps, taps
+from ccsr.export.grids import LARGEST_DENOMINATOR, Line, Taps, double, taps
 from ccsr.grid import Axis, ProjectedGrid, output_size
 from ccsr.model.algorithms import PERIOD_LIMIT, phase_kernels
 from ccsr.model.cc_layer import CCLayer
@@ -19,8 +19,9 @@ from ccsr.model.fields import SeparableField
 
 Lines = tuple[Line, Line]
 
-BLOCK = 64  # outputs along a row that share one dense matrix
-RUN = 16  # floats that are gathered at once
+BLOCK = (64, 512)  # outputs along a row that share one dense matrix, at least and at most
+READ = 32  # inputs that such a block reads about, in between
+RUN = 8  # floats that are gathered at once
 LARGEST_BANK = 1 << 20  # weights of all filters of one layer, at most
 LARGEST_INSEPARABLE_BANK = 1 << 25  # where gathering is not possible
 SMALLEST_BY_PHASES = 0.5  # below, a result of one pixel may be off the regular positions
@@ -174,7 +175,8 @@ def _by_gathering(graph: Graph, layer: CCLayer, x: Value, inner: Lines, outer: L
     It is the plan `basis` of :mod:`ccsr.model.algorithms`.
     """
     rows = taps(graph, inner[0], outer[0], layer.kernel_size)
-    columns = taps(graph, inner[1], outer[1], layer.kernel_size, BLOCK)
+    block = _block(graph, inner[1], outer[1])
+    columns = taps(graph, inner[1], outer[1], layer.kernel_size, block)
     vertical, horizontal, mix = factors(graph, layer, rows, columns)
     functions, m, c_out, c_in = mix.shape
     batch, height = (graph.size(x, dimension) for dimension in (0, 2))
@@ -192,29 +194,42 @@ def _by_gathering(graph: Graph, layer: CCLayer, x: Value, inner: Lines, outer: L
     x = graph("MatMul", graph("Reshape", matrices, [0, 0, -1]), lines)  # (H, C_out * M, N * w)
 
     x = graph("Reshape", x, graph.shape(-1, c_out, m, batch, graph("Div", width, RUN), RUN))
-    bands, runs = _bands(graph, columns, horizontal, m, width)
+    bands, runs = _bands(graph, columns, horizontal, block, (m, width))
     x = graph("Gather", x, runs, axis=4)  # (H, C_out, M, N, blocks, U / RUN, RUN)
     x = graph("Transpose", x, perm=[4, 3, 1, 0, 2, 5, 6])
     blocks = graph.size(bands, 0)
     x = graph("Reshape", x, graph.shape(blocks, -1, graph.size(bands, 1)))
-    x = graph("MatMul", x, bands)  # (blocks, N * C_out * H, BLOCK)
+    x = graph("MatMul", x, bands)  # (blocks, N * C_out * H, block)
     x = graph("Transpose", x, perm=[1, 0, 2])
-    x = graph("Reshape", x, graph.shape(batch, c_out, -1, graph("Mul", blocks, BLOCK)))
+    x = graph("Reshape", x, graph.shape(batch, c_out, -1, graph("Mul", blocks, block)))
     x = graph("Slice", x, [0], graph.shape(outer[1].size), [3])
     return x if layer.bias is None else graph("Add", x, layer.bias[:, None, None])
 
 
+def _block(graph: Graph, inner: Line, outer: Line) -> Value:
+    """Choose how many outputs along a row share one matrix."""
+    read = graph("Mul", graph("Div", outer.scale, inner.scale), double(READ))
+    return graph("Min", graph("Max", graph.whole(read), BLOCK[0]), BLOCK[1])
+
+
 def _bands(
-    graph: Graph, columns: Taps, horizontal: Value, m: int, width: Value
+    graph: Graph, columns: Taps, horizontal: Value, block: Value, sizes: tuple[int, Value]
 ) -> tuple[Value, Value]:
     """Write the horizontal factors (W', taps, M) as dense bands, one per block of outputs.
 
+    Args:
+        graph: gets the operators.
+        columns: neighbours of each output, in whole blocks.
+        horizontal: the factors.
+        block: outputs of one.
+        sizes: M, and the columns of the input, whole runs.
+
     Returns:
-        (blocks, M * U, BLOCK), and which runs of the `width` columns each block reads,
+        (blocks, M * U, block), and which runs of the `width` columns each block reads,
         (blocks, U / RUN).
     """
-    number = graph.size(horizontal, 1)
-    pixel = graph("Reshape", columns.pixel, graph.shape(-1, BLOCK, number))
+    (m, width), number = sizes, graph.size(horizontal, 1)
+    pixel = graph("Reshape", columns.pixel, graph.shape(-1, block, number))
     first = graph("Div", graph("ReduceMin", pixel, axes=[1, 2], keepdims=1), RUN)
     place = graph("Sub", pixel, graph("Mul", first, RUN))
     count = graph("Add", graph("Div", graph("ReduceMax", place, keepdims=0), RUN), 1)
@@ -225,5 +240,5 @@ def _bands(
     chosen = graph("Equal", graph("Unsqueeze", place, [3]), graph("Range", 0, used, 1))
     chosen = graph("Reshape", graph.float(chosen), graph.shape(-1, number, used))
     bands = graph("MatMul", graph("Transpose", horizontal, perm=[0, 2, 1]), chosen)  # (W', M, U)
-    bands = graph("Reshape", bands, graph.shape(-1, BLOCK, graph("Mul", used, m)))
+    bands = graph("Reshape", bands, graph.shape(-1, block, graph("Mul", used, m)))
     return graph("Transpose", bands, perm=[0, 2, 1]), runs
