@@ -4,8 +4,8 @@ import { bicubic, taps } from "./bicubic.js";
 import { side } from "./geometry.js";
 
 const TILE = 256; // side of what is computed at once, in pixels of the result
-const LARGEST_PICTURE = 50e6; // pixels: 4 bytes each
-const LARGEST_RESULT = 100e6; // pixels: as many, twice while the file is made
+const LARGEST_PICTURE = 40e6; // pixels: 4 bytes each
+const LARGEST_RESULT = 80e6; // pixels: as many, twice while the file is made
 const BICUBIC = "bicubic";
 const pictures = new Map();
 const enlargements = new Map();
