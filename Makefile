@@ -14,7 +14,7 @@ SCALE := 2.37
 # Modules of tests are dealt out to as many processes as there are cores, up to eight.
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
 
-.PHONY: help demo test long fuzz check lint types format docs man train bench wheel clean
+.PHONY: help demo test long fuzz check lint types format docs man train bench wheel small site onnx clean
 
 help: ## Say what each target does.
 	@awk -F ': .*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,6 +75,19 @@ wheel: man ## Build sdist and wheel, and use the wheel in a new environment.
 	rm -rf dist
 	$(BIN)/python -m build --outdir dist
 	PYTHON=$(BIN)/python .ci/try dist/*.whl
+
+# Beside `make wheel`: the same package with onnxruntime instead of torch; docs/install.md says why.
+small: $(DEV) ## Build the wheel of ccsr-onnx, which needs no torch, in build/onnx.
+	$(BIN)/python -m build --wheel --outdir build/onnx deploy/onnx
+
+# python -m http.server -d build/site shows it; any web server can hold it.
+site: $(DEV) ## Build a page that needs no server, in build/site; npm must be there.
+	$(BIN)/python site/build.py build/site
+
+# They are made of the checkpoints, and a test says if they are no longer those.
+onnx: $(DEV) ## Write the files of the engine onnx, checkpoints/*.onnx, anew.
+	for model in light photo; do \
+		$(BIN)/ccsr export --model $$model --window -o checkpoints/$$model.onnx --exists overwrite || exit 1; done
 
 release: ## Build and try what a release of this commit's tag consists of; nothing is uploaded.
 	.ci/release

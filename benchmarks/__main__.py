@@ -10,17 +10,17 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import command, consistency, memory, plans, report, speed, training, views
+from benchmarks import command, consistency, engines, memory, plans, report, speed, training, views
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one kind of benchmark."""
     words = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser("make bench ARGS=...", description=__doc__)
-    kinds = ("speed", "memory", "command", "training", "plans", "consistency", "views")
+    kinds = ("speed", "memory", "command", "training", "plans", "consistency", "views", "engines")
     parser.add_argument("kind", nargs="?", default="speed", choices=kinds)
     parser.add_argument(
-        "--rounds", type=int, default=5, help="of the benchmarks of speed and views"
+        "--rounds", type=int, default=5, help="of the benchmarks of speed, views and engines"
     )
     parser.add_argument("--gigapixel", action="store_true", help="memory: a streamed one too")
     args = parser.parse_args(words)
@@ -44,6 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             found |= command.measure(say)
         case "views":
             found |= views.measure(args.rounds, say)
+        case "engines":
+            found |= engines.measure(args.rounds, say)
         case "training":
             found |= training.measure(say)
         case "plans":

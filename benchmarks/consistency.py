@@ -31,7 +31,8 @@ def measure(say: Callable[[str], None]) -> dict[str, Any]:
     def enlarge(lr: Tensor, size: Size) -> Tensor:
         say(f"LIIF to {size[1]}x{size[0]}")
         grid = ProjectedGrid.project(size_of(lr), size)
-        return upscaler.model.enlarge(image.to_float(lr)[None], grid)[0]
+        result: Tensor = upscaler.model.enlarge(image.to_float(lr)[None], grid)[0]
+        return result
 
     methods = build([BICUBIC, "light"], by_name("liif-rgb"), precision="fp32")
     with torch.inference_mode():

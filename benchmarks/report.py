@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks import plans, views
+from benchmarks import engines, plans, views
 from benchmarks.cases import BFLOAT16
 from ccsr.analysis.consistency import decibel
 
@@ -33,6 +33,7 @@ def save(kind: str, found: Found) -> None:
         "training": _training,
         "plans": plans.section,
         "views": _views,
+        "engines": _engines,
         "consistency": _consistency,
     }
     for name, section in sections.items():
@@ -45,6 +46,11 @@ def save(kind: str, found: Found) -> None:
 def _views(found: Found) -> Iterator[str]:
     yield from ("## Views", "", _where(found))
     yield from views.section(found)
+
+
+def _engines(found: Found) -> Iterator[str]:
+    yield from ("## Engines", "", _where(found))
+    yield from engines.section(found)
 
 
 def _where(found: Found) -> str:

@@ -9,6 +9,7 @@ from typing import Literal
 FileFormat = Literal["same", "png", "jpg", "webp", "tiff", "avif"]
 Policy = Literal["keep", "no-gps", "strip"]
 Precision = Literal["auto", "fp32", "bf16"]
+Engine = Literal["auto", "torch", "onnx"]
 Exists = Literal["error", "skip", "overwrite"]
 Shell = Literal["bash", "zsh", "tcsh"]
 Table = Literal["text", "markdown", "latex"]

@@ -5,21 +5,24 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
+if TYPE_CHECKING:  # slow to import, and not always there
+    import torch
 
 _MEMINFO = Path("/proc/meminfo")
 _STATUS = Path("/proc/self/status")
 _CONTAINER = Path("/sys/fs/cgroup")  # version 2; in a container these files are its own
 
 
-def choose_device(name: str = "auto") -> torch.device:
+def choose_device(name: str = "auto") -> "torch.device":
     """The device called `name`: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
 
     Raises:
         ValueError: if there is no such device here.
     """
+    import torch
+
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
@@ -41,8 +44,10 @@ def choose_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
-def has_native_bfloat16(device: torch.device) -> bool:
+def has_native_bfloat16(device: "torch.device") -> bool:
     """Whether `device` computes in bfloat16 itself; where it is emulated it is slower."""
+    import torch
+
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":
@@ -68,7 +73,7 @@ def require(needed: int, what: str, instead: str) -> None:
     Raises:
         NoRoomError: if they cannot.
     """
-    free = free_memory(torch.device("cpu"))
+    free = free_memory(None)
     if free is not None and needed > free:
         raise NoRoomError(
             f"{what} needs {needed / 2**30:.1f} GiB of memory, {free / 2**30:.1f} GiB are free: "
@@ -76,9 +81,14 @@ def require(needed: int, what: str, instead: str) -> None:
         )
 
 
-def free_memory(device: torch.device) -> int | None:
-    """Bytes that can be allocated on `device`; None where the system does not say."""
-    if device.type == "cuda":
+def free_memory(device: "torch.device | None") -> int | None:
+    """Bytes that can be allocated on `device`, or on the host (None).
+
+    None where the system does not say.
+    """
+    if device is not None and device.type == "cuda":
+        import torch
+
         return torch.cuda.mem_get_info(device)[0]
     if _MEMINFO.exists():  # "available" counts the page cache, which sysconf's figure does not
         match = re.search(r"^MemAvailable:\s+(\d+) kB", _MEMINFO.read_text(), re.MULTILINE)
@@ -90,8 +100,10 @@ def free_memory(device: torch.device) -> int | None:
         return None
 
 
-def used_memory(device: torch.device) -> int:
+def used_memory(device: "torch.device") -> int:
     """Bytes that this process holds on `device`; 0 where the system does not say."""
+    import torch
+
     if device.type == "cuda":
         return torch.cuda.memory_reserved(device)
     if device.type == "mps":

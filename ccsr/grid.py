@@ -13,10 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from numbers import Integral, Real
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:  # slow to import, and not always there
+    from torch import Tensor
 
 Anchor = Literal["centred", "ratio", "topleft"]
 Pair = tuple[float, float]
@@ -51,7 +54,7 @@ def as_pair(scale: Scale) -> Pair:
     return factors
 
 
-def size_of(x: Tensor) -> Size:
+def size_of(x: "Tensor | NDArray[Any]") -> Size:
     """(h, w) of an image or of features, `(..., h, w)`."""
     return x.shape[-2], x.shape[-1]
 
@@ -163,10 +166,18 @@ class Axis:
         """Factor on offsets before a kernel sees them: `scale` when reducing, else 1."""
         return min(self.scale, 1.0)
 
-    def positions(self) -> Tensor:
+    def positions(self) -> "Tensor":
         """Input positions, float64 of shape (size,)."""
+        import torch
+
         index = torch.arange(self.first, self.first + self.size, dtype=torch.float64)
         positions: Tensor = position(index, self.origin, self.scale)
+        return positions
+
+    def array(self) -> NDArray[np.float64]:
+        """:meth:`positions` as an array, for what does without torch."""
+        index = np.arange(self.first, self.first + self.size, dtype=np.float64)
+        positions: NDArray[np.float64] = position(index, self.origin, self.scale)
         return positions
 
     def window(self, start: int, stop: int) -> "Axis":
@@ -287,8 +298,8 @@ class Neighbours(NamedTuple):
             `axis.stretch`: what a kernel is evaluated at, within +-kernel_size/2.
     """
 
-    pixel: Tensor
-    offset: Tensor
+    pixel: "Tensor"
+    offset: "Tensor"
 
 
 def neighbours(axis: Axis, kernel_size: int) -> Neighbours:
@@ -297,10 +308,20 @@ def neighbours(axis: Axis, kernel_size: int) -> Neighbours:
     All rows list the same number of taps. Those beyond the support have offsets beyond
     `kernel_size / 2`, where every kernel of this package is zero.
     """
+    import torch
+
     positions = axis.positions()
     first = first_pixel(positions, _reach(axis, kernel_size)).long()
     pixel = first[:, None] + torch.arange(_taps(axis, kernel_size))
     return Neighbours(pixel, (pixel - positions[:, None]) * axis.stretch)
+
+
+def array_neighbours(axis: Axis, kernel_size: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """What :func:`neighbours` gives, as arrays, for what does without torch."""
+    positions = axis.array()
+    first = first_pixel(positions, _reach(axis, kernel_size)).astype(np.int64)
+    pixel = first[:, None] + np.arange(_taps(axis, kernel_size))
+    return pixel, (pixel - positions[:, None]) * axis.stretch
 
 
 def reach(axis: Axis, kernel_size: int) -> tuple[int, int]:

@@ -3,43 +3,75 @@
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-from ccsr.grid import REMEMBERED, Axis, ProjectedGrid, neighbours, reach, size_of
+from ccsr.grid import (
+    REMEMBERED,
+    Axis,
+    ProjectedGrid,
+    Size,
+    array_neighbours,
+    neighbours,
+    reach,
+    size_of,
+)
+
+if TYPE_CHECKING:  # slow to import, and not always there
+    import torch
+    from torch import Tensor
+
+Values = TypeVar("Values", "Tensor", NDArray[Any])
 
 Kernel = Literal["cubic", "lanczos", "linear", "box"]
 
 BLOCK = 64  # outputs per axis that share one dense matrix in `resize`
 
 
-def cubic(offset: Tensor) -> Tensor:
+def _library(x: Any) -> Any:
+    """Numpy for arrays; torch for tensors, and for what stands for them while it is traced."""
+    return np if isinstance(x, np.ndarray) else import_module("torch")
+
+
+def cubic(offset: Values) -> Values:
     """Keys' cubic convolution kernel with a = -0.5, support 4."""
-    x = offset.abs()
+    library = _library(offset)
+    x = library.abs(offset)
     inner = (1.5 * x - 2.5) * x * x + 1
     outer = ((-0.5 * x + 2.5) * x - 4) * x + 2
-    return torch.where(x <= 1, inner, torch.where(x < 2, outer, torch.zeros_like(x)))
+    zero = library.zeros_like(x)
+    weight: Values = library.where(x <= 1, inner, library.where(x < 2, outer, zero))
+    return weight
 
 
-def lanczos(offset: Tensor) -> Tensor:
+def lanczos(offset: Values) -> Values:
     """Lanczos kernel with three lobes, support 6."""
-    return torch.where(offset.abs() < 3, torch.sinc(offset) * torch.sinc(offset / 3), 0.0)
+    library = _library(offset)
+    lobes = library.sinc(offset) * library.sinc(offset / 3)
+    weight: Values = library.where(library.abs(offset) < 3, lobes, 0.0)
+    return weight
 
 
-def linear(offset: Tensor) -> Tensor:
+def linear(offset: Values) -> Values:
     """Triangle, support 2."""
-    return (1 - offset.abs()).clamp_min(0)
+    library = _library(offset)
+    weight: Values = library.clip(1 - library.abs(offset), 0, None)
+    return weight
 
 
-def box(offset: Tensor) -> Tensor:
+def box(offset: Values) -> Values:
     """The mean of the pixels whose centres lie within the output pixel, support 1."""
-    return (offset.abs() <= 0.5).to(offset)
+    library = _library(offset)
+    one, zero = library.ones_like(offset), library.zeros_like(offset)
+    weight: Values = library.where(library.abs(offset) <= 0.5, one, zero)
+    return weight
 
 
 # Each with its support.
-KERNELS: dict[Kernel, tuple[Callable[[Tensor], Tensor], int]] = {
+KERNELS: dict[Kernel, tuple[Callable[[Any], Any], int]] = {
     "cubic": (cubic, 4),
     "lanczos": (lanczos, 6),
     "linear": (linear, 2),
@@ -47,7 +79,7 @@ KERNELS: dict[Kernel, tuple[Callable[[Tensor], Tensor], int]] = {
 }
 
 
-def normalised_weights(axis: Axis, kernel: Kernel = "cubic") -> tuple[Tensor, Tensor]:
+def normalised_weights(axis: Axis, kernel: Kernel = "cubic") -> "tuple[Tensor, Tensor]":
     """Indices and weights (each (size, taps)) of a fixed kernel; weights sum to 1 per output."""
     function, kernel_size = KERNELS[kernel]
     index, offset = neighbours(axis, kernel_size)
@@ -55,32 +87,47 @@ def normalised_weights(axis: Axis, kernel: Kernel = "cubic") -> tuple[Tensor, Te
     return index, weight / weight.sum(1, keepdim=True)
 
 
-def resize(x: Tensor, grid: ProjectedGrid, kernel: Kernel = "cubic") -> Tensor:
+def needed(size: Size, grid: ProjectedGrid, kernel: Kernel = "cubic") -> tuple[slice, slice]:
+    """The rows and columns of an input of `size` (h, w) that :func:`resize` reads for `grid`."""
+    rows, columns = (
+        slice(max(start, 0), min(stop, limit))
+        for (start, stop), limit in (
+            (reach(axis, KERNELS[kernel][1]), limit)
+            for axis, limit in zip((grid.rows, grid.columns), size, strict=True)
+        )
+    )
+    return rows, columns
+
+
+def resize(x: Values, grid: ProjectedGrid, kernel: Kernel = "cubic") -> Values:
     """Resample `x` at `grid` with a fixed kernel: antialiased where it reduces, borders replicated.
 
     Args:
-        x: (..., h, w), floating point, any range.
+        x: (..., h, w), floating point, any range, a tensor or an array.
         grid: where to read.
         kernel: ``cubic`` (a = -0.5, as MATLAB and Pillow), ``lanczos`` (three lobes), ``linear`` or
             ``box``.
 
     Returns:
-        (..., H, W) of the same dtype; overshoots are kept, nothing is clamped or rounded.
+        (..., H, W) of the same kind and dtype; overshoots are kept, nothing is clamped or rounded.
 
     Raises:
         TypeError: if `x` is not floating point.
         ValueError: for an unknown kernel, or a grid that was laid over another size.
     """
-    if not x.is_floating_point():
+    given: Any = x
+    array = isinstance(x, np.ndarray)
+    if not (np.issubdtype(given.dtype, np.floating) if array else given.is_floating_point()):
         raise TypeError(f"expected floating point, got {x.dtype}: divide levels by their largest")
     if kernel not in KERNELS:
         raise ValueError(f"kernel must be one of {', '.join(KERNELS)}, got {kernel!r}")
     grid.check(size_of(x))
-    x = _resize_rows(x, grid.rows, kernel)
-    return _resize_rows(x.mT, grid.columns, kernel).mT
+    along: Callable[[Any, Axis, Kernel], Any] = _resize_array_rows if array else _resize_rows
+    result: Values = along(along(x, grid.rows, kernel).mT, grid.columns, kernel).mT
+    return result
 
 
-def reduce_uint8(image: Tensor, grid: ProjectedGrid) -> Tensor:
+def reduce_uint8(image: "Tensor", grid: ProjectedGrid) -> "Tensor":
     """Bicubic as MATLAB's ``imresize`` does it on 8-bit images, to the last bit.
 
     Rows first, then columns; the result is rounded (halves up) and clipped to 8 bit after
@@ -97,6 +144,8 @@ def reduce_uint8(image: Tensor, grid: ProjectedGrid) -> Tensor:
         TypeError: if `image` is not uint8.
         ValueError: for a grid that was laid over another size.
     """
+    import torch
+
     if image.dtype != torch.uint8:
         raise TypeError(f"expected a uint8 image, got {image.dtype}: use resize() for floats")
     grid.check(size_of(image))
@@ -104,7 +153,7 @@ def reduce_uint8(image: Tensor, grid: ProjectedGrid) -> Tensor:
     return _round_uint8(_resize_rows(rows.mT, grid.columns, "cubic").mT).to(torch.uint8)
 
 
-def _round_uint8(x: Tensor) -> Tensor:
+def _round_uint8(x: "Tensor") -> "Tensor":
     return (x + 0.5).floor_().clamp_(0, 255)
 
 
@@ -114,16 +163,18 @@ class _Band(NamedTuple):
     Attributes:
         outputs: the block.
         pixels: the inputs that it reads.
-        weights: (outputs, pixels).
+        weights: (outputs, pixels), a tensor or an array.
     """
 
     outputs: slice
     pixels: slice
-    weights: Tensor
+    weights: Any
 
 
-def _resize_rows(x: Tensor, axis: Axis, kernel: Kernel) -> Tensor:
+def _resize_rows(x: "Tensor", axis: Axis, kernel: Kernel) -> "Tensor":
     """Resample dimension -2: a banded matrix, in blocks without most of its zeros."""
+    import torch
+
     remember = axis.size <= REMEMBERED and not torch.compiler.is_compiling()
     make = _remembered_bands if remember else _bands
     y = x.new_empty(*x.shape[:-2], axis.size, x.shape[-1])
@@ -136,17 +187,18 @@ def _resize_rows(x: Tensor, axis: Axis, kernel: Kernel) -> Tensor:
 
 
 def _bands(
-    axis: Axis, kernel: Kernel, limit: int, dtype: torch.dtype, device: torch.device
+    axis: Axis, kernel: Kernel, limit: int, dtype: "torch.dtype", device: "torch.device"
 ) -> list[_Band]:
     """The matrix that resamples `limit` pixels at `axis`, on the device."""
+    import torch
+
     bands = []
     with torch.inference_mode(False):  # what is remembered may be met by gradients later
         index, weight = normalised_weights(axis, kernel)
         index.clamp_(0, limit - 1)
         for start in range(0, axis.size, BLOCK):
             block = slice(start, min(start + BLOCK, axis.size))
-            ends = reach(axis.window(block.start, block.stop), KERNELS[kernel][1])
-            first, last = (min(max(end, 0), limit - 1) for end in (ends[0], ends[1] - 1))
+            first, last = _ends(axis, block, kernel, limit)
             band = weight.new_zeros(block.stop - block.start, last - first + 1)
             band.scatter_add_(1, index[block] - first, weight[block])
             bands.append(_Band(block, slice(first, last + 1), band.to(device, dtype)))
@@ -155,3 +207,26 @@ def _bands(
 
 # Nor could a CUDA graph hold the copy of new weights to the device.
 _remembered_bands = lru_cache(maxsize=256)(_bands)
+
+
+def _ends(axis: Axis, block: slice, kernel: Kernel, limit: int) -> tuple[int, int]:
+    """The first and the last of `limit` pixels that a block of outputs reads."""
+    start, stop = reach(axis.window(block.start, block.stop), KERNELS[kernel][1])
+    return min(max(start, 0), limit - 1), min(max(stop - 1, 0), limit - 1)
+
+
+def _resize_array_rows(x: NDArray[Any], axis: Axis, kernel: Kernel) -> NDArray[Any]:
+    """:func:`_resize_rows` of an array."""
+    function, kernel_size = KERNELS[kernel]
+    index, offset = array_neighbours(axis, kernel_size)
+    index = index.clip(0, x.shape[-2] - 1)
+    weight = function(offset)
+    weight = weight / weight.sum(1, keepdims=True)
+    y = np.empty((*x.shape[:-2], axis.size, x.shape[-1]), x.dtype)
+    for start in range(0, axis.size, BLOCK):
+        block = slice(start, min(start + BLOCK, axis.size))
+        first, last = _ends(axis, block, kernel, x.shape[-2])
+        band = np.zeros((block.stop - start, last - first + 1))
+        np.add.at(band, (np.arange(len(band))[:, None], index[block] - first), weight[block])
+        y[..., block, :] = band.astype(x.dtype) @ x[..., first : last + 1, :]
+    return y

@@ -112,6 +112,7 @@ def test_wheel_holds_the_package_and_its_data(checkout, wheel):
         {f"ccsr/{name}" for name in below(checkout / "ccsr", "**/*") if "__pycache__" not in name}
         | {f"ccsr/conf/{name}" for name in below(checkout / "conf", "**/*.yaml")}
         | {f"ccsr/checkpoints/{name}" for name in below(checkout / "checkpoints", "*.safetensors")}
+        | {f"ccsr/checkpoints/{name}" for name in below(checkout / "checkpoints", "*.onnx")}
         | {f"ccsr/checkpoints/{name}" for name in below(checkout / "checkpoints", "*.md")}
         | {f"ccsr/samples/{name}" for name in below(checkout / "data" / "samples", "*")}
         | {f"ccsr/open/{name}" for name in below(checkout / "data" / "open", "*")}
@@ -139,6 +140,27 @@ def test_the_manual_page_lies_where_man_finds_it(checkout, tmp_path):
     with zipfile.ZipFile(path) as archive:
         inside = archive.read(f"ccsr-{ccsr.__version__}.data/data/share/man/man1/ccsr.1")
     assert inside == b".TH CCSR 1\n"
+
+
+def test_the_small_wheel_has_no_torch_and_the_same_package(checkout, tmp_path):
+    builder = WheelBuilder(str(checkout / "deploy" / "onnx"))
+    (path,) = builder.build(directory=str(tmp_path), versions=["standard"])
+    small = tomllib.loads((checkout / "deploy" / "onnx" / "pyproject.toml").read_text())["project"]
+    needed = requirements(small["dependencies"])
+    assert set(needed) == {"onnxruntime", "pillow", "numpy", "tifffile"}
+    for name in set(needed) & set(UPSCALING):
+        assert needed[name].specifier == UPSCALING[name].specifier
+    extra = requirements(PROJECT["optional-dependencies"]["onnx"])
+    assert needed["onnxruntime"].specifier == extra["onnxruntime"].specifier
+    assert small["scripts"] == PROJECT["scripts"]
+    with zipfile.ZipFile(path) as archive:
+        names = set(archive.namelist())
+        (metadata,) = (name for name in names if name.endswith(".dist-info/METADATA"))
+        assert f"\nVersion: {ccsr.__version__}\n" in archive.read(metadata).decode()
+    inside = {name for name in names if ".dist-info/" not in name}
+    package = {name for name in below(checkout / "ccsr", "**/*") if "__pycache__" not in name}
+    files = {f"checkpoints/{name}" for name in below(checkout / "checkpoints", "*.onnx")}
+    assert inside == {f"ccsr/{name}" for name in package | files | {"LICENSE"}}
 
 
 KINDS = ("conf", "checkpoints", "samples", "open", "benchmarks")

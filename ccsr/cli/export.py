@@ -23,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     scale.add_argument(
         "--dynamic-scale", action="store_true",
-        help="let the file take the factor as a second input, (vertical, horizontal), from 1.5 on",
+        help="let the file take the factor as a second input, (vertical, horizontal)",
     )  # fmt: skip
     scale.add_argument(
         "--window", action="store_true",

@@ -104,6 +104,10 @@ def _call(name: str, words: Sequence[str]) -> int:
     try:
         code: int = import_module(f"ccsr.cli.{name}").main(words)
     except ModuleNotFoundError as error:
+        if error.name == "torch":
+            raise RuntimeError(
+                f"ccsr {name} needs torch, which is not installed: pip install torch safetensors"
+            ) from error
         if (error.name or "").partition(".")[0] not in command.packages:
             raise
         raise RuntimeError(

@@ -68,7 +68,7 @@ def _run(
     upscaler = Upscaler.load(
         args.model,
         trust=args.trust,
-        **options.given(args, set(signature(Upscaler).parameters) - {"model"}),
+        **options.given(args, {*signature(Upscaler).parameters, "engine"} - {"model"}),
         warn=terminal.warn,
     )
     kept = Report(args.report, plan)

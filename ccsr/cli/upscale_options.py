@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Never, get_args
 
 from ccsr import sizes
-from ccsr.choices import Exists, FileFormat, Policy
+from ccsr.choices import Engine, Exists, FileFormat, Policy
 from ccsr.cli import arguments, options
 from ccsr.cli.arguments import STANDARD, Parser
 
@@ -87,6 +87,11 @@ def _add_sizes(add: options.Add) -> None:
 def _add_computing(add: options.Add) -> None:
     options.model(add, "auto", "; auto: light for clean pictures, photo for JPEG, WebP and noise")
     options.trust(add)
+    add(
+        "--engine", default=argparse.SUPPRESS, choices=get_args(Engine),
+        help="what computes: torch, onnx (onnxruntime: small, starts fast, on the processor), or "
+        "auto: torch where it is installed; default: auto",
+    )  # fmt: skip
     options.device(add)
     options.precision(add)
     options.memory(add)

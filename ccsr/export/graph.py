@@ -48,6 +48,12 @@ class Graph:
             self._constants[key] = numpy_helper.from_array(array, name)
         return Value(self._constants[key].name)
 
+    def default(self, name: str, value: Constant) -> Value:
+        """Make an input that may be left out: it has this value then."""
+        array = torch.as_tensor(value).numpy()
+        self._constants[name, array.shape, b""] = numpy_helper.from_array(array, name)
+        return Value(name)
+
     def float(self, value: Value) -> Value:
         """Convert a value to float32, the type of pixels and features."""
         return self("Cast", value, to=TensorProto.FLOAT)

@@ -80,28 +80,40 @@ class Taps(NamedTuple):
     """The neighbours of each position of a line on another.
 
     Attributes:
-        number: of neighbours per position.
-        pixel: of the inner grid, clamped to it, int64 (size, number).
-        offset: float32 (size, number), stretched where the grid reduces.
+        pixel: of the inner grid, clamped to it, int64 (size, neighbours).
+        offset: float32 (size, neighbours), stretched where the grid reduces.
         scale: pixels per pixel of the inner grid, a float64 scalar.
     """
 
-    number: int
     pixel: Value
     offset: Value
     scale: Value
 
 
-def taps(graph: Graph, inner: Line, outer: Line, kernel_size: int) -> Taps:
-    """Find the pixels of `inner` that lie under a kernel at each position of `outer`."""
-    end = outer.size if outer.first == 0 else graph("Add", outer.first, outer.size)
-    steps = graph.double(graph("Range", outer.first, end, 1))
+def taps(
+    graph: Graph, inner: Line, outer: Line, kernel_size: int, block: Value | None = None
+) -> Taps:
+    """Find the pixels of `inner` that lie under a kernel at each position of `outer`.
+
+    The last position is repeated until their number is a multiple of `block`.
+    """
+    size = outer.size
+    if block is not None:
+        more = graph("Add", size, graph("Sub", block, 1))
+        size = graph("Mul", graph("Div", more, block), block)
+    steps = graph("Range", 0, size, 1)
+    if block is not None:
+        steps = graph("Min", steps, graph("Sub", outer.size, 1))
+    if outer.first != 0:
+        steps = graph("Add", steps, outer.first)
+    steps = graph.double(steps)
     number, scale, stretch, positions, first = _first(graph, inner, outer, steps, kernel_size)
-    pixel = graph("Add", graph("Unsqueeze", first, [1]), torch.arange(number).double())
+    neighbours = graph.double(graph("Range", 0, number, 1))
+    pixel = graph("Add", graph("Unsqueeze", first, [1]), neighbours)
     offset = graph("Mul", graph("Sub", pixel, graph("Unsqueeze", positions, [1])), stretch)
     last = graph("Sub", inner.size, 1)
     index = graph("Min", graph("Max", graph.whole(pixel), 0), last)
-    return Taps(number, index, graph.float(offset), scale)
+    return Taps(index, graph.float(offset), scale)
 
 
 def needed(graph: Graph, inner: Line, outer: Line, kernel_size: int) -> Line:
@@ -121,11 +133,16 @@ def part(graph: Graph, line: Line, start: Value, stop: Value) -> Line:
 
 def _first(
     graph: Graph, inner: Line, outer: Line, steps: Value, kernel_size: int
-) -> tuple[int, Value, Value, Value, Value]:
+) -> tuple[Value | int, Value, Value, Value, Value]:
     """Return number of taps, scale, stretch, positions and first taps of steps of `outer`."""
-    number = math.ceil(kernel_size / min(outer.least / inner.least, 1.0) - 1e-9)
     scale = graph("Div", outer.scale, inner.scale)
     stretch = graph("Min", scale, double(1.0))
+    number: Value | int
+    if inner.baked and outer.baked:
+        number = math.ceil(kernel_size / min(outer.least / inner.least, 1.0) - 1e-9)
+    else:
+        width = graph("Div", double(kernel_size), stretch)
+        number = graph.whole(graph("Ceil", graph("Sub", width, double(1e-9))))
     add = partial(add_function, graph, number=double)
     origin = add(_within, outer.origin, inner.origin, inner.scale)
     positions = add(position, steps, origin, scale)

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from ccsr.export.fields import factors
 from ccsr.export.graph import Graph, Value
-from ccsr.export.grids import LARGEST_DENOMINATOR, Line, taps
+from ccsr.export.grids import LARGEST_DENOMINATOR, Line, Taps, double, taps
 from ccsr.grid import Axis, ProjectedGrid, output_size
 from ccsr.model.algorithms import PERIOD_LIMIT, phase_kernels
 from ccsr.model.cc_layer import CCLayer
@@ -19,6 +19,9 @@ from ccsr.model.fields import SeparableField
 
 Lines = tuple[Line, Line]
 
+BLOCK = (64, 512)  # outputs along a row that share one dense matrix, at least and at most
+READ = 32  # inputs that such a block reads about, in between
+RUN = 8  # floats that are gathered at once
 LARGEST_BANK = 1 << 20  # weights of all filters of one layer, at most
 LARGEST_INSEPARABLE_BANK = 1 << 25  # where gathering is not possible
 SMALLEST_BY_PHASES = 0.5  # below, a result of one pixel may be off the regular positions
@@ -171,33 +174,71 @@ def _by_gathering(graph: Graph, layer: CCLayer, x: Value, inner: Lines, outer: L
 
     It is the plan `basis` of :mod:`ccsr.model.algorithms`.
     """
-    rows, columns = (
-        taps(graph, a, b, layer.kernel_size) for a, b in zip(inner, outer, strict=True)
-    )
+    rows = taps(graph, inner[0], outer[0], layer.kernel_size)
+    block = _block(graph, inner[1], outer[1])
+    columns = taps(graph, inner[1], outer[1], layer.kernel_size, block)
     vertical, horizontal, mix = factors(graph, layer, rows, columns)
     functions, m, c_out, c_in = mix.shape
-    batch, width = graph.size(x, 0), graph.size(x, 3)
+    batch, height = (graph.size(x, dimension) for dimension in (0, 2))
 
-    x = graph("Transpose", x, perm=[2, 0, 3, 1])  # (h, N, w, C_in)
-    x = graph("Reshape", x, [0, -1, c_in])
-    matrices = graph("MatMul", vertical, mix.permute(0, 3, 1, 2).reshape(functions, -1))
-    parts = []
-    for tap in range(rows.number):
-        matrix = graph("Gather", matrices, tap, axis=1)
-        matrix = graph("Reshape", matrix, [-1, c_in, m * c_out])
-        lines = graph("Gather", x, graph("Gather", rows.pixel, tap, axis=1))
-        parts.append(graph("MatMul", lines, matrix))  # (H, N * w, m * C_out)
-    x = graph("Sum", *parts)
+    missing = graph("Mod", graph("Sub", 0, graph.size(x, 3)), RUN)
+    x = graph("Pad", x, graph.shape(*[0] * 7, missing))
+    width = graph.size(x, 3)
+    x = graph("Transpose", x, perm=[2, 1, 0, 3])
+    x = graph("Reshape", x, graph.shape(height, c_in, -1))
+    lines = graph("Gather", x, rows.pixel)  # (H, taps, C_in, N * w)
+    lines = graph("Reshape", lines, graph.shape(0, -1, graph("Mul", batch, width)))
+    matrices = graph("MatMul", vertical, mix.permute(0, 2, 1, 3).reshape(functions, -1))
+    matrices = graph("Reshape", matrices, [0, 0, c_out * m, c_in])
+    matrices = graph("Transpose", matrices, perm=[0, 2, 1, 3])
+    x = graph("MatMul", graph("Reshape", matrices, [0, 0, -1]), lines)  # (H, C_out * M, N * w)
 
-    x = graph("Reshape", x, graph.shape(-1, batch, width, m, c_out))
-    x = graph("Transpose", x, perm=[2, 3, 1, 4, 0])  # (w, m, N, C_out, H)
-    x = graph("Reshape", x, [0, 0, -1])
-    parts = []
-    for tap in range(columns.number):
-        weights = graph("Gather", horizontal, [tap], axis=1)  # (W, 1, m)
-        lines = graph("Gather", x, graph("Gather", columns.pixel, tap, axis=1))
-        parts.append(graph("MatMul", weights, lines))  # (W, 1, N * C_out * H)
-    x = graph("Sum", *parts)
-    x = graph("Reshape", x, graph.shape(-1, batch, c_out, outer[0].size))
-    x = graph("Transpose", x, perm=[1, 2, 3, 0])
+    x = graph("Reshape", x, graph.shape(-1, c_out, m, batch, graph("Div", width, RUN), RUN))
+    bands, runs = _bands(graph, columns, horizontal, block, (m, width))
+    x = graph("Gather", x, runs, axis=4)  # (H, C_out, M, N, blocks, U / RUN, RUN)
+    x = graph("Transpose", x, perm=[4, 3, 1, 0, 2, 5, 6])
+    blocks = graph.size(bands, 0)
+    x = graph("Reshape", x, graph.shape(blocks, -1, graph.size(bands, 1)))
+    x = graph("MatMul", x, bands)  # (blocks, N * C_out * H, block)
+    x = graph("Transpose", x, perm=[1, 0, 2])
+    x = graph("Reshape", x, graph.shape(batch, c_out, -1, graph("Mul", blocks, block)))
+    x = graph("Slice", x, [0], graph.shape(outer[1].size), [3])
     return x if layer.bias is None else graph("Add", x, layer.bias[:, None, None])
+
+
+def _block(graph: Graph, inner: Line, outer: Line) -> Value:
+    """Choose how many outputs along a row share one matrix."""
+    read = graph("Mul", graph("Div", outer.scale, inner.scale), double(READ))
+    return graph("Min", graph("Max", graph.whole(read), BLOCK[0]), BLOCK[1])
+
+
+def _bands(
+    graph: Graph, columns: Taps, horizontal: Value, block: Value, sizes: tuple[int, Value]
+) -> tuple[Value, Value]:
+    """Write the horizontal factors (W', taps, M) as dense bands, one per block of outputs.
+
+    Args:
+        graph: gets the operators.
+        columns: neighbours of each output, in whole blocks.
+        horizontal: the factors.
+        block: outputs of one.
+        sizes: M, and the columns of the input, whole runs.
+
+    Returns:
+        (blocks, M * U, block), and which runs of the `width` columns each block reads,
+        (blocks, U / RUN).
+    """
+    (m, width), number = sizes, graph.size(horizontal, 1)
+    pixel = graph("Reshape", columns.pixel, graph.shape(-1, block, number))
+    first = graph("Div", graph("ReduceMin", pixel, axes=[1, 2], keepdims=1), RUN)
+    place = graph("Sub", pixel, graph("Mul", first, RUN))
+    count = graph("Add", graph("Div", graph("ReduceMax", place, keepdims=0), RUN), 1)
+    runs = graph("Add", graph("Squeeze", first, [2]), graph("Range", 0, count, 1))
+    runs = graph("Min", runs, graph("Sub", graph("Div", width, RUN), 1))
+    used = graph("Mul", count, RUN)
+    # where two taps are the same pixel, at a border, the product sums them
+    chosen = graph("Equal", graph("Unsqueeze", place, [3]), graph("Range", 0, used, 1))
+    chosen = graph("Reshape", graph.float(chosen), graph.shape(-1, number, used))
+    bands = graph("MatMul", graph("Transpose", horizontal, perm=[0, 2, 1]), chosen)  # (W', M, U)
+    bands = graph("Reshape", bands, graph.shape(-1, block, graph("Mul", used, m)))
+    return graph("Transpose", bands, perm=[0, 2, 1]), runs

@@ -27,7 +27,7 @@ from ccsr.model.residual import AROUND, BLEND, EVERY, Residual
 from ccsr.model.whole import BASE_KERNEL_SIZE, LARGEST_RESIDUAL
 
 SUFFIX = ".onnx"
-LEAST_INPUT = 1.5  # smallest scale as an input: networks treat smaller ones in another way
+LEAST_INPUTS = (1.0, 1.5)  # smallest scale as an input: the first from which a network has one way
 LARGEST_INPUT = 1024.0  # largest: beyond, it is a mistake
 LARGEST_SIDE = 1 << 16  # of a fixed size: beyond, it is a mistake
 _SIZE: Size = (64, 64)  # any: how a route divides a scale does not depend on the size
@@ -73,7 +73,11 @@ def save(
         "layout": "NCHW, RGB",
         "range": "0 to 1",
     }
-    told |= {"window": "input"} if window else {}
+    if window:
+        least, _ = _fixed_route(parts_of(model))
+        told |= {"window": "input", "least": f"{least:g}"}
+        told["radius"] = str(windows.radius(parts_of(model), least))
+    told |= {"cleans": "true"} if model.cleans else {}
     told |= {"size": "{1}x{0}".format(*size)} if size else {}
     helper.set_model_props(exported, told)
     make_folder(path)
@@ -94,11 +98,15 @@ def to_onnx(
     Args:
         model: on any device.
         scale: output over input, or (vertical, horizontal). None adds the input `scale`, float64
-            (2,), vertical and horizontal; values below 1.5 are taken as 1.5, and a runtime stops
-            with an error at values beyond 1024 or that are not numbers.
+            (2,), vertical and horizontal; values below the first of `LEAST_INPUTS` from which the
+            network has one way are taken as that, and a runtime stops with an error at values
+            beyond 1024 or that are not numbers.
         window: add the inputs `origin`, int64 (2,), the row and column of the enlarged picture
             where a window begins, and `size`, int64 (2,), its rows and columns. `enlarged` is that
             window alone, from the part of the image that it needs. Only with a scale of None.
+            Two more inputs may be left out: where `image` is only a part of the picture, `corner`,
+            int64 (2,), is the row and column where that begins, and `whole`, int64 (2,), the size
+            (h, w) of the picture.
         size: (h, w) of one picture, for programs that ask for fixed sizes: the input is then
             `input`, (1, 3, h, w), and the output `output`, (1, 3, H, W). What follows from the
             sizes is computed now. Only with a scale.
@@ -116,17 +124,17 @@ def to_onnx(
         )
     graph = Graph()
     image = Value("input" if size else "image")
-    rows, columns = (Line.image(graph, graph.size(image, dimension)) for dimension in (2, 3))
+    rows, columns = windows.picture(graph, image) if window else _picture(graph, image)
     shape = (1, 3, *size) if size else ("n", 3, "height", "width")
     inputs = [_tensor(image, TensorProto.FLOAT, *shape)]
     if scale is None:
         inputs.append(_tensor("scale", TensorProto.DOUBLE, 2))
-        given = graph("Max", _checked_scale(graph), double(LEAST_INPUT))
+        least, route = _fixed_route(model)
+        given = graph("Max", _checked_scale(graph), double(least))
         vertical, horizontal = (graph("Gather", given, axis) for axis in (0, 1))
-        route = _fixed_route(model)
         target = (
-            rows.project(graph, LEAST_INPUT, vertical),
-            columns.project(graph, LEAST_INPUT, horizontal),
+            rows.project(graph, least, vertical),
+            columns.project(graph, least, horizontal),
         )
     else:
         pair = as_pair(scale)
@@ -165,6 +173,12 @@ def _check(scale: Scale | None, window: bool, size: Size | None) -> None:
         )
 
 
+def _picture(graph: Graph, image: Value) -> Lines:
+    """Lay lines over the picture's own pixels."""
+    rows, columns = (Line.image(graph, graph.size(image, dimension)) for dimension in (2, 3))
+    return rows, columns
+
+
 def _via(graph: Graph, image: Lines, route: list[tuple[float, float]]) -> list[Lines]:
     """Lay the grids on the way over an image whose own pixels these are."""
     rows, columns = image
@@ -191,15 +205,16 @@ def _route(model: CCSR, scale: tuple[float, float]) -> list[tuple[float, float]]
     return [via.scale for via in (route if isinstance(model.encoder, Elastic) else route[1:])]
 
 
-def _fixed_route(model: CCSR) -> list[tuple[float, float]]:
-    """List those scales if they are the same for all scales that an input may have."""
-    route = _route(model, (LEAST_INPUT, LEAST_INPUT))
-    if route != _route(model, (_LARGE, _LARGE)):
-        raise ValueError(
-            f"cannot keep the scale of a {type(model.stack).__name__.lower()!r} stack an input: "
-            f"its inner grids are not the same from {LEAST_INPUT} on, export it for one scale"
-        )
-    return route
+def _fixed_route(model: CCSR) -> tuple[float, list[tuple[float, float]]]:
+    """Find the scale from which on the intermediate grids are the same, and list their scales."""
+    route = _route(model, (_LARGE, _LARGE))
+    for least in LEAST_INPUTS:
+        if _route(model, (least, least)) == route:
+            return least, route
+    raise ValueError(
+        f"cannot keep the scale of a {type(model.stack).__name__.lower()!r} stack an input: "
+        f"its inner grids are not the same from {LEAST_INPUTS[-1]} on, export it for one scale"
+    )
 
 
 def _add_network(

@@ -107,6 +107,7 @@ _OPERATORS: dict[Any, str | Callable[..., Value]] = {
     operator.le: "LessOrEqual",
     operator.lt: "Less",
     torch.where: "Where",
+    torch.abs: "Abs",
     torch.cos: "Cos",
     torch.cat: _joined,
     torch.zeros_like: _zeros,

@@ -4,6 +4,7 @@ The graph finds that part itself, by the same steps as :meth:`ccsr.model.CCSR.cr
 the file computes any picture window by window, in memory that does not grow with it.
 """
 
+import math
 from typing import NamedTuple
 
 from onnx import TensorProto, helper
@@ -11,14 +12,58 @@ from onnx import TensorProto, helper
 from ccsr.export.graph import Graph, Value
 from ccsr.export.grids import Line, needed, part
 from ccsr.export.layers import Lines
+from ccsr.grid import HALF, ProjectedGrid, position
 from ccsr.model import CCSR
 from ccsr.model.encoder import Elastic
 from ccsr.model.whole import BASE_KERNEL_SIZE
 
 INPUTS = [
-    helper.make_tensor_value_info("origin", TensorProto.INT64, [2]),
-    helper.make_tensor_value_info("size", TensorProto.INT64, [2]),
+    helper.make_tensor_value_info(name, TensorProto.INT64, [2])
+    for name in ("origin", "size", "corner", "whole")
 ]
+SCALES = (
+    1.0,
+    1.01,
+    1.25,
+    1.5,
+    1.99,
+    2.0,
+    2.37,
+    3.0,
+    8.0,
+    64.0,
+)  # that show how far a network reads
+
+
+def picture(graph: Graph, image: Value) -> Lines:
+    """Lay lines over the picture's own pixels.
+
+    The inputs `corner` and `whole`, which may be left out, say where in a larger picture `image`
+    lies, and how large that is.
+    """
+    graph.default("corner", [0, 0])
+    given = graph.default("whole", [0, 0])
+    sizes = graph("Slice", graph("Shape", image), [2], [4])
+    whole = graph("Where", graph("Less", 0, given), given, sizes)
+    rows, columns = (Line.image(graph, graph("Gather", whole, axis)) for axis in (0, 1))
+    return rows, columns
+
+
+def radius(model: CCSR, least: float) -> int:
+    """Find how many pixels around a position, at most, a window from the scale `least` on reads."""
+    side, found = 4096, 0.0
+    for scale in SCALES:
+        if scale < least:
+            continue
+        pixels = math.floor(side * scale + HALF)
+        grid = ProjectedGrid.project((side, side), (pixels, pixels), scale, "centred")
+        route = model.route((side, side), grid)
+        for index in range(pixels // 2, pixels // 2 + 8):
+            part = slice(index, index + 1)
+            rows = model.crop((side, side), grid, route, part, part).rows
+            place = position(index, grid.rows.origin, scale)
+            found = max(found, place - rows.start, rows.stop - 1 - place)
+    return math.ceil(found) + 1
 
 
 class Cut(NamedTuple):
@@ -59,11 +104,23 @@ def cut(
         origin = graph("Sub", window.origin, graph.double(held.first))  # of a crop, as `shifted`
         targets.append(window._replace(origin=origin, pixels=held.size))
         parts.append(held)
-    starts = graph.shape(*(each.first for each in parts))
-    stops = graph.shape(*(graph("Add", each.first, each.size) for each in parts))
-    image = graph("Slice", image, starts, stops, [2, 3])
+    starts, stops = zip(
+        *(_within(graph, image, held, axis) for axis, held in enumerate(parts)), strict=True
+    )
+    image = graph("Slice", image, graph.shape(*starts), graph.shape(*stops), [2, 3])
     rows, columns = (Line.image(graph, each.size) for each in parts)
     return Cut(image, (rows, columns), (targets[0], targets[1]))
+
+
+def _within(graph: Graph, image: Value, held: Line, axis: int) -> tuple[Value, Value]:
+    """Count the needed pixels from where the given part of the picture begins."""
+    corner = graph("Gather", Value("corner"), axis)
+    start = graph("Sub", held.first, corner)
+    stop = graph("Add", start, held.size)
+    outside = graph("Or", graph("Less", start, 0), graph("Less", graph.size(image, 2 + axis), stop))
+    reason = f"image_must_hold_all_that_the_window_needs_{axis}"
+    zero = graph("Gather", [0], graph.whole(outside), name=reason)
+    return graph("Add", start, zero), stop
 
 
 def _window(graph: Graph, target: Line, axis: int) -> Line:

@@ -5,6 +5,8 @@ itself. `write` takes it (or a picture of Pillow) back; `check_output` and `chec
 any work, what `write` could not do.
 """
 
+from typing import TYPE_CHECKING
+
 from ccsr.image.folders import images_in
 from ccsr.image.formats import (
     CHOICES,
@@ -22,17 +24,29 @@ from ccsr.image.modes import Levels
 from ccsr.image.opening import steady_warnings
 from ccsr.image.picture import Picture
 from ccsr.image.reading import Header, probe, read
-from ccsr.image.tensors import (
-    from_array,
-    opaque,
-    read_rgb,
-    to_array,
-    to_float,
-    to_image,
-    to_tensor,
-    to_uint8,
-)
 from ccsr.image.writing import write
+
+if TYPE_CHECKING:
+    from ccsr.image.tensors import (
+        from_array,
+        opaque,
+        read_rgb,
+        to_array,
+        to_float,
+        to_image,
+        to_tensor,
+        to_uint8,
+    )
+else:
+    # Type checkers do not see this function: they would believe that every name exists.
+    def __getattr__(name: str) -> object:
+        """Import what makes tensors when it is first used: not before it, torch must be there."""
+        if name not in __all__:
+            raise AttributeError(f"module 'ccsr.image' has no attribute {name!r}")
+        from ccsr.image import tensors
+
+        return getattr(tensors, name)
+
 
 __all__ = [
     "CHOICES",

@@ -1,4 +1,4 @@
-"""From levels to floats in [0, 1] and back: what knows 255 and 65535."""
+"""From levels to tensors in [0, 1] and back."""
 
 from pathlib import Path
 
@@ -7,7 +7,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ccsr.image.modes import Levels, from_levels, highest
+from ccsr.image.floats import to_floats
+from ccsr.image.modes import Levels, from_levels
 from ccsr.image.picture import Picture
 from ccsr.image.reading import read
 
@@ -56,8 +57,7 @@ def read_rgb(path: Path) -> Tensor:
 
 def from_array(values: Levels) -> Tensor:
     """Levels (h, w, C) as float32 (C, h, w): in [0, 1], but for floats beyond it."""
-    channels_first = np.ascontiguousarray(values.transpose(2, 0, 1), np.float32)
-    return torch.from_numpy(channels_first) / highest(values)
+    return torch.from_numpy(to_floats(values))
 
 
 def to_array(x: Tensor, like: Levels) -> Levels:

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
-
 from ccsr.atomic import replacing
 from ccsr.device import NoRoomError, free_memory
 from ccsr.grid import Scale, Size, choose_grid
@@ -80,5 +78,5 @@ def _rows(room: int, page: tiff_writing.Page) -> int:
 
 def _room(upscaler: Upscaler) -> int:
     """Bytes that a result may take on the host, wherever it is computed."""
-    host = free_memory(torch.device("cpu"))
+    host = free_memory(None)
     return min(upscaler.memory, upscaler.memory if host is None else host // 4)

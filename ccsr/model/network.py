@@ -11,7 +11,7 @@ from ccsr.model.encoder import Encoder, Span
 from ccsr.model.residual import Encoded
 from ccsr.model.stack import Stack, covering
 from ccsr.model.whole import BASE_KERNEL_SIZE, Crop, Network, input_range, sane
-from ccsr.resample import resize
+from ccsr.resample import needed, resize
 
 STRIP_VALUES = 1 << 22  # of a CC layer's result: what follows it finds them in cache
 
@@ -244,8 +244,5 @@ def parts_of(model: Network) -> CCSR:
 
 def base_crop(size: Size, window: ProjectedGrid) -> Crop:
     """Say what the bicubic base alone needs of an input of `size` (h, w) for a window."""
-    (top, bottom), (left, right) = (
-        input_range(axis, reach(axis, BASE_KERNEL_SIZE), limit)
-        for axis, limit in zip((window.rows, window.columns), size, strict=True)
-    )
-    return Crop(slice(top, bottom), slice(left, right), window.shifted(top, left), ())
+    rows, columns = needed(size, window)
+    return Crop(rows, columns, window.shifted(rows.start, columns.start), ())

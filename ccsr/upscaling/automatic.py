@@ -1,11 +1,13 @@
 """Two networks, one for clean pictures and one that cleans, and which of them a picture gets."""
 
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from ccsr.image import Levels
 from ccsr.image.coding import Coding
 from ccsr.image.traces import jpeg_quality, noise_level
-from ccsr.model import checkpoint
+from ccsr.upscaling.engines import choose_engine
+from ccsr.upscaling.onnx_engine import OnnxEngine
 from ccsr.upscaling.upscaler import Upscaler
 
 CLEAN, CLEANING = "light", "photo"
@@ -35,15 +37,19 @@ class Automatic(Upscaler):
     Pictures of more than 8 bits count by their noise alone.
 
     Args:
+        engine: see :meth:`Upscaler.load`.
         options: the keyword arguments of :class:`Upscaler`; both networks get them.
     """
 
-    def __init__(self, **options: Any) -> None:
-        clean, cleaning = (
-            checkpoint.load(checkpoint.resolve(name))[0] for name in (CLEAN, CLEANING)
-        )
-        super().__init__(clean, **options)
-        self.cleaning = Upscaler(cleaning, **options)
+    def __init__(self, engine: str = "auto", **options: Any) -> None:
+        super().__init__(_network(CLEAN, engine), **options)
+        self._given = engine, options
+
+    @cached_property
+    def cleaning(self) -> Upscaler:
+        """The upscaler with the network that cleans, which is loaded when a picture wants it."""
+        engine, options = self._given
+        return Upscaler(_network(CLEANING, engine), **options)
 
     def suited(self, values: Levels, coding: Coding | None = None) -> tuple[Upscaler, str]:
         """See :meth:`Upscaler.suited`."""
@@ -51,6 +57,14 @@ class Automatic(Upscaler):
         if choice.cleans:
             return self.cleaning, f"by {CLEANING}: {choice.why}"
         return self, f"by {CLEAN}: {choice.why}"
+
+
+def _network(name: str, engine: str) -> Any:
+    if choose_engine(engine, name) == "onnx":
+        return OnnxEngine.load(name)
+    from ccsr.model import checkpoint
+
+    return checkpoint.load(checkpoint.resolve(name))[0]
 
 
 def choose(values: Levels, coding: Coding | None = None) -> Choice:

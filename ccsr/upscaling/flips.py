@@ -5,12 +5,15 @@ alignment.
 """
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from ccsr.grid import Axis, ProjectedGrid
+
+if TYPE_CHECKING:  # slow to import, and not always there
+    from torch import Tensor
 
 
 class Symmetry(NamedTuple):
@@ -20,18 +23,30 @@ class Symmetry(NamedTuple):
     columns: bool
     transposed: bool
 
-    def do(self, x: Tensor) -> Tensor:
+    def do(self, x: "Tensor") -> "Tensor":
         """Flip and turn (N, C, h, w)."""
+        import torch
+
         x = x.flip(self._dims) if self._dims else x
         x = x.mT if self.transposed else x
         return x.contiguous(memory_format=torch.channels_last)
 
-    def undo(self, y: Tensor) -> Tensor:
+    def undo(self, y: "Tensor") -> "Tensor":
         """The inverse of `do`."""
         y = y.mT if self.transposed else y
         return y.flip(self._dims) if self._dims else y
 
-    def grid(self, grid: ProjectedGrid, x: Tensor) -> ProjectedGrid:
+    def turned(self, x: NDArray[Any]) -> NDArray[Any]:
+        """:meth:`do` for an array; the result is a view."""
+        x = np.flip(x, tuple(self._dims))
+        return x.mT if self.transposed else x
+
+    def turned_back(self, y: NDArray[Any]) -> NDArray[Any]:
+        """The inverse of `turned`."""
+        turned: NDArray[Any] = np.flip(y.mT if self.transposed else y, tuple(self._dims))
+        return turned
+
+    def grid(self, grid: ProjectedGrid, x: "Tensor") -> ProjectedGrid:
         """`grid` over `x` (N, C, h, w) as the grid of the same places over the moved `x`."""
         rows = flipped(grid.rows, x.shape[2]) if self.rows else grid.rows
         columns = flipped(grid.columns, x.shape[3]) if self.columns else grid.columns

@@ -7,19 +7,22 @@ of 8 or 16 bit will do.
 
 import math
 from collections.abc import Sequence
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ccsr import device
 from ccsr.grid import ProjectedGrid, Size, size_of
-from ccsr.image import Levels, from_array, to_array
+from ccsr.image import Levels
+from ccsr.image.floats import store, to_floats
 from ccsr.resample import resize
 from ccsr.upscaling.alpha import bleed, confine, surroundings
 
+if TYPE_CHECKING:  # slow to import, and not always there
+    from torch import Tensor
+
 Piece = TypeVar("Piece")
+Floats = Any  # float32, an array or a tensor on the CPU: which of them is the engine's choice
 
 COPIES = 3  # of a result on the way to a file
 RARE = 0.005  # share of floats, at each end, that are not usual
@@ -42,14 +45,14 @@ class Source(Protocol[Piece]):
     pixel_bytes: int
     exact: bool
 
-    def read(self, rows: slice, columns: slice) -> Tensor:
+    def read(self, rows: slice, columns: slice) -> Floats:
         """A window of the input for the network: float32 (images, 3, rows, columns)."""
 
     def empty(self, size: Size) -> Piece:
         """Room for rows and columns of the result."""
 
     def store(
-        self, piece: Piece, rows: slice, columns: slice, y: Tensor, window: ProjectedGrid
+        self, piece: Piece, rows: slice, columns: slice, y: Floats, window: ProjectedGrid
     ) -> None:
         """Put what the network gave, float32 (images, 3, H, W), into rows and columns of `piece`.
 
@@ -69,7 +72,7 @@ class FloatSource:
 
     exact = False
 
-    def __init__(self, x: Tensor) -> None:
+    def __init__(self, x: "Tensor") -> None:
         colours = x.ndim in (3, 4) and len(x) > 0 and x.shape[-3] in (1, 3)
         if not colours or not x.is_floating_point():
             raise ValueError(
@@ -84,16 +87,18 @@ class FloatSource:
         self.images = len(self.x)
         self.pixel_bytes = self.images * self.x.shape[1] * 4
 
-    def read(self, rows: slice, columns: slice) -> Tensor:
+    def read(self, rows: slice, columns: slice) -> "Tensor":
         """See :meth:`Source.read`."""
         return self.x[..., rows, columns].expand(-1, 3, -1, -1)
 
-    def empty(self, size: Size) -> Tensor:
+    def empty(self, size: Size) -> "Tensor":
         """(N, C, *size) or (C, *size)."""
+        import torch
+
         return torch.empty(*self.shape, *size)
 
     def store(
-        self, piece: Tensor, rows: slice, columns: slice, y: Tensor, window: ProjectedGrid
+        self, piece: "Tensor", rows: slice, columns: slice, y: "Tensor", window: ProjectedGrid
     ) -> None:
         """See :meth:`Source.store`."""
         values = (to_grey(y) if self.x.shape[1] == 1 else y).clamp(0, 1)
@@ -137,49 +142,54 @@ class LevelSource:
         self.ranged = values.dtype == np.float32
         self.low, self.high = usual_range(self.colour) if self.ranged else (0.0, 1.0)
 
-    def read(self, rows: slice, columns: slice) -> Tensor:
+    def read(self, rows: slice, columns: slice) -> Floats:
         """See :meth:`Source.read`."""
-        colour = from_array(self.colour[rows, columns]).expand(3, -1, -1)
+        colour = to_floats(self.colour[rows, columns])
         if self.ranged:
-            colour = ((colour - self.low) / (self.high - self.low)).clamp(0, 1)
-        if self.flat:
+            colour = ((colour - self.low) / (self.high - self.low)).clip(0, 1)
+        images = [colour] if self.flat else [colour, to_floats(self.alpha[rows, columns])]
+        if self.flat and not self.grey:
             return colour[None]
-        return torch.stack((colour, from_array(self.alpha[rows, columns]).expand(3, -1, -1)))
+        return np.stack([np.broadcast_to(image, (3, *image.shape[1:])) for image in images])
 
     def empty(self, size: Size) -> Levels:
         """(*size, C)."""
         return np.empty((*size, self.values.shape[2]), self.values.dtype)
 
     def store(
-        self, piece: Levels, rows: slice, columns: slice, y: Tensor, window: ProjectedGrid
+        self, piece: Levels, rows: slice, columns: slice, y: Floats, window: ProjectedGrid
     ) -> None:
         """See :meth:`Source.store`."""
         colours = self.colour.shape[2]
         result = piece[rows, columns]
         colour = to_grey(y[0]) if self.grey else y[0]
         if self.ranged:
-            colour = colour.clamp(0, 1) * (self.high - self.low) + self.low
-            colour += self._beyond(window)
-        result[..., :colours] = to_array(colour, self.values)
+            colour = np.asarray(colour).clip(0, 1) * (self.high - self.low) + self.low
+            colour += self._beyond(window, y)
+        store(colour, result[..., :colours])
         if self.flat:
             result[..., colours:] = self.alpha[0, 0]
         else:
-            result[..., colours:] = to_array(self._alpha(to_grey(y[1]), window), self.values)
+            store(self._alpha(np.asarray(to_grey(y[1])), window), result[..., colours:])
 
-    def _beyond(self, window: ProjectedGrid) -> Tensor:
-        """(C, H, W): by how much the colours lie beyond the usual range, without ringing."""
+    def _beyond(self, window: ProjectedGrid, like: Floats) -> Floats:
+        """(C, H, W): by how much the colours lie beyond the usual range, without ringing.
+
+        It is computed by the library that `like` is of.
+        """
         top, left = surroundings(window, self.size)
-        near = from_array(self.colour[top, left])
-        near = near - near.clamp(self.low, self.high)
-        if not bool(near.any()):
-            return torch.zeros(())
+        near = to_floats(self.colour[top, left])
+        near = near - near.clip(self.low, self.high)
+        if not near.any():
+            return np.float32(0)
         grid = window.shifted(top.start, left.start)
-        return confine(resize(near, grid), near, grid)
+        enlarged = resize(near if isinstance(like, np.ndarray) else like.new_tensor(near), grid)
+        return confine(np.asarray(enlarged), near, grid)
 
-    def _alpha(self, enlarged: Tensor, window: ProjectedGrid) -> Tensor:
+    def _alpha(self, enlarged: Floats, window: ProjectedGrid) -> Floats:
         """(1, H, W) within the range of the input's alpha around each pixel."""
         top, left = surroundings(window, self.size)
-        near = from_array(self.alpha[top, left])
+        near = to_floats(self.alpha[top, left])
         return confine(enlarged, near, window.shifted(top.start, left.start))
 
 
@@ -190,10 +200,10 @@ def usual_range(colour: Levels) -> tuple[float, float]:
     return min(0.0, float(low)), max(1.0, float(high))
 
 
-def to_grey(rgb: Tensor) -> Tensor:
+def to_grey(rgb: Floats) -> Floats:
     """(..., 3, H, W) -> (..., 1, H, W); grey keeps its value."""
-    weights = torch.tensor(GREY, device=rgb.device)[:, None, None]
-    return (rgb * weights).sum(-3, keepdim=True)
+    red, green, blue = (rgb[..., channel : channel + 1, :, :] for channel in range(3))
+    return red * GREY[0] + green * GREY[1] + blue * GREY[2]
 
 
 def check_room(results: Sequence[tuple[Source[Any], ProjectedGrid]]) -> None:

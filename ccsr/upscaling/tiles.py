@@ -5,19 +5,15 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any, Generic, Literal, TypeVar
 
-import torch
-from torch import Tensor
-
-from ccsr.model.whole import BASE_KERNEL_SIZE
+from ccsr.resample import KERNELS
 from ccsr.upscaling.enlargement import Enlargement
+from ccsr.upscaling.pixels import Floats
 
 Piece = TypeVar("Piece")
 Window = tuple[slice, slice]
 Tile = int | Literal["auto", "off"]
 Progress = Callable[[float], None]
 
-FEATURES = 6  # of the encoder's width that are in memory at once
-OUTPUT_PIXEL_BYTES = 96
 SMALLEST_TILE = 16  # that can be asked for: smaller ones mostly compute their surroundings
 
 _OUT_OF_MEMORY = ("out of memory", "allocate memory", "create a memory", "not enough memory")
@@ -35,7 +31,7 @@ class Tiles(Generic[Piece]):
         self.enlargement = enlargement
         self.side = side
 
-    def cover(self, rows: slice, columns: slice) -> Iterator[tuple[slice, slice, Tensor]]:
+    def cover(self, rows: slice, columns: slice) -> Iterator[tuple[slice, slice, Floats]]:
         """Windows that together are `rows` and `columns` of the result: where, and what is there.
 
         Raises:
@@ -133,12 +129,9 @@ def window_side(enlargement: Enlargement[Any], tile: Tile, memory: int) -> int:
         return tile
     if tile == "off":
         return max(grid.size)
-    channels = 3 if reduces else enlargement.model.channels
-    features = FEATURES * channels * 4 / math.prod(grid.scale)
-    pixel = enlargement.source.images * (OUTPUT_PIXEL_BYTES + features)
-    side = math.isqrt(int(memory / pixel))
+    side = math.isqrt(int(memory / (enlargement.source.images * enlargement.pixel_bytes)))
     if reduces:
-        return max(side - BASE_KERNEL_SIZE, 1)  # so many more are read around it
+        return max(side - KERNELS["cubic"][1], 1)  # so many more are read around it
     return max(side, SMALLEST_TILE)
 
 
@@ -158,6 +151,6 @@ def _length(part: slice) -> int:
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     return any(phrase in str(error).lower() for phrase in _OUT_OF_MEMORY)

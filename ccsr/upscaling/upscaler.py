@@ -4,25 +4,30 @@ import warnings
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar, get_args, overload
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, overload
 
-import torch
+import numpy as np
 from PIL import Image
-from torch import Tensor
 
 from ccsr.choices import Precision
-from ccsr.device import choose_device, free_memory, has_native_bfloat16
+from ccsr.device import free_memory
 from ccsr.grid import ProjectedGrid, Scale, Size, SizeRule, choose_grid
 from ccsr.image import Levels, Picture
 from ccsr.image.coding import Coding
-from ccsr.model import Network, checkpoint
-from ccsr.model.network import CCSR
 from ccsr.upscaling.effort import LEAST, Effort
+from ccsr.upscaling.engines import choose_engine
 from ccsr.upscaling.enlargement import Enlargement
-from ccsr.upscaling.features import Features
+from ccsr.upscaling.onnx_engine import OnnxEngine, torch_wanted
 from ccsr.upscaling.pixels import FloatSource, LevelSource, Source, check_room
-from ccsr.upscaling.tiles import FEATURES, SMALLEST_TILE, Progress, Tile, strips, window_side
+from ccsr.upscaling.tiles import SMALLEST_TILE, Progress, Tile, strips, window_side
 from ccsr.upscaling.view import View
+
+if TYPE_CHECKING:  # slow to import, and not always there
+    import torch
+    from torch import Tensor
+
+    from ccsr.model import Network
+    from ccsr.upscaling.torch_engine import TorchEngine
 
 AnyPicture = TypeVar("AnyPicture", Image.Image, Picture)
 Piece = TypeVar("Piece")
@@ -38,8 +43,8 @@ class Upscaler:
     Where both axes reduce it has nothing to add: the result is bicubic with antialiasing.
 
     Args:
-        model: moved to `device` and set to evaluation.
-        device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+        model: a network of torch, moved to `device` and set to evaluation, or an engine.
+        device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`; the onnx engine has the processor only.
         precision: `bf16` or `fp32`; `auto` takes bfloat16 where the processor has it natively, but
             float32 for pictures of more than 8 bits, whose finer steps bfloat16 would disorder.
         tile: side of the pieces, in output pixels, in which large results are computed;
@@ -59,7 +64,7 @@ class Upscaler:
 
     def __init__(
         self,
-        model: Network,
+        model: "Network | OnnxEngine",
         *,
         device: str = "auto",
         precision: str = "auto",
@@ -76,10 +81,6 @@ class Upscaler:
             raise ValueError(f"tile must be auto, off or at least {SMALLEST_TILE}, got {tile!r}")
         if memory is not None and memory < SMALLEST_MEMORY:
             raise ValueError(f"memory must be at least {SMALLEST_MEMORY >> 20} MiB, got {memory} B")
-        self.device = choose_device(device)
-        self.automatic = precision == "auto"
-        native = self.automatic and has_native_bfloat16(self.device)
-        self.dtype = torch.bfloat16 if precision == "bf16" or native else torch.float32
         self.tile = tile
         if ensemble not in ("", "flips"):
             raise ValueError(f"ensemble must be flips, or empty for none, got {ensemble!r}")
@@ -88,35 +89,63 @@ class Upscaler:
         model.check_effort(LEAST if self.effort.seconds else self.effort.share)
         self.warn = warn
         self._memory = memory
-        self.model = model.eval().to(self.device)
-        self.model.to(memory_format=torch.channels_last)
+        if isinstance(model, OnnxEngine):
+            self.engine: TorchEngine | OnnxEngine = model.on(device, precision)
+        else:
+            from ccsr.upscaling import torch_engine
+
+            self.engine = torch_engine.TorchEngine(model, device, precision)
 
     @classmethod
     def load(
         cls,
         name_or_path: str | Path = AUTO,
         *,
+        engine: str = "auto",
         trust: Collection[str] = (),
         **options: Any,
     ) -> "Upscaler":
-        """Load a shipped model by its name, or a file or a run's folder of `ccsr train`.
+        """Load a shipped model by its name, a file or a run's folder of `ccsr train`, or an export.
 
         Args:
-            name_or_path: the name, or where the file or folder lies; ``auto`` takes the network
-                that suits each picture, see :class:`ccsr.upscaling.automatic.Automatic`.
+            name_or_path: the name, or where the file or folder lies, a file of `ccsr train` or of
+                `ccsr export --window`; ``auto`` takes the network that suits each picture, see
+                :class:`ccsr.upscaling.automatic.Automatic`.
+            engine: what computes: ``torch``, ``onnx`` (onnxruntime, without torch), or ``auto``:
+                torch where it is installed, and onnx for a file that ends in .onnx.
             trust: the packages, but ours, whose classes the file may name and thereby run.
             options: the keyword arguments of the class itself.
 
         Raises:
-            ValueError: for an unknown name, an unsound file, or as the class itself.
+            ValueError: for an unknown name, an unsound file, an engine that is not installed or
+                has not this model, or as the class itself.
             OSError: if the file cannot be read.
         """
         if name_or_path == AUTO:
             from ccsr.upscaling.automatic import Automatic
 
-            return Automatic(**options)
+            return Automatic(engine=engine, **options)
+        if choose_engine(engine, name_or_path) == "onnx":
+            return cls(OnnxEngine.load(name_or_path), **options)
+        from ccsr.model import checkpoint
+
         model, _ = checkpoint.load(checkpoint.resolve(name_or_path), trust)
         return cls(model, **options)
+
+    @property
+    def model(self) -> Any:
+        """The network: of torch, or what the onnx engine has instead."""
+        return self.engine.model
+
+    @property
+    def device(self) -> "torch.device | None":
+        """Where torch computes; None for the onnx engine."""
+        return self.engine.device
+
+    @property
+    def dtype(self) -> Any:
+        """What torch computes in; None for the onnx engine, which has float32."""
+        return self.engine.dtype
 
     def __call__(
         self,
@@ -215,13 +244,13 @@ class Upscaler:
 
     def tensor(
         self,
-        x: Tensor,
+        x: "Tensor",
         *,
         scale: Scale | None = None,
         size: Size | SizeRule | None = None,
         grid: ProjectedGrid | None = None,
         progress: Progress | None = None,
-    ) -> Tensor:
+    ) -> "Tensor":
         """Enlarge images given as tensors. Exactly one of `scale`, `size` and `grid`.
 
         Args:
@@ -238,6 +267,7 @@ class Upscaler:
             ValueError: for another shape, or values that are not finite.
             RuntimeError: if memory does not suffice, or the network gives no finite values.
         """
+        torch_wanted(self.engine, "to enlarge tensors")
         source = FloatSource(x)
         grid = choose_grid(source.size, scale, size, grid)
         check_room([(source, grid)])
@@ -247,10 +277,10 @@ class Upscaler:
     def view(self, values: Levels | LevelSource, *, memory: int | None = None) -> View[Levels]: ...
 
     @overload
-    def view(self, values: Tensor, *, memory: int | None = None) -> View[Tensor]: ...
+    def view(self, values: "Tensor", *, memory: int | None = None) -> "View[Tensor]": ...
 
     def view(
-        self, values: Levels | LevelSource | Tensor, *, memory: int | None = None
+        self, values: "Levels | LevelSource | Tensor", *, memory: int | None = None
     ) -> View[Any]:
         """Keep a picture's features, to compute windows of it at many scales.
 
@@ -264,18 +294,20 @@ class Upscaler:
         """
         if self.effort.seconds is not None:
             raise ValueError("a view works at one effort: give a share instead of auto:SECONDS")
-        if isinstance(values, Tensor):
+        torch_wanted(self.engine, "to keep features")
+        if not isinstance(values, np.ndarray | LevelSource):
             return self._view(FloatSource(values), memory)
         source = values if isinstance(values, LevelSource) else LevelSource(values)
         return self.suited(source.values)[0]._view(source, memory)
 
     def _view(self, source: Source[Piece], memory: int | None) -> View[Piece]:
         kept = self.memory // 2 if memory is None else memory
-        pixel = source.images * FEATURES * self.model.channels * 4
-        ours = isinstance(self.model, CCSR)  # what another package computes has no parts
-        features = Features(kept, self._working_memory // pixel) if ours else None
+        features = torch_wanted(self.engine, "to keep features").features(
+            source.images, kept, self._working_memory
+        )
         own = ProjectedGrid.project(source.size, source.size)
-        enlargement = replace(self.enlargement(source, own), features=features)
+        enlargement: Any = self.enlargement(source, own)
+        enlargement = replace(enlargement, features=features)
         return View(enlargement, self.effort.share, self.tile, self._working_memory)
 
     @property
@@ -288,9 +320,7 @@ class Upscaler:
 
     def enlargement(self, source: Source[Piece], grid: ProjectedGrid) -> Enlargement[Piece]:
         """What computes any window of a picture at `grid`, by default with all of the work."""
-        via = self.model.route(source.size, grid)
-        dtype = torch.float32 if source.exact and self.automatic else self.dtype
-        return Enlargement(self.model, source, grid, via, self.flips, self.device, dtype, self.warn)
+        return self.engine.enlargement(source, grid, self.flips, self.warn)
 
     def _whole(
         self, source: Source[Piece], grid: ProjectedGrid, progress: Progress | None

@@ -38,7 +38,7 @@ class View(Generic[Piece]):
     @property
     def kept(self) -> int:
         """Bytes of features that are held."""
-        features = self._enlargement.features
+        features = getattr(self._enlargement, "features", None)
         return features.bytes if features else 0
 
     def window(

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-import torch
 
 from ccsr.grid import ProjectedGrid
 from ccsr.upscaling import alpha as alpha_module
@@ -52,35 +51,35 @@ def test_nothing_visible_changes_nothing() -> None:
 
 @pytest.mark.parametrize("scale", [0.3, 1.0, 2.37, 8.0])
 def test_flat_areas_stay_flat_and_nothing_leaves_the_range(scale: float) -> None:
-    torch.manual_seed(0)
-    alpha = torch.zeros(1, 20, 60)
+    alpha = np.zeros((1, 20, 60), np.float32)
     alpha[..., 30:] = 0.6
     height, width = round(20 * scale), round(60 * scale)
     grid = ProjectedGrid.project((20, 60), (height, width))
-    got = confine(torch.randn(1, height, width), alpha, grid)
+    noise = np.random.default_rng(0).standard_normal((1, height, width), np.float32)
+    got = confine(noise, alpha, grid)
     reach = 3 * max(1.0, 1 / scale)
-    x = grid.columns.positions()
+    x = grid.columns.array()
     assert (got[..., x < 29 - reach] == 0).all()
-    assert (got[..., x > 30 + reach] == 0.6).all()
+    assert (got[..., x > 30 + reach] == np.float32(0.6)).all()
     assert got.min() >= 0
-    assert got.max() <= 0.6
+    assert got.max() <= np.float32(0.6)
 
 
 def test_confine_lets_an_interpolated_edge_through() -> None:
-    alpha = torch.zeros(1, 1, 6)
+    alpha = np.zeros((1, 1, 6), np.float32)
     alpha[..., 3:] = 1.0
     grid = ProjectedGrid.project((1, 6), (1, 24))
-    edge = torch.linspace(0, 1, 24)[None, None]
+    edge = np.linspace(0, 1, 24, dtype=np.float32)[None, None]
     middle = slice(8, 16)
-    assert torch.equal(confine(edge, alpha, grid)[..., middle], edge[..., middle])
+    assert np.array_equal(confine(edge, alpha, grid)[..., middle], edge[..., middle])
 
 
 @pytest.mark.parametrize("scale", [0.3, 0.5, 1.0, 2.0, 2.37])
 def test_a_window_is_confined_like_the_whole(scale: float) -> None:
-    torch.manual_seed(0)
-    alpha = torch.rand(1, 21, 30)
+    rng = np.random.default_rng(0)
+    alpha = rng.random((1, 21, 30), np.float32)
     grid = ProjectedGrid.project((21, 30), (round(21 * scale), round(30 * scale)))
-    enlarged = torch.randn(1, *grid.size)
+    enlarged = rng.standard_normal((1, *grid.size), np.float32)
     rows, columns = slice(2, 5), slice(3, grid.columns.size)
     window = grid.window(rows, columns)
     near_rows, near_columns = surroundings(window, (21, 30))
@@ -88,4 +87,17 @@ def test_a_window_is_confined_like_the_whole(scale: float) -> None:
     got = confine(
         enlarged[:, rows, columns], near, window.shifted(near_rows.start, near_columns.start)
     )
-    assert torch.equal(got, confine(enlarged, alpha, grid)[:, rows, columns])
+    assert np.array_equal(got, confine(enlarged, alpha, grid)[:, rows, columns])
+
+
+@pytest.mark.parametrize(
+    ("size", "radius"), [((7, 9), 2), ((4, 30), 3), ((1, 1), 5), ((20, 6), 17)]
+)
+def test_the_largest_around_is_that_of_all_windows(size: tuple[int, int], radius: int) -> None:
+    x = np.random.default_rng(0).standard_normal((2, *size), np.float32)
+    for dim, reach in ((1, (radius, 0)), (2, (0, radius))):
+        sides = (2 * reach[0] + 1, 2 * reach[1] + 1)
+        wide = np.pad(x, ((0, 0), (reach[0],) * 2, (reach[1],) * 2), constant_values=-np.inf)
+        windows = np.lib.stride_tricks.sliding_window_view(wide, sides, (1, 2))
+        expected = windows.max((-2, -1))
+        assert np.array_equal(alpha_module._running_max(x, dim, radius), expected)

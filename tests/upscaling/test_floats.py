@@ -9,7 +9,7 @@ import torch
 
 from ccsr import Upscaler
 from ccsr.image import Picture
-from ccsr.upscaling import upscaler as upscaler_module
+from ccsr.upscaling import torch_engine
 from ccsr.upscaling.pixels import LevelSource, usual_range
 from networks import tiny
 
@@ -118,7 +118,7 @@ def test_other_types_are_refused(upscaler: Upscaler) -> None:
 def test_what_is_finer_than_bfloat16_is_computed_in_float32(
     monkeypatch: pytest.MonkeyPatch, dtype: Any, precision: str
 ) -> None:
-    monkeypatch.setattr(upscaler_module, "has_native_bfloat16", lambda device: True)
+    monkeypatch.setattr(torch_engine, "has_native_bfloat16", lambda device: True)
     model = tiny()
     upscaler = Upscaler(model, device="cpu", precision=precision)
     enlarge, seen = model.enlarge, list[bool]()

@@ -13,7 +13,7 @@ from ccsr.image import Picture
 from ccsr.model import CCSR
 from ccsr.resample import resize
 from ccsr.upscaling import upscaler as upscaler_module
-from ccsr.upscaling.enlargement import Enlargement
+from ccsr.upscaling.enlargement import FEATURES, Enlargement
 from ccsr.upscaling.pixels import FloatSource
 from networks import tiny
 
@@ -96,7 +96,7 @@ def test_a_reduction_is_bicubic_within_the_memory(
     grid = choose_grid((1600, 1500), scale)
     expected = resize(x, grid).clamp(0, 1)
     assert torch.allclose(upscaler.tensor(x, scale=scale), expected, atol=1e-5)
-    assert max(counts) * upscaler_module.FEATURES * 3 * 4 <= memory
+    assert max(counts) * FEATURES * 3 * 4 <= memory
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])

@@ -9,7 +9,7 @@ from torch import Tensor
 from ccsr import Upscaler
 from ccsr.grid import ProjectedGrid, output_size
 from ccsr.resample import resize
-from ccsr.upscaling import upscaler as upscaler_module
+from ccsr.upscaling import torch_engine
 from networks import tiny
 
 SCALES = [1, 4 / 3, 1.5, 2, 2.37, 3, math.pi, 8, 0.5, 0.73, (1.5, 4.0), (0.5, 3.0)]
@@ -53,7 +53,7 @@ def test_bfloat16_is_close(upscaler: Upscaler) -> None:
 def test_auto_precision_follows_the_processor(
     monkeypatch: pytest.MonkeyPatch, native: bool
 ) -> None:
-    monkeypatch.setattr(upscaler_module, "has_native_bfloat16", lambda device: native)
+    monkeypatch.setattr(torch_engine, "has_native_bfloat16", lambda device: native)
     expected = torch.bfloat16 if native else torch.float32
     assert Upscaler(tiny(), device="cpu").dtype == expected
     assert Upscaler(tiny(), device="cpu", precision="fp32").dtype == torch.float32
@@ -64,7 +64,7 @@ def test_a_ramp_of_sixteen_bits_never_steps_back(
     monkeypatch: pytest.MonkeyPatch, channels: int
 ) -> None:
     """bfloat16 keeps 256 steps between two powers of two apart, such a picture has 32768."""
-    monkeypatch.setattr(upscaler_module, "has_native_bfloat16", lambda device: True)
+    monkeypatch.setattr(torch_engine, "has_native_bfloat16", lambda device: True)
     ramp = np.linspace(0, 65535, 300).astype(np.uint16)
     values = np.broadcast_to(ramp[None, :, None], (8, 300, channels)).copy()
     automatic = Upscaler.load("light", device="cpu")

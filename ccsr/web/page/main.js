@@ -153,8 +153,8 @@ const enlarge = guarded(async (event) => {
 
 function result({ id, title, running, items }) {
   const load = (item) => async () => {
-    const { url } = await post("tickets", { enlargement: id, item });
-    make("a", { href: url, download: "" }).click();
+    const { url, name = "" } = await post("tickets", { enlargement: id, item });
+    make("a", { href: url, download: name }).click();
   };
   const rows = items.map(({ name, state: word, share, text }, number) => make("li", {},
     make("b", { textContent: name }),

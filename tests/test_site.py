@@ -1,0 +1,177 @@
+"""The page of `make site` in a browser: its pixels are those of ccsr, and no server makes them."""
+
+import io
+import runpy
+import shutil
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+from ccsr import Upscaler, image
+from ccsr.bundled import resource_dir
+from ccsr.grid import choose_grid
+from ccsr.resample import resize
+from documents import ROOT
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+SITE = runpy.run_path(str(ROOT / "site" / "build.py"), run_name="site")
+pytestmark = pytest.mark.long
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page, with the runtime that an earlier build fetched, or one that npm gives now."""
+    out = tmp_path_factory.mktemp("site") / "page"
+    try:
+        SITE["build"](out, ROOT / "build" / "vendor")
+    except RuntimeError as error:
+        pytest.skip(str(error))
+    return out
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def url(site: Path) -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(site))) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def opened(url: str) -> Iterator[tuple[Any, list[str]]]:
+    """The page in a browser, and what it asked for."""
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser is None:
+        pytest.skip("no browser here")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
+        page = chromium.new_page(viewport={"width": 900, "height": 600})
+        page.set_default_timeout(120_000)
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: asked.append(f"error: {error}"))
+        page.goto(url)
+        yield page, asked
+        chromium.close()
+
+
+def to_levels(x: Any) -> Any:
+    return np.floor(x.clip(0, 1) * 255 + 0.5).transpose(1, 2, 0).astype(int)
+
+
+@pytest.fixture
+def cat(tmp_path: Path) -> Path:
+    with Image.open(resource_dir("samples") / "chelsea.png") as picture:
+        picture.convert("RGB").crop((100, 60, 260, 180)).save(tmp_path / "cat.png")
+    return tmp_path / "cat.png"
+
+
+def enlarged(page: Any, size: str, model: str) -> tuple[str, Any]:
+    """Name and pixels of the file that the page gives."""
+    page.fill("#factor", size)
+    page.press("#factor", "Enter")
+    page.select_option("#model", model)
+    page.click("#start")
+    done = page.get_by_role("button", name="Download").first
+    done.wait_for()
+    with page.expect_download() as download:
+        done.click()
+    with Image.open(download.value.path()) as result:
+        return download.value.suggested_filename, np.asarray(result.convert("RGB"))
+
+
+@pytest.mark.parametrize(
+    ("size", "model", "wanted", "name"),
+    [
+        ("2.37", "light", {"scale": 2.37}, "cat_2.37x.png"),
+        ("3x1.5", "light", {"scale": (1.5, 3)}, "cat_3x1.5.png"),
+        ("500x333", "photo", {"size": (333, 500)}, "cat_500x333.png"),
+        ("0.6", "light", {"scale": 0.6}, "cat_0.6x.png"),
+    ],
+)
+def test_a_download_has_the_pixels_of_the_command(
+    size: str,
+    model: str,
+    wanted: dict[str, Any],
+    name: str,
+    opened: tuple[Any, list[str]],
+    cat: Path,
+    url: str,
+) -> None:
+    page, asked = opened
+    page.set_input_files("#files", str(cat))
+    page.locator("#pictures .name").wait_for()
+    got_name, got = enlarged(page, size, model)
+    upscaler = Upscaler.load(model, device="cpu", precision="fp32")
+    expected = upscaler.levels(image.read(cat).frames[0], **wanted)
+    assert got_name == name
+    assert got.shape == expected.shape
+    assert np.abs(got.astype(int) - expected).max() <= 1
+    assert (got != expected).mean() < 0.01
+    assert not [each for each in asked if not each.startswith((url, f"blob:{url}"))]
+
+
+def test_what_is_on_the_screen_is_the_enlargement(opened: tuple[Any, list[str]], cat: Path) -> None:
+    page, _ = opened
+    page.set_input_files("#files", str(cat))
+    page.locator("#pictures .name").wait_for()
+    page.fill("#factor", "2.37")
+    page.press("#factor", "Enter")
+    page.wait_for_selector("#stage[aria-busy=true]")
+    page.wait_for_selector("#stage[aria-busy=false]")
+    assert page.inner_text("#status").startswith("Exact, 379 × 284 pixels")
+    page.evaluate(
+        "for (const each of document.querySelectorAll('#status, .tag, #divider'))"
+        " each.style.visibility = 'hidden'"
+    )
+    with Image.open(io.BytesIO(page.locator("#canvas").screenshot())) as shot:
+        screen = np.asarray(shot.convert("RGB")).astype(int)
+    values = image.read(cat).frames[0]
+    sides = [
+        Upscaler.load("light", device="cpu", precision="fp32").levels(values, scale=2.37),
+        to_levels(resize(values.transpose(2, 0, 1) / 255, choose_grid((120, 160), 2.37))),
+    ]
+    height, width = screen.shape[:2]
+    top, left = round(height / 2 - 284 / 2), round(width / 2 - 379 / 2)
+    for part, side, columns, most in (
+        (screen, sides[1], slice(20, 150), 1),
+        (screen, sides[0], slice(230, 360), 1),
+    ):
+        found = [
+            np.abs(part[y : y + 284, x : x + 379][:, columns] - side[:, columns]).max()
+            for y in (top - 1, top, top + 1)
+            for x in (left - 1, left, left + 1)
+        ]
+        assert min(found) <= most
+
+
+def test_what_it_does_not_do_it_says(opened: tuple[Any, list[str]], tmp_path: Path) -> None:
+    page, _ = opened
+    Image.new("RGBA", (20, 20), (10, 20, 30, 40)).save(tmp_path / "clear.png")
+    (tmp_path / "text.png").write_bytes(b"no picture")
+    page.set_input_files("#files", [str(tmp_path / "clear.png"), str(tmp_path / "text.png")])
+    rows = page.locator("#pictures .name")
+    rows.nth(1).wait_for()
+    assert "cannot read clear.png: it is transparent in parts" in rows.nth(0).inner_text()
+    assert "cannot read text.png: it is not a picture" in rows.nth(1).inner_text()
+
+
+def test_a_package_that_is_another_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "onnxruntime-web-1.30.0.tgz").write_bytes(b"other")
+    with pytest.raises(ValueError, match=r"expected onnxruntime-web@1\.30\.0 with the SHA-512 "):
+        SITE["fetched"](tmp_path)

@@ -1,0 +1,356 @@
+"""The engine that does without torch gives what torch gives."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from ccsr import Upscaler, image
+from ccsr.bundled import resource_dir
+from ccsr.export import save
+from ccsr.export.network import to_onnx
+from ccsr.grid import ProjectedGrid
+from ccsr.image import Picture
+from ccsr.image.floats import store
+from ccsr.model import checkpoint
+from ccsr.upscaling import engines
+from ccsr.upscaling.automatic import Automatic
+from ccsr.upscaling.engines import choose_engine
+from ccsr.upscaling.onnx_engine import OnnxEngine
+from ccsr.upscaling.pixels import LevelSource
+from networks import tiny
+
+SHIPPED = ("light", "photo")
+SIZE = (41, 53)
+
+
+def photo(channels: int, kind: type[np.generic] = np.uint8) -> Any:
+    """A detail; its alpha has a hole, an edge, and a part that is opaque."""
+    picture = image.read(resource_dir("samples") / "chelsea.png").frames[0]
+    values = picture[60 : 60 + SIZE[0], 90 : 90 + SIZE[1]]
+    values = values[..., : 1 if channels < 3 else 3]
+    if channels in (2, 4):
+        ramp = np.broadcast_to(np.arange(SIZE[1]) * 10.0 - 100, SIZE)
+        values = np.dstack((values, ramp.clip(0, 255).astype(np.uint8)))
+    if kind is np.float32:
+        return values.astype(np.float32) / 255
+    return values.astype(kind) * (257 if kind is np.uint16 else 1)
+
+
+@pytest.fixture(scope="module")
+def onnx_light() -> Upscaler:
+    return Upscaler.load("light", engine="onnx")
+
+
+@pytest.fixture(scope="module")
+def torch_light() -> Upscaler:
+    return Upscaler.load("light", engine="torch", device="cpu", precision="fp32")
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_shipped_file_is_what_an_export_gives_now(name: str, tmp_path: Path) -> None:
+    """`make onnx` writes them again."""
+    model, summary = checkpoint.load(checkpoint.resolve(name))
+    save(tmp_path / "a.onnx", model, None, window=True, name=name, summary=summary)
+    fresh, kept = (
+        onnx.load(tmp_path / "a.onnx"),
+        onnx.load(resource_dir("checkpoints") / f"{name}.onnx"),
+    )
+    kept.producer_version = fresh.producer_version
+    for each in (fresh, kept):
+        told = {entry.key: entry.value for entry in each.metadata_props}
+        assert told.pop("ccsr")
+        onnx.helper.set_model_props(each, told)
+    assert [each.name for each in kept.graph.node] == [each.name for each in fresh.graph.node]
+    assert kept.metadata_props == fresh.metadata_props
+    assert kept.graph.node == fresh.graph.node
+    for one, other in zip(kept.graph.initializer, fresh.graph.initializer, strict=True):
+        assert one.name == other.name
+        arrays = [onnx.numpy_helper.to_array(each) for each in (one, other)]
+        np.testing.assert_allclose(*arrays, rtol=1e-4, atol=1e-6)  # of other processors' sines
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"scale": 2.37},
+        {"scale": 2},
+        {"scale": 1.0},
+        {"scale": 1.1},
+        {"scale": (1, 4.3)},
+        {"size": (100, 77)},
+        {"scale": 0.6},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_it_agrees_with_torch(
+    wanted: dict[str, Any], channels: int, onnx_light: Upscaler, torch_light: Upscaler
+) -> None:
+    got, expected = (each.levels(photo(channels), **wanted) for each in (onnx_light, torch_light))
+    assert got.shape == expected.shape
+    assert np.abs(got.astype(int) - expected).max() <= 1
+    assert (got != expected).mean() < 1e-3
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.float32])
+def test_it_agrees_where_steps_are_finer(
+    kind: type[np.generic], onnx_light: Upscaler, torch_light: Upscaler
+) -> None:
+    values = photo(4, kind)
+    if kind is np.float32:
+        values[10:14, 20:30, :3] *= 7  # a lamp
+    got, expected = (each.levels(values, scale=2.37) for each in (onnx_light, torch_light))
+    most = 65535 if kind is np.uint16 else 1
+    difference = np.abs(got / most - expected / most)
+    assert difference[..., :3].max() < 3e-5
+    assert difference.max() < 5e-4  # alpha's three colours are clamped before they become one
+
+
+def test_the_network_that_cleans_works_at_scale_1_too() -> None:
+    values = photo(3)
+    options: dict[str, Any] = {"device": "cpu", "precision": "fp32"}
+    one, other = (
+        Upscaler.load("photo", engine=engine, **options).levels(values, scale=1)
+        for engine in ("onnx", "torch")
+    )
+    assert np.abs(one.astype(int) - other).max() <= 1
+    assert np.abs(one.astype(int) - values).max() > 1
+
+
+@pytest.mark.parametrize("scale", [2.37, (3, 1.2)])
+def test_tiles_and_strips_do_not_show(scale: Any, onnx_light: Upscaler) -> None:
+    values = photo(4)
+    whole = onnx_light.levels(values, scale=scale)
+    tiled = Upscaler(onnx_light.engine, tile=32)
+    assert np.abs(tiled.levels(values, scale=scale).astype(int) - whole).max() <= 1
+    strips = np.concatenate(list(tiled.strips(values, 17, scale=scale)))
+    assert np.abs(strips.astype(int) - whole).max() <= 1
+
+
+def test_it_averages_over_flips(onnx_light: Upscaler) -> None:
+    values = photo(3)
+    options: dict[str, Any] = {"ensemble": "flips", "tile": 48}
+    expected = Upscaler.load("light", engine="torch", precision="fp32", device="cpu", **options)
+    got = Upscaler(onnx_light.engine, **options).levels(values, scale=(2.37, 1.6))
+    assert np.abs(got.astype(int) - expected.levels(values, scale=(2.37, 1.6))).max() <= 1
+    assert (got != onnx_light.levels(values, scale=(2.37, 1.6))).any()
+
+
+def test_frames_and_the_automatic_choice() -> None:
+    upscaler = Upscaler.load(engine="onnx")
+    assert isinstance(upscaler, Automatic)
+    picture = Picture((photo(3), photo(3)[::-1]), durations=(50.0, 50.0))
+    result = upscaler(picture, scale=1.5)
+    assert [frame.shape for frame in result.frames] == [(62, 80, 3)] * 2
+    expected = Upscaler.load(engine="torch", device="cpu", precision="fp32")
+    assert result.notes == expected(picture, scale=1.5).notes
+    assert result.notes[0].startswith("by photo: noise")
+    for frame, other in zip(result.frames, expected(picture, scale=1.5).frames, strict=True):
+        assert np.abs(frame.astype(int) - other).max() <= 1
+    smooth = np.zeros((40, 40, 3), np.uint8)
+    for picture_of, cleans in ((photo(3), True), (smooth, False)):
+        engine = upscaler.suited(picture_of)[0].engine
+        assert isinstance(engine, OnnxEngine)
+        assert engine.cleans == cleans
+
+
+def test_any_network_with_few_grids_can_be_exported_for_it(tmp_path: Path) -> None:
+    model = tiny()
+    save(tmp_path / "a.onnx", model, None, window=True)
+    values = photo(3)
+    got = Upscaler.load(tmp_path / "a.onnx").levels(values, scale=2.3)
+    expected = Upscaler(model, device="cpu", precision="fp32").levels(values, scale=2.3)
+    assert np.abs(got.astype(int) - expected).max() <= 1
+
+
+ONLY_ONNX = """
+import sys
+sys.modules.update(dict.fromkeys(("torch", "safetensors", "torchvision"))) # as where they are not
+from ccsr.cli.main import main
+code = main(sys.argv[1:])
+assert sys.modules["torch"] is None
+raise SystemExit(code)
+"""
+
+
+def without_torch(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", ONLY_ONNX, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_it_is_taken_where_torch_is_not_installed(tmp_path: Path) -> None:
+    """PNG, a TIFF in strips, an animation: all that a picture meets on its way does without."""
+    values = photo(4)
+    image.write(Picture((values,)), tmp_path / "a.png")
+    image.write(Picture((values, values[::-1]), durations=(50.0, 70.0)), tmp_path / "b.gif")
+    image.write(Picture((np.tile(photo(3), (76, 76, 1)),)), tmp_path / "c.png")
+    upscale = ("upscale", "--scale", "2", "--exists", "overwrite", "-o")
+    pictures = [str(tmp_path / name) for name in ("a.png", "b.gif")]
+    done = without_torch(*upscale, f"{tmp_path}/out/", *pictures)
+    assert done.returncode == 0, done.stderr
+    result = image.read(tmp_path / "out" / "a_2x.png").frames[0]
+    assert np.array_equal(result, Upscaler.load(engine="onnx").levels(values, scale=2))
+    assert image.read(tmp_path / "out" / "b_2x.png").durations == (50.0, 70.0)
+    options = ("--scale", "1", "--memory", "34MB", "--model", "light")
+    done = without_torch(*upscale, f"{tmp_path}/c.tif", str(tmp_path / "c.png"), *options)
+    assert done.returncode == 0, done.stderr
+    assert "in strips" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--scale", "2", "--engine", "torch"), "needs the package torch, which is not installed"),
+        (("--scale", "2", "--model", "base"), "the engine onnx has no model 'base', only light, p"),
+    ],
+)
+def test_what_needs_torch_says_so(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:
+    image.write(Picture((photo(3),)), tmp_path / "a.png")
+    done = without_torch("upscale", str(tmp_path / "a.png"), *arguments)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "pip install torch" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["models", "evaluate --data x", "train --cfg job"])
+def test_commands_that_need_torch_say_so(command: str) -> None:
+    done = without_torch(*command.split())
+    assert done.returncode == 1
+    assert f"ccsr {command.split()[0]} needs torch, which is not installed: pip" in done.stderr
+
+
+def test_nothing_imports_torch_where_it_is_installed(tmp_path: Path) -> None:
+    image.write(Picture((photo(3),)), tmp_path / "a.png")
+    code = (
+        "import sys; from ccsr.cli.main import main; assert not main(sys.argv[1:]);"
+        "assert not {'torch', 'safetensors'} & set(sys.modules)"
+    )
+    arguments = ["upscale", str(tmp_path / "a.png"), "--scale", "2", "--engine", "onnx"]
+    subprocess.run([sys.executable, "-c", code, *arguments], check=True)
+
+
+@pytest.mark.parametrize(
+    ("installed", "engine", "model", "expected"),
+    [
+        ({"torch", "onnxruntime"}, "auto", "light", "torch"),
+        ({"torch", "onnxruntime"}, "onnx", "light", "onnx"),
+        ({"torch", "onnxruntime"}, "auto", "a/b.onnx", "onnx"),
+        ({"onnxruntime"}, "auto", "light", "onnx"),
+        ({"torch"}, "auto", "light", "torch"),
+        (set(), "auto", "light", "neither is installed: run pip install torch"),
+        ({"torch"}, "onnx", "light", "the engine onnx needs the package onnxruntime, which is not"),
+        ({"torch"}, "auto", "b.onnx", "b.onnx needs the package onnxruntime, which is not"),
+        ({"torch"}, "torch", "b.onnx", "the engine torch takes no ONNX file, got b.onnx"),
+        ({"torch"}, "tensorrt", "light", "engine must be one of auto, torch, onnx, got 'tensorrt'"),
+    ],
+)
+def test_the_choice_of_an_engine(
+    installed: set[str],
+    engine: str,
+    model: str,
+    expected: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engines, "find_spec", lambda name: name if name in installed else None)
+    if expected in ("torch", "onnx"):
+        assert choose_engine(engine, model) == expected
+    else:
+        with pytest.raises(ValueError, match=expected):
+            choose_engine(engine, model)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"device": "cuda"}, "the engine onnx computes on the cpu, got device 'cuda'"),
+        ({"precision": "bf16"}, "the engine onnx computes in fp32, got precision 'bf16'"),
+        ({"effort": 0.5}, r"the engine onnx always works at full effort, got effort 0\.5"),
+    ],
+)
+def test_what_it_has_not_is_refused(
+    options: dict[str, Any], message: str, onnx_light: Upscaler
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        Upscaler(onnx_light.engine, **options)
+
+
+def test_pictures_that_it_cannot_enlarge_are_refused(onnx_light: Upscaler) -> None:
+    with pytest.raises(
+        ValueError, match=r"1 or more along both axes, .* got 2 \(vertical\) and 0\.7"
+    ):
+        onnx_light.levels(photo(3), scale=(2, 0.7))
+    grid = ProjectedGrid.project(SIZE, (82, 106), 2, "topleft")
+    onnx_light.enlargement(LevelSource(photo(3)), grid)  # the same place, at a whole factor
+    grid = ProjectedGrid.project(SIZE, (83, 107), 2, "topleft")
+    with pytest.raises(ValueError, match="the engine onnx takes a scale or a size"):
+        onnx_light.enlargement(LevelSource(photo(3)), grid)
+    with pytest.raises(ValueError, match="torch is needed to enlarge tensors: install it"):
+        onnx_light.tensor(torch.rand(3, 8, 8), scale=2)
+    with pytest.raises(ValueError, match="torch is needed to keep features: install it"):
+        onnx_light.view(photo(3))
+
+
+def test_files_that_are_not_for_it_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.onnx"
+    with pytest.raises(FileNotFoundError, match=r"no model file at .*a\.onnx: check the path"):
+        Upscaler.load(path)
+    path.write_bytes(b"no model")
+    with pytest.raises(ValueError, match=r"a\.onnx is damaged, or no ONNX file"):
+        Upscaler.load(path)
+    save(path.with_name("b.onnx"), tiny(), 2)
+    with pytest.raises(ValueError, match="expected one of ccsr export --window, write it again"):
+        Upscaler.load(path.with_name("b.onnx"))
+
+
+def test_a_failure_of_the_runtime_is_an_error_as_any(
+    onnx_light: Upscaler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Too small a part of the picture; memory that runs out is met by smaller tiles."""
+    engine: Any = onnx_light.engine
+    whole, grid = SIZE, ProjectedGrid.project((41, 53), (82, 106))
+    x = np.zeros((1, 3, 20, 20), np.float32)
+    with pytest.raises(RuntimeError, match="image_must_hold_all_that_the_window_needs_0"):
+        engine.run(x, (0, 0), whole, grid.window(slice(30, 40), slice(0, 9)), (30, 0))
+    run, sizes = engine.run, list[int]()
+
+    def small_only(x: Any, corner: Any, whole: Any, grid: ProjectedGrid, origin: Any) -> Any:
+        sizes.append(max(grid.size))
+        if sizes[-1] > 60:
+            raise RuntimeError("Failed to allocate memory for requested buffer of size 9")
+        return run(x, corner, whole, grid, origin)
+
+    expected = onnx_light.levels(photo(3), scale=2)
+    monkeypatch.setattr(engine, "run", small_only)
+    assert np.abs(onnx_light.levels(photo(3), scale=2).astype(int) - expected).max() <= 1
+    assert max(sizes) > 60
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
+def test_arrays_become_levels_as_tensors_do(kind: Any) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-0.1, 1.1, (3, 37, 29)).astype(np.float32)
+    most = 1 if kind is np.float32 else np.iinfo(kind).max
+    x[0, :, :10] = (np.round(x[0, :, :10] * most) + 0.5) / most  # between two levels
+    one, other = np.zeros((2, 37, 29, 3), kind)
+    store(x, one)
+    store(torch.from_numpy(x.copy()), other)
+    assert np.array_equal(one, other)
+
+
+def test_a_part_of_the_picture_is_enough_for_a_window() -> None:
+    model, runtime = tiny(), pytest.importorskip("onnxruntime")
+    exported = to_onnx(model, None, window=True)
+    session = runtime.InferenceSession(exported.SerializeToString())
+    x = np.random.default_rng(0).random((1, 3, 60, 70), np.float32)
+    window = {"scale": np.full(2, 2.37), "origin": np.array((60, 70)), "size": np.array((9, 8))}
+    (whole,) = session.run(None, {"image": x} | window)
+    part = {"corner": np.array((10, 12)), "whole": np.array((60, 70))}
+    (same,) = session.run(None, {"image": x[:, :, 10:50, 12:55]} | window | part)
+    np.testing.assert_allclose(same, whole, rtol=0, atol=1e-6)
+    assert len(session.get_inputs()) == 4
