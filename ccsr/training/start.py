@@ -16,7 +16,9 @@ def start_from(network: Network, name: str, trust: Collection[str] = ()) -> None
     Raises:
         ValueError: if there is no such model, or its weights have no place in the network.
     """
-    path = checkpoint.resolve(name)
+    path = Path(name)
+    if name in checkpoint.shipped() or not path.is_dir():  # of a folder one may mean to go on
+        path = checkpoint.resolve(name)
     if path.is_dir() or path.suffix == ".ckpt":
         folder = path if path.is_dir() else path.parent
         raise ValueError(
