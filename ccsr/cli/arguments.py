@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Never, cast
 
-from ccsr import sizes
+from ccsr import sizes, terminal
 from ccsr.jobs.shards import Shard
 from ccsr.terminal import shown
 
@@ -44,6 +44,9 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> Never:
         """Say what is wrong with the words, which may hold anything, and exit with code 2."""
+        if terminal.is_for_programs():
+            terminal.complain(message)
+            self.exit(2)
         super().error(shown(message))
 
 

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 
 from ccsr import terminal
 from ccsr.cli import arguments, options
@@ -17,7 +18,7 @@ from ccsr.clock import Clock
 from ccsr.evaluation import plots
 from ccsr.evaluation.measure import Comparison, Findings, measure
 from ccsr.evaluation.methods import BICUBIC, build
-from ccsr.evaluation.results import LeftOut, environment, means, write_csv, write_json
+from ccsr.evaluation.results import LeftOut, environment, json_text, means, write_csv, write_json
 from ccsr.evaluation.table import infinite, table
 from ccsr.evaluation.testsets import find_all
 from ccsr.grid import Pair
@@ -102,6 +103,7 @@ def parser() -> argparse.ArgumentParser:
     options.device(add, default="auto")
     options.precision(add, default="fp32")
     add("--quiet", action="store_true", help="say nothing about progress")
+    options.for_programs(add, "what results.json would hold")
     options.debug(add)
     return flags
 
@@ -151,19 +153,21 @@ def main(argv: Sequence[str]) -> int:
         findings = measure(comparison, images, progress.show, progress.complain)
     if not findings.records:
         raise ValueError("no image could be evaluated: every one was left out")
+    document = _document(findings, comparison, args, argv)
     if args.out:  # before anything is printed, which may fail
-        _write(findings, comparison, args, argv)
-    _print(findings, comparison)
+        _write(args.out, findings, comparison, document)
+    if args.json:
+        terminal.tell(json_text(document))
+    else:
+        _print(findings, comparison)
     return 1 if findings.left_out else 0
 
 
-def _write(
+def _document(
     findings: Findings, comparison: Comparison, args: argparse.Namespace, argv: Sequence[str]
-) -> None:
-    """Write the files of the folder that is given."""
-    rows = means(findings.records)
-    write_csv(args.out / "results.csv", rows)
-    document = {
+) -> dict[str, object]:
+    """All that was found and how, for programs."""
+    return {
         "protocol": {
             "name": comparison.protocol.name,
             "definition": comparison.protocol.definition,
@@ -179,15 +183,23 @@ def _write(
             {"name": m.name, "checkpoint": m.checkpoint and str(m.checkpoint), "sha256": m.sha256}
             for m in comparison.methods
         ],
-        "means": [row.row() for row in rows],
+        "means": [row.row() for row in means(findings.records)],
         "images": [record.row() for record in findings.records],
         "left_out": [asdict(image) for image in findings.left_out],
     }
-    write_json(args.out / "results.json", document)
+
+
+def _write(
+    folder: Path, findings: Findings, comparison: Comparison, document: dict[str, object]
+) -> None:
+    """Write the files of the folder that is given."""
+    rows = means(findings.records)
+    write_csv(folder / "results.csv", rows)
+    write_json(folder / "results.json", document)
     if plots.available():
-        plots.draw_curve(args.out / "curve.png", rows, comparison.protocol.name)
+        plots.draw_curve(folder / "curve.png", rows, comparison.protocol.name)
         if comparison.crop_scale:
-            plots.draw_crops(args.out / "crops.png", findings.crops, comparison.crop_scale)
+            plots.draw_crops(folder / "crops.png", findings.crops, comparison.crop_scale)
 
 
 def _print(findings: Findings, comparison: Comparison) -> None:

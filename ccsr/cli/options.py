@@ -67,6 +67,11 @@ def limits(add: Add) -> None:
     )  # fmt: skip
 
 
+def for_programs(add: Add, text: str) -> None:
+    """`--json`: standard output is `text`, and standard error lines of JSON (docs/programs.md)."""
+    add("--json", action="store_true", help=f"for programs: print {text}, and nothing else")
+
+
 def debug(add: Add) -> None:
     """`--debug`, for whoever looks for the cause of an error."""
     add("--debug", action="store_true", help="show where in the code an error happened")

@@ -102,9 +102,14 @@ def means(records: Sequence[Record]) -> list[Mean]:
     return [Mean(*key, len(scores), _mean(scores)) for key, scores in groups.items()]
 
 
+def json_text(document: Mapping[str, object]) -> str:
+    """`document` as JSON; infinities, for which JSON has no number, become the text "inf"."""
+    return as_json(_finite(document), indent=1)
+
+
 def write_json(path: Path, document: Mapping[str, object]) -> None:
-    """Write `document` as JSON, whole or not at all; infinities become the text "inf"."""
-    text = as_json(_finite(document), indent=1)
+    """Write :func:`json_text`, whole or not at all."""
+    text = json_text(document)
     with replacing(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
 
