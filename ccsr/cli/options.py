@@ -15,7 +15,8 @@ def model(add: Add, default: str = "light", more: str = "") -> None:
     """`--model`, the network."""
     add(
         "--model", default=default, metavar="NAME|FILE",
-        help="the network: a name that `ccsr models` lists, or a file of `ccsr train`"
+        help="the network: a name that `ccsr models` lists, a file of `ccsr train`, or one "
+        "on the Hugging Face Hub, hf://USER/REPO/FILE@REVISION, pinned by a commit or its digest"
         f"{more}; default: {default}",
     )  # fmt: skip
 

@@ -102,14 +102,16 @@ class Upscaler:
         """Load a shipped model by its name, or a `.safetensors` file of `ccsr train`.
 
         Args:
-            name_or_path: the name, or where the file lies; ``auto`` takes the network that suits
-                each picture, see :class:`ccsr.upscaling.automatic.Automatic`.
+            name_or_path: the name, where the file lies, or `hf://USER/REPO/FILE@REVISION`, a file
+                on the Hugging Face Hub (see :mod:`ccsr.model.hub`); ``auto`` takes the network
+                that suits each picture, see :class:`ccsr.upscaling.automatic.Automatic`.
             trust: the packages, but ours, whose classes the file may name and thereby run.
             options: the keyword arguments of the class itself.
 
         Raises:
             ValueError: for an unknown name, an unsound file, or as the class itself.
-            OSError: if the file cannot be read.
+            OSError: if the file cannot be read or had.
+            RuntimeError: if the extra `hub` is needed and not installed.
         """
         if name_or_path == AUTO:
             from ccsr.upscaling.automatic import Automatic
