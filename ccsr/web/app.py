@@ -6,6 +6,7 @@ import logging
 import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -76,6 +77,7 @@ class App:
             Route("/api/state", self._state),
             Route("/api/pictures", self._receive, methods=["POST"]),
             Route("/api/pictures/{number:int}", self._forget_picture, methods=["DELETE"]),
+            Route("/api/size", self._size, methods=["POST"]),
             Route("/api/view", self._view, methods=["POST"]),
             Route("/api/enlargements", self._enlarge, methods=["POST"]),
             Route("/api/enlargements/{number:int}", self._cancel, methods=["POST"]),
@@ -139,6 +141,21 @@ class App:
         self.shelf.remove(request.path_params["number"])
         return Response(status_code=204)
 
+    async def _size(self, request: Request) -> Response:
+        """What a person types for a size: factors and pixels, or what is wrong with it."""
+        fields = await _json(request)
+        entry = self.shelf.find(fields.get("picture"))
+        wanted = {"text": str(fields.get("text"))}
+        try:
+            target = requests.target(wanted)
+            (height, width), (h, w) = target.size(entry.size), entry.size
+        except ValueError as error:
+            return JSONResponse({"error": str(error)})
+        if target.scale:
+            return JSONResponse({"sx": target.scale[1], "sy": target.scale[0]})
+        place = {"sx": width / w, "sy": height / h, "size": [height, width]}
+        return JSONResponse(place | {"target": wanted})
+
     async def _view(self, request: Request) -> Response:
         fields = await _json(request)
         view = requests.view(fields)
@@ -160,14 +177,15 @@ class App:
         if sum(each.running for each in self.enlargements.values()) >= self.shelf.limits.jobs:
             raise LimitError("too many enlargements wait already: cancel some")
         entries = [self.shelf.find(number) for number in dict.fromkeys(numbers)]
+        wish = requests.wish(fields.get("target"))
         self._numbers += 1
         folder = self.folder / f"results-{self._numbers}"
         enlargement = Enlargement(
             self._numbers,
             entries,
-            requests.target(fields.get("target")),
+            wish.target,
             self.models.check(fields.get("model")),
-            requests.output(fields.get("output")),
+            replace(requests.output(fields.get("output")), dpi=wish.dpi),
             self.models,
             folder,
         )

@@ -1,13 +1,13 @@
 // Lists, forms and downloads around the stage.
 
 import { ask, post, send } from "./api.js";
-import { layout, parse, target } from "./geometry.js";
+import { layout, target } from "./geometry.js";
 import { Stage } from "./stage.js";
 
 const POLL = 400; // ms between looks at what is being computed
 const $ = (id) => document.getElementById(id);
 let state = { pictures: [], enlargements: [], models: [], fixed: [], formats: [] };
-let timer;
+let timer, asked;
 
 const told = (words) => ($("status").textContent = words);
 const stage = new Stage($("stage"), { told, changed });
@@ -121,7 +121,7 @@ function changed() {
   if (!picture) return ($("size").textContent = $("factor").value = "");
   const { x, y } = layout(place, picture, canvas);
   const factor = place.sx === place.sy ? place.sx : `${place.sx}x${place.sy}`;
-  if (document.activeElement !== $("factor")) $("factor").value = factor;
+  if (document.activeElement !== $("factor")) $("factor").value = place.target?.text ?? factor;
   const pace = state.models.find((model) => model.name === $("model").value)?.pace;
   const [inputs, outputs] = [picture.width * picture.height, x.whole * y.whole];
   const seconds = pace ? picture.frames * (pace[0] * inputs + pace[1] * outputs) : 0;
@@ -129,13 +129,19 @@ function changed() {
   $("size").textContent = `${x.whole} × ${y.whole} pixels${expected}`;
 }
 
-function typed(event) {
+// The server knows what a typed size means; Enter says it twice, as a change and to submit.
+const typed = guarded(async (event) => {
   event.preventDefault();
-  if (!stage.picture) return;
-  const to = parse($("factor").value, stage.picture);
-  say(to ? "" : "Type a factor such as 2.37, pixels such as 1920x1080, or a longest side");
-  if (to) stage.go(to);
-}
+  const [{ picture }, text] = [stage, $("factor").value];
+  if (!picture || text === asked) return;
+  asked = text;
+  $("stage").ariaBusy = "true";
+  const given = { picture: picture.id, text };
+  const { error, ...to } = await post("size", given).finally(() => (asked = null));
+  say(error ?? "");
+  if (!error && picture === stage.picture) stage.go(to);
+  else $("stage").ariaBusy = "false";
+});
 
 const enlarge = guarded(async (event) => {
   event.preventDefault();
