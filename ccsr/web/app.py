@@ -77,6 +77,7 @@ class App:
             Route("/api/state", self._state),
             Route("/api/pictures", self._receive, methods=["POST"]),
             Route("/api/pictures/{number:int}", self._forget_picture, methods=["DELETE"]),
+            Route("/api/pictures/{number:int}/frames", self._frame, methods=["POST"]),
             Route("/api/size", self._size, methods=["POST"]),
             Route("/api/view", self._view, methods=["POST"]),
             Route("/api/enlargements", self._enlarge, methods=["POST"]),
@@ -141,6 +142,11 @@ class App:
         self.shelf.remove(request.path_params["number"])
         return Response(status_code=204)
 
+    async def _frame(self, request: Request) -> Response:
+        frame = requests.whole((await _json(request)).get("frame"), "frame", 1)
+        entry = await run_in_threadpool(self.shelf.frame, request.path_params["number"], frame)
+        return JSONResponse(entry.json)
+
     async def _size(self, request: Request) -> Response:
         """What a person types for a size: factors and pixels, or what is wrong with it."""
         fields = await _json(request)
@@ -177,6 +183,10 @@ class App:
         if sum(each.running for each in self.enlargements.values()) >= self.shelf.limits.jobs:
             raise LimitError("too many enlargements wait already: cancel some")
         entries = [self.shelf.find(number) for number in dict.fromkeys(numbers)]
+        if fields.get("frame") is not None:
+            frame = requests.whole(fields["frame"], "frame", 1)
+            picked = [partial(self.shelf.frame, entry.number, frame) for entry in entries]
+            entries = [await run_in_threadpool(pick) for pick in picked]
         wish = requests.wish(fields.get("target"))
         self._numbers += 1
         folder = self.folder / f"results-{self._numbers}"

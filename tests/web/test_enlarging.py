@@ -11,6 +11,7 @@ from PIL import Image
 
 from ccsr import image
 from ccsr.cli.main import main
+from ccsr.grid import choose_grid
 from ccsr.web import downloads
 from ccsr.web.enlarging import Enlargement
 from ccsr.web.shelf import Limits
@@ -240,3 +241,16 @@ def test_a_result_that_does_not_fit_is_refused_with_a_sentence(client, served, c
     assert "cat.png" in item["text"]
     assert "GiB" in item["text"]
     assert str(served.folder) not in item["text"]
+
+
+@pytest.mark.parametrize("frame", [1, 3])
+def test_one_page_is_enlarged_by_itself(client, served, booklet, pages, frame, tmp_path):
+    served.app.shelf.take([booklet])
+    number = order(client, frame=frame, output={"format": "same"}).json()["id"]
+    (item,) = finished(client, number)["items"]
+    assert (item["state"], item["name"]) == ("done", f"booklet-{frame}_2.37x.tif")
+    (tmp_path / "got.tif").write_bytes(download(client, number, item=0).content)
+    (got,) = image.read(tmp_path / "got.tif").frames
+    values = pages[frame - 1]
+    assert got.dtype == values.dtype
+    assert got.shape == (*choose_grid(values.shape[:2], 2.37).size, values.shape[2])

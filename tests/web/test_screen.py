@@ -230,3 +230,17 @@ def test_the_loupe_magnifies_what_is_under_the_pointer(tab, cat):
     tab.page.wait_for_selector("#loupe", state="hidden")
     inside = slice(5, -5)  # of the ring that shows where the keys go
     assert (tab.screen()[inside, inside] == plain[inside, inside]).all()
+
+
+def test_the_screen_shows_the_page(tab, tmp_path):
+    """Without a profile, which would change the levels."""
+    rng = np.random.default_rng(0)
+    frames = tuple(rng.integers(0, 256, (60, 80, 3), np.uint8) for _ in range(2))
+    image.write(image.Picture(frames), tmp_path / "two.tif")
+    tab.send(tmp_path / "two.tif")
+    tab.compare("bicubic", "bicubic")
+    tab.type("11")
+    tab.page.fill("#frame", "2")
+    tab.after(lambda: tab.page.press("#frame", "Enter"))
+    whole = resize(image.from_array(frames[1]), choose_grid((60, 80), 11.0), "cubic")
+    assert is_rounded(tab.screen(), window(whole, tab.views[-1]))

@@ -237,3 +237,12 @@ def test_a_browser_that_goes_away_frees_the_worker(client, served, cat, monkeypa
     steps = len(taken)
     time.sleep(0.3)
     assert len(taken) == steps
+
+
+def test_the_frame_of_an_animation_is_what_was_shown_then(client, served, tmp_path):
+    frames = [np.full((16, 20, 3), colour, np.uint8) for colour in ((255, 0, 0), (0, 0, 255))]
+    image.write(image.Picture(tuple(frames), durations=(50, 50)), tmp_path / "dance.gif")
+    served.app.shelf.take([tmp_path / "dance.gif"])
+    number = client.post("/api/pictures/1/frames", json={"frame": 2}).json()["id"]
+    shown, _ = painted(client, 40, 32, picture=number)
+    assert (shown[..., :3] == (0, 0, 255)).all()
