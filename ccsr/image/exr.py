@@ -123,6 +123,8 @@ def open_file(path: Path) -> ExrFile:
         return ExrFile(path)
     except SyntaxError as error:
         raise ValueError("it is damaged: its window has no pixels") from error
+    except UnicodeDecodeError as error:
+        raise ValueError("it is damaged: a name in it is no text") from error
 
 
 def installed() -> bool:

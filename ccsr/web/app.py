@@ -23,8 +23,9 @@ from starlette.routing import Route
 from ccsr.image import CHOICES
 from ccsr.web import downloads, requests
 from ccsr.web.enlarging import Enlargement
+from ccsr.web.entry import LimitError, plain_name
 from ccsr.web.models import Models
-from ccsr.web.shelf import LimitError, Shelf, plain_name
+from ccsr.web.shelf import Shelf
 from ccsr.web.views import FIXED, Views, encode_end
 from ccsr.web.worker import Worker
 

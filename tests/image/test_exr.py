@@ -260,6 +260,21 @@ def test_damaged_files_get_a_sentence_and_no_other_line(tmp_path: Path, share: f
         assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        (b"B\0\2", b"\xff\0\2", "a name in it is no text"),
+        (struct.pack("<4i", 0, 0, 15, 11), struct.pack("<4i", 0, 0, -2, 11), "damaged"),
+    ],
+)
+def test_damaged_headers(tmp_path: Path, before: bytes, after: bytes, message: str) -> None:
+    data = made(planes_of(FLOATS, "RGB"))
+    assert before in data
+    (tmp_path / "a.exr").write_bytes(data.replace(before, after))
+    with pytest.raises(OSError, match=message):
+        image.read(tmp_path / "a.exr")
+
+
 def test_what_others_say_meanwhile_is_not_lost(capfd: pytest.CaptureFixture[str]) -> None:
     import os
 

@@ -23,10 +23,11 @@ from ccsr.bundled import resource_dir
 from ccsr.model import checkpoint
 from ccsr.upscaling.upscaler import Upscaler
 from ccsr.web.app import App
+from ccsr.web.entry import Limits
 from ccsr.web.guard import Guard
 from ccsr.web.models import Models
 from ccsr.web.server import Server, bind
-from ccsr.web.shelf import Limits, Shelf
+from ccsr.web.shelf import Shelf
 from networks import tiny
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

@@ -14,7 +14,7 @@ from ccsr.cli.main import main
 from ccsr.grid import choose_grid
 from ccsr.web import downloads
 from ccsr.web.enlarging import Enlargement
-from ccsr.web.shelf import Limits
+from ccsr.web.entry import Limits
 
 NETWORK = "tiny.safetensors"
 

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from ccsr import image
-from ccsr.web.shelf import Limits, Shelf, plain_name
+from ccsr.web.entry import Limits, plain_name
+from ccsr.web.shelf import Shelf
 
 
 def send(client, content, name="cat.png"):

@@ -13,7 +13,7 @@ from ccsr.grid import choose_grid
 from ccsr.image.modes import reduced, to_srgb
 from ccsr.model import CCSR
 from ccsr.resample import resize
-from ccsr.web.shelf import Limits
+from ccsr.web.entry import Limits
 
 NETWORK = "tiny.safetensors"
 HEADER = struct.Struct("<5I")
