@@ -3,15 +3,10 @@
 A picture is what lies in the display window, grey (Y) or colour (R, G, B), maybe with A.
 """
 
-import contextlib
 import io
-import os
-import sys
-import threading
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryFile
 from types import ModuleType
 from typing import Any
 
@@ -19,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.ImageFile import ImageFile
 
+from ccsr.image.hushed import hushed
 from ccsr.image.limits import check_pixels
 from ccsr.image.modes import Levels, floats, unmultiplied
 
@@ -28,7 +24,6 @@ NEEDED = (
 )
 _COLOUR, _GREY = ("R", "G", "B"), ("Y",)
 _NAMED = 6  # channels in a message
-_QUIET = threading.Lock()
 
 
 class ExrFile(ImageFile):
@@ -163,7 +158,7 @@ def _library(path: str, header_only: bool = False) -> list[Any]:
         ValueError: if it is damaged.
     """
     exr = _module()
-    with _hushed() as said:
+    with hushed(b"(EXR_ERR_") as aside:
         try:
             parts = exr.File(path, separate_channels=True, header_only=header_only).parts
         except (RuntimeError, ValueError) as error:
@@ -171,36 +166,10 @@ def _library(path: str, header_only: bool = False) -> list[Any]:
             raise ValueError(
                 f"it is damaged, or stored in a way that is not known here ({reason})"
             ) from error
-    problem = said.getvalue().partition(" - ")[2].strip()
+    problem = aside.said.partition(" - ")[2].strip()
     if problem or not parts:
         raise ValueError(f"it is damaged ({problem or 'no parts'})")
     return list(parts)
-
-
-@contextlib.contextmanager
-def _hushed() -> Iterator[io.StringIO]:
-    """Keep what the library says of damaged files from the screen; what others say comes after.
-
-    It writes to the file descriptor of standard error, and by `print` why it gave up.
-    """
-    said = io.StringIO()
-    with _QUIET, TemporaryFile() as kept, contextlib.ExitStack() as stack:
-        with contextlib.suppress(OSError, ValueError):  # there is no standard error
-            sys.stderr.flush()
-            own = os.dup(2)
-            os.dup2(kept.fileno(), 2)
-            stack.callback(_give_back, own, kept)
-        stack.enter_context(contextlib.redirect_stdout(said))
-        yield said
-    other = [line for line in said.getvalue().splitlines(True) if not line.startswith("Warning: ")]
-    sys.stdout.write("".join(other))
-
-
-def _give_back(own: int, kept: Any) -> None:
-    os.dup2(own, 2)
-    os.close(own)
-    kept.seek(0)
-    os.write(2, b"".join(line for line in kept if b"(EXR_ERR_" not in line))
 
 
 def _chosen(part: Any) -> tuple[str, ...]:
