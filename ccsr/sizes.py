@@ -9,15 +9,17 @@ Example:
 """
 
 import math
+import re
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 Size = tuple[int, int]
 Kind = Literal["width", "height", "longest", "shortest", "fit", "cover", "at least", "megapixels"]
 Unit = Literal["cm", "mm", "in"]
 
 UNITS: tuple[Unit, ...] = get_args(Unit)
+LARGEST_DPI = 100_000
 _INCH: dict[Unit, Fraction] = {"cm": Fraction("2.54"), "mm": Fraction("25.4"), "in": Fraction(1)}
 
 
@@ -124,6 +126,27 @@ def printed(size: tuple[float, float], unit: Unit, dpi: float) -> Rule:
     density = _positive(dpi, "dpi") / _INCH[unit]
     name = f"{size[1]:.10g}x{size[0]:.10g}{unit}{dpi:.10g}dpi"
     return Rule("fit", tall * density, wide * density, name)
+
+
+def paper(text: str) -> tuple[Rule, float]:
+    """The rule of `30x20cm@300`, a paper's width and height at 300 pixels an inch; and the latter.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    match = re.fullmatch(r"([\d.]+)x([\d.]+)\s*([a-z]+)@([\d.]+)", text.strip())
+    try:
+        if not match or match[3] not in UNITS:
+            raise ValueError
+        dpi = float(match[4])
+        if not 1 <= dpi <= LARGEST_DPI:
+            raise ValueError
+        return printed((float(match[2]), float(match[1])), cast(Unit, match[3]), dpi), dpi
+    except ValueError as error:
+        raise ValueError(
+            "expected WIDTHxHEIGHT in cm, mm or in, and pixels an inch, such as 30x20cm@300, got "
+            f"{text!r}"
+        ) from error
 
 
 def _rule(kind: Kind, width: float, height: float | None = None) -> Rule:

@@ -6,8 +6,10 @@ import os
 import select
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 
 class OutputError(OSError):
@@ -54,14 +56,42 @@ def as_json(value: object, indent: int | None = None) -> str:
     return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
-def say(text: str) -> None:
-    """Write lines for the person on standard error."""
+_for_programs = False
+
+
+@contextmanager
+def for_programs(wanted: bool) -> Iterator[None]:
+    """Where `wanted`, what is said on standard error is JSON: `{"error": "no such file"}`."""
+    global _for_programs
+    before, _for_programs = _for_programs, wanted
+    try:
+        yield
+    finally:
+        _for_programs = before
+
+
+def is_for_programs() -> bool:
+    """Whether :func:`for_programs` holds."""
+    return _for_programs
+
+
+def say(text: str, kind: Literal["note", "warning", "error"] = "note") -> None:
+    """Write lines for the person on standard error; for programs they are one line of JSON."""
+    if _for_programs:
+        text = as_json({kind: named(text.strip("\n"))})
+    elif kind != "note":
+        text = f"ccsr: {kind}: {text}"
     print(shown_lines(text), file=sys.stderr, flush=True)
 
 
 def warn(text: str) -> None:
     """Say that something may not be as the person expects."""
-    say(f"ccsr: warning: {text}")
+    say(text, "warning")
+
+
+def complain(text: str) -> None:
+    """Say what could not be done."""
+    say(text, "error")
 
 
 def tell(text: str, styled: bool = False) -> None:

@@ -22,6 +22,8 @@ GREY = (_DOWN * 9 + _ACROSS * 7).astype(np.uint8)[..., None]  # smooth: lossy fo
 COLOUR = np.concatenate((GREY, 255 - GREY, GREY // 2 + 60), axis=2)
 FLOATS = COLOUR / np.float32(50) - 1  # from -1 to 4.1
 CLEAR_FLOATS = np.concatenate((FLOATS, GREY / np.float32(255)), axis=2)
+HALF_CLEAR = np.where(_ACROSS < 5, 0.25, np.where(_ACROSS < 11, 1, 0.5))[..., None]
+HALF_CLEAR_FLOATS = np.concatenate((FLOATS, HALF_CLEAR), axis=2).astype(np.float32)
 ALPHA = np.where(_ACROSS < 5, 0, np.where(_ACROSS < 11, 255, 128)).astype(np.uint8)[..., None]
 FLAT_ALPHA = np.where(_ACROSS < 8, 0, 255).astype(np.uint8)[..., None]
 FEW = (_DOWN // 3 + _ACROSS // 4).astype(np.uint8)  # 0 to 6, as indices
@@ -260,6 +262,58 @@ def pfm(values: Array) -> bytes:
     return f"{kind}\n{WIDTH} {HEIGHT}\n-1.0\n".encode() + values[::-1].astype("<f4").tobytes()
 
 
+def exr(*parts: dict[str, Array]) -> bytes:
+    """Scan lines of floats as they are, by the file layout of OpenEXR; several parts by its 2.0."""
+
+    def attribute(name: str, kind: str, value: bytes) -> bytes:
+        return f"{name}\0{kind}\0".encode() + struct.pack("<i", len(value)) + value
+
+    def head(number: int, planes: dict[str, Array]) -> bytes:
+        height, width = next(iter(planes.values())).shape
+        channels = b"".join(
+            name.encode() + b"\0" + struct.pack("<iIii", 1 if p.dtype == "f2" else 2, 0, 1, 1)
+            for name, p in sorted(planes.items())
+        )
+        box = struct.pack("<4i", 0, 0, width - 1, height - 1)
+        more = b""
+        if len(parts) > 1:
+            more = attribute("name", "string", b"part %d" % number)
+            more += attribute("type", "string", b"scanlineimage")
+            more += attribute("chunkCount", "int", struct.pack("<i", height))
+        return (
+            attribute("channels", "chlist", channels + b"\0")
+            + attribute("compression", "compression", b"\0")
+            + attribute("dataWindow", "box2i", box) + attribute("displayWindow", "box2i", box)
+            + attribute("lineOrder", "lineOrder", b"\0")
+            + attribute("pixelAspectRatio", "float", struct.pack("<f", 1))
+            + attribute("screenWindowCenter", "v2f", bytes(8))
+            + attribute("screenWindowWidth", "float", struct.pack("<f", 1)) + more + b"\0"
+        )  # fmt: skip
+
+    several = len(parts) > 1
+    start = struct.pack("<iI", 20000630, 2 | several << 12)
+    start += b"".join(head(*each) for each in enumerate(parts)) + b"\0" * several
+    lines = [
+        [struct.pack("<i", number)] * several
+        + [struct.pack("<ii", row, sum(p[row].nbytes for p in planes.values()))]
+        + [planes[name][row].tobytes() for name in sorted(planes)]
+        for number, planes in enumerate(parts)
+        for row in range(len(next(iter(planes.values()))))
+    ]
+    chunks = [b"".join(line) for line in lines]
+    places = np.cumsum([len(start) + 8 * len(chunks), *map(len, chunks)])[:-1]
+    return start + places.astype("<u8").tobytes() + b"".join(chunks)
+
+
+def planes_of(values: Array, names: str, kind: str = "<f4") -> dict[str, Array]:
+    """The channels, the colour multiplied by alpha where there is one."""
+    alpha = values[..., -1] if names[-1] == "A" else 1
+    return {
+        name: (values[..., i] * (1 if name == "A" else alpha)).astype(kind)
+        for i, name in enumerate(names)
+    }
+
+
 def tga(kind: int, values: Array, bits: int, palette: bytes = b"", width: int = 0) -> bytes:
     entries = len(palette) * 8 // width if palette else 0
     alpha = 8 if bits in (16, 32) else 0
@@ -413,6 +467,15 @@ MAKERS: dict[tuple[str, str], Callable[[], Made]] = {
     ("floats beyond", "PPM"): lambda: (pfm(GREY * 2.0), GREY * np.float32(2)),
     ("floats, colour", "TIFF"): lambda: (tif(FLOATS, photometric="rgb"), FLOATS),
     ("floats, colour", "PPM"): lambda: (pfm(FLOATS), FLOATS),
+    ("floats from 0 to 1", "OpenEXR"): lambda: (
+        exr(planes_of(GREY / 255, "Y")), GREY / np.float32(255)),
+    ("floats beyond", "OpenEXR"): lambda: (
+        exr(planes_of(GREY * 2.0, "Y", "<f2")), GREY * np.float32(2)),
+    ("floats, colour", "OpenEXR"): lambda: (exr(planes_of(FLOATS, "RGB")), FLOATS),
+    ("floats, alpha", "OpenEXR"): lambda: (
+        exr(planes_of(HALF_CLEAR_FLOATS, "RGBA")), HALF_CLEAR_FLOATS),
+    ("pages, pictures, layers", "OpenEXR"): lambda: (
+        exr(planes_of(GREY * 1.0, "Z"), planes_of(FLOATS, "RGB")), FLOATS),
     ("floats, alpha", "TIFF"): lambda: (
         tif(CLEAR_FLOATS, photometric="rgb", extrasamples=["unassalpha"]),
         CLEAR_FLOATS,

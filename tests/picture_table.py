@@ -24,63 +24,63 @@ C, H = "colours (256 a frame)", "partial transparency"
 L = "number of loops"
 E_H, E_C, E_H_C, H_C, E_L = f"{E}, {H}", f"{E}, {C}", f"{E}, {H}, {C}", f"{H}, {C}", f"{E}, {L}"
 F8_H, F8_C, F8_H_C = f"{F8}, {H}", f"{F8}, {C}", f"{F8}, {H}, {C}"
-FURTHER, LAYERS = "further pictures", "layers"
+FURTHER, LAYERS, PARTS = "further pictures", "layers", "further parts"
 
 # What is read. Of formats that are also written the first name; kinds as they are stored.
 READ = ("PNG", "JPEG", "WebP", "TIFF", "GIF", "BMP", "AVIF", "HEIC", "JPEG 2000", "PPM", "TGA",
-        "PSD")  # fmt: skip
+        "PSD", "OpenEXR")  # fmt: skip
 READING: dict[str, tuple[str, ...]] = {
-    "black and white, 1 bit": (K, N, N, K, K, K, N, N, N, K, N, K),
-    "grey, 2 or 4 bits":      (K, N, N, K, K, N, N, N, N, K, N, N),
-    "grey":                   (K, K, N, K, K, K, K, K, K, K, K, K),
-    "grey, 16 bits":          (K, N, N, K, N, N, N, N, K, K, N, R),
-    "grey, one level hidden": (K, N, N, N, K, N, N, N, N, N, N, N),
-    "grey, alpha":            (K, N, N, K, N, N, N, N, K, N, K, N),
-    "grey, alpha, 16 bits":   (K, N, N, K, N, N, N, N, N, N, N, N),
-    "palette":                (K, N, N, K, K, K, N, N, N, N, K, K),
-    "palette, transparency":  (K, N, N, N, K, N, N, N, N, N, K, N),
-    "colour":                 (K, K, K, K, N, K, K, K, K, K, K, K),
-    "colour, 10 to 16 bits":  (K, N, N, K, N, N, FROM_10, FROM_10, FROM_16, K, N, R),
-    "colour, one hidden":     (K, N, N, N, N, N, N, N, N, N, N, N),
-    "colour, alpha":          (K, N, K, K, N, K, K, K, K, N, K, K),
-    "colour, alpha, 16 bits": (K, N, N, K, N, N, N, N, N, N, N, R),
-    "CMYK, 16 bits":          (N, N, N, INK_16, N, N, N, N, N, N, N, N),
-    "CMYK":                   (N, CMYK, N, CMYK, N, N, N, N, N, N, N, CMYK),
-    "floats from 0 to 1":     (N, N, N, K, N, N, N, N, N, K, N, N),
-    "floats beyond":          (N, N, N, K, N, N, N, N, N, K, N, N),
-    "floats, colour":         (N, N, N, K, N, N, N, N, N, K, N, N),
-    "floats, alpha":          (N, N, N, K, N, N, N, N, N, N, N, N),
-    "animation":              (K, N, K, N, K, N, K, N, N, N, N, N),
-    "animation, transparency":(K, N, K, N, K, N, K, N, N, N, N, N),
-    "animation, 16 bits":     (K, N, N, N, N, N, N, N, N, N, N, N),
-    "pages, pictures, layers":(N, FURTHER, N, K, N, N, N, FURTHER, N, N, N, LAYERS),
+    "black and white, 1 bit": (K, N, N, K, K, K, N, N, N, K, N, K, N),
+    "grey, 2 or 4 bits":      (K, N, N, K, K, N, N, N, N, K, N, N, N),
+    "grey":                   (K, K, N, K, K, K, K, K, K, K, K, K, N),
+    "grey, 16 bits":          (K, N, N, K, N, N, N, N, K, K, N, R, N),
+    "grey, one level hidden": (K, N, N, N, K, N, N, N, N, N, N, N, N),
+    "grey, alpha":            (K, N, N, K, N, N, N, N, K, N, K, N, N),
+    "grey, alpha, 16 bits":   (K, N, N, K, N, N, N, N, N, N, N, N, N),
+    "palette":                (K, N, N, K, K, K, N, N, N, N, K, K, N),
+    "palette, transparency":  (K, N, N, N, K, N, N, N, N, N, K, N, N),
+    "colour":                 (K, K, K, K, N, K, K, K, K, K, K, K, N),
+    "colour, 10 to 16 bits":  (K, N, N, K, N, N, FROM_10, FROM_10, FROM_16, K, N, R, N),
+    "colour, one hidden":     (K, N, N, N, N, N, N, N, N, N, N, N, N),
+    "colour, alpha":          (K, N, K, K, N, K, K, K, K, N, K, K, N),
+    "colour, alpha, 16 bits": (K, N, N, K, N, N, N, N, N, N, N, R, N),
+    "CMYK, 16 bits":          (N, N, N, INK_16, N, N, N, N, N, N, N, N, N),
+    "CMYK":                   (N, CMYK, N, CMYK, N, N, N, N, N, N, N, CMYK, N),
+    "floats from 0 to 1":     (N, N, N, K, N, N, N, N, N, K, N, N, K),
+    "floats beyond":          (N, N, N, K, N, N, N, N, N, K, N, N, K),
+    "floats, colour":         (N, N, N, K, N, N, N, N, N, K, N, N, K),
+    "floats, alpha":          (N, N, N, K, N, N, N, N, N, N, N, N, K),
+    "animation":              (K, N, K, N, K, N, K, N, N, N, N, N, N),
+    "animation, transparency":(K, N, K, N, K, N, K, N, N, N, N, N, N),
+    "animation, 16 bits":     (K, N, N, N, N, N, N, N, N, N, N, N, N),
+    "pages, pictures, layers":(N, FURTHER, N, K, N, N, N, FURTHER, N, N, N, LAYERS, PARTS),
 }  # fmt: skip
 
 # What is written, under its suffix. All pictures have more than 256 colours and half transparent
 # pixels where they have colours and alpha, and animations run three times.
-WRITTEN = (".png", ".jpg", ".webp", ".tif", ".avif", ".gif", ".bmp", ".pfm")
+WRITTEN = (".png", ".jpg", ".webp", ".tif", ".avif", ".gif", ".bmp", ".pfm", ".exr")
 WRITING: dict[str, tuple[str, ...]] = {
-    "grey":                              (K, K, K, K, K, K, K, K),
-    "grey, 16 bits":                     (K, E, E, K, E, E, E, K),
-    "grey, alpha":                       (K, R, K, K, K, H, R, R),
-    "grey, alpha, 16 bits":              (K, R, E, K, E, E_H, R, R),
-    "colour":                            (K, K, K, K, K, C, K, K),
-    "colour, 16 bits":                   (K, E, E, K, E, E_C, E, K),
-    "colour, alpha":                     (K, R, K, K, K, H_C, R, R),
-    "colour, alpha, 16 bits":            (K, R, E, K, E, E_H_C, R, R),
-    "floats, grey":                      (F16, F8, F8, K, F8, F8, F8, K),
-    "floats, grey, alpha":               (F16, R, F8, K, F8, F8_H, R, R),
-    "floats, colour":                    (F16, F8, F8, K, F8, F8_C, F8, K),
-    "floats, colour, alpha":             (F16, R, F8, K, F8, F8_H_C, R, R),
-    "animation, grey":                   (K, R, K, R, L, K, R, R),
-    "animation, grey, 16 bits":          (E, R, E, R, E_L, E, R, R),
-    "animation, grey, alpha":            (K, R, K, R, L, H, R, R),
-    "animation, grey, alpha, 16 bits":   (E, R, E, R, E_L, E_H, R, R),
-    "animation, colour":                 (K, R, K, R, L, C, R, R),
-    "animation, colour, 16 bits":        (E, R, E, R, E_L, E_C, R, R),
-    "animation, colour, alpha":          (K, R, K, R, L, H_C, R, R),
-    "animation, colour, alpha, 16 bits": (E, R, E, R, E_L, E_H_C, R, R),
-    "pages, of any kind":                (R, R, R, K, R, R, R, R),
+    "grey":                              (K, K, K, K, K, K, K, K, K),
+    "grey, 16 bits":                     (K, E, E, K, E, E, E, K, K),
+    "grey, alpha":                       (K, R, K, K, K, H, R, R, K),
+    "grey, alpha, 16 bits":              (K, R, E, K, E, E_H, R, R, K),
+    "colour":                            (K, K, K, K, K, C, K, K, K),
+    "colour, 16 bits":                   (K, E, E, K, E, E_C, E, K, K),
+    "colour, alpha":                     (K, R, K, K, K, H_C, R, R, K),
+    "colour, alpha, 16 bits":            (K, R, E, K, E, E_H_C, R, R, K),
+    "floats, grey":                      (F16, F8, F8, K, F8, F8, F8, K, K),
+    "floats, grey, alpha":               (F16, R, F8, K, F8, F8_H, R, R, K),
+    "floats, colour":                    (F16, F8, F8, K, F8, F8_C, F8, K, K),
+    "floats, colour, alpha":             (F16, R, F8, K, F8, F8_H_C, R, R, K),
+    "animation, grey":                   (K, R, K, R, L, K, R, R, R),
+    "animation, grey, 16 bits":          (E, R, E, R, E_L, E, R, R, R),
+    "animation, grey, alpha":            (K, R, K, R, L, H, R, R, R),
+    "animation, grey, alpha, 16 bits":   (E, R, E, R, E_L, E_H, R, R, R),
+    "animation, colour":                 (K, R, K, R, L, C, R, R, R),
+    "animation, colour, 16 bits":        (E, R, E, R, E_L, E_C, R, R, R),
+    "animation, colour, alpha":          (K, R, K, R, L, H_C, R, R, R),
+    "animation, colour, alpha, 16 bits": (E, R, E, R, E_L, E_H_C, R, R, R),
+    "pages, of any kind":                (R, R, R, K, R, R, R, R, R),
 }  # fmt: skip
 
 
@@ -91,13 +91,13 @@ EXIF, XMP, DPI = "EXIF", "XMP", "resolution"
 PROFILE = "colour profile"
 PQ_SRGB, PQ_PROFILE = f"{PQ}, {SRGB}", f"{PQ}, {PROFILE}"
 DESCRIBING: dict[str, tuple[str, ...]] = {
-    "colour profile":                (K, K, K, K, K, SRGB, SRGB, PROFILE),
-    "colour profile of grey":        (K, K, SRGB, K, SRGB, SRGB, SRGB, PROFILE),
-    "colours by code points":        (K, K, K, K, K, SRGB, SRGB, PROFILE),
-    "HDR (PQ) by code points":       (K, PQ, PQ, PQ, K, PQ_SRGB, PQ_SRGB, PQ_PROFILE),
-    "EXIF":                          (K, K, K, K, K, EXIF, EXIF, EXIF),
-    "XMP":                           (K, K, K, K, K, XMP, XMP, XMP),
-    "resolution outside EXIF":       (K, K, DPI, K, DPI, DPI, K, DPI),
+    "colour profile":                (K, K, K, K, K, SRGB, SRGB, PROFILE, K),
+    "colour profile of grey":        (K, K, SRGB, K, SRGB, SRGB, SRGB, PROFILE, K),
+    "colours by code points":        (K, K, K, K, K, SRGB, SRGB, PROFILE, K),
+    "HDR (PQ) by code points":       (K, PQ, PQ, PQ, K, PQ_SRGB, PQ_SRGB, PQ_PROFILE, PQ),
+    "EXIF":                          (K, K, K, K, K, EXIF, EXIF, EXIF, EXIF),
+    "XMP":                           (K, K, K, K, K, XMP, XMP, XMP, XMP),
+    "resolution outside EXIF":       (K, K, DPI, K, DPI, DPI, K, DPI, DPI),
 }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from ccsr.analysis import ANALYSES
 from ccsr.analysis.findings import Findings, Options
 from ccsr.cli import arguments, options
 from ccsr.evaluation import plots
-from ccsr.evaluation.results import environment, write_json
+from ccsr.evaluation.results import environment, json_text, write_json
 from ccsr.suggest import near
 
 FLAGS = ("model", "data", "limit", "steps")  # that not every analysis reads
@@ -47,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
         "--steps", type=arguments.whole, metavar="N",
         help=f"how many steps each training of gradual has; default: {Options.steps}",
     )  # fmt: skip
+    options.for_programs(add, "what NAME.json would hold")
     options.debug(add)
     return flags
 
@@ -76,17 +77,20 @@ def main(argv: Sequence[str]) -> int:
     start = time.monotonic()
     steps = args.steps or Options.steps
     findings = analysis.run(Options(tuple(args.model), args.data, args.limit, steps, args.out))
+    document = {
+        "analysis": args.name,
+        "command": shlex.join(["ccsr", "analyze", *argv]),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": round(time.monotonic() - start, 1),
+        "environment": environment(),
+        "records": [dict(record) for record in findings.records],
+    }
     if args.out:
-        document = {
-            "analysis": args.name,
-            "command": shlex.join(["ccsr", "analyze", *argv]),
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "seconds": round(time.monotonic() - start, 1),
-            "environment": environment(),
-            "records": [dict(record) for record in findings.records],
-        }
         _write(args.out, args.name, document, findings)
-    terminal.tell("\n\n".join(map(str, findings.tables)))  # last, as it may fail
+    if args.json:  # last, as it may fail
+        terminal.tell(json_text(document))
+    else:
+        terminal.tell("\n\n".join(map(str, findings.tables)))
     return 0
 
 

@@ -7,9 +7,9 @@ import sys
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Never, cast
+from typing import Any, NamedTuple, Never
 
-from ccsr import sizes
+from ccsr import sizes, terminal
 from ccsr.jobs.shards import Shard
 from ccsr.terminal import shown
 
@@ -44,6 +44,9 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> Never:
         """Say what is wrong with the words, which may hold anything, and exit with code 2."""
+        if terminal.is_for_programs():
+            terminal.complain(message)
+            self.exit(2)
         super().error(shown(message))
 
 
@@ -70,24 +73,16 @@ def size(text: str) -> tuple[int, int]:
 
 def paper(text: str) -> Paper:
     """A size on paper and its resolution, WIDTHxHEIGHT `30x20cm@300`."""
-    match = re.fullmatch(r"([\d.]+)x([\d.]+)\s*([a-z]+)@([\d.]+)", text.strip())
     try:
-        if not match or match[3] not in sizes.UNITS:
-            raise ValueError
-        dpi = dots(match[4])
-        side = (float(match[2]), float(match[1]))
-        return Paper(sizes.printed(side, cast(sizes.Unit, match[3]), dpi), dpi)
+        return Paper(*sizes.paper(text))
     except ValueError as error:
-        raise ArgumentTypeError(
-            "expected WIDTHxHEIGHT in cm, mm or in, and pixels an inch, such as 30x20cm@300, got "
-            f"{text!r}"
-        ) from error
+        raise ArgumentTypeError(str(error)) from error
 
 
 def dots(text: str) -> float:
     """Pixels an inch, 1 to 100000."""
     number = positive(text)
-    if not 1 <= number <= 100_000:
+    if not 1 <= number <= sizes.LARGEST_DPI:
         raise ArgumentTypeError(f"expected pixels an inch from 1 to 100000, got {text!r}")
     return number
 

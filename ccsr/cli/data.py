@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ccsr import terminal
 from ccsr.cli import arguments, options
@@ -75,6 +76,7 @@ def parser() -> argparse.ArgumentParser:
             help="how many files to fetch at the same time; default: %(default)s",
         )
         add("--quiet", action="store_true", help="say nothing about progress")
+        options.for_programs(add, "what was fetched and what failed as a JSON object")
         options.debug(add)
     return top
 
@@ -100,26 +102,38 @@ def main(argv: Sequence[str]) -> int:
         tasks = archives.benchmark_tasks(args.sets, folder)
         licences = [f"{name}: {archives.BENCHMARKS[name][0]}" for name in args.sets]
     size = sum(task.file.size for task in tasks)
-    terminal.tell(f"{len(tasks)} files to fetch, {size / 1e6:,.0f} MB, into {folder}")
-    terminal.tell("\n".join(["licences:", *(f"  {line}" for line in licences)]))
+    told = {"folder": str(folder), "files": len(tasks), "bytes": size, "licences": licences}
+    if not args.json:
+        terminal.tell(f"{len(tasks)} files to fetch, {size / 1e6:,.0f} MB, into {folder}")
+        terminal.tell("\n".join(["licences:", *(f"  {line}" for line in licences)]))
     if args.dry_run:
-        return 0
+        return _finish(args, told)
     restricted = args.name == "div2k" or any(
         archives.BENCHMARKS[name][1] for name in getattr(args, "sets", [])
     )
     if tasks and restricted and not args.accept:
-        _ask()
+        _ask(may=not args.json)
     if tasks and folder.exists() and shutil.disk_usage(folder).free < size:
         raise OSError(f"{folder} has not {size / 1e6:,.0f} MB free: make room, or choose another")
     failures = _fetch(tasks, args)
     if args.name == "open":
         open_tiles.write_attribution(chosen, folder)
-        terminal.tell(f"whom to credit: {folder / open_tiles.ATTRIBUTION}")
+        if not args.json:
+            terminal.tell(f"whom to credit: {folder / open_tiles.ATTRIBUTION}")
+    return _finish(args, told, len(tasks) - len(failures), failures)
+
+
+def _finish(
+    args: argparse.Namespace, told: dict[str, Any], done: int = 0, failures: Sequence[str] = ()
+) -> int:
+    """Tell programs what came of it; returns the exit code."""
+    if args.json:
+        terminal.tell(terminal.as_json(told | {"done": done, "failed": failures}, indent=2))
     return 1 if failures else 0
 
 
-def _fetch(tasks: list[Task], args: argparse.Namespace) -> int:
-    """Do the tasks and say which failed; returns how many."""
+def _fetch(tasks: list[Task], args: argparse.Namespace) -> list[str]:
+    """Do the tasks and say which failed; returns a sentence for each."""
     line = StatusLine(args.quiet)
     stop = threading.Event()
     received, finished, clock, since = 0, 0, Clock(), time.monotonic()
@@ -149,21 +163,21 @@ def _fetch(tasks: list[Task], args: argparse.Namespace) -> int:
     if not args.quiet:
         line.say(f"{len(tasks) - len(failures)} of {len(tasks)} files done")
     for failure in failures[:LISTED_FAILURES]:
-        line.say(f"ccsr: error: {failure}")
+        line.complain(failure)
     if len(failures) > LISTED_FAILURES:
-        line.say(f"ccsr: error: and {len(failures) - LISTED_FAILURES} more")
+        line.complain(f"and {len(failures) - LISTED_FAILURES} more")
     if failures:
         line.say("ccsr: the same command tries these again and keeps what is there")
-    return len(failures)
+    return failures
 
 
-def _ask() -> None:
-    """Go on only if the user agrees to what was shown.
+def _ask(may: bool) -> None:
+    """Go on only if the user agrees to what was shown, and may be asked.
 
     Raises:
         ValueError: if not, or nobody can be asked.
     """
-    if sys.stdin.isatty():
+    if may and sys.stdin.isatty():
         terminal.say("Agree to these terms? Type yes:")
         if sys.stdin.readline().strip().lower() == "yes":
             return

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ccsr import image
+from ccsr import image, terminal
 from ccsr.cli.progress import Progress
 from ccsr.jobs import pipeline
 from ccsr.jobs.checks import Job
@@ -12,7 +12,7 @@ from ccsr.jobs.pipeline import Outcome
 from ccsr.jobs.plan import Plan
 from ccsr.jobs.reports import Report
 from ccsr.jobs.target import Target
-from ccsr.terminal import say, shown, tell
+from ccsr.terminal import shown, tell
 from ccsr.upscaling.upscaler import Upscaler
 
 
@@ -67,10 +67,7 @@ def enlarge(
     total = len(plan.jobs) + len(plan.unlisted)
     progress = Progress(total, quiet)
     ledger = _Ledger(progress, report, debug)
-    for job in plan.skipped:
-        report.add(job.source, "skipped", job.output)
-    for source in plan.made:
-        report.add(source, "left out")
+    _report_rest(plan, report)
     for folder, message in plan.unlisted.items():
         ledger.fail(folder, message)
     try:
@@ -85,7 +82,7 @@ def enlarge(
             + _advice(remaining)
         ) from error
     finally:
-        if ledger.failures and total > 1:
+        if ledger.failures and total > 1 and not report.told:
             progress.error(f"{len(ledger.failures)} of {total} pictures failed:")
             progress.list(ledger.failures)
         if report.error:
@@ -102,24 +99,41 @@ def _advice(remaining: Sequence[Job]) -> str:
 def preview(
     plan: Plan,
     target: Target,
+    report: Report,
     saving: image.Output = image.DEFAULT,
     tell: Callable[[str], None] = tell,
 ) -> int:
     """Tell what a plan would write, with the sizes; errors go to standard error.
 
+    A report that tells programs takes the place of `tell`.
+
     Returns:
         The number of pictures that would fail.
     """
+    tell = (lambda text: None) if report.told else tell
+    _report_rest(plan, report)
     failures = list(plan.unlisted.values())
+    for folder, message in plan.unlisted.items():
+        report.add(folder, "failed", error=message)
     for job in plan.jobs:
         try:
             height, width = pipeline.preview(job, target, saving)
         except (OSError, ValueError) as error:
             failures.append(str(error))
+            report.add(job.source, "failed", job.output, error=str(error))
         else:
             tell(shown(f"{job.source} -> {job.output} ({width}x{height})"))
+            report.add(job.source, "planned", job.output, width=width, height=height)
     for job in plan.skipped:
         tell(shown(f"{job.source} -> {job.output} exists, is skipped"))
     for message in failures:
-        say(shown(f"ccsr: error: {message}"))
-    return len(failures)
+        terminal.complain(message if report.told else shown(message))
+    return len(failures) + bool(report.error)
+
+
+def _report_rest(plan: Plan, report: Report) -> None:
+    """Report what a plan does not touch."""
+    for job in plan.skipped:
+        report.add(job.source, "skipped", job.output)
+    for source in plan.made:
+        report.add(source, "left out")

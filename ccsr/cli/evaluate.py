@@ -15,6 +15,7 @@ from ccsr.evaluation.measure import Comparison, Findings, measure
 from ccsr.evaluation.methods import BICUBIC, build, under
 from ccsr.evaluation.names import check_names
 from ccsr.evaluation.pictures import Pictures
+from ccsr.evaluation.results import json_text
 from ccsr.evaluation.testsets import TestSet, find_all
 from ccsr.metrics import load_lpips
 from ccsr.protocols import PROTOCOLS
@@ -60,10 +61,14 @@ def main(argv: Sequence[str]) -> int:
         raise ValueError("no image could be evaluated: every one was left out")
     kinds = _kinds(comparisons[0])
     found = evaluate_output.outcome(testsets, comparisons, kinds, findings, args.compare)
+    facts = {"device": args.device, "precision": args.precision}
+    document = evaluate_output.document(found, argv, facts)
     if args.out:  # before anything is printed, which may fail
-        facts = {"device": args.device, "precision": args.precision}
-        evaluate_output.write(found, args.out, argv, facts)
-    evaluate_output.tell(found, args.table)
+        evaluate_output.write(found, args.out, document)
+    if args.json:
+        terminal.tell(json_text(document))
+    else:
+        evaluate_output.tell(found, args.table)
     return 1 if findings.left_out else 0
 
 

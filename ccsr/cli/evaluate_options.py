@@ -47,6 +47,7 @@ def parser() -> arguments.Parser:
     _add_images(flags.add_argument)
     _add_contenders(flags.add_argument_group("what is measured").add_argument)
     _add_results(flags.add_argument_group("what comes of it").add_argument)
+    options.for_programs(flags.add_argument, "what results.json would hold")
     options.debug(flags.add_argument)
     return flags
 

@@ -56,22 +56,17 @@ def outcome(
     return Outcome(testsets, comparisons, kinds, findings, rows, compared)
 
 
-def write(found: Outcome, folder: Path, command: Sequence[str], facts: Mapping[str, str]) -> None:
-    """Write all files.
+def document(found: Outcome, command: Sequence[str], facts: Mapping[str, str]) -> dict[str, object]:
+    """All that was found and how, for programs.
 
     Args:
-        found: what they tell.
-        folder: where they go.
+        found: what it tells.
         command: the words of the command.
-        facts: further ones for `results.json`.
-
-    Raises:
-        OSError: if one cannot be written.
+        facts: further ones.
     """
-    write_csv(folder / "results.csv", found.rows)
     first = found.comparisons[0]
     records, degrade = found.findings.records, first.degrade
-    document = {
+    return {
         "protocols": [
             {"name": each.protocol.name, "definition": each.protocol.definition}
             for each in found.comparisons
@@ -101,6 +96,15 @@ def write(found: Outcome, folder: Path, command: Sequence[str], facts: Mapping[s
         "images": [record.row() for record in records],
         "left_out": [asdict(image) for image in found.findings.left_out],
     }
+
+
+def write(found: Outcome, folder: Path, document: Mapping[str, object]) -> None:
+    """Write all files; `document` is that of :func:`document`.
+
+    Raises:
+        OSError: if one cannot be written.
+    """
+    write_csv(folder / "results.csv", found.rows)
     write_json(folder / "results.json", document)
     if plots.available():
         plots.draw_curve(folder / "curve.png", found.rows)

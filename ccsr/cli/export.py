@@ -45,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
         "--exists", default="error", choices=("error", "overwrite"),
         help="what to do if the file exists already; default: error",
     )  # fmt: skip
+    options.for_programs(add, "what was written as a JSON object")
     options.debug(add)
     return parser
 
@@ -69,11 +70,16 @@ def main(argv: Sequence[str]) -> int:
     path = resolve(args.model)
     model, summary = load(path, args.trust)
     size = args.input_size
-    save(
+    written = save(
         args.output, model, args.scale,
         window=args.window, size=size, name=path.stem, summary=summary,
     )  # fmt: skip
-    megabytes = args.output.stat().st_size / 1e6
-    names = "input input, output output" if size else "input image, output enlarged"
-    terminal.tell(f"{args.output}: {names}, {megabytes:.1f} MB")
+    inputs, outputs = ([each.name for each in side] for side in (written.input, written.output))
+    length = args.output.stat().st_size
+    if args.json:
+        document = {"file": str(args.output), "model": path.stem, "bytes": length}
+        terminal.tell(terminal.as_json(document | {"inputs": inputs, "outputs": outputs}, indent=2))
+    else:
+        names = f"input {', '.join(inputs)}, output {', '.join(outputs)}"
+        terminal.tell(f"{args.output}: {names}, {length / 1e6:.1f} MB")
     return 0

@@ -24,6 +24,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv is None:
         terminal.prepare()
     words = list(sys.argv[1:] if argv is None else argv)
+    with terminal.for_programs("--json" in words):
+        return _guarded(words)
+
+
+def _guarded(words: Sequence[str]) -> int:
+    """Run a command; what people can cause ends in a line, not in a traceback."""
     try:
         try:
             return _run(words)
@@ -32,12 +38,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # who reads has seen enough: ccsr models | head
         return 141
     except KeyboardInterrupt as error:
-        terminal.say(f"\nccsr: interrupted{f': {error}' if str(error) else ''}")
+        text = f"interrupted{f': {error}' if str(error) else ''}"
+        if terminal.is_for_programs():
+            terminal.complain(text)
+        else:
+            terminal.say(f"\nccsr: {text}")
         return 130
     except (ValueError, OSError, RuntimeError) as error:
         if "--debug" in words:
             raise
-        terminal.say(f"ccsr: error: {error}")
+        terminal.complain(str(error))
         return 1
 
 
@@ -54,7 +64,7 @@ def _run(words: Sequence[str]) -> int:
         return 0
     if name not in COMMANDS:
         hint = near(name, [*COMMANDS, "--help", "--version"])
-        terminal.say(f"ccsr: error: unknown command {name!r}: {hint}")
+        terminal.complain(f"unknown command {name!r}: {hint}")
         return 2
     return _call(name, rest)
 

@@ -9,7 +9,7 @@ from ccsr.cli import arguments, options
 def parser() -> arguments.Parser:
     """The options of `ccsr models`."""
     parser = arguments.Parser("ccsr models", description="List the models that come with ccsr.")
-    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
+    options.for_programs(parser.add_argument, "a JSON list of them")
     options.debug(parser.add_argument)
     return parser
 

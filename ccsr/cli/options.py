@@ -15,8 +15,9 @@ def model(add: Add, default: str = "light", more: str = "") -> None:
     """`--model`, the network."""
     add(
         "--model", default=default, metavar="NAME|FILE",
-        help="the network: a name that `ccsr models` lists, or a file or a run's folder of "
-        f"`ccsr train`{more}; default: {default}",
+        help="the network: a name that `ccsr models` lists, a file or a run's folder of `ccsr train`, "
+        "or one on the Hugging Face Hub, hf://USER/REPO/FILE@REVISION, pinned by a commit or its "
+        f"digest{more}; default: {default}",
     )  # fmt: skip
 
 
@@ -65,6 +66,11 @@ def limits(add: Add) -> None:
         "--max-frames", type=arguments.whole, default=10_000, metavar="N",
         help="refuse inputs with more frames or pages; default: 10,000",
     )  # fmt: skip
+
+
+def for_programs(add: Add, text: str) -> None:
+    """`--json`: standard output is `text`, and standard error lines of JSON (docs/programs.md)."""
+    add("--json", action="store_true", help=f"for programs: print {text}, and nothing else")
 
 
 def debug(add: Add) -> None:

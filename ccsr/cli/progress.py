@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ccsr import terminal
 from ccsr.clock import Clock
-from ccsr.terminal import say, shown
+from ccsr.terminal import shown
 
 if TYPE_CHECKING:  # slow to import
     from ccsr.evaluation.results import LeftOut
@@ -19,11 +20,12 @@ class StatusLine:
     """Writes lines on standard error; on a terminal the last of them can be rewritten.
 
     Attributes:
-        rewritable: whether it can: standard error is a terminal, and quiet was not asked for.
+        rewritable: whether it can: standard error is a terminal, a person reads there, and quiet
+            was not asked for.
     """
 
     def __init__(self, quiet: bool = False) -> None:
-        self.rewritable = not quiet and sys.stderr.isatty()
+        self.rewritable = not (quiet or terminal.is_for_programs()) and sys.stderr.isatty()
         self._clear = "\r\x1b[K" if self.rewritable else ""
 
     def rewrite(self, text: str) -> None:
@@ -33,12 +35,22 @@ class StatusLine:
 
     def say(self, text: str) -> None:
         """Write a line that stays."""
-        print(f"{self._clear}{shown(text)}", file=sys.stderr, flush=True)
+        self.rewrite("")
+        terminal.say(_one_line(text))
+
+    def complain(self, text: str) -> None:
+        """Write a line that stays, about something that could not be done."""
+        self.rewrite("")
+        terminal.complain(_one_line(text))
 
     def trace(self, text: str) -> None:
         """Write lines that stay, which tell where in the code something went wrong."""
         self.rewrite("")
-        say(text.rstrip("\n"))
+        terminal.say(text.rstrip("\n"))
+
+
+def _one_line(text: str) -> str:
+    return text if terminal.is_for_programs() else shown(text)
 
 
 class Progress:
@@ -83,7 +95,7 @@ class Progress:
 
     def error(self, message: str) -> None:
         """Say what went wrong, quiet or not."""
-        self._line.say(f"ccsr: error: {message}")
+        self._line.complain(message)
 
     def list(self, lines: Sequence[str]) -> None:
         """Write lines that belong to an error."""

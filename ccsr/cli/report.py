@@ -25,7 +25,7 @@ def parser() -> arguments.Parser:
         "reports", metavar="FILE.jsonl", nargs="+", type=arguments.path,
         help="the reports, of all shards and repetitions; a picture in several counts once",
     )  # fmt: skip
-    add("--json", action="store_true", help="print JSON, for programs")
+    options.for_programs(add, "the sums as a JSON object")
     options.debug(add)
     return parser
 

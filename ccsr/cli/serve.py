@@ -43,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
     args = parser().parse_args(argv)
 
     from ccsr.web import guard, server
-    from ccsr.web.shelf import Limits
+    from ccsr.web.entry import Limits
 
     if not guard.is_loopback(args.host):
         terminal.warn(

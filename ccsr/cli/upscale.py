@@ -64,16 +64,17 @@ def _run(
             terminal.say(line)
     if args.dry_run:
         tell = terminal.say if args.output == arguments.STANDARD else terminal.tell
-        return 1 if enlarging.preview(plan, target, saving, tell) else 0
+        report = Report(None, plan, told=args.json)
+        return 1 if enlarging.preview(plan, target, report, saving, tell) else 0
     upscaler = Upscaler.load(
         args.model,
         trust=args.trust,
         **options.given(args, {*signature(Upscaler).parameters, "engine"} - {"model"}),
         warn=terminal.warn,
     )
-    kept = Report(args.report, plan)
+    kept = Report(args.report, plan, told=args.json)
     failures = enlarging.enlarge(
-        plan, target, upscaler, kept, saving, quiet=args.quiet, debug=args.debug
+        plan, target, upscaler, kept, saving, quiet=args.quiet or args.json, debug=args.debug
     )
     return 1 if failures else 0
 

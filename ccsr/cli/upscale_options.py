@@ -40,6 +40,7 @@ def parser() -> Parser:
     _add_file_options(parser.add_argument_group("the files that are written").add_argument)
     _add_folder_options(parser.add_argument_group("folders and many pictures").add_argument)
     add("--quiet", action="store_true", help="say nothing but errors")
+    options.for_programs(add, "what came of each picture, a JSON object a line as in --report")
     options.debug(add)
     return parser
 
@@ -189,6 +190,8 @@ def check(args: argparse.Namespace, error: Callable[[str], Never]) -> None:
         error("- stands for standard input, which is one picture: leave out the other inputs")
     if STANDARD in args.inputs and args.output is None:
         args.output = STANDARD
+    if args.json and args.output == STANDARD:
+        error("--json and the picture both want standard output: name a file by -o, or --report")
 
 
 def _tile(text: str) -> int | str:

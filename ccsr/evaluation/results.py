@@ -147,9 +147,14 @@ def over_runs(rows: Sequence[Mean], kinds: Mapping[str, str]) -> list[Mean]:
     return joined
 
 
+def json_text(document: Mapping[str, object]) -> str:
+    """`document` as JSON; infinities, for which JSON has no number, become the text "inf"."""
+    return as_json(_finite(document), indent=1)
+
+
 def write_json(path: Path, document: Mapping[str, object]) -> None:
-    """Write `document` as JSON, whole or not at all; infinities become the text "inf"."""
-    text = as_json(_finite(document), indent=1)
+    """Write :func:`json_text`, whole or not at all."""
+    text = json_text(document)
     with replacing(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
 

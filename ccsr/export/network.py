@@ -43,7 +43,7 @@ def save(
     size: Size | None = None,
     name: str = "",
     summary: Mapping[str, JSON] | None = None,
-) -> None:
+) -> onnx.GraphProto:
     """Write what :func:`to_onnx` makes to `path`, whole or not at all, with metadata.
 
     Args:
@@ -54,6 +54,9 @@ def save(
         size: (h, w) of the only pictures that the file takes, see :func:`to_onnx`; None for any.
         name: of the model.
         summary: of its checkpoint: licence, training, data sources.
+
+    Returns:
+        The graph, whose inputs and outputs have the names that a caller needs.
 
     Raises:
         ValueError: for another suffix, or as :func:`to_onnx`.
@@ -83,6 +86,7 @@ def save(
     make_folder(path)
     with replacing(path) as temporary:
         temporary.write_bytes(exported.SerializeToString())
+    return exported.graph
 
 
 def to_onnx(

@@ -6,6 +6,7 @@ from PIL import Image
 
 from ccsr import device
 from ccsr.image import deep
+from ccsr.image.exr import ExrFile
 from ccsr.image.pfm import PfmFile
 from ccsr.image.picture import Size
 from ccsr.image.tiff import TiffFile
@@ -79,6 +80,9 @@ def of(image: Image.Image) -> Demand:
     if isinstance(image, TiffFile) and image.rare:
         held = max(3, min(image.samples, 4)) * (4 if image.holds_floats else 2)
         return Demand(held, held * pixels, (held + 2 * image.stored_bytes) * pixels)
+    if isinstance(image, ExrFile):
+        most = (2 * image.stored_bytes + 3 * image.pixel_bytes) * image.stored_pixels
+        return Demand(image.pixel_bytes, image.pixel_bytes * pixels, most)
     if isinstance(image, PfmFile):
         return Demand(image.pixel_bytes, image.pixel_bytes * pixels, 2 * image.pixel_bytes * pixels)
     wide = image.mode in ("I", "F")

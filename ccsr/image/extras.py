@@ -231,6 +231,10 @@ def _of_tiff(image: Any, path: Path) -> Extras:
     return Extras(left=(f"precision ({bits} bits read as 8)",) if cut else ())
 
 
+def _of_exr(image: Any, path: Path) -> Extras:
+    return Extras(profiles.of_linear(image.chromaticities), left=image.left)
+
+
 def _of_sgi(image: Image.Image, path: Path) -> Extras:
     with path.open("rb") as file:
         deep = file.read(4)[3:] == b"\2"
@@ -251,6 +255,7 @@ _OF: dict[str, Callable[[Image.Image, Path], Extras]] = {
     "GIF": _of_gif,
     "BMP": _of_bmp,
     "TIFF": _of_tiff,
+    "EXR": _of_exr,
     "SGI": _of_sgi,
     "ICO": _of_ico,
 }

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from ccsr.choices import FileFormat, Policy
+from ccsr.image import exr
 from ccsr.image.metadata import POLICIES, Metadata
 from ccsr.image.picture import Picture, Several, Size
 
@@ -61,6 +62,7 @@ FORMATS = {
     ),
     "tiff": Format("TIFF", (".tif", ".tiff"), depth=16, floats=True, several="pages"),
     "pfm": Format("PFM", (".pfm",), alpha=False, depth=16, floats=True, profiles=frozenset()),
+    "exr": Format("EXR", (".exr",), depth=16, floats=True, measured=False),
     "avif": Format(
         "AVIF", (".avif",), longest=65_535, several="animation", lossless=None, tunable=True,
         profiles=_COLOUR, coded=True,
@@ -156,6 +158,8 @@ def check_output(path: str | Path, output: Output = DEFAULT) -> Format:
             f"use one of {' '.join(_BY_SUFFIX)}"
         )
     known = FORMATS[name]
+    if known.pillow == "EXR" and not exr.installed():
+        raise ValueError(f"cannot write {path}: {exr.NEEDED}")
     if output.lossless and known.lossless is None:
         raise ValueError(
             f"cannot write {path}: {known.pillow} always loses something: use .png, .webp or "

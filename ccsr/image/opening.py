@@ -10,7 +10,7 @@ from PIL import Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 
 from ccsr.device import NoRoomError
-from ccsr.image import icons, pfm, tiff, tiff_directories
+from ccsr.image import exr, icons, pfm, tiff, tiff_directories
 from ccsr.image.limits import check_pixels, too_many_pixels
 
 # None that runs another program (EPS) or only draws (WMF). TGA, with no word to know it by, last.
@@ -98,6 +98,8 @@ def open_file(path: Path) -> ImageFile:
         return tiff.open_file(path)
     if start[:2] in pfm.STARTS:
         return pfm.open_file(path)
+    if start[:4] == exr.START:
+        return exr.open_file(path)
     check_pixels(icons.largest(path))  # before Pillow decodes it
     try:
         return Image.open(path, formats=FORMATS)

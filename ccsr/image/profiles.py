@@ -34,6 +34,7 @@ _PRIMARIES: dict[int, Chromaticities] = {
     22: (*_D65, 0.630, 0.340, 0.295, 0.605, 0.155, 0.077),
 }
 _ADOBE_PRIMARIES = (*_D65, 0.640, 0.330, 0.210, 0.710, 0.150, 0.060)
+_LINEAR = 8  # the transfer of light itself
 _SRGB_GAMMA = 0.45455  # by which PNG tells its curve
 _ADOBE_GAMMA = 2.19921875
 
@@ -118,6 +119,24 @@ def of_gamma(gamma: float, chromaticities: Chromaticities | None) -> Colours | N
     if curve is None or not _sound(primaries):
         return None
     return Colours(f"gamma {1 / gamma:.4g}", tuple(primaries), curve)
+
+
+def of_linear(chromaticities: Chromaticities | None) -> Colours:
+    """Colours of levels that are light itself, of sRGB's primaries where none are told.
+
+    Primaries need not be colours that there are: those of ACES are not.
+    """
+    primaries = _PRIMARIES[1]
+    if chromaticities and chromaticities[1] > 0 and _spans(chromaticities):
+        primaries = chromaticities
+    near = (
+        code
+        for code, known in _PRIMARIES.items()
+        if all(abs(a - b) < 0.001 for a, b in zip(primaries, known, strict=True))
+    )
+    code = next(near, None)
+    primaries = primaries if code is None else _PRIMARIES[code]
+    return Colours("linear light", primaries, _power(1), None if code is None else (code, _LINEAR))
 
 
 def code_in(profile: bytes) -> Code | None:
@@ -205,9 +224,14 @@ def _text(text: str) -> bytes:
 
 
 def _sound(chromaticities: Chromaticities) -> bool:
-    """Whether they are a white and three different colours."""
+    """Whether they are a white and three different colours that there are."""
     if len(chromaticities) != 8 or min(chromaticities[1::2]) < 0 or chromaticities[1] <= 0:
         return False
+    return _spans(chromaticities)
+
+
+def _spans(chromaticities: Chromaticities) -> bool:
+    """Whether three colours make others between them."""
     _, columns = _colorants(chromaticities)
     return bool(np.isfinite(columns).all() and np.abs(columns).max() < 8)
 
@@ -227,6 +251,9 @@ def _adaptation(white: Array) -> Array:
     """The linear Bradford transform from `white` to D50 (ICC.1:2022, annex E)."""
     ratio = (_BRADFORD @ _D50) / (_BRADFORD @ white)
     return np.asarray(np.linalg.inv(_BRADFORD) @ np.diag(ratio) @ _BRADFORD)
+
+
+SRGB_COLUMNS = _colorants(_PRIMARIES[SRGB[0]])[1]
 
 
 def _assembled(tags: dict[bytes, bytes], space: bytes) -> bytes:

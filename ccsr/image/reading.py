@@ -21,6 +21,7 @@ from ccsr.image import (
 )
 from ccsr.image.coding import coding
 from ccsr.image.demand import Demand
+from ccsr.image.exr import ExrFile
 from ccsr.image.extras import Extras
 from ccsr.image.limits import check_frames, check_pixels
 from ccsr.image.modes import Levels, highest, levels, same_kind, spread, turned, with_channels
@@ -138,6 +139,8 @@ def _still(image: ImageFile, path: Path) -> Picture:
     beside = extras.of(image, path)
     values = _frame(image, path)
     picture = _described(image, (values,), beside, max(turn, metadata.orientation(image)))
+    if isinstance(image, ExrFile):
+        picture = replace(picture, dropped=(*picture.dropped, *image.unheld))
     if not converted:
         return picture
     # to sRGB, which needs no profile
@@ -174,7 +177,7 @@ def _frame(image: ImageFile, path: Path) -> Levels:
     """Upright levels of the frame that `image` is at."""
     if isinstance(image, tiff.TiffFile):
         values = tiff.levels(image, path)
-    elif isinstance(image, PfmFile):
+    elif isinstance(image, PfmFile | ExrFile):
         values = image.levels(path)
     else:
         values = _by_pillow(image, path)

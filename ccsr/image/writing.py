@@ -9,8 +9,9 @@ import numpy as np
 from PIL import Image
 
 from ccsr.atomic import replacing
-from ccsr.image import boxes, gif, pfm, png, tiff, tiff_writing
+from ccsr.image import boxes, exr, gif, pfm, png, tiff, tiff_writing
 from ccsr.image.formats import DEFAULT, Format, Output, check
+from ccsr.image.linear import linear_light
 from ccsr.image.metadata import Metadata, save_options
 from ccsr.image.modes import (
     Levels,
@@ -77,6 +78,11 @@ def _save(
     if known.pillow == "PFM":
         pfm.write(path, as_floats(first))
         return (*hdr_outside(described.code), *_descriptions(described))
+    if known.pillow == "EXR":
+        light, lost = _linear(first, described.profile)
+        exr.write(path, light)
+        rest = _descriptions(replace(described, profile=None))
+        return (*lost, *hdr_outside(described.code), *rest)
     if known.pillow == "PNG" and not picture.several:
         png.write(path, first, described)
         return ()
@@ -153,6 +159,18 @@ def _float_losses(picture: Picture, known: Format) -> tuple[str, ...]:
     return (*lost, "values beyond black and white") if outside else lost
 
 
+def _linear(values: Levels, profile: bytes | None) -> tuple[Levels, tuple[str, ...]]:
+    """Linear light of levels, alpha as it is; and what is lost where only Pillow converts them."""
+    colours = values.shape[2] - (values.shape[2] in (2, 4))
+    light = linear_light(as_floats(values[..., :colours]), profile)
+    if light is not None:
+        return np.concatenate((light, as_floats(values)[..., colours:]), axis=2), ()
+    bits = {1: (), 2: ("precision (16 bits became 8)",)}
+    lost = bits.get(values.itemsize, ("precision (32-bit floats became 8 bits)",))
+    converted = _in_srgb(values, profile or b"")
+    return _linear(converted, None)[0], ("colour profile (converted to sRGB)", *lost)
+
+
 def _without_floats(values: Levels, known: Format) -> Levels:
     if values.dtype != np.float32:
         return values
@@ -198,8 +216,8 @@ def _written_size(path: Path, known: Format) -> Size | None:
     """
     if known.pillow == "TIFF":
         return tiff.size(path)
-    if known.pillow == "PFM":
-        with pfm.open_file(path) as opened:
+    if known.pillow in ("PFM", "EXR"):
+        with (pfm if known.pillow == "PFM" else exr).open_file(path) as opened:
             return opened.height, opened.width
     reader, _ = Image.OPEN[known.pillow]
     try:

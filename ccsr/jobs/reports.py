@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,32 +12,37 @@ from typing import Any, Literal, get_args
 
 from ccsr.jobs.checks import identity
 from ccsr.jobs.plan import Plan
-from ccsr.terminal import as_json, named
+from ccsr.terminal import as_json, named, tell
 
 SUFFIX = ".jsonl"
-Status = Literal["done", "failed", "skipped", "left out", "remaining"]
+Status = Literal["done", "failed", "skipped", "left out", "remaining", "planned"]
 
 
 class Report:
-    """A file with one JSON object per picture, written as the pictures are finished.
+    """One JSON object per picture, in a file or on standard output, as the pictures are finished.
 
     Each tells `source`, `output`, `status`, the time `at` which it was written, and how many
     pictures the run is about (`of`); of a shard also which it is. What is done has the `width` and
     `height` of the result, the `seconds` that the work took and what was `dropped`; what failed
-    has an `error`.
+    has an `error`. What is `planned` has the size that it would get.
 
     Args:
-        path: is emptied first; None to report nothing.
+        path: is emptied first; None for no file.
         plan: whose pictures must not be taken for the report.
+        told: whether standard output gets the lines.
 
     Raises:
         ValueError: if `path` does not end in `.jsonl`, or is an input.
         OSError: if it cannot be written.
     """
 
-    def __init__(self, path: Path | None, plan: Plan) -> None:
+    def __init__(self, path: Path | None, plan: Plan, *, told: bool = False) -> None:
         self._path = path
+        self.told = told
         self.error = ""
+        self._run: dict[str, Any] = {"of": plan.total}
+        if plan.shard:
+            self._run["shard"] = str(plan.shard)
         if path is None:
             return
         if path.suffix != SUFFIX:
@@ -49,9 +55,6 @@ class Report:
             path.write_bytes(b"")
         except OSError as error:
             raise OSError(f"cannot write the report {path}: {error.strerror}") from error
-        self._run: dict[str, Any] = {"of": plan.total}
-        if plan.shard:
-            self._run["shard"] = str(plan.shard)
 
     def add(
         self,
@@ -61,7 +64,7 @@ class Report:
         **more: str | float | list[str],
     ) -> None:
         """Append a line, whole or not at all. If that fails, `error` says so, and nothing stops."""
-        if self._path is None:
+        if self._path is None and not self.told:
             return
         line: dict[str, Any] = {
             "source": str(source),
@@ -71,16 +74,27 @@ class Report:
             "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
             **self._run,
         }
-        line = {key: named(v) if isinstance(v, str) else v for key, v in line.items()}
+        text = as_json({k: named(v) if isinstance(v, str) else v for k, v in line.items()})
+        if self.told:
+            try:
+                tell(text)
+                sys.stdout.flush()
+            except BrokenPipeError:
+                self.error = "nobody reads standard output any longer"
+            except OSError as error:
+                self.error = str(error)
+        if self._path is not None:
+            self._append(self._path, (text + "\n").encode())
+
+    def _append(self, path: Path, text: bytes) -> None:
         try:
-            with self._path.open("ab", buffering=0) as stream:
+            with path.open("ab", buffering=0) as stream:
                 end = stream.tell()
-                text = (as_json(line) + "\n").encode()
                 if stream.write(text) != len(text):  # the disk is full
                     stream.truncate(end)
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
-            self.error = f"cannot write the report {self._path}: {error.strerror}"
+            self.error = f"cannot write the report {path}: {error.strerror}"
 
 
 @dataclass

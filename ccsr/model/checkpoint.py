@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ccsr.atomic import replacing
 from ccsr.bundled import resource_dir
-from ccsr.model import Network, build
+from ccsr.model import Network, build, hub
 from ccsr.model.registry import check_trusted
 from ccsr.suggest import near
 
@@ -156,14 +156,18 @@ def shipped() -> dict[str, Path]:
 
 
 def resolve(name_or_path: str | Path) -> Path:
-    """Find the file of a shipped model's name, of a path, or of the folder of a run.
+    """Find the file of a shipped model's name, of a path, of a run's folder, or of a `hub` address.
 
     Raises:
-        ValueError: if it is none of these; names what is near.
+        ValueError: if it is none of them; names what is near.
         FileNotFoundError: if it looks like a path and there is no such file, or none in the folder.
+        OSError: if a file that lies elsewhere cannot be had.
+        RuntimeError: if the package that fetches it is not installed.
     """
     models = shipped()
     name, path = str(name_or_path), Path(name_or_path)
+    if name.startswith(hub.PREFIX):
+        return hub.fetch(name, LARGEST_FILE)
     if name in models:
         return models[name]
     if path.is_dir():

@@ -109,8 +109,9 @@ class Upscaler:
 
         Args:
             name_or_path: the name, or where the file or folder lies, a file of `ccsr train` or of
-                `ccsr export --window`; ``auto`` takes the network that suits each picture, see
-                :class:`ccsr.upscaling.automatic.Automatic`.
+                `ccsr export --window`, or `hf://USER/REPO/FILE@REVISION`, a file on the Hugging
+                Face Hub (see :mod:`ccsr.model.hub`); ``auto`` takes the network that suits each
+                picture, see :class:`ccsr.upscaling.automatic.Automatic`.
             engine: what computes: ``torch``, ``onnx`` (onnxruntime, without torch), or ``auto``:
                 torch where it is installed, and onnx for a file that ends in .onnx.
             trust: the packages, but ours, whose classes the file may name and thereby run.
@@ -119,7 +120,8 @@ class Upscaler:
         Raises:
             ValueError: for an unknown name, an unsound file, an engine that is not installed or
                 has not this model, or as the class itself.
-            OSError: if the file cannot be read.
+            OSError: if the file cannot be read or had.
+            RuntimeError: if the extra `hub` is needed and not installed.
         """
         if name_or_path == AUTO:
             from ccsr.upscaling.automatic import Automatic

@@ -6,6 +6,7 @@ import logging
 import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -22,8 +23,9 @@ from starlette.routing import Route
 from ccsr.image import CHOICES
 from ccsr.web import downloads, requests
 from ccsr.web.enlarging import Enlargement
+from ccsr.web.entry import LimitError, plain_name
 from ccsr.web.models import Models
-from ccsr.web.shelf import LimitError, Shelf, plain_name
+from ccsr.web.shelf import Shelf
 from ccsr.web.views import FIXED, Views, encode_end
 from ccsr.web.worker import Worker
 
@@ -76,6 +78,8 @@ class App:
             Route("/api/state", self._state),
             Route("/api/pictures", self._receive, methods=["POST"]),
             Route("/api/pictures/{number:int}", self._forget_picture, methods=["DELETE"]),
+            Route("/api/pictures/{number:int}/frames", self._frame, methods=["POST"]),
+            Route("/api/size", self._size, methods=["POST"]),
             Route("/api/view", self._view, methods=["POST"]),
             Route("/api/enlargements", self._enlarge, methods=["POST"]),
             Route("/api/enlargements/{number:int}", self._cancel, methods=["POST"]),
@@ -139,6 +143,26 @@ class App:
         self.shelf.remove(request.path_params["number"])
         return Response(status_code=204)
 
+    async def _frame(self, request: Request) -> Response:
+        frame = requests.whole((await _json(request)).get("frame"), "frame", 1)
+        entry = await run_in_threadpool(self.shelf.frame, request.path_params["number"], frame)
+        return JSONResponse(entry.json)
+
+    async def _size(self, request: Request) -> Response:
+        """What a person types for a size: factors and pixels, or what is wrong with it."""
+        fields = await _json(request)
+        entry = self.shelf.find(fields.get("picture"))
+        wanted = {"text": str(fields.get("text"))}
+        try:
+            target = requests.target(wanted)
+            (height, width), (h, w) = target.size(entry.size), entry.size
+        except ValueError as error:
+            return JSONResponse({"error": str(error)})
+        if target.scale:
+            return JSONResponse({"sx": target.scale[1], "sy": target.scale[0]})
+        place = {"sx": width / w, "sy": height / h, "size": [height, width]}
+        return JSONResponse(place | {"target": wanted})
+
     async def _view(self, request: Request) -> Response:
         fields = await _json(request)
         view = requests.view(fields)
@@ -160,14 +184,19 @@ class App:
         if sum(each.running for each in self.enlargements.values()) >= self.shelf.limits.jobs:
             raise LimitError("too many enlargements wait already: cancel some")
         entries = [self.shelf.find(number) for number in dict.fromkeys(numbers)]
+        if fields.get("frame") is not None:
+            frame = requests.whole(fields["frame"], "frame", 1)
+            picked = [partial(self.shelf.frame, entry.number, frame) for entry in entries]
+            entries = [await run_in_threadpool(pick) for pick in picked]
+        wish = requests.wish(fields.get("target"))
         self._numbers += 1
         folder = self.folder / f"results-{self._numbers}"
         enlargement = Enlargement(
             self._numbers,
             entries,
-            requests.target(fields.get("target")),
+            wish.target,
             self.models.check(fields.get("model")),
-            requests.output(fields.get("output")),
+            replace(requests.output(fields.get("output")), dpi=wish.dpi),
             self.models,
             folder,
         )

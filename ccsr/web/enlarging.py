@@ -15,8 +15,8 @@ from ccsr.jobs.checks import Job
 from ccsr.jobs.pipeline import Outcome
 from ccsr.jobs.plan import output_name
 from ccsr.jobs.target import Target
+from ccsr.web.entry import Entry, told
 from ccsr.web.models import Models
-from ccsr.web.shelf import Entry, told
 from ccsr.web.worker import Stopped
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]

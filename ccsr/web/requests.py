@@ -1,8 +1,9 @@
 """What browsers ask for, checked before anything else sees it."""
 
 import math
-from collections.abc import Mapping
-from typing import Any, cast
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, cast
 
 from ccsr import image, sizes
 from ccsr.choices import FileFormat, Policy
@@ -10,30 +11,101 @@ from ccsr.jobs.target import Target
 from ccsr.web.views import Window
 
 LARGEST_FACTOR = 1000.0
+LARGEST_TYPED = 64.0  # a larger number that is typed is a side in pixels
 LARGEST_SIDE = 2**31 - 1
+LONGEST_TEXT = 200  # characters
+_TYPED = re.compile(
+    r"(?P<kind>longest|shortest|width|height|fit|cover|at least)? ?(?P<first>\d*\.?\d+)"
+    r"(?: ?[x*] ?(?P<second>\d*\.?\d+))? ?(?P<unit>px|mp|megapixels)?"
+)
+_SIDES: Mapping[str, Callable[[int], Target]] = {
+    "": lambda n: Target(rule=sizes.longest(n)),
+    "longest": lambda n: Target(rule=sizes.longest(n)),
+    "shortest": lambda n: Target(rule=sizes.shortest(n)),
+    "width": lambda n: Target(width=n),
+    "height": lambda n: Target(height=n),
+}
+_BOXES: Mapping[str, Callable[[int, int], Target]] = {
+    "": lambda w, h: Target(None, h, w),
+    "fit": lambda w, h: Target(rule=sizes.fit((h, w))),
+    "cover": lambda w, h: Target(rule=sizes.cover((h, w))),
+    "at least": lambda w, h: Target(rule=sizes.at_least((h, w))),
+}
+_TELL = (
+    "Type a factor such as 2.37, pixels such as 1920x1080, a side such as 3000 or shortest 800, "
+    "fit, cover or at least 1920x1080, 12 mp, or paper such as 30x20cm@300"
+)
 
 
-def target(given: Any) -> Target:
-    """`{"scale": [vertical, horizontal]}`, or pixels: a width, a height, both, or the longest side.
+class Wish(NamedTuple):
+    """A size that a person typed: how large, and the resolution if it is one on paper."""
+
+    target: Target
+    dpi: float | None = None
+
+
+def typed(text: str) -> Wish:
+    """What a person types for a size.
+
+    `2.37` or `2x1.5` are factors up to 64; `1920x1080` is a size, `3000` or `48px` the longest
+    side; then there are the rules of `ccsr.sizes`, as in `shortest 800`, `fit 1920x1080`, `12 mp`
+    and `30x20cm@300`.
 
     Raises:
         ValueError: for anything else.
+    """
+    words = " ".join(text.lower().replace(",", ".").replace("×", "x").split())
+    if "@" in words:
+        return Wish(*_on_paper(words.removeprefix("print ")))
+    match = _TYPED.fullmatch(words)
+    numbers = [float(n) for n in (match["first"], match["second"]) if n] if match else [0.0]
+    if not match or not all(math.isfinite(n) and n > 0 for n in numbers):
+        raise ValueError(_TELL)
+    kind, unit = match["kind"], match["unit"]
+    if unit in ("mp", "megapixels") and len(numbers) == 1 and not kind:
+        return Wish(Target(rule=sizes.megapixels(numbers[0])))
+    if not kind and not unit and max(numbers) <= LARGEST_TYPED:
+        return Wish(Target((numbers[-1], numbers[0])))
+    choices: Mapping[str, Callable[..., Target]] = _SIDES if len(numbers) == 1 else _BOXES
+    wanted = choices.get(kind or "")
+    whole_ones = all(n.is_integer() and n <= LARGEST_SIDE for n in numbers)
+    if wanted is None or unit in ("mp", "megapixels") or not whole_ones:
+        raise ValueError(_TELL)
+    return Wish(wanted(*map(int, numbers)))
+
+
+def _on_paper(text: str) -> tuple[Target, float]:
+    rule, dpi = sizes.paper(text)
+    return Target(rule=rule), dpi
+
+
+def target(given: Any) -> Target:
+    """`{"scale": [vertical, horizontal]}`, or `{"text": ...}`, see `typed`.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    return wish(given).target
+
+
+def wish(given: Any) -> Wish:
+    """A target with the resolution that it asks for.
+
+    Raises:
+        ValueError: as `target`.
     """
     fields = _mapping(given, "a target")
     if set(fields) == {"scale"}:
         factors = fields["scale"]
         if isinstance(factors, list) and len(factors) == 2 and all(map(_is_factor, factors)):
-            return Target((float(factors[0]), float(factors[1])))
+            return Wish(Target((float(factors[0]), float(factors[1]))))
         raise ValueError(
             f"scale must be two factors up to {LARGEST_FACTOR:g}, vertical and horizontal, got "
             f"{factors!r}"
         )
-    if fields and set(fields) <= {"width", "height"}:
-        sides = {name: whole(value, name, 1, LARGEST_SIDE) for name, value in fields.items()}
-        return Target(None, sides.get("height"), sides.get("width"))
-    if set(fields) == {"longest"}:
-        return Target(rule=sizes.longest(whole(fields["longest"], "longest", 1, LARGEST_SIDE)))
-    raise ValueError(f"a target is a scale, a width, a height, both or the longest, got {given!r}")
+    if set(fields) == {"text"} and isinstance(fields["text"], str):
+        return typed(fields["text"][:LONGEST_TEXT])
+    raise ValueError(f"a target is a scale or a text, got {given!r}")
 
 
 def view(given: Any) -> Window:

@@ -14,9 +14,10 @@ import uvicorn
 
 from ccsr import image
 from ccsr.web.app import App
+from ccsr.web.entry import Limits
 from ccsr.web.guard import Guard, host_shown
 from ccsr.web.models import Models
-from ccsr.web.shelf import Limits, Shelf
+from ccsr.web.shelf import Shelf
 
 GRACE = 2  # seconds that what is being sent may take when the server ends
 

@@ -7,72 +7,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from ccsr import image
-from ccsr.grid import Size
 from ccsr.image.coding import Coding
 from ccsr.upscaling.pixels import LevelSource
+from ccsr.web.entry import Entry, LimitError, Limits, told
 
 DECODED = 2  # pictures whose pixels are kept
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a session takes.
-
-    Attributes:
-        pictures: their number.
-        sent: bytes of all pictures that browsers sent.
-        pixels: of a picture, with all its frames.
-        view: pixels of a window on the screen.
-        jobs: enlargements that wait or run.
-    """
-
-    pictures: int = 500
-    sent: int = 4 << 30
-    pixels: int = 200_000_000
-    view: int = 40_000_000
-    jobs: int = 100
-
-
-class LimitError(ValueError):
-    """A browser asks for more than a limit allows."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A picture on the shelf.
-
-    Attributes:
-        number: by which browsers name it.
-        path: of its file, chosen here or by the command line.
-        name: of the file where it came from, to be shown and never opened.
-        size: (h, w) of the first frame, upright.
-        frames: their number.
-        sent: its bytes, if a browser sent it.
-        error: why it cannot be used; a sentence without paths of this machine.
-    """
-
-    number: int
-    path: Path
-    name: str
-    size: Size = (0, 0)
-    frames: int = 0
-    sent: int = 0
-    error: str = ""
-
-    @property
-    def json(self) -> dict[str, object]:
-        """What the page knows of it."""
-        height, width = self.size
-        several = f", {self.frames} frames or pages" if self.frames > 1 else ""
-        return {
-            "id": self.number,
-            "name": self.name,
-            "width": width,
-            "height": height,
-            "frames": self.frames,
-            "about": self.error or f"{width} × {height}{several}",
-            "error": self.error,
-        }
+AT_HAND = 256 << 20  # bytes of a picture of which all frames are kept
 
 
 @dataclass(frozen=True)
@@ -103,6 +43,7 @@ class Shelf:
     limits: Limits = field(default_factory=Limits)
     _entries: dict[int, Entry] = field(default_factory=dict)
     _decoded: "OrderedDict[int, Opened]" = field(default_factory=OrderedDict)
+    _several: "tuple[int, image.Picture] | None" = None  # that frames were last asked of
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _last: int = 0
 
@@ -128,10 +69,10 @@ class Shelf:
             LimitError: if the session has no room for it.
         """
         with self._lock:
-            if len(self._entries) >= self.limits.pictures:
+            count = len([entry for entry in self._entries.values() if not entry.of])
+            if count >= self.limits.pictures:
                 raise LimitError(
-                    f"there are {len(self._entries)} pictures already, which is the most: "
-                    "remove some"
+                    f"there are {count} pictures already, which is the most: remove some"
                 )
             sent = sum(entry.sent for entry in self._entries.values())
             if sent + size > self.limits.sent:
@@ -162,10 +103,15 @@ class Shelf:
     def remove(self, number: int) -> None:
         """Forget a picture; the file goes too if a browser sent it."""
         with self._lock:
-            entry = self._entries.pop(number, None)
-            self._decoded.pop(number, None)
-        if entry and entry.path.parent == self.folder:
-            entry.path.unlink(missing_ok=True)
+            gone = [entry for entry in self._entries.values() if number in (entry.number, entry.of)]
+            for entry in gone:
+                del self._entries[entry.number]
+                self._decoded.pop(entry.number, None)
+            if self._several and self._several[0] == number:
+                self._several = None
+        for entry in gone:
+            if entry.path.parent == self.folder:
+                entry.path.unlink(missing_ok=True)
 
     def find(self, number: object) -> Entry:
         """A picture that can be used.
@@ -182,9 +128,53 @@ class Shelf:
         return entry
 
     def listed(self) -> list[Entry]:
-        """All pictures that are here, in the order in which they came."""
+        """All whole pictures that are here, in the order in which they came."""
         with self._lock:
-            return [entry for entry in self._entries.values() if entry.frames or entry.error]
+            here = [entry for entry in self._entries.values() if entry.frames or entry.error]
+        return [entry for entry in here if not entry.of]
+
+    def frame(self, number: int, which: int) -> Entry:
+        """One frame or page of a picture, from 1, as a picture; made when it is first asked for.
+
+        Of a picture with one frame that is the picture itself.
+
+        Raises:
+            ValueError: as `find`, or if there is no such frame.
+            OSError: if it is damaged, or finds no room.
+        """
+        whole = self.find(number)
+        if not 1 <= which <= whole.frames:
+            raise ValueError(f"frame must be from 1 to {whole.frames}, got {which}")
+        if whole.frames == 1:
+            return whole
+        with self._lock:  # which also keeps two tabs from decoding it twice
+            for entry in self._entries.values():
+                if (entry.of, entry.frame) == (number, which):
+                    return entry
+            picture = self._read_several(whole)
+            values = picture.frames[which - 1]
+            self._last += 1
+            path = self.folder / f"picture-{self._last}.tif"  # which holds all that a frame can be
+            single = image.Picture((values,), picture.metadata, coding=picture.coding)
+            image.write(single, path)
+            given = PurePosixPath(whole.name)
+            name = f"{given.stem}-{which}{given.suffix}"
+            size = values.shape[0], values.shape[1]
+            entry = Entry(self._last, path, name, size, 1, of=number, frame=which)
+            self._entries[self._last] = entry
+            return entry
+
+    def _read_several(self, whole: Entry) -> image.Picture:
+        """All frames of a picture; those of the last one stay at hand if they are not too large."""
+        if self._several and self._several[0] == whole.number:
+            return self._several[1]
+        try:
+            picture = image.read(whole.path)
+        except OSError as error:
+            raise OSError(told(error, whole)) from error
+        small = sum(frame.nbytes for frame in picture.frames) <= AT_HAND
+        self._several = (whole.number, picture) if small else None
+        return picture
 
     def opened(self, number: int) -> Opened:
         """The decoded first frame of a picture.
@@ -209,21 +199,6 @@ class Shelf:
             while len(self._decoded) > DECODED:
                 self._decoded.popitem(last=False)
         return opened
-
-
-def told(error: Exception | str, entry: Entry, *more: Path) -> str:
-    """A sentence about a picture by the name that the person knows."""
-    text = str(error)
-    for path in (entry.path, *more):
-        text = text.replace(str(path), entry.name)
-    return text
-
-
-def plain_name(text: str) -> str:
-    """The last part of a name that a browser gives, without what a terminal or a file dislikes."""
-    name = PurePosixPath(text.replace("\\", "/")).name
-    kept = "".join(char for char in name if char.isprintable() and char not in '<>:"|?*')
-    return kept.strip(". ")[-150:] or "picture"
 
 
 def _pictures_in(folder: Path) -> list[Path]:

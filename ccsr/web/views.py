@@ -19,8 +19,9 @@ from ccsr.resample import Kernel, resize
 from ccsr.upscaling.automatic import CLEAN, CLEANING, choose
 from ccsr.upscaling.upscaler import AUTO
 from ccsr.upscaling.view import View
+from ccsr.web.entry import LimitError
 from ccsr.web.models import Models
-from ccsr.web.shelf import LimitError, Opened, Shelf
+from ccsr.web.shelf import Opened, Shelf
 
 FIXED: Mapping[str, tuple[Kernel, int]] = {"bicubic": ("cubic", 4), "lanczos": ("lanczos", 6)}
 PREVIEW = "bicubic"

@@ -172,7 +172,7 @@ def test_a_preview_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[
     made = planned(tmp_path)
     (tmp_path / "c.png").write_bytes(b"")
     before = sorted(tmp_path.rglob("*"))
-    assert preview(made, TWICE) == 1
+    assert preview(made, TWICE, Report(None, made)) == 1
     assert sorted(tmp_path.rglob("*")) == before
     shown, errors = capsys.readouterr()
     assert shown == (

@@ -1,6 +1,7 @@
 """Standard streams that are closed, full, or read by nobody."""
 
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -42,8 +43,9 @@ def names(folder: Path) -> list[str]:
 def test_a_result_that_cannot_be_written_is_an_error(words: list[str], stream: str) -> None:
     done = shell(f'"$@" {stream}', *words)
     reason = os.strerror(errno.EBADF if stream == ">&-" else errno.ENOSPC)
-    expected = f"ccsr: error: cannot write to standard output: {reason}\n"
-    assert (done.returncode, done.stderr) == (1, expected)
+    problem = f"cannot write to standard output: {reason}"
+    expected = json.dumps({"error": problem}) if "--json" in words else f"ccsr: error: {problem}"
+    assert (done.returncode, done.stderr) == (1, f"{expected}\n")
 
 
 @pytest.mark.parametrize("words", COMMANDS)

@@ -15,6 +15,7 @@ import picture_table as table
 from ccsr import image
 from ccsr.image import Metadata, Output, Picture, opening, profiles
 
+EXTRA = {"HEIC": "pillow_heif", "OpenEXR": "OpenEXR", ".exr": "OpenEXR"}
 LOSSY = {  # levels
     "JPEG": 4, "AVIF": 5, "HEIC": 6, "CMYK": 4, "CMYK, 16 bits": 4, ".jpg": 4, ".avif": 5
 }  # fmt: skip
@@ -27,7 +28,7 @@ def as_colour(values: np.ndarray) -> np.ndarray:
     return np.concatenate((values[..., :1].repeat(3, 2), values[..., 1:]), 2)
 
 
-def close(got: np.ndarray, expected: np.ndarray, most: int) -> bool:
+def close(got: np.ndarray, expected: np.ndarray, most: float) -> bool:
     """Whether levels are the same, hidden colours and a larger range for grey aside."""
     if got.shape[2] != expected.shape[2]:
         got, expected = as_colour(got), as_colour(expected)
@@ -48,8 +49,8 @@ def cases(which: dict[str, tuple[str, ...]], formats: tuple[str, ...]) -> list[A
 
 @pytest.mark.parametrize(("kind", "name", "cell"), cases(table.READING, table.READ))
 def test_what_is_read(tmp_path: Path, kind: str, name: str, cell: str) -> None:
-    if name == "HEIC":
-        pytest.importorskip("pillow_heif")
+    if name in EXTRA:
+        pytest.importorskip(EXTRA[name])
     maker = makers.MAKERS.get((kind, name))
     assert (maker is None) == (cell == table.NONE)
     if maker is None:
@@ -99,8 +100,21 @@ def to_write(kind: str) -> Picture:
 def seen(path: Path, number: int, floats: bool) -> np.ndarray:
     """A frame by another reader: libvips, or tifffile, or Pillow for what neither of them reads.
 
-    PFM is taken apart by its specification.
+    PFM is taken apart by its specification. OpenEXR is read by its library, and its light becomes
+    levels of sRGB by the formula of IEC 61966-2-1.
     """
+    if path.suffix == ".exr":
+        import OpenEXR
+
+        found = OpenEXR.File(str(path), separate_channels=True).channels()
+        light = np.stack([found[name].pixels for name in ("Y", *"RGBA") if name in found], axis=-1)
+        alpha = light.shape[2] in (2, 4)
+        if alpha:
+            light[..., :-1] /= np.where(light[..., -1:] > 0, light[..., -1:], 1)
+        curve = np.where(
+            light <= 0.0031308, light * 12.92, 1.055 * light.clip(0) ** (1 / 2.4) - 0.055
+        )
+        return np.concatenate((curve[..., :-1], light[..., -1:]), 2) if alpha else curve
     if path.suffix == ".pfm":
         kind, size, _, pixels = path.read_bytes().split(b"\n", 3)
         width, height = map(int, size.split())
@@ -121,6 +135,8 @@ def seen(path: Path, number: int, floats: bool) -> np.ndarray:
 
 @pytest.mark.parametrize(("kind", "suffix", "cell"), cases(table.WRITING, table.WRITTEN))
 def test_what_is_written(tmp_path: Path, kind: str, suffix: str, cell: str) -> None:
+    if suffix in EXTRA:
+        pytest.importorskip(EXTRA[suffix])
     picture, path = to_write(kind), tmp_path / f"a{suffix}"
     options = Output(lossless=True) if suffix == ".webp" else Output()
     options = Output(quality=100) if suffix in (".jpg", ".avif") else options
@@ -134,13 +150,16 @@ def test_what_is_written(tmp_path: Path, kind: str, suffix: str, cell: str) -> N
     most = LOSSY.get(suffix, 0)
     for number, frame in enumerate(picture.frames):
         got = seen(path, number, frame.dtype == np.float32)
-        if suffix == ".pfm" and frame.dtype != np.float32:
+        if suffix in (".pfm", ".exr") and frame.dtype != np.float32:
             frame = frame / np.float32(np.iinfo(frame.dtype).max)
         for became, dtype in ((table.F16, np.uint16), (table.F8, np.uint8)):
             if became in dropped:
                 frame = np.round(frame * np.iinfo(dtype).max).astype(dtype)
         if table.E in dropped:
             frame = np.round(frame / 257).astype(np.uint8)
+        if suffix == ".exr":
+            assert close(got, frame, 3e-6)
+            continue
         assert got.dtype == frame.dtype
         if table.H in dropped:
             frame = frame.copy()
@@ -172,11 +191,17 @@ def described(kind: str) -> Picture:
 
 @pytest.mark.parametrize(("kind", "suffix", "cell"), cases(table.DESCRIBING, table.WRITTEN))
 def test_what_is_written_of_descriptions(tmp_path: Path, kind: str, suffix: str, cell: str) -> None:
+    if suffix in EXTRA:
+        pytest.importorskip(EXTRA[suffix])
     picture, path = described(kind), tmp_path / f"a{suffix}"
     dropped = image.write(picture, path)
     allowed = {table.C}  # of GIF, which is not about descriptions
     assert set(dropped) - allowed == (set() if cell == table.KEPT else set(cell.split(", ")))
     again = image.read(path).metadata
+    if suffix == ".exr":  # light, whatever the levels were
+        linear = profiles.of_linear(None)
+        assert again == Metadata(linear.profile(1 if "grey" in kind else 3), code=(1, 8))
+        return
     if cell == table.KEPT or cell == table.PQ:
         assert replace(again, dpi=None, exif=again.exif if kind == "EXIF" else None) == replace(
             picture.metadata, dpi=None

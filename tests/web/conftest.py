@@ -18,14 +18,16 @@ import pytest
 from PIL import Image, ImageCms
 from playwright.sync_api import sync_playwright
 
+from ccsr import image
 from ccsr.bundled import resource_dir
 from ccsr.model import checkpoint
 from ccsr.upscaling.upscaler import Upscaler
 from ccsr.web.app import App
+from ccsr.web.entry import Limits
 from ccsr.web.guard import Guard
 from ccsr.web.models import Models
 from ccsr.web.server import Server, bind
-from ccsr.web.shelf import Limits, Shelf
+from ccsr.web.shelf import Shelf
 from networks import tiny
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -117,6 +119,24 @@ def wide_profile() -> bytes:
     """An ICC profile whose primaries are wider than those of sRGB (its red and green swapped)."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     return profile.replace(b"rXYZ", b"tmp0").replace(b"gXYZ", b"rXYZ").replace(b"tmp0", b"gXYZ")
+
+
+@pytest.fixture
+def pages() -> list[Any]:
+    """Three pages, the last of another size, of 16 bits and partly transparent."""
+    rng = np.random.default_rng(0)
+    levels = [rng.integers(0, 256, (60, 80, 3), np.uint8) for _ in range(2)]
+    deep = rng.integers(0, 65536, (90, 70, 4), np.uint16)
+    deep[..., 3] |= 0x8000
+    return [*levels, deep]
+
+
+@pytest.fixture
+def booklet(tmp_path: Path, pages: list[Any], wide_profile: bytes) -> Path:
+    """A TIFF of these pages, with a profile and a resolution."""
+    described = image.Metadata(profile=wide_profile, dpi=(300.0, 300.0))
+    image.write(image.Picture(tuple(pages), described), tmp_path / "booklet.tif")
+    return tmp_path / "booklet.tif"
 
 
 @pytest.fixture

@@ -11,9 +11,10 @@ from PIL import Image
 
 from ccsr import image
 from ccsr.cli.main import main
+from ccsr.grid import choose_grid
 from ccsr.web import downloads
 from ccsr.web.enlarging import Enlargement
-from ccsr.web.shelf import Limits
+from ccsr.web.entry import Limits
 
 NETWORK = "tiny.safetensors"
 
@@ -77,11 +78,17 @@ def dance(tmp_path):
         ("cat", {"output": {"format": "webp", "lossless": True}}, "--format webp --lossless"),
         (
             "cat",
-            {"target": {"width": 333}, "output": {"metadata": "strip"}},
+            {"target": {"text": "width 333"}, "output": {"metadata": "strip"}},
             "--width 333 --metadata strip",
         ),
-        ("cat", {"target": {"height": 201, "width": 333}}, "--size 333x201"),
-        ("cat", {"target": {"longest": 333}}, "--longest 333"),
+        ("cat", {"target": {"text": "333x201"}}, "--size 333x201"),
+        ("cat", {"target": {"text": "333"}}, "--longest 333"),
+        ("cat", {"target": {"text": "shortest 333"}}, "--shortest 333"),
+        ("cat", {"target": {"text": "fit 333x300"}}, "--fit 333x300"),
+        ("cat", {"target": {"text": "cover 333x300"}}, "--cover 333x300"),
+        ("cat", {"target": {"text": "at least 333x100"}}, "--at-least 333x100"),
+        ("cat", {"target": {"text": "0.1 mp"}}, "--megapixels 0.1"),
+        ("cat", {"target": {"text": "5x4cm@300"}}, "--print 5x4cm@300"),
         ("cat", {"target": {"scale": [1.5, 2]}}, "--scale 2x1.5"),
         (
             "cat",
@@ -227,10 +234,23 @@ def test_more_orders_than_the_limit_are_refused(client, served, cat, limits, mon
 
 def test_a_result_that_does_not_fit_is_refused_with_a_sentence(client, served, cat):
     served.app.shelf.take([cat])
-    assert "million pixels" in order(client, target={"width": 2_000_000_000}).json()["error"]
-    number = order(client, target={"width": 200_000}).json()["id"]
+    assert "million pixels" in order(client, target={"text": "width 2000000000"}).json()["error"]
+    number = order(client, target={"text": "width 200000"}).json()["id"]
     (item,) = finished(client, number)["items"]
     assert item["state"] == "failed"
     assert "cat.png" in item["text"]
     assert "GiB" in item["text"]
     assert str(served.folder) not in item["text"]
+
+
+@pytest.mark.parametrize("frame", [1, 3])
+def test_one_page_is_enlarged_by_itself(client, served, booklet, pages, frame, tmp_path):
+    served.app.shelf.take([booklet])
+    number = order(client, frame=frame, output={"format": "same"}).json()["id"]
+    (item,) = finished(client, number)["items"]
+    assert (item["state"], item["name"]) == ("done", f"booklet-{frame}_2.37x.tif")
+    (tmp_path / "got.tif").write_bytes(download(client, number, item=0).content)
+    (got,) = image.read(tmp_path / "got.tif").frames
+    values = pages[frame - 1]
+    assert got.dtype == values.dtype
+    assert got.shape == (*choose_grid(values.shape[:2], 2.37).size, values.shape[2])

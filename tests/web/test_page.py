@@ -7,12 +7,12 @@ import zipfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 
-from ccsr import sizes
+from ccsr import image
 from ccsr.cli.main import main
 from ccsr.grid import output_size
-from ccsr.jobs.target import Target
 from ccsr.web.enlarging import Enlargement
 
 NETWORK = "tiny.safetensors"
@@ -264,18 +264,13 @@ def test_sizes_are_those_of_the_command_line(tab):
     given = [(h, w) for h in (1, 2, 7, 50, 333, 4000) for w in (1, 3, 50, 641, 6000)]
     scales = [0.01, 0.5, 1, 1.15, 1.3, 2, 2.37, 3.14159, 7.77777, 63.99999]
     script = """async ([sizes, scales]) => {
-        const { parse, side } = await import("/geometry.js");
-        return sizes.map(([height, width]) => [
-            scales.map((scale) => [side(height, scale), side(width, scale)]),
-            scales.map((scale) => parse(`${Math.ceil(scale * 100)}px`, { height, width }).size)]);
+        const { side } = await import("/geometry.js");
+        return sizes.map(([height, width]) =>
+            scales.map((scale) => [side(height, scale), side(width, scale)]));
     }"""
-    for (h, w), (by_scale, by_side) in zip(
-        given, tab.page.evaluate(script, [given, scales]), strict=True
-    ):
-        assert by_scale == [list(output_size((h, w), scale)) for scale in scales]
-        longest = [-int(-scale * 100 // 1) for scale in scales]
-        targets = [Target(rule=sizes.longest(n)) for n in longest]
-        assert by_side == [list(target.size((h, w))) for target in targets]
+    computed = tab.page.evaluate(script, [given, scales])
+    for size, by_scale in zip(given, computed, strict=True):
+        assert by_scale == [list(output_size(size, scale)) for scale in scales]
 
 
 def test_a_picture_can_be_dropped_on_the_page(tab, cat):
@@ -316,3 +311,47 @@ def test_two_fingers_zoom_about_their_middle(open_tab, cat):
     assert after["target"]["scale"][0] == pytest.approx(8, rel=1e-3)
     assert (after["left"] + 300) / 8 == pytest.approx((before["left"] + 300) / 4, abs=0.2)
     assert json.dumps(after["methods"]) == json.dumps(before["methods"])
+
+
+def test_a_page_is_chosen_seen_and_downloaded(tab, booklet, pages, tmp_path):
+    tab.send(booklet)
+    tab.compare("bicubic", "bicubic")
+    assert tab.page.is_visible("#frames")
+    assert tab.page.inner_text("#of") == "of 3"
+    tab.type("9")
+    before = tab.views[-1]
+
+    def turn(page):
+        def do():
+            tab.page.fill("#frame", page)
+            tab.page.press("#frame", "Enter")
+
+        return do
+
+    tab.after(turn("2"))
+    view = tab.views[-1]
+    assert view["picture"] != before["picture"]
+    assert {**view, "picture": 0} == {**before, "picture": 0}  # the same place
+    tab.after(turn("3"))
+    assert (tab.views[-1]["width"], tab.views[-1]["height"]) != (view["width"], view["height"])
+    choose(tab, which="frame", format="same")
+    tab.page.click("#start")
+    with tab.page.expect_download() as download:
+        tab.page.get_by_role("button", name="Download").click()
+    assert download.value.suggested_filename.startswith("booklet-3_")
+    (got,) = image.read(download.value.path()).frames
+    assert got.dtype == np.uint16
+    choose(tab, which="this one")
+    tab.page.click("#start")
+    wait(lambda: tab.page.get_by_role("button", name="Download").count() == 2)
+    with tab.page.expect_download() as download:
+        tab.page.get_by_role("button", name="Download").first.click()
+    assert len(image.read(download.value.path()).frames) == 3
+
+
+def test_a_single_picture_offers_no_frames(tab, cat, booklet):
+    tab.send(booklet)
+    tab.page.wait_for_selector("#frames", state="visible")
+    tab.send(cat)
+    tab.page.click("#pictures .name:has-text('cat.png')")
+    tab.page.wait_for_selector("#frames", state="hidden")

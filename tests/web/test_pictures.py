@@ -8,10 +8,13 @@ import zlib
 from pathlib import Path
 from urllib.parse import quote
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from ccsr.web.shelf import Limits, Shelf, plain_name
+from ccsr import image
+from ccsr.web.entry import Limits, plain_name
+from ccsr.web.shelf import Shelf
 
 
 def send(client, content, name="cat.png"):
@@ -34,7 +37,7 @@ def test_a_picture_is_put_on_the_shelf(client, served, cat):
     told = send(client, cat.read_bytes(), "meine Katze ü.png").json()
     assert told == {
         "id": told["id"], "name": "meine Katze ü.png", "width": 200, "height": 150, "frames": 1,
-        "about": "200 × 150", "error": "",
+        "of": 0, "frame": 0, "about": "200 × 150", "error": "",
     }  # fmt: skip
     assert client.get("/api/state").json()["pictures"] == [told]
     assert [path.read_bytes() for path in served.folder.iterdir()] == [cat.read_bytes()]
@@ -161,3 +164,51 @@ def test_a_damaged_picture_is_named_when_it_is_decoded(tmp_path):
 def test_plain_names(given, kept):
     assert plain_name(given) == kept
     assert Path(kept).name == kept
+
+
+def frame_of(client, number, frame):
+    return client.post(f"/api/pictures/{number}/frames", json={"frame": frame})
+
+
+def test_a_page_becomes_a_picture(client, served, booklet, pages, wide_profile):
+    served.app.shelf.take([booklet])
+    for number, values in enumerate(pages, 1):
+        told = frame_of(client, 1, number).json()
+        assert (told["of"], told["frame"], told["frames"]) == (1, number, 1)
+        assert (told["height"], told["width"]) == values.shape[:2]
+        assert told["name"] == f"booklet-{number}.tif"
+        assert frame_of(client, 1, number).json() == told  # which is not made again
+        picture = image.read(served.app.shelf.find(told["id"]).path)
+        assert np.array_equal(picture.frames[0], values)
+        assert picture.metadata.profile == wide_profile
+        assert picture.metadata.dpi == pytest.approx((300, 300))
+    listed = client.get("/api/state").json()["pictures"]
+    assert [each["id"] for each in listed] == [1]
+    assert client.delete("/api/pictures/1").status_code == 204
+    assert list(served.folder.iterdir()) == []
+    assert booklet.exists()
+
+
+@pytest.mark.parametrize("frame", [0, -1, 4, 1.5, "2", None])
+def test_a_frame_that_is_not_there_is_refused(client, served, booklet, frame):
+    served.app.shelf.take([booklet])
+    answer = frame_of(client, 1, frame)
+    assert answer.status_code == 400
+    assert "frame must be" in answer.json()["error"]
+    assert "no picture 9" in frame_of(client, 9, 1).json()["error"]
+
+
+def test_the_only_frame_is_the_picture(client, served, cat):
+    served.app.shelf.take([cat])
+    assert frame_of(client, 1, 1).json()["id"] == 1
+    assert list(served.folder.iterdir()) == []
+
+
+def test_frames_of_large_pictures_are_not_kept_at_hand(client, served, booklet, monkeypatch):
+    served.app.shelf.take([booklet])
+    frame_of(client, 1, 1)
+    assert served.app.shelf._several
+    monkeypatch.setattr("ccsr.web.shelf.AT_HAND", 1000)
+    served.app.shelf._several = None
+    assert frame_of(client, 1, 2).json()["frame"] == 2
+    assert served.app.shelf._several is None

@@ -43,10 +43,23 @@ def test_a_view_that_makes_no_sense_is_refused(fields, sentence):
     ("given", "expected"),
     [
         ({"scale": [1, 2]}, Target((1.0, 2.0))),
-        ({"width": 5}, Target(width=5)),
-        ({"height": 5}, Target(height=5)),
-        ({"width": 5, "height": 6}, Target(None, 6, 5)),
-        ({"longest": 7}, Target(rule=sizes.longest(7))),
+        ({"text": "2,5"}, Target((2.5, 2.5))),
+        ({"text": " 2 x 1.5 "}, Target((1.5, 2.0))),
+        ({"text": "64"}, Target((64.0, 64.0))),
+        ({"text": "65"}, Target(rule=sizes.longest(65))),
+        ({"text": "48px"}, Target(rule=sizes.longest(48))),
+        ({"text": "48x50 px"}, Target(None, 50, 48)),
+        ({"text": "1920×1080"}, Target(None, 1080, 1920)),
+        ({"text": "Width 5"}, Target(width=5)),
+        ({"text": "height 5px"}, Target(height=5)),
+        ({"text": "longest 7"}, Target(rule=sizes.longest(7))),
+        ({"text": "shortest 7"}, Target(rule=sizes.shortest(7))),
+        ({"text": "fit 1920x1080"}, Target(rule=sizes.fit((1080, 1920)))),
+        ({"text": "cover 19*10"}, Target(rule=sizes.cover((10, 19)))),
+        ({"text": "at  least 19x10"}, Target(rule=sizes.at_least((10, 19)))),
+        ({"text": "12.5mp"}, Target(rule=sizes.megapixels(12.5))),
+        ({"text": "12 megapixels"}, Target(rule=sizes.megapixels(12))),
+        ({"text": "30x20cm@300"}, Target(rule=sizes.printed((20, 30), "cm", 300))),
     ],
 )
 def test_a_target_is_read(given, expected):
@@ -61,19 +74,44 @@ def test_a_target_is_read(given, expected):
         ({"scale": [2, float("nan")]}, "scale must be two factors"),
         ({"scale": ["2", 2]}, "scale must be two factors"),
         ({"scale": 2}, "scale must be two factors"),
-        ({"longest": 2.5}, "longest must be a whole number"),
-        ({"width": 10**12}, "width must be a whole number"),
-        (
-            {"width": 3, "scale": [1, 1]},
-            "a target is a scale, a width, a height, both or the longest",
+        *(
+            ({"text": text}, "Type a factor such as 2.37")
+            for text in (
+                "",
+                "big",
+                "-2",
+                "0",
+                "2x",
+                "70.5",
+                "longest 2.5",
+                "width 1000000000000",
+                "fit 3",
+                "longest 3x4",
+                "12x3 mp",
+                "fit 12 mp",
+                "1e9",
+                "2" * 400,
+                "12 mp 3",
+                "0 mp",
+                "2px3",
+            )
         ),
-        ({}, "a target is a scale, a width, a height, both or the longest"),
+        ({"text": "30x20cm@0"}, "pixels an inch, such as 30x20cm@300"),
+        ({"text": "30x20km@300"}, "pixels an inch, such as 30x20cm@300"),
+        ({"text": 3}, "a target is a scale or a text"),
+        ({"text": "2", "scale": [1, 1]}, "a target is a scale or a text"),
+        ({}, "a target is a scale or a text"),
         (2, "expected a target, got 2"),
     ],
 )
 def test_a_target_that_makes_no_sense_is_refused(given, sentence):
     with pytest.raises(ValueError, match=sentence):
         requests.target(given)
+
+
+def test_paper_tells_the_resolution():
+    assert requests.wish({"text": "print 30x20cm@300"}).dpi == 300
+    assert requests.wish({"text": "300"}).dpi is None
 
 
 def test_an_output_is_read():

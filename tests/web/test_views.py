@@ -13,7 +13,7 @@ from ccsr.grid import choose_grid
 from ccsr.image.modes import reduced, to_srgb
 from ccsr.model import CCSR
 from ccsr.resample import resize
-from ccsr.web.shelf import Limits
+from ccsr.web.entry import Limits
 
 NETWORK = "tiny.safetensors"
 HEADER = struct.Struct("<5I")
@@ -66,8 +66,8 @@ def close(shown, exact, highest=255):
     [
         ({"scale": [2.371, 2.371]}, {"scale": 2.371}),
         ({"scale": [1.5, 3.25]}, {"scale": (1.5, 3.25)}),
-        ({"width": 777}, {"size": (583, 777)}),
-        ({"width": 640, "height": 600}, {"size": (600, 640)}),
+        ({"text": "width 777"}, {"size": (583, 777)}),
+        ({"text": "640x600"}, {"size": (600, 640)}),
         ({"scale": [0.7, 1.6]}, {"scale": (0.7, 1.6)}),
     ],
 )
@@ -118,7 +118,9 @@ def test_auto_shows_what_the_network_for_the_picture_makes(client, served, cat, 
     with Image.open(cat) as photo:
         photo.save(cat.with_suffix(".jpg" if quality else ".bmp"), quality=quality or 0)
     served.app.shelf.take([cat.with_suffix(".jpg" if quality else ".bmp")])
-    automatic, chosen = painted(client, 500, 375, methods=["auto", name], target={"width": 500})
+    automatic, chosen = painted(
+        client, 500, 375, methods=["auto", name], target={"text": "width 500"}
+    )
     assert (automatic == chosen).all()
 
 
@@ -174,7 +176,7 @@ def test_a_view_that_makes_no_sense_is_refused(client, served, cat):
     served.app.shelf.take([cat])
     for fields, sentence in (
         ({"left": 350}, "a window must lie within 400x300, got 100x80 at 350, 0"),
-        ({"target": {"width": 99}}, "a window must lie within 99x74, got 100x80"),
+        ({"target": {"text": "width 99"}}, "a window must lie within 99x74, got 100x80"),
         ({"methods": ["bicubic", "../light"]}, "model must be one of"),
         ({"picture": 99}, "there is no picture 99 any more"),
         ({"left": -1}, "left must be a whole number from 0"),
@@ -235,3 +237,12 @@ def test_a_browser_that_goes_away_frees_the_worker(client, served, cat, monkeypa
     steps = len(taken)
     time.sleep(0.3)
     assert len(taken) == steps
+
+
+def test_the_frame_of_an_animation_is_what_was_shown_then(client, served, tmp_path):
+    frames = [np.full((16, 20, 3), colour, np.uint8) for colour in ((255, 0, 0), (0, 0, 255))]
+    image.write(image.Picture(tuple(frames), durations=(50, 50)), tmp_path / "dance.gif")
+    served.app.shelf.take([tmp_path / "dance.gif"])
+    number = client.post("/api/pictures/1/frames", json={"frame": 2}).json()["id"]
+    shown, _ = painted(client, 40, 32, picture=number)
+    assert (shown[..., :3] == (0, 0, 255)).all()

@@ -1,12 +1,12 @@
-// Where an enlargement lies on the screen, in device pixels, and what a person types for its size.
+// Where an enlargement lies on the screen, in device pixels.
 
-export const LARGEST = 64; // factor; a larger number that is typed is a side in pixels
+export const LARGEST = 64; // factor
 const HALF = 0.5 + 1e-9; // as the server rounds sizes
 
 export const side = (n, factor) => Math.max(1, Math.floor(n * factor + HALF));
 
 // place: factors `sx` and `sy`, the image position `cx`, `cy` in the middle of the stage, and if
-// pixels were typed, the `target` that says it and the `size` that it means. Per axis this gives
+// pixels were asked for, the `target` that says it and the `size` that it means. Per axis this gives
 // the pixels of the `whole` enlargement, the screen position where they `start`, those on the
 // screen (`first`, `length`), and the `centre` that whole pixels of the screen make of the place.
 export function layout(place, picture, stage) {
@@ -37,18 +37,3 @@ export const target = (place) => place.target ?? { scale: [place.sy, place.sx] }
 // The factor as it is shown is the factor that is computed.
 export const rounded = (factor) =>
   Number(factor < 1 ? factor.toPrecision(5) : factor.toFixed(5));
-
-// {sx, sy} and, for pixels, {target, size}; null for what is neither.
-export function parse(typed, { width, height }) {
-  const match = typed.trim().toLowerCase().replace(",", ".")
-    .match(/^(\d*\.?\d+)(?:\s*[x×*]\s*(\d*\.?\d+))?\s*(px)?$/);
-  const [first, second] = [Number(match?.[1]), Number(match?.[2] ?? match?.[1])];
-  if (!(first > 0 && second > 0)) return null;
-  if (!match[3] && Math.max(first, second) <= LARGEST) return { sx: first, sy: second };
-  const sized = (wanted, rows, columns) => Math.max(rows, columns) > 2 ** 31 - 1 ? null :
-    { target: wanted, size: [rows, columns], sx: columns / width, sy: rows / height };
-  if (!Number.isInteger(first) || !Number.isInteger(second)) return null;
-  if (match[2]) return sized({ width: first, height: second }, second, first);
-  const grown = (n) => Math.max(1, Math.floor((n * first) / Math.max(width, height) + 0.5));
-  return sized({ longest: first }, grown(height), grown(width));
-}

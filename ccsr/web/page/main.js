@@ -1,18 +1,19 @@
 // Lists, forms and downloads around the stage.
 
 import { ask, post, send } from "./api.js";
-import { layout, parse, target } from "./geometry.js";
+import { layout, target } from "./geometry.js";
 import { Stage } from "./stage.js";
 
 const POLL = 400; // ms between looks at what is being computed
 const $ = (id) => document.getElementById(id);
 let state = { pictures: [], enlargements: [], models: [], fixed: [], formats: [] };
-let timer;
+let timer, asked;
 
 const told = (words) => ($("status").textContent = words);
 const stage = new Stage($("stage"), { told, changed });
 const say = (words) => ($("message").textContent = words);
 const guarded = (action) => (...given) => action(...given).catch((error) => say(error.message));
+const whole = (picture) => picture && (picture.of || picture.id); // of a frame
 const usable = () => state.pictures.filter((picture) => !picture.error);
 
 function make(tag, fields, ...children) {
@@ -33,6 +34,8 @@ function fill(list, rows) {
   if (focused >= 0) places().at(Math.min(focused, places().length - 1))?.focus();
 }
 
+const poll = guarded(refresh);
+
 async function refresh() {
   clearTimeout(timer);
   state = await (await ask(`state?model=${encodeURIComponent($("model").value)}`)).json();
@@ -43,15 +46,12 @@ async function refresh() {
   if (state.busy) timer = setTimeout(poll, POLL);
 }
 
-const poll = guarded(refresh);
-
 function offer() {
   const models = state.models.map((model) => model.name);
   const options = { left: [...state.fixed, ...models], right: [...models, ...state.fixed],
     model: models, format: state.formats };
-  for (const [id, names] of Object.entries(options)) {
+  for (const [id, names] of Object.entries(options))
     $(id).append(...names.map((name) => new Option(name)));
-  }
   compare();
   chooseFormat();
 }
@@ -65,21 +65,31 @@ function compare() {
 }
 
 function chooseFormat() {
-  for (const label of document.querySelectorAll("[data-for]")) {
+  for (const label of document.querySelectorAll("[data-for]"))
     label.hidden = !label.dataset.for.split(",").includes($("format").value);
-  }
 }
 
 function show(picture) {
   stage.show(picture);
+  const several = state.pictures.find(({ id }) => id === whole(picture))?.frames ?? 1;
+  $("frames").hidden = $("which").options[1].hidden = several < 2;
+  Object.assign($("frame"), { value: picture?.frame || 1, max: several });
+  $("of").textContent = `of ${several}`;
   $("empty").hidden = Boolean(picture);
   $("start").disabled = !picture;
   compare();
   listPictures();
 }
 
+const turn = guarded(async () => {
+  const [{ picture }, frame] = [stage, Number($("frame").value)];
+  const turned = await post(`pictures/${whole(picture)}/frames`, { frame });
+  say("");
+  if (picture === stage.picture) show(turned);
+});
+
 function listPictures() {
-  const current = usable().find((picture) => picture.id === stage.picture?.id) ?? null;
+  const current = usable().find((picture) => picture.id === whole(stage.picture)) ?? null;
   const next = current ?? usable()[0] ?? null;
   if (next !== current || (stage.picture && !current)) return show(next);
   const rows = state.pictures.map((picture) => {
@@ -121,21 +131,28 @@ function changed() {
   if (!picture) return ($("size").textContent = $("factor").value = "");
   const { x, y } = layout(place, picture, canvas);
   const factor = place.sx === place.sy ? place.sx : `${place.sx}x${place.sy}`;
-  if (document.activeElement !== $("factor")) $("factor").value = factor;
+  if (document.activeElement !== $("factor")) $("factor").value = place.target?.text ?? factor;
   const pace = state.models.find((model) => model.name === $("model").value)?.pace;
   const [inputs, outputs] = [picture.width * picture.height, x.whole * y.whole];
-  const seconds = pace ? picture.frames * (pace[0] * inputs + pace[1] * outputs) : 0;
-  const expected = pace ? `, about ${Number(seconds.toPrecision(2))} s` : "";
-  $("size").textContent = `${x.whole} × ${y.whole} pixels${expected}`;
+  const frames = $("which").value === "frame" ? 1 : Number($("frame").max);
+  const seconds = pace ? frames * (pace[0] * inputs + pace[1] * outputs) : 0;
+  $("size").textContent = `${x.whole} × ${y.whole} pixels` +
+    (pace ? `, about ${Number(seconds.toPrecision(2))} s` : "");
 }
 
-function typed(event) {
+// The server knows what a typed size means; Enter says it twice, as a change and to submit.
+const typed = guarded(async (event) => {
   event.preventDefault();
-  if (!stage.picture) return;
-  const to = parse($("factor").value, stage.picture);
-  say(to ? "" : "Type a factor such as 2.37, pixels such as 1920x1080, or a longest side");
-  if (to) stage.go(to);
-}
+  const [{ picture }, text] = [stage, $("factor").value];
+  if (!picture || text === asked) return;
+  asked = text;
+  $("stage").ariaBusy = "true";
+  const given = { picture: picture.id, text };
+  const { error, ...to } = await post("size", given).finally(() => (asked = null));
+  say(error ?? "");
+  if (!error && picture === stage.picture) stage.go(to);
+  else $("stage").ariaBusy = "false";
+});
 
 const enlarge = guarded(async (event) => {
   event.preventDefault();
@@ -145,10 +162,13 @@ const enlarge = guarded(async (event) => {
   const colour = given("background").match(/\w\w/g)?.map((part) => parseInt(part, 16)) ?? null;
   const output = { format, lossless: Boolean(lossless), quality: Number(given("quality")) || null,
     background: colour, metadata: $("metadata").value };
-  const pictures = $("which").value === "all" ? usable() : [stage.picture];
-  await post("enlargements", { pictures: pictures.map((picture) => picture.id), output,
-    target: target(stage.place), model: $("model").value });
+  const which = $("which").value;
+  const pictures = (which === "all" ? usable() : [stage.picture]).map(whole);
+  const frame = which === "frame" ? Number($("frame").value) : null;
+  await post("enlargements", { pictures, frame, output, target: target(stage.place),
+    model: $("model").value });
   await refresh();
+  $("results").firstChild?.scrollIntoView({ block: "nearest" });
 });
 
 function result({ id, title, running, items }) {
@@ -179,10 +199,7 @@ for (const name of ["dragover", "dragleave", "drop"]) {
 addEventListener("paste", (event) => take([...event.clipboardData.files]));
 addEventListener("focus", poll);
 for (const each of document.querySelectorAll(".choose")) each.onclick = () => $("files").click();
-$("files").onchange = () => {
-  take([...$("files").files]);
-  $("files").value = "";
-};
+$("files").onchange = () => { take([...$("files").files]); $("files").value = ""; };
 $("factor-form").onsubmit = $("factor").onchange = typed;
 $("in").onclick = () => stage.zoom(1.1);
 $("out").onclick = () => stage.zoom(1 / 1.1);
@@ -190,6 +207,8 @@ $("fit").onclick = () => stage.fit();
 $("one").onclick = () => stage.picture && stage.go({ sx: 1, sy: 1 });
 $("left").onchange = $("right").onchange = compare;
 $("model").onchange = poll;
+$("frame").onchange = turn;
+$("which").onchange = changed;
 $("format").onchange = chooseFormat;
 $("enlarge").onsubmit = enlarge;
 poll();

@@ -26,11 +26,14 @@ export class Stage {
   }
 
   show(picture) {
-    if (picture?.id === this.picture?.id) return;
+    const before = this.picture;
+    if (picture?.id === before?.id) return;
     this.picture = picture;
     this.canvas.ariaLabel = picture?.name ?? "No picture";
     this.#shown = this.#whole = null;
-    this.fit();
+    const alike = (side) => picture[side] === before[side];
+    const stays = picture?.of && !this.fitted && alike("width") && alike("height");
+    this[stays ? "touch" : "fit"](); // the next frame is seen at the same place
   }
 
   compare(methods) {
@@ -148,8 +151,7 @@ export class Stage {
 
   // One side, between two columns of the stage; where it is transparent the style shows through.
   #paint(pen, here, number, from, to, sharp = false) {
-    pen.save();
-    pen.beginPath();
+    pen.save(); pen.beginPath();
     pen.rect(from, 0, to - from, this.canvas.height);
     pen.clip();
     for (const kept of [this.#whole, this.#shown]) {
