@@ -11,3 +11,4 @@ Policy = Literal["keep", "no-gps", "strip"]
 Precision = Literal["auto", "fp32", "bf16"]
 Exists = Literal["error", "skip", "overwrite"]
 Shell = Literal["bash", "zsh", "tcsh"]
+Encoder = Literal["light", "small"]  # that heads are compared on
