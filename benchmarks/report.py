@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks import plans, views
+from benchmarks import front, plans, views
 from benchmarks.cases import BFLOAT16
 from ccsr.analysis.consistency import decibel
 
@@ -28,6 +28,7 @@ def save(kind: str, found: Found) -> None:
     ]
     sections = {
         "speed": _speed,
+        "front": _front,
         "memory": _memory,
         "command": _command,
         "training": _training,
@@ -45,6 +46,12 @@ def save(kind: str, found: Found) -> None:
 def _views(found: Found) -> Iterator[str]:
     yield from ("## Views", "", _where(found))
     yield from views.section(found)
+
+
+def _front(found: Found) -> Iterator[str]:
+    yield from ("## The front", "", _where(found))
+    yield from front.section(found)
+    front.draw(FOLDER / "front.png", found)
 
 
 def _where(found: Found) -> str:

@@ -31,13 +31,18 @@ from ccsr.training.photos import find_images
 from ccsr.training.speed import multiply_adds
 from ccsr.upscaling.upscaler import Upscaler
 
-HEADS = {"friendly": "light", "liif": "liif", "lte": "lte", "metasr": "metasr", "thera": "thera"}
+PRESETS = {"friendly": "light", "liif": "liif", "lte": "lte", "metasr": "metasr", "thera": "thera"}
 ENCODERS = {  # settings of what is beside the head
     "light": (),
     "small": (
         "model.encoder.channels=32", "model.encoder.blocks=3", "data.patch=16", "data.batch_size=6",
     ),
 }  # fmt: skip
+NARROW = ("model.stack.hidden=128",)  # beside 32 channels; the papers have 256 beside 64
+HEADS: dict[str, dict[str, tuple[str, ...]]] = {  # settings of each head, by encoder
+    "light": dict.fromkeys(PRESETS, ()),
+    "small": {"friendly": (), "liif": NARROW, "lte": NARROW, "metasr": NARROW, "thera": ()},
+}
 TRAINING = (
     "data=folder", "data.val.images=4", "data.val.crop=192", "callbacks.checkpoints.minutes=1",
 )  # fmt: skip
@@ -93,7 +98,7 @@ def analyse(options: Options) -> Findings:
     """
     from ccsr.analysis.head_pictures import draw, tables
 
-    files = _given(options.models) if options.models else _trained(options)
+    files = given(options.models) if options.models else _trained(options)
     networks = {name: checkpoint.load(file) for name, file in files.items()}
     _check_encoders({name: network for name, (network, _) in networks.items()})
     enlargers: dict[str, Enlarger] = {BICUBIC: Bicubic()}
@@ -136,14 +141,14 @@ def _trained(options: Options) -> dict[str, Path]:
     ]  # fmt: skip
     return {
         name: trained(
-            [f"model={preset}", *settings],
+            [f"model={PRESETS[name]}", *own, *settings],
             runs / f"{options.encoder}_{name}_steps_{options.steps}",
         )
-        for name, preset in HEADS.items()
+        for name, own in HEADS[options.encoder].items()
     }
 
 
-def _given(models: Sequence[str]) -> dict[str, Path]:
+def given(models: Sequence[str]) -> dict[str, Path]:
     """The file of each run's folder, model's name or file."""
     return {
         Path(model).stem: Path(model) / FINAL if Path(model).is_dir() else checkpoint.resolve(model)

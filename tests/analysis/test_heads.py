@@ -31,7 +31,7 @@ TINY = (
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two heads, little to train and little to measure."""
-    monkeypatch.setattr(heads, "HEADS", {"friendly": "light", "thera": "thera"})
+    monkeypatch.setitem(heads.HEADS, "small", {"friendly": (), "thera": ()})
     monkeypatch.setitem(heads.ENCODERS, "small", TINY)
     monkeypatch.setattr(heads, "SCALES", ((2.0, 2.0), (1.5, 4.0)))
     monkeypatch.setattr(heads, "CROP", 48)
@@ -94,11 +94,11 @@ def test_the_head_alone_differs(encoder: str) -> None:
     with initialize_config_dir(str(resource_dir("conf")), version_base="1.3"):
         settings = [*heads.TRAINING, *heads.ENCODERS[encoder], "data.root=x"]
         made = [
-            compose("train", overrides=[f"model={preset}", *settings])
-            for preset in heads.HEADS.values()
+            compose("train", overrides=[f"model={heads.PRESETS[name]}", *own, *settings])
+            for name, own in heads.HEADS[encoder].items()
         ]
     stacks = {cfg.model.stack.name for cfg in made}
-    assert len(stacks) == len(heads.HEADS)
+    assert len(stacks) == len(heads.PRESETS)
     kept = []
     for cfg in made:
         plain: Any = OmegaConf.to_container(cfg)
