@@ -101,6 +101,7 @@ def analyse(options: Options) -> Findings:
     files = given(options.models) if options.models else _trained(options)
     networks = {name: checkpoint.load(file) for name, file in files.items()}
     _check_encoders({name: network for name, (network, _) in networks.items()})
+    counted = {name: sizes(network) for name, (network, _) in networks.items()}
     enlargers: dict[str, Enlarger] = {BICUBIC: Bicubic()}
     enlargers |= {n: Upscaler(network, precision="fp32") for n, (network, _) in networks.items()}
     photos = [middle(read_rgb(path), CROP) for path in find_images(options.test)[: options.limit]]
@@ -108,13 +109,13 @@ def analyse(options: Options) -> Findings:
         times = seconds(enlargers)
         found = []
         for name, enlarger in enlargers.items():
-            network, summary = networks.get(name, (None, {}))
+            _, summary = networks.get(name, (None, {}))
             psnr = tuple(fmean(score(enlarger, hr, s)[0] for hr in photos) for s in SCALES)
             found.append(
                 Head(
                     name,
                     summary.get("max_steps"),
-                    *sizes(network),
+                    *counted.get(name, (0, 0, 0.0)),
                     times[name],
                     *agreement(name, enlarger),
                     *cells(enlarger),
@@ -171,10 +172,12 @@ def _check_encoders(networks: dict[str, Network]) -> None:
             )
 
 
-def sizes(network: Network | None) -> tuple[int, int, float]:
-    """Parameters of the network and of its head, and thousands of multiply-adds an output pixel."""
-    if network is None:
-        return 0, 0, 0.0
+def sizes(network: Network) -> tuple[int, int, float]:
+    """Parameters of the network and of its head, and thousands of multiply-adds an output pixel.
+
+    Args:
+        network: on the CPU.
+    """
     whole, encoder = (
         sum(p.numel() for p in part.parameters()) for part in (network, parts_of(network).encoder)
     )
