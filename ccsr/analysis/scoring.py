@@ -1,10 +1,12 @@
 """PSNR and time of upscalers on photos, by a protocol that allows any scale."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from statistics import fmean
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from ccsr import image
@@ -13,6 +15,7 @@ from ccsr.protocols import by_name
 from ccsr.resample import resize
 
 PROTOCOL = "liif-y"
+Clock = Callable[[], float]
 
 
 class Enlarger(Protocol):
@@ -31,7 +34,11 @@ class Bicubic:
 
 
 def score(
-    upscaler: Enlarger, hr: Tensor, scale: float | Pair, protocol: str = PROTOCOL
+    upscaler: Enlarger,
+    hr: Tensor,
+    scale: float | Pair,
+    protocol: str = PROTOCOL,
+    clock: Clock = time.perf_counter,
 ) -> tuple[float, float]:
     """PSNR in dB and seconds.
 
@@ -40,14 +47,15 @@ def score(
         hr: the truth, uint8 (3, H, W); its reduction is made here.
         scale: output over input, or (vertical, horizontal).
         protocol: how it is reduced and compared.
+        clock: tells the seconds.
     """
     rule, pair = by_name(protocol), as_pair(scale)
     size, (height, width) = rule.crop(size_of(hr), pair)
     hr = hr[:, :height, :width]
     lr = image.to_float(rule.reduce(hr, size, pair))
-    start = time.perf_counter()
+    start = clock()
     sr = upscaler.tensor(lr, grid=ProjectedGrid.project(size, (height, width)))
-    seconds = time.perf_counter() - start
+    seconds = clock() - start
     return rule.psnr(rule.finish(sr), image.to_float(hr), pair), seconds
 
 
@@ -57,6 +65,7 @@ def in_turns(
     scale: float | Pair,
     repeats: int,
     protocol: str = PROTOCOL,
+    clock: Clock = time.perf_counter,
 ) -> list[tuple[float, float]]:
     """(PSNR, seconds) of each, mean over the photos.
 
@@ -66,7 +75,8 @@ def in_turns(
     found: list[list[tuple[float, float]]] = [[] for _ in enlargers]
     for photo in photos:
         rounds = [
-            [score(each, photo, scale, protocol) for each in enlargers] for _ in range(repeats)
+            [score(each, photo, scale, protocol, clock) for each in enlargers]
+            for _ in range(repeats)
         ]
         for number, results in enumerate(zip(*rounds, strict=True)):
             found[number].append((results[0][0], min(seconds for _, seconds in results)))
@@ -74,6 +84,20 @@ def in_turns(
         (fmean(psnr for psnr, _ in results), fmean(seconds for _, seconds in results))
         for results in found
     ]
+
+
+@contextmanager
+def one_thread() -> Iterator[Clock]:
+    """Compute on one thread of the processor, and give the clock of this process alone.
+
+    What else the machine does then matters little. On a GPU it would not tell.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield time.process_time
+    finally:
+        torch.set_num_threads(threads)
 
 
 def middle(picture: Tensor, side: int) -> Tensor:
