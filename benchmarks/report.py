@@ -56,9 +56,13 @@ def _front(found: Found) -> Iterator[str]:
 
 def _where(found: Found) -> str:
     return (
-        f"`{found['command']}` on {found['processor']}, {found['threads']} threads, torch "
+        f"`{found['command']}` on {found['processor']}, {_threads(found['threads'])}, torch "
         f"{found['torch']}, load average {found['load']:.1f} when it began."
     )
+
+
+def _threads(count: int) -> str:
+    return "one thread" if count == 1 else f"{count} threads"
 
 
 def _speed(found: Found) -> Iterator[str]:
