@@ -10,22 +10,39 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import command, consistency, engines, memory, plans, report, speed, training, views
+from benchmarks import (
+    command,
+    consistency,
+    engines,
+    front,
+    memory,
+    plans,
+    report,
+    speed,
+    training,
+    views,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one kind of benchmark."""
     words = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser("make bench ARGS=...", description=__doc__)
-    kinds = ("speed", "memory", "command", "training", "plans", "consistency", "views", "engines")
+    kinds = (
+        "speed", "front", "memory", "command", "training", "plans", "consistency", "views",
+        "engines",
+    )  # fmt: skip
     parser.add_argument("kind", nargs="?", default="speed", choices=kinds)
     parser.add_argument(
-        "--rounds", type=int, default=5, help="of the benchmarks of speed, views and engines"
+        "--rounds", type=int, default=5, help="of the benchmarks of speed, front, views and engines"
     )
+    parser.add_argument("--data", type=Path, help="front: a folder of images to measure on")
+    parser.add_argument("--model", nargs="+", default=[], help="front: further networks")
+    parser.add_argument("--others", type=Path, help="front: a folder of other packages' weights")
     parser.add_argument("--gigapixel", action="store_true", help="memory: a streamed one too")
     args = parser.parse_args(words)
     found = {
-        "command": " ".join(["make bench", *([f'ARGS="{" ".join(words)}"'] if words else [])]),
+        "command": _command(words),
         "processor": _processor(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
@@ -38,6 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     match args.kind:
         case "speed":
             found |= speed.measure(args.rounds, say)
+        case "front":
+            found |= front.measure(args.data, args.model, args.others, args.rounds, say)
         case "memory":
             found |= memory.measure(args.gigapixel, say)
         case "command":
@@ -55,6 +74,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     report.save(args.kind, found)
     say(f"written to {report.FOLDER / 'RESULTS.md'}")
     return 0
+
+
+def _command(words: Sequence[str]) -> str:
+    """What was asked for, with paths as names."""
+    told = " ".join(Path(word).name if "/" in word else word for word in words)
+    return f'make bench ARGS="{told}"' if told else "make bench"
 
 
 def _processor() -> str:

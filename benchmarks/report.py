@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks import engines, plans, views
+from benchmarks import engines, front, plans, views
 from benchmarks.cases import BFLOAT16
 from ccsr.analysis.consistency import decibel
 
@@ -28,6 +28,7 @@ def save(kind: str, found: Found) -> None:
     ]
     sections = {
         "speed": _speed,
+        "front": _front,
         "memory": _memory,
         "command": _command,
         "training": _training,
@@ -53,11 +54,21 @@ def _engines(found: Found) -> Iterator[str]:
     yield from engines.section(found)
 
 
+def _front(found: Found) -> Iterator[str]:
+    yield from ("## The front", "", _where(found))
+    yield from front.section(found)
+    front.draw(FOLDER / "front.png", found)
+
+
 def _where(found: Found) -> str:
     return (
-        f"`{found['command']}` on {found['processor']}, {found['threads']} threads, torch "
+        f"`{found['command']}` on {found['processor']}, {_threads(found['threads'])}, torch "
         f"{found['torch']}, load average {found['load']:.1f} when it began."
     )
+
+
+def _threads(count: int) -> str:
+    return "one thread" if count == 1 else f"{count} threads"
 
 
 def _speed(found: Found) -> Iterator[str]:

@@ -13,3 +13,4 @@ Engine = Literal["auto", "torch", "onnx"]
 Exists = Literal["error", "skip", "overwrite"]
 Shell = Literal["bash", "zsh", "tcsh"]
 Table = Literal["text", "markdown", "latex"]
+Encoder = Literal["light", "small"]  # that heads are compared on

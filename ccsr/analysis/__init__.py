@@ -10,6 +10,7 @@ from ccsr.analysis import (
     ensembles,
     equivariance,
     gradual,
+    heads,
     kernels,
 )
 from ccsr.analysis.findings import Findings, Options
@@ -51,6 +52,11 @@ ANALYSES = {
         ensembles.analyse,
         "what averages over grids and flips gain and cost",
         ("model", "data", "limit"),
+    ),
+    "heads": Analysis(
+        heads.analyse,
+        "heads of other papers beside ours on one encoder (trains them)",
+        ("model", "data", "test", "encoder", "limit", "steps"),
     ),
     "kernels": Analysis(kernels.analyse, "learned filters as continuous surfaces", ("model",)),
 }

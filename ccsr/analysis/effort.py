@@ -3,34 +3,23 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import fmean
 
 import numpy as np
 from torch import Tensor
 
 from ccsr.analysis.findings import Findings, Options, Table
-from ccsr.analysis.scoring import PROTOCOL, Enlarger, middle, score
+from ccsr.analysis.scoring import PROTOCOL, Bicubic, Enlarger, in_turns, middle
 from ccsr.evaluation.methods import BICUBIC
 from ccsr.evaluation.plots import save
 from ccsr.evaluation.table import unique
-from ccsr.grid import ProjectedGrid
 from ccsr.image import read_rgb
-from ccsr.resample import resize
 from ccsr.training.photos import find_images
 from ccsr.upscaling.upscaler import Upscaler
 
 MODELS = ("elastic", "light")
 SCALES = (1.5, 2.0, 3.0)
 CROP = 384  # at most so many pixels a side of each image, from its middle
-REPEATS = 3  # the fastest counts: what else the machine does only ever adds
-
-
-class Bicubic:
-    """Enlarges with a fixed kernel."""
-
-    def tensor(self, x: Tensor, *, grid: ProjectedGrid) -> Tensor:
-        """(C, h, w) -> (C, H, W), clamped."""
-        return resize(x, grid).clamp_(0, 1)
+REPEATS = 3
 
 
 @dataclass(frozen=True)
@@ -74,26 +63,11 @@ def measure(models: Sequence[str], photos: Sequence[Tensor], scale: float) -> li
             f"expected a network with an elastic encoder, got {', '.join(models)}: give one by "
             "--model, beside others to compare it with"
         )
-    measured = _measured([enlarger for *_, enlarger in entries], photos, scale)
+    measured = in_turns([enlarger for *_, enlarger in entries], photos, scale, REPEATS)
     fixed = [found for found, entry in zip(measured, entries, strict=True) if not entry[2]]
     return [
         Point(name, effort, choice, scale, psnr, seconds, psnr - best_within(fixed, seconds))
         for (name, effort, choice, _), (psnr, seconds) in zip(entries, measured, strict=True)
-    ]
-
-
-def _measured(
-    enlargers: Sequence[Enlarger], photos: Sequence[Tensor], scale: float
-) -> list[tuple[float, float]]:
-    """(PSNR, seconds) of each, mean over the photos; they take turns, so that load hits all."""
-    found: list[list[tuple[float, float]]] = [[] for _ in enlargers]
-    for photo in photos:
-        rounds = [[score(each, photo, scale) for each in enlargers] for _ in range(REPEATS)]
-        for number, results in enumerate(zip(*rounds, strict=True)):
-            found[number].append((results[0][0], min(seconds for _, seconds in results)))
-    return [
-        (fmean(psnr for psnr, _ in results), fmean(seconds for _, seconds in results))
-        for results in found
     ]
 
 

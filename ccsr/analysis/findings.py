@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ccsr import image
 from ccsr.bundled import resource_dir
+from ccsr.choices import Encoder
 from ccsr.evaluation.table import aligned
 
 PHOTO = "astronaut.png"
@@ -22,6 +23,8 @@ class Options:
     Attributes:
         models: names or files of networks; none for those that the analysis takes by itself.
         data: an image, or a folder of images; None takes what comes with ccsr.
+        test: a folder of images to measure on, where `data` is trained on; None likewise.
+        encoder: what the heads of `ccsr analyze heads` read.
         limit: measure on at most so many images.
         steps: of each training run.
         out: folder for files that outlast the run; None keeps none.
@@ -29,6 +32,8 @@ class Options:
 
     models: tuple[str, ...] = ()
     data: Path | None = None
+    test: Path | None = None
+    encoder: Encoder = "light"
     limit: int | None = None
     steps: int = 400
     out: Path | None = None
@@ -43,6 +48,12 @@ class Table:
 
     def __str__(self) -> str:
         return "\n".join([self.title, *aligned(self.lines)])
+
+    def markdown(self) -> str:
+        """The same for a document."""
+        heading, *rows = (f"| {' | '.join(line)} |" for line in self.lines)
+        rule = f"|---|{'---:|' * (len(self.lines[0]) - 1)}"
+        return "\n".join([f"{self.title}:", "", heading, rule, *rows, ""])
 
 
 @dataclass(frozen=True)

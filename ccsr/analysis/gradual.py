@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ccsr.analysis.findings import Findings, Options, Table
 from ccsr.analysis.scoring import PROTOCOL, middle, score
-from ccsr.bundled import resource_dir
+from ccsr.analysis.training import trained
 from ccsr.evaluation.plots import save
 from ccsr.evaluation.table import unique
 from ccsr.grid import ProjectedGrid, output_size
@@ -107,35 +107,6 @@ def equal_width(layers: int, widths: Sequence[int] = WIDTHS) -> int:
     return min(widths, key=lambda channels: abs(cost(layers, channels) - aim))
 
 
-def trained(config: Mapping[str, Any], folder: Path, data: Path, steps: int) -> Path:
-    """Train the architecture in `folder`, or go on there; returns the finished network's file.
-
-    Raises:
-        ValueError: if the folder's run is of other photos.
-    """
-    from hydra import compose, initialize_config_dir
-    from omegaconf import OmegaConf
-
-    from ccsr.training.checkpoints import CONFIG, FINAL, LAST
-    from ccsr.training.overrides import quoted
-    from ccsr.training.train import train
-
-    if (folder / CONFIG).exists():
-        root = OmegaConf.select(OmegaConf.load(folder / CONFIG), "data.root")
-        if root != str(data.absolute()):
-            raise ValueError(
-                f"{folder} holds a run that trained on {root}, not on {data}: choose another --out"
-            )
-    if (folder / FINAL).exists():
-        return folder / FINAL
-    settings = [f"trainer.max_steps={steps}", f"trainer.val_check_interval={steps}"]
-    with initialize_config_dir(str(resource_dir("conf")), version_base="1.3"):
-        cfg = compose("train", overrides=[*TRAINING, *settings, quoted(f"data.root={data}")])
-    cfg.model = OmegaConf.create({"_target_": "ccsr.model.build", **config})
-    train(cfg, folder, resume=(folder / LAST).exists())
-    return folder / FINAL
-
-
 def measure(
     name: str, config: Mapping[str, Any], file: Path, photos: Sequence[Tensor]
 ) -> list[Result]:
@@ -176,7 +147,9 @@ def analyse(options: Options) -> Findings:
         channels = DIRECT_CHANNELS if layers == 1 else equal_width(layers)
         config = architecture(layers, channels)
         folder = options.out / "runs" / f"layers_{layers}_steps_{options.steps}"
-        file = trained(config, folder, options.data, options.steps)
+        settings = (f"data.root={options.data}", f"trainer.max_steps={options.steps}")
+        check = f"trainer.val_check_interval={options.steps}"
+        file = trained([*TRAINING, *settings, check], folder, config)
         found += measure(name, config, file, photos)
     records: list[Mapping[str, object]] = [
         {"protocol": PROTOCOL, "steps": options.steps, "images": len(photos), **asdict(one)}

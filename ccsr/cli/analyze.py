@@ -1,4 +1,4 @@
-"""`ccsr analyze NAME`: run one analysis, print its tables, write its records and pictures."""
+"""`ccsr analyze NAME`: run one analysis, print its tables, write them, its records and pictures."""
 
 import argparse
 import shlex
@@ -6,16 +6,19 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import get_args
 
 from ccsr import terminal
 from ccsr.analysis import ANALYSES
 from ccsr.analysis.findings import Findings, Options
+from ccsr.atomic import replacing
+from ccsr.choices import Encoder
 from ccsr.cli import arguments, options
 from ccsr.evaluation import plots
 from ccsr.evaluation.results import environment, json_text, write_json
 from ccsr.suggest import near
 
-FLAGS = ("model", "data", "limit", "steps")  # that not every analysis reads
+FLAGS = ("model", "data", "test", "encoder", "limit", "steps")  # that not every analysis reads
 
 
 def parser() -> argparse.ArgumentParser:
@@ -31,21 +34,31 @@ def parser() -> argparse.ArgumentParser:
     add("name", type=_name, metavar="NAME", help="the analysis, one of those below")
     add(
         "--out", type=arguments.path, metavar="DIR",
-        help="the folder for NAME.json and pictures, which is made if it is missing",
+        help="the folder for NAME.json, NAME.md and pictures, which is made if it is missing",
     )  # fmt: skip
     add(
         "--model", nargs="+", default=[], metavar="NAME|FILE", help="the networks to analyse, "
-        "where the analysis looks at any; default: light (for effort: elastic and light)",
+        "where the analysis looks at any; default: light (for effort: elastic and light); for "
+        "heads finished runs, their folders or files, instead of trainings",
     )  # fmt: skip
     add(
         "--data", type=arguments.path, metavar="PATH", help="what to measure on: an "
-        "image for equivariance and consistency, a folder for ensembles and effort; for gradual a "
-        "folder to train on; default: pictures that come with ccsr",
+        "image for equivariance and consistency, a folder for ensembles and effort; for gradual "
+        "and heads a folder to train on; default: pictures that come with ccsr",
+    )  # fmt: skip
+    add(
+        "--test", type=arguments.path, metavar="PATH", help="the folder of images that heads "
+        "measures on; default: pictures that come with ccsr",
+    )  # fmt: skip
+    add(
+        "--encoder", choices=get_args(Encoder), help="what heads are compared on: the encoder of "
+        "`light` (for a GPU), or a small one with smaller batches (for a CPU); default: "
+        f"{Options.encoder}",
     )  # fmt: skip
     add("--limit", type=arguments.whole, metavar="N", help="measure on the first N images only")
     add(
         "--steps", type=arguments.whole, metavar="N",
-        help=f"how many steps each training of gradual has; default: {Options.steps}",
+        help=f"how many steps each training of gradual and heads has; default: {Options.steps}",
     )  # fmt: skip
     options.for_programs(add, "what NAME.json would hold")
     options.debug(add)
@@ -75,8 +88,9 @@ def main(argv: Sequence[str]) -> int:
         if not plots.available():
             terminal.say("ccsr: pictures need matplotlib: pip install 'ccsr[evaluate]'")
     start = time.monotonic()
-    steps = args.steps or Options.steps
-    findings = analysis.run(Options(tuple(args.model), args.data, args.limit, steps, args.out))
+    given = {name: getattr(args, name) for name in (*FLAGS[1:], "out")}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    findings = analysis.run(Options(tuple(args.model), **chosen))
     document = {
         "analysis": args.name,
         "command": shlex.join(["ccsr", "analyze", *argv]),
@@ -96,6 +110,9 @@ def main(argv: Sequence[str]) -> int:
 
 def _write(out: Path, name: str, document: dict[str, object], findings: Findings) -> None:
     write_json(out / f"{name}.json", document)
+    with replacing(out / f"{name}.md") as temporary:
+        text = "\n".join(table.markdown() for table in findings.tables)
+        temporary.write_text(text, encoding="utf-8")
     if plots.available():
         for file, draw in findings.pictures.items():
             draw(out / file)

@@ -15,9 +15,9 @@ def model(add: Add, default: str = "light", more: str = "") -> None:
     """`--model`, the network."""
     add(
         "--model", default=default, metavar="NAME|FILE",
-        help="the network: a name that `ccsr models` lists, a file or a run's folder of `ccsr train`, "
-        "or one on the Hugging Face Hub, hf://USER/REPO/FILE@REVISION, pinned by a commit or its "
-        f"digest{more}; default: {default}",
+        help="the network: a name that `ccsr models` lists, a file or a run's folder of "
+        "`ccsr train`, or a file on the Hugging Face Hub, hf://USER/REPO/FILE@REVISION, pinned by "
+        f"a commit or its digest{more}; default: {default}",
     )  # fmt: skip
 
 

@@ -119,12 +119,13 @@ def _identity(
     if packages(upscaler.model.architecture):
         return None
     device = upscaler.device
+    processor = torch.cuda.get_device_name(device) if device and device.type == "cuda" else device
     return {
         "weights": sha256,
         "ensemble": ensemble,
         "factor": factor,
         "precision": str(upscaler.dtype),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "device": str(processor),
     }
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 from ccsr.analysis import gradual
 from ccsr.analysis.findings import Options
 from ccsr.training import train
-from ccsr.training.checkpoints import FINAL, LAST
+from ccsr.training.checkpoints import FINAL
 
 
 @pytest.fixture
@@ -67,30 +67,12 @@ def test_it_trains_measures_and_does_not_train_again(
         raise AssertionError("it trained again")
 
     monkeypatch.setattr(train, "train", refuse)
-    with pytest.raises(ValueError, match=r"holds a run that trained on .*: choose another --out"):
+    with pytest.raises(ValueError, match=r"holds a run with data.root=.*: choose another --out"):
         gradual.analyse(replace(options, data=tmp_path))
     assert [one["psnr"] for one in gradual.analyse(options).records] == [
         direct["psnr"],
         two["psnr"],
     ]
-
-
-@pytest.mark.parametrize("started", [False, True])
-def test_a_run_that_was_cut_short_goes_on(
-    started: bool, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[Any] = []
-
-    def note(cfg: Any, folder: Path, resume: bool) -> None:
-        seen.append((cfg.model.stack.layers, cfg.trainer.max_steps, folder, resume))
-
-    monkeypatch.setattr(train, "train", note)
-    folder = tmp_path / "run"
-    if started:
-        folder.mkdir()
-        (folder / LAST).touch()
-    gradual.trained(gradual.architecture(3, 8), folder, photos, 7)
-    assert seen == [(3, 7, folder, started)]
 
 
 def test_it_needs_photos_and_a_folder(photos: Path, tmp_path: Path) -> None:

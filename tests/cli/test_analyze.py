@@ -39,7 +39,13 @@ def test_the_table_is_printed_and_nothing_written(
 def test_records_and_pictures_go_to_the_folder(tmp_path: Path) -> None:
     out = tmp_path / "new" / "results"
     assert main(["analyze", "alignment", "--limit", "3", "--out", str(out)]) == 0
-    assert sorted(path.name for path in out.iterdir()) == ["alignment.json", "one.png"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "alignment.json",
+        "alignment.md",
+        "one.png",
+    ]
+    markdown = "A table:\n\n| name | value |\n|---|---:|\n| x | 1 |\n"
+    assert (out / "alignment.md").read_text() == markdown
     document = json.loads((out / "alignment.json").read_text())
     assert document["analysis"] == "alignment"
     assert document["command"] == f"ccsr analyze alignment --limit 3 --out {out}"
@@ -51,7 +57,7 @@ def test_without_matplotlib_there_are_no_pictures_and_it_says_so(
 ) -> None:
     monkeypatch.setattr(plots, "available", lambda: False)
     assert main(["analyze", "alignment", "--out", str(tmp_path)]) == 0
-    assert [path.name for path in tmp_path.iterdir()] == ["alignment.json"]
+    assert {path.name for path in tmp_path.iterdir()} == {"alignment.json", "alignment.md"}
     assert "pictures need matplotlib: pip install 'ccsr[evaluate]'" in capsys.readouterr().err
 
 
@@ -78,3 +84,22 @@ def test_flags_that_an_analysis_does_not_read_are_refused(
 ) -> None:
     assert main(["analyze", "alignment", "--limit", "2", "--steps", "3", "--data", "x"]) == 1
     assert "alignment has no use for --data and --steps" in capsys.readouterr().err
+
+
+def test_the_flags_of_heads_reach_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Options] = []
+
+    def note(options: Options) -> Findings:
+        seen.append(options)
+        return fake(options)
+
+    monkeypatch.setitem(ANALYSES, "heads", ANALYSES["heads"]._replace(run=note))
+    assert main(["analyze", "heads", "--test", "t", "--encoder", "small", "--steps", "9"]) == 0
+    assert seen == [Options(test=Path("t"), encoder="small", steps=9)]
+    assert main(["analyze", "heads", "--data", "d", "--model", "a", "b"]) == 0
+    assert seen[1] == Options(("a", "b"), Path("d"))
+
+
+def test_the_flags_of_heads_are_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["analyze", "alignment", "--test", "t", "--encoder", "small"]) == 1
+    assert "alignment has no use for --test and --encoder" in capsys.readouterr().err
