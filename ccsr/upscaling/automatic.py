@@ -12,7 +12,7 @@ from ccsr.upscaling.upscaler import Upscaler
 
 CLEAN, CLEANING = "light", "photo"
 # From these qualities on `light` is as good; docs/photos.md has a table.
-JPEG_QUALITY = 94.0
+JPEG_QUALITY = 95.0
 WEBP_QUALITY = 94.0
 NOISE = 2.2  # levels of luma, in the smoothest tenth of the picture
 
