@@ -35,13 +35,17 @@ def write(folder: Path) -> None:
     Raises:
         Warning: a name, an annotation or an import cannot be resolved.
     """
-    for name in ccsr.__all__:  # pdoc does not see what is imported when it is first used
-        setattr(ccsr, name, getattr(ccsr, name))
+    for package in (ccsr, ccsr.image):  # pdoc does not see what is imported when it is first used
+        for name in package.__all__:
+            setattr(package, name, getattr(package, name))
     pdoc.render.configure(docformat="google", footer_text=f"ccsr {ccsr.__version__}")
     with warnings.catch_warnings():
         warnings.filterwarnings("error", module=r"(ccsr|pdoc)\b")
         # what classes of ours inherit from Pillow has annotations that only its authors can resolve
         warnings.filterwarnings("ignore", message=r"(?s).*(for PIL\.|core\.ImagingCore)")
+        # torch is imported for type checkers alone where an engine without it must do; the
+        # constructors that Python makes for records do not tell pdoc where to look
+        warnings.filterwarnings("ignore", message=r"(?s).*Import of (Tensor|torch) failed")
         pdoc.pdoc(*roots(), output_directory=folder)
 
 
