@@ -196,7 +196,24 @@ async function run(job, item, picture, model, whole, name) {
 
 // ---- the questions of the page
 
+// What a typed size means: a factor, two of them, pixels, or the longest side.
+function typed({ picture: id, text }) {
+  const picture = pictures.get(id);
+  const words = text.toLowerCase().replaceAll(",", ".").replaceAll("×", "x").trim();
+  const found = /^(\d*\.?\d+)(?: ?x ?(\d*\.?\d+))?$/.exec(words);
+  const numbers = found ? [found[1], found[2]].filter(Boolean).map(Number) : [0];
+  if (!numbers.every((n) => n > 0)) {
+    return { error: "Type a factor such as 2.37, pixels such as 1920x1080, or a side such as 3000" };
+  }
+  if (Math.max(...numbers) <= 64) return { sx: numbers[0], sy: numbers.at(-1) };
+  const [first, second] = numbers.map(Math.round);
+  const wanted = second ? { width: first, height: second } : { longest: first };
+  const { scale, size } = grid(picture, wanted);
+  return { sx: scale[1], sy: scale[0], size, target: { width: size[1], height: size[0] } };
+}
+
 export async function post(path, fields) {
+  if (path === "size") return typed(fields);
   if (path === "enlargements") return start(fields);
   const { blob, name } = enlargements.get(fields.enlargement);
   return { url: URL.createObjectURL(blob), name };
