@@ -29,7 +29,8 @@ from ccsr.jobs.pipeline import Outcome, run
 from ccsr.jobs.target import Target
 from ccsr.upscaling.upscaler import Upscaler
 from networks import tiny
-from picture_files import MAKERS, chunk
+from picture_files import MAKERS
+from picture_formats import chunk
 
 PATIENCE = 10  # seconds without news
 GROWTH = 64 << 20  # bytes, from a fifth of the run to its end

@@ -28,7 +28,6 @@ from ccsr.grid import Pair, ProjectedGrid, Size, size_of
 from ccsr.image import read_rgb
 from ccsr.model import Network, checkpoint
 from ccsr.model.network import parts_of
-from ccsr.training.checkpoints import FINAL
 from ccsr.training.photos import find_images
 from ccsr.training.speed import multiply_adds
 from ccsr.upscaling.upscaler import Upscaler
@@ -154,10 +153,7 @@ def _trained(options: Options) -> dict[str, Path]:
 
 def given(models: Sequence[str]) -> dict[str, Path]:
     """The file of each run's folder, model's name or file."""
-    return {
-        Path(model).stem: Path(model) / FINAL if Path(model).is_dir() else checkpoint.resolve(model)
-        for model in models
-    }
+    return {Path(model).stem: checkpoint.resolve(model) for model in models}
 
 
 def _check_encoders(networks: dict[str, Network]) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ccsr.bundled import resource_dir
+from ccsr.training.settings import flat
 
 
 def trained(settings: Sequence[str], folder: Path, model: Mapping[str, Any] | None = None) -> Path:
@@ -48,7 +49,7 @@ def _check_same(folder: Path, stored: Any, wanted: Mapping[str, Any]) -> None:
     """
     from ccsr.training.config import CHANGEABLE
 
-    old, new = _flat(stored), _flat(wanted)
+    old, new = flat(stored), flat(wanted)
     for key in sorted(old.keys() | new.keys()):
         decides = key in ("data.root", "trainer.max_steps") or not CHANGEABLE.match(key)
         if decides and old.get(key) != new.get(key):
@@ -56,14 +57,3 @@ def _check_same(folder: Path, stored: Any, wanted: Mapping[str, Any]) -> None:
                 f"{folder} holds a run with {key}={old.get(key)}, and now it is {new.get(key)}: "
                 "choose another --out"
             )
-
-
-def _flat(node: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The values of nested mappings by their dotted keys."""
-    found: dict[str, Any] = {}
-    for key, value in node.items():
-        if isinstance(value, Mapping):
-            found |= _flat(value, f"{prefix}{key}.")
-        else:
-            found[f"{prefix}{key}"] = value
-    return found

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from ccsr.image.folders import natural
-from ccsr.model.checkpoint import FINAL
+from ccsr.model.checkpoint import CONFIG, FINAL
+from ccsr.training.settings import flat
 
-CONFIG, SWEEP = "config.yaml", "multirun.yaml"  # what a run's folder and that of a sweep hold
+SWEEP = "multirun.yaml"  # what the folder of a sweep holds
 MOST_NAMED = 3  # settings that differ, in a name
 
 
@@ -85,15 +86,6 @@ def _settings(path: Path) -> dict[str, Any]:
 
     return {
         key: value
-        for key, value in _flat(OmegaConf.to_container(OmegaConf.load(path))).items()
+        for key, value in flat(cast(Any, OmegaConf.to_container(OmegaConf.load(path)))).items()
         if key.rpartition(".")[2] != "seed"
     }
-
-
-def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(node, dict):
-        return {prefix.rstrip("."): node}
-    found: dict[str, Any] = {}
-    for key, value in node.items():
-        found |= _flat(value, f"{prefix}{key}.")
-    return found

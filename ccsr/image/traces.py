@@ -9,11 +9,9 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ccsr.image.floats import Floats
 from ccsr.image.modes import Levels, highest
-
-Floats = NDArray[np.float32]
 
 # The luminance table of JPEG (ITU-T T.81, table K.1), which libraries scale by quality.
 LUMINANCE = np.array(

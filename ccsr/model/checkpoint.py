@@ -24,6 +24,7 @@ from ccsr.suggest import near
 JSON: TypeAlias = str | int | float | bool | Sequence["JSON"] | Mapping[str, "JSON"] | None
 
 SUFFIX = ".safetensors"
+CONFIG = "config.yaml"  # in the folder of a run of `ccsr train`, its settings
 FINAL = f"model{SUFFIX}"  # in the folder of a run of `ccsr train`, when it has come to its end
 FORMAT = 1
 LARGEST_FILE = 4 << 30  # bytes

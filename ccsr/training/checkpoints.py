@@ -23,7 +23,7 @@ from ccsr.training.data import PhotoData
 from ccsr.training.settings import number
 from ccsr.training.task import SRModule
 
-CONFIG = "config.yaml"
+CONFIG = checkpoint.CONFIG
 LAST, BEST, FINAL = "last.ckpt", "best.safetensors", checkpoint.FINAL
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
-"""Checks of single settings; every message names the setting as it is written."""
+"""Settings by their names; every message of a check has the name as it is written."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast, get_args
 
 
@@ -72,3 +72,14 @@ def choice(name: str, value: object, literal: Any) -> str:
     if value not in words:
         raise ValueError(f"{name} must be {', '.join(words[:-1])} or {words[-1]}, got {value!r}")
     return str(value)
+
+
+def flat(node: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The values of nested mappings by their dotted keys."""
+    found: dict[str, Any] = {}
+    for key, value in node.items():
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value
+    return found

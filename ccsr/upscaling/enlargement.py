@@ -8,7 +8,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 
 from ccsr.grid import ProjectedGrid, Size
 from ccsr.resample import needed
-from ccsr.upscaling.pixels import Floats, Source
+from ccsr.upscaling.pixels import AnyFloats, Source
 
 Piece = TypeVar("Piece")
 
@@ -70,7 +70,7 @@ class Enlargement(ABC, Generic[Piece]):
         features = FEATURES * channels * 4 / (self.grid.scale[0] * self.grid.scale[1])
         return OUTPUT_PIXEL_BYTES + features
 
-    def window(self, rows: slice, columns: slice) -> Floats:
+    def window(self, rows: slice, columns: slice) -> AnyFloats:
         """A window of the result: float32 (images, 3, rows, columns), finite, on the CPU.
 
         A reduction is bicubic with antialiasing, as the picture holds more than is asked. On the
@@ -96,15 +96,15 @@ class Enlargement(ABC, Generic[Piece]):
         return y
 
     @abstractmethod
-    def resized(self, x: Floats, grid: ProjectedGrid) -> Floats:
+    def resized(self, x: AnyFloats, grid: ProjectedGrid) -> AnyFloats:
         """A part of the picture at `grid`, by a cubic kernel."""
 
     @abstractmethod
-    def computed(self, rows: slice, columns: slice) -> Floats:
+    def computed(self, rows: slice, columns: slice) -> AnyFloats:
         """A window by the network, float32 (images, 3, rows, columns), on the CPU."""
 
     @staticmethod
-    def finite(y: Floats) -> bool:
+    def finite(y: AnyFloats) -> bool:
         """Whether all values are: no sum with another is, and it takes a tenth of the time."""
         return bool(isfinite(float(y.sum())))
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # slow to import, and not always there
     from torch import Tensor
 
 Piece = TypeVar("Piece")
-Floats = Any  # float32, an array or a tensor on the CPU: which of them is the engine's choice
+AnyFloats = Any  # float32, an array or a tensor on the CPU: which of them is the engine's choice
 
 COPIES = 3  # of a result on the way to a file
 RARE = 0.005  # share of floats, at each end, that are not usual
@@ -45,14 +45,14 @@ class Source(Protocol[Piece]):
     pixel_bytes: int
     exact: bool
 
-    def read(self, rows: slice, columns: slice) -> Floats:
+    def read(self, rows: slice, columns: slice) -> AnyFloats:
         """A window of the input for the network: float32 (images, 3, rows, columns)."""
 
     def empty(self, size: Size) -> Piece:
         """Room for rows and columns of the result."""
 
     def store(
-        self, piece: Piece, rows: slice, columns: slice, y: Floats, window: ProjectedGrid
+        self, piece: Piece, rows: slice, columns: slice, y: AnyFloats, window: ProjectedGrid
     ) -> None:
         """Put what the network gave, float32 (images, 3, H, W), into rows and columns of `piece`.
 
@@ -142,7 +142,7 @@ class LevelSource:
         self.ranged = values.dtype == np.float32
         self.low, self.high = usual_range(self.colour) if self.ranged else (0.0, 1.0)
 
-    def read(self, rows: slice, columns: slice) -> Floats:
+    def read(self, rows: slice, columns: slice) -> AnyFloats:
         """See :meth:`Source.read`."""
         colour = to_floats(self.colour[rows, columns])
         if self.ranged:
@@ -157,7 +157,7 @@ class LevelSource:
         return np.empty((*size, self.values.shape[2]), self.values.dtype)
 
     def store(
-        self, piece: Levels, rows: slice, columns: slice, y: Floats, window: ProjectedGrid
+        self, piece: Levels, rows: slice, columns: slice, y: AnyFloats, window: ProjectedGrid
     ) -> None:
         """See :meth:`Source.store`."""
         colours = self.colour.shape[2]
@@ -172,7 +172,7 @@ class LevelSource:
         else:
             store(self._alpha(np.asarray(to_grey(y[1])), window), result[..., colours:])
 
-    def _beyond(self, window: ProjectedGrid, like: Floats) -> Floats:
+    def _beyond(self, window: ProjectedGrid, like: AnyFloats) -> AnyFloats:
         """(C, H, W): by how much the colours lie beyond the usual range, without ringing.
 
         It is computed by the library that `like` is of.
@@ -186,7 +186,7 @@ class LevelSource:
         enlarged = resize(near if isinstance(like, np.ndarray) else like.new_tensor(near), grid)
         return confine(np.asarray(enlarged), near, grid)
 
-    def _alpha(self, enlarged: Floats, window: ProjectedGrid) -> Floats:
+    def _alpha(self, enlarged: AnyFloats, window: ProjectedGrid) -> AnyFloats:
         """(1, H, W) within the range of the input's alpha around each pixel."""
         top, left = surroundings(window, self.size)
         near = to_floats(self.alpha[top, left])
@@ -200,7 +200,7 @@ def usual_range(colour: Levels) -> tuple[float, float]:
     return min(0.0, float(low)), max(1.0, float(high))
 
 
-def to_grey(rgb: Floats) -> Floats:
+def to_grey(rgb: AnyFloats) -> AnyFloats:
     """(..., 3, H, W) -> (..., 1, H, W); grey keeps its value."""
     red, green, blue = (rgb[..., channel : channel + 1, :, :] for channel in range(3))
     return red * GREY[0] + green * GREY[1] + blue * GREY[2]

@@ -7,7 +7,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from ccsr.resample import KERNELS
 from ccsr.upscaling.enlargement import Enlargement
-from ccsr.upscaling.pixels import Floats
+from ccsr.upscaling.pixels import AnyFloats
 
 Piece = TypeVar("Piece")
 Window = tuple[slice, slice]
@@ -31,7 +31,7 @@ class Tiles(Generic[Piece]):
         self.enlargement = enlargement
         self.side = side
 
-    def cover(self, rows: slice, columns: slice) -> Iterator[tuple[slice, slice, Floats]]:
+    def cover(self, rows: slice, columns: slice) -> Iterator[tuple[slice, slice, AnyFloats]]:
         """Windows that together are `rows` and `columns` of the result: where, and what is there.
 
         Raises:

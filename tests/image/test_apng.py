@@ -10,7 +10,7 @@ from PIL import Image
 
 from ccsr import image
 from ccsr.image import Picture
-from picture_files import END, chunk, rows
+from picture_formats import END, chunk, rows
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 

@@ -18,8 +18,8 @@ from ccsr.cli.main import main
 from ccsr.image import Picture, exr, linear, profiles
 from ccsr.image.hushed import hushed
 from ccsr.image.picture import Metadata
-from picture_files import FLOATS, GREY, HALF_CLEAR_FLOATS, planes_of
-from picture_files import exr as made
+from picture_formats import FLOATS, GREY, HALF_CLEAR_FLOATS, planes_of
+from picture_formats import exr as made
 
 OpenEXR = pytest.importorskip("OpenEXR")
 NOISE = np.random.default_rng(0).uniform(-3, 40, (37, 53, 4)).astype(np.float32)
