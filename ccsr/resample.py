@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import lru_cache
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
@@ -33,7 +32,11 @@ BLOCK = 64  # outputs per axis that share one dense matrix in `resize`
 
 def _library(x: Any) -> Any:
     """Numpy for arrays; torch for tensors, and for what stands for them while it is traced."""
-    return np if isinstance(x, np.ndarray) else import_module("torch")
+    if isinstance(x, np.ndarray):
+        return np
+    import torch  # as a statement, which torch.compile sees through
+
+    return torch
 
 
 def cubic(offset: Values) -> Values:
