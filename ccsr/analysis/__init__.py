@@ -6,6 +6,7 @@ from typing import NamedTuple
 from ccsr.analysis import (
     alignment,
     consistency,
+    degradation,
     effort,
     ensembles,
     equivariance,
@@ -42,6 +43,11 @@ ANALYSES = {
         gradual.analyse,
         "one CC layer against several of equal cost (trains them)",
         ("data", "limit", "steps"),
+    ),
+    "degradation": Analysis(
+        degradation.analyse,
+        "PSNR over the quality of JPEG and over noise",
+        ("model", "data", "limit"),
     ),
     "effort": Analysis(
         effort.analyse,

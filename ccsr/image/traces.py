@@ -13,6 +13,7 @@ import numpy as np
 from ccsr.image.floats import Floats
 from ccsr.image.modes import Levels, highest
 
+_SIDE = 8  # of a block
 # The luminance table of JPEG (ITU-T T.81, table K.1), which libraries scale by quality.
 LUMINANCE = np.array(
     [
@@ -53,7 +54,7 @@ def jpeg_quality(levels: Levels) -> float | None:
     """
     if levels.dtype != np.uint8 or min(levels.shape[:2]) < 32:
         return None
-    blocks = _blocks(levels, *_phase(levels), _BLOCKS, saturated=False)
+    blocks = _blocks(levels, *_phase(levels), _BLOCKS)
     coefficients = blocks @ _basis()[_JUDGED].T
     scales = [
         100 * step / LUMINANCE[which]
@@ -74,7 +75,7 @@ def noise_level(levels: Levels) -> float:
     Args:
         levels: (h, w, C); transparency is not looked at.
     """
-    blocks = _blocks(levels, 0, 0, _BLOCKS, saturated=False)
+    blocks = _blocks(levels, 0, 0, _BLOCKS)
     if len(blocks) < 16:
         return 0.0
     fine = np.abs(blocks @ _basis()[_CORNER].T)
@@ -96,46 +97,45 @@ def quality_of_scale(percent: float) -> float:
     return (200 - percent) / 2 if percent <= 100 else 5000 / percent
 
 
-def _blocks(levels: Levels, top: int, left: int, limit: int, saturated: bool = True) -> Floats:
-    """The luma, 0 to 255, of about `limit` blocks of 8x8 pixels, spread over the picture.
+def _blocks(levels: Levels, top: int, left: int, limit: int) -> Floats:
+    """The luma of about `limit` blocks of 8x8 pixels, spread over the picture, as (blocks, 64).
+
+    Those that touch black or white are left out: their values were cut.
 
     Args:
         levels: (h, w, C).
         top: rows above the first block.
         left: columns before it.
         limit: on how many are taken.
-        saturated: whether blocks that touch black or white are among them: their values were cut.
-
-    Returns:
-        (blocks, 64).
     """
-    rows, columns = (levels.shape[0] - top) // 8, (levels.shape[1] - left) // 8
-    stride = max(1, int(np.ceil(np.sqrt(rows * columns / limit))))
-    side = np.arange(8)
-    row = (top + 8 * np.arange(0, rows, stride)[:, None] + side).ravel()
-    column = (left + 8 * np.arange(0, columns, stride)[:, None] + side).ravel()
-    values = levels[row[:, None], column, : 3 if levels.shape[2] > 2 else 1].astype(np.float32)
-    luma = values @ _WEIGHTS if values.shape[2] == 3 else values[..., 0]
-    luma = luma * (255 / highest(levels))
-    parted = luma.reshape(len(row) // 8, 8, len(column) // 8, 8)
-    blocks: Floats = parted.transpose(0, 2, 1, 3).reshape(-1, 64)
-    if saturated:
-        return blocks
+    blocks = _squares(levels[top:, left:], _SIDE, limit).reshape(-1, _SIDE * _SIDE)
     inside: Floats = blocks[(blocks.max(1) < 254.5) & (blocks.min(1) > 0.5)]
     return inside
 
 
+def _squares(levels: Levels, side: int, limit: int) -> Floats:
+    """The luma, 0 to 255, of about `limit` squares at multiples of 8 pixels: (n, side, side)."""
+    rows, columns = ((n - side) // _SIDE + 1 for n in levels.shape[:2])
+    stride = max(1, int(np.ceil(np.sqrt(rows * columns / limit))))
+    within = np.arange(side)
+    row = (_SIDE * np.arange(0, rows, stride)[:, None] + within).ravel()
+    column = (_SIDE * np.arange(0, columns, stride)[:, None] + within).ravel()
+    values = levels[row[:, None], column, : 3 if levels.shape[2] > 2 else 1].astype(np.float32)
+    luma = values @ _WEIGHTS if values.shape[2] == 3 else values[..., 0]
+    luma = luma * (255 / highest(levels))
+    parted = luma.reshape(len(row) // side, side, len(column) // side, side)
+    squares: Floats = parted.transpose(0, 2, 1, 3).reshape(-1, side, side)
+    return squares
+
+
 def _phase(levels: Levels) -> tuple[int, int]:
     """Rows and columns before the JPEG's grid: where most fine coefficients are 0."""
-    basis = _basis()[_FINE].T
-    empty = {
-        (top, left): float(
-            (np.abs(_blocks(levels, top, left, _PHASE_BLOCKS) @ basis) < _SMALL).mean()
-        )
-        for top in range(8)
-        for left in range(8)
-    }
-    return max(empty, key=lambda place: empty[place])
+    squares = _squares(levels, 2 * _SIDE - 1, _PHASE_BLOCKS)  # a block at each of the 64 offsets
+    windows = np.lib.stride_tricks.sliding_window_view(squares, (_SIDE, _SIDE), (1, 2))
+    fine = windows.reshape(len(squares), _SIDE * _SIDE, -1) @ _basis()[_FINE].T
+    empty = (np.abs(fine) < _SMALL).mean((0, 2))
+    top, left = divmod(int(empty.argmax()), _SIDE)
+    return top, left
 
 
 def _step(values: Floats) -> int:
