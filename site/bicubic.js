@@ -1,4 +1,4 @@
-// Bicubic with antialiasing, at the positions and with the kernel of ccsr/grid.py and ccsr/resample.py.
+// Bicubic with antialiasing, at the positions and with the kernel of ccsr/grid and ccsr/resample.py.
 
 function cubic(offset) {
   const x = Math.abs(offset);

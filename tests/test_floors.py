@@ -1,5 +1,7 @@
 """The order of the house."""
 
+import re
+
 from floors import FACE, FLOORS, PACKAGE, arrows
 
 LEVEL = {name: number for number, rooms in enumerate(FLOORS) for name in rooms}
@@ -32,3 +34,10 @@ def test_an_import_that_goes_up_is_seen(tmp_path):
         ("image", "cli"): {"image/read.py"},
         ("image", "grid"): {"image/read.py"},
     }
+
+
+def test_the_document_shows_the_floors():
+    text = (PACKAGE.parent / "docs/architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \| (.+?) \|", text, re.MULTILINE)
+    shown = {int(number): set(re.findall(r"`(\w+)`", rooms)) for number, rooms in rows}
+    assert shown == {number: set(rooms) for number, rooms in enumerate(FLOORS)}

@@ -24,7 +24,7 @@ from ccsr.evaluation.results import Scores
 from ccsr.grid import Size
 
 _DECIDES = (  # the code that numbers come from
-    "grid.py", "metrics.py", "protocols.py", "resample.py", "device.py", "image", "model", "peers",
+    "grid", "metrics.py", "protocols.py", "resample.py", "device.py", "image", "model", "peers",
     "upscaling", "evaluation/cases.py", "evaluation/measure.py", "evaluation/methods.py",
     "evaluation/pictures.py",
 )  # fmt: skip

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple, cast
 
 from ccsr import image, sizes
 from ccsr.choices import FileFormat, Policy
+from ccsr.grid import LARGEST_SIDE
 from ccsr.jobs.target import Target
 from ccsr.web.views import Window
 
 LARGEST_FACTOR = 1000.0
 LARGEST_TYPED = 64.0  # a larger number that is typed is a side in pixels
-LARGEST_SIDE = 2**31 - 1
 LONGEST_TEXT = 200  # characters
 _TYPED = re.compile(
     r"(?P<kind>longest|shortest|width|height|fit|cover|at least)? ?(?P<first>\d*\.?\d+)"

@@ -1,101 +1,32 @@
-"""Where output pixels look into the input: positions per axis, and the pixels around them.
+"""Where each output pixel looks into the input: a projected grid, one axis for each dimension."""
 
-An :class:`Axis` says at which input position each output index sits, a :class:`ProjectedGrid` is
-one axis per dimension, and :func:`neighbours` lists the input pixels that a kernel centred there
-covers. Everything that resamples in this package, the fixed kernels of :mod:`ccsr.resample` and
-the learned ones of :mod:`ccsr.model.cc_layer`, reads these same positions.
-
-Positions are in input pixels, pixel centres at integers, computed in float64.
-"""
-
-import math
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ccsr.grid.sizes import (
+    LARGEST_SIDE,
+    Pair,
+    Scale,
+    Size,
+    SizeRule,
+    as_pair,
+    checked_size,
+    output_size,
+)
 
 if TYPE_CHECKING:  # slow to import, and not always there
     from torch import Tensor
 
 Anchor = Literal["centred", "ratio", "topleft"]
-Pair = tuple[float, float]
-Scale = float | Pair
-Size = tuple[int, int]
-SizeRule = Callable[[Size], Size]
-
-LARGEST_SIDE = 2**31 - 1
-LARGEST_AREA = 10**12  # pixels, which take days
-LEAST_SCALE = 1e-4  # below it nothing is left of any picture, and each pixel reads all of it
-HALF = 0.5 + 1e-9  # rounds 57.5 up, which 50 * 1.15 is but not in binary
-REMEMBERED = 512  # outputs per axis up to which what depends on positions alone is made once
-
-
-def as_pair(scale: Scale) -> Pair:
-    """Return `scale` as (vertical, horizontal).
-
-    Raises:
-        ValueError: if it is neither a number nor a pair, or a factor is not positive and finite.
-    """
-    given: Any = scale
-    match given:
-        case Real():
-            factors = float(given), float(given)
-        case (Real() as vertical, Real() as horizontal):
-            factors = float(vertical), float(horizontal)
-        case _:
-            raise ValueError(f"scale must be a number or (vertical, horizontal), got {scale!r}")
-    for factor in factors:
-        if not (math.isfinite(factor) and factor > 0):
-            raise ValueError(f"scale must be positive and finite, got {factor}")
-    return factors
-
-
-def size_of(x: "Tensor | NDArray[Any]") -> Size:
-    """(h, w) of an image or of features, `(..., h, w)`."""
-    return x.shape[-2], x.shape[-1]
-
-
-def output_size(size: Size, scale: Scale) -> Size:
-    """Size (H, W) of an image of `size` (h, w) after scaling: nearest, halves up, at least 1.
-
-    Raises:
-        ValueError: for a scale that is not positive, or less than `LEAST_SCALE`, or a result that
-            is too large.
-    """
-    pair = as_pair(scale)
-    if min(pair) < LEAST_SCALE:
-        raise ValueError(f"scale must be at least {LEAST_SCALE:g}, got {min(pair):g}")
-    sides = [n * s for n, s in zip(size, pair, strict=True)]
-    if max(sides) > LARGEST_SIDE:
-        raise ValueError(f"sides must be at most {LARGEST_SIDE}, got {size} times {scale}")
-    rows, columns = (max(1, math.floor(side + HALF)) for side in sides)
-    return checked_size((rows, columns))
-
-
-def checked_size(size: Size) -> Size:
-    """`size` (H, W) itself.
-
-    Raises:
-        ValueError: if a side is below 1 or longer than `LARGEST_SIDE`, or it has more pixels than
-            `LARGEST_AREA`.
-    """
-    height, width = size
-    if not (1 <= height <= LARGEST_SIDE and 1 <= width <= LARGEST_SIDE):
-        raise ValueError(f"sizes must be 1 to {LARGEST_SIDE}, got {width}x{height}")
-    if height * width > LARGEST_AREA:
-        raise ValueError(
-            f"a result must have at most {LARGEST_AREA / 1e6:,.0f} million pixels, got "
-            f"{width}x{height}: ask for a smaller size"
-        )
-    return size
 
 
 # The formulas of an axis, for numbers and for whatever else can be calculated with: tensors of
-# positions, values of a graph that is being written. Division by 1 without a rest is their floor.
+# positions, values of a graph that is being written.
 
 
 def centred_origin(input_size: Any, output_size: Any, scale: Any) -> Any:
@@ -111,11 +42,6 @@ def position(output: Any, origin: Any, scale: Any) -> Any:
 def within_origin(origin: Any, inner_origin: Any, inner_scale: Any, inner_first: Any = 0) -> Any:
     """An input position, in the index units of an inner axis over the same input."""
     return (origin - inner_origin) * inner_scale - inner_first
-
-
-def first_pixel(position: Any, reach: Any) -> Any:
-    """The first of the pixels that lie within `reach` of a position."""
-    return (position - reach) // 1 + 1
 
 
 @dataclass(frozen=True)
@@ -289,61 +215,6 @@ class ProjectedGrid:
         return ProjectedGrid(self.rows.over(inner.rows), self.columns.over(inner.columns))
 
 
-class Neighbours(NamedTuple):
-    """Input pixels under a kernel, per output index.
-
-    Attributes:
-        pixel: (size, taps) int64, may lie outside the input: clamp it (borders replicate).
-        offset: (size, taps) float64, pixel minus position, in input pixels, times
-            `axis.stretch`: what a kernel is evaluated at, within +-kernel_size/2.
-    """
-
-    pixel: "Tensor"
-    offset: "Tensor"
-
-
-def neighbours(axis: Axis, kernel_size: int) -> Neighbours:
-    """The `kernel_size` nearest pixels of each position; `kernel_size / scale` when reducing.
-
-    All rows list the same number of taps. Those beyond the support have offsets beyond
-    `kernel_size / 2`, where every kernel of this package is zero.
-    """
-    import torch
-
-    positions = axis.positions()
-    first = first_pixel(positions, _reach(axis, kernel_size)).long()
-    pixel = first[:, None] + torch.arange(_taps(axis, kernel_size))
-    return Neighbours(pixel, (pixel - positions[:, None]) * axis.stretch)
-
-
-def array_neighbours(axis: Axis, kernel_size: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """What :func:`neighbours` gives, as arrays, for what does without torch."""
-    positions = axis.array()
-    first = first_pixel(positions, _reach(axis, kernel_size)).astype(np.int64)
-    pixel = first[:, None] + np.arange(_taps(axis, kernel_size))
-    return pixel, (pixel - positions[:, None]) * axis.stretch
-
-
-def reach(axis: Axis, kernel_size: int) -> tuple[int, int]:
-    """First and one past the last pixel among the :func:`neighbours` of an axis.
-
-    In plain numbers: no tensor's value is read, so it may be called while a program is traced.
-    """
-    first, last = (
-        int(first_pixel(position(index, axis.origin, axis.scale), _reach(axis, kernel_size)))
-        for index in (axis.first, axis.first + axis.size - 1)
-    )
-    return first, last + _taps(axis, kernel_size)
-
-
-def _reach(axis: Axis, kernel_size: int) -> float:
-    return kernel_size / (2 * axis.stretch)
-
-
-def _taps(axis: Axis, kernel_size: int) -> int:
-    return math.ceil(kernel_size / axis.stretch - 1e-9)
-
-
 def choose_grid(
     input_size: Size,
     scale: Scale | None = None,
@@ -382,9 +253,3 @@ def choose_grid(
 
 def _centred(input_size: Size, scale: Pair) -> ProjectedGrid:
     return ProjectedGrid.project(input_size, output_size(input_size, scale), scale, "centred")
-
-
-def scale_text(pair: tuple[float, float]) -> str:
-    """The other way: `2.37`, or `2x1.5` (WIDTHxHEIGHT) where the axes differ."""
-    vertical, horizontal = (f"{factor:.10g}" for factor in pair)
-    return vertical if vertical == horizontal else f"{horizontal}x{vertical}"
