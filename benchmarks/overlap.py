@@ -1,32 +1,44 @@
 """`python -m benchmarks.overlap TRAIN... --test DIR...`: whether a test image is trained on.
 
-Looks for each training picture in every test image and the other way round, at any place, size and
-compression: both are described by SIFT keypoints (Lowe 2004), keypoints are matched by the ratio
-test, and a pair counts as an overlap where at least `INLIERS` matches agree on one similarity
-transform. Prints the overlaps; the exit code says whether there are any.
+Looks for each training picture in every test image and the other way round, at any place, size,
+rotation and compression, mirrored too. Pictures are described by SIFT keypoints (Lowe 2004), and
+keypoints are matched by the ratio test. A pair is a candidate where at least `KEYPOINTS_AGREE`
+matches agree on one similarity transform. It is an overlap if the pixels agree too: laid over each
+other by that transform, the two correlate by at least `CORRELATION`. Prints the overlaps and the
+candidates nearest to one; the exit code says whether there are overlaps.
+
+With `--planted` the training pictures are made of the test images: parts of them, resized,
+compressed and mirrored. How many of these are found says what a result of none is worth.
 """
 
 import argparse
+import io
+import random
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
-from skimage.feature import SIFT
-from skimage.measure import ransac
-from skimage.transform import SimilarityTransform
 
 from ccsr.image import named_as_image
 
-SIDE = 256  # of what is described, the longer one: enough to recognise a picture
-KEYPOINTS = 200  # of a picture, the largest
+SIDE = 512  # of what is described, the longer one: tiles have it, test images are hardly longer
+KEYPOINTS = 400  # of a picture, those of the most contrast
 RATIO = 0.8  # Lowe's: the best match must be so much nearer than the second
-INLIERS = 8
+KEYPOINTS_AGREE = 8
+APART = 4.0  # pixels by which keypoints that agree may miss each other
+CORRELATION = 0.7
+LARGEST_FACTOR = 16  # between the two pictures; beyond it a transform shrinks all to a point
+SIDES_PLANTED = (1.0, 0.7, 0.5)  # of the whole image's
+MIRRORED = " (mirrored)"
+NEAREST = 10  # candidates that are printed though they are no overlaps
 
 
 class Described(NamedTuple):
@@ -34,40 +46,82 @@ class Described(NamedTuple):
 
     Attributes:
         name: of its file.
-        places: (K, 2), rows and columns.
+        grey: (h, w) uint8, its longer side at most `SIDE`.
+        places: (K, 2), columns and rows in `grey`.
         descriptors: (K, 128), of length 1.
     """
 
     name: str
-    places: NDArray[np.float64]
+    grey: NDArray[np.uint8]
+    places: NDArray[np.float32]
     descriptors: NDArray[np.float32]
 
 
-class Overlap(NamedTuple):
-    """Two pictures that share a part, and how many keypoints agree."""
+class Candidate(NamedTuple):
+    """Two pictures that may share a part.
+
+    Attributes:
+        training: file of the training picture.
+        test: file of the test image.
+        keypoints: how many of them agree on one position, size and rotation.
+        correlation: of the pixels that they share if that is so, -1 to 1.
+    """
 
     training: str
     test: str
     keypoints: int
+    correlation: float
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether the pixels agree too."""
+        return self.correlation >= CORRELATION
 
 
-def describe(path: Path) -> Described:
-    """The keypoints of a picture file, turned as its EXIF says."""
-    with Image.open(path) as picture:
-        grey = ImageOps.exif_transpose(picture).convert("RGB").convert("L")
-    grey.thumbnail((SIDE, SIDE), Image.Resampling.BOX)
-    sift = SIFT(upsampling=1)
-    try:
-        sift.detect_and_extract(np.asarray(grey, dtype=np.float32) / 255)
-    except RuntimeError:  # a picture without a single keypoint
-        return Described(str(path), np.empty((0, 2)), np.empty((0, 128), np.float32))
-    largest = np.argsort(-np.asarray(sift.sigmas))[:KEYPOINTS]
-    descriptors = np.asarray(sift.descriptors, dtype=np.float32)[largest]
-    descriptors /= np.linalg.norm(descriptors, axis=1, keepdims=True)
-    return Described(str(path), np.asarray(sift.keypoints)[largest], descriptors)
+def describe(path: Path, mirrored: bool = False) -> Described:
+    """The keypoints of a picture file, turned as its EXIF says, or of what a mirror shows of it."""
+    picture = _upright(path)
+    if mirrored:
+        return described(f"{path}{MIRRORED}", ImageOps.mirror(picture))
+    return described(str(path), picture)
 
 
-class Tests:
+def described(name: str, picture: Image.Image) -> Described:
+    """The keypoints of a picture."""
+    cv2.setNumThreads(1)
+    small = picture.convert("L")
+    small.thumbnail((SIDE, SIDE), Image.Resampling.BOX)
+    grey = np.asarray(small)
+    keypoints, descriptors = cv2.SIFT.create(nfeatures=KEYPOINTS).detectAndCompute(grey, None)
+    if not keypoints:
+        return Described(name, grey, np.empty((0, 2), np.float32), np.empty((0, 128), np.float32))
+    descriptors = descriptors[:KEYPOINTS]  # a tie may add one
+    descriptors /= np.linalg.norm(descriptors, axis=1, keepdims=True).clip(1e-9)
+    places = np.array([one.pt for one in keypoints[:KEYPOINTS]], np.float32)
+    return Described(name, grey, places, descriptors)
+
+
+def planted(path: Path) -> list[Described]:
+    """Parts of a test image as a training set might hold them: a name says of which image."""
+    rng = random.Random(path.name)
+    whole = _upright(path)
+    parts = []
+    for side in SIDES_PLANTED:
+        width, height = (round(n * side) for n in whole.size)
+        left, top = rng.randint(0, whole.width - width), rng.randint(0, whole.height - height)
+        part = whole.crop((left, top, left + width, top + height))
+        factor = rng.uniform(0.5, 2)
+        size = round(width * factor), round(height * factor)
+        part = part.resize(size, Image.Resampling.BICUBIC)
+        if rng.random() < 0.5:
+            part = ImageOps.mirror(part)
+        packed = io.BytesIO()
+        part.save(packed, "JPEG", quality=rng.randint(40, 90))
+        parts.append(described(f"{side:.0%} of {path}", Image.open(packed)))
+    return parts
+
+
+class Gallery:
     """Test images, ready to be compared with one training picture after another.
 
     Attributes:
@@ -82,46 +136,127 @@ class Tests:
         for row, one in zip(self.descriptors, described, strict=True):
             row[: len(one.places)] = torch.from_numpy(one.descriptors)
 
-    def overlaps(self, training: Described) -> Iterator[Overlap]:
-        """The test images that share a part with a training picture."""
-        if len(training.places) < INLIERS:
+    def candidates(self, training: Described) -> Iterator[Candidate]:
+        """The test images that may share a part with a training picture."""
+        if len(training.places) < KEYPOINTS_AGREE:
             return
         ours = torch.from_numpy(training.descriptors)
-        alike = self.descriptors @ ours.T  # (number, most keypoints, ours)
-        best = alike.topk(2, dim=1)
-        distances = (2 - 2 * best.values).clamp_min(0).sqrt()
-        matched = distances[:, 0] < RATIO * distances[:, 1]
-        for number in (matched.sum(1) >= INLIERS).nonzero().flatten().tolist():
-            test, kept = self.described[number], matched[number]
-            source = training.places[kept.numpy()]
-            target = test.places[best.indices[number, 0, kept].numpy()]
-            _, inliers = ransac((source, target), SimilarityTransform, 2, 3, max_trials=300, rng=0)
+        for number, test in enumerate(self.described):
+            # the nearest of our keypoints for each of the test image
+            best, which = (self.descriptors[number, : len(test.places)] @ ours.T).topk(2, dim=1)
+            distances = (2 - 2 * best).clamp_min(0).sqrt()
+            kept = (distances[:, 0] < RATIO * distances[:, 1]).numpy()
+            source, target = training.places[which[kept, 0].numpy()], test.places[kept]
+            if len(source) < KEYPOINTS_AGREE:
+                continue
+            transform, inliers = cv2.estimateAffinePartial2D(
+                source, target, method=cv2.RANSAC, ransacReprojThreshold=APART
+            )
+            if transform is None:
+                continue
+            agree = inliers[:, 0].astype(bool)
+            factor = float(np.hypot(*transform[:, 0]))
             # one keypoint that many match is no agreement
-            agreeing = 0 if inliers is None else len(np.unique(target[inliers], axis=0))
-            if agreeing >= INLIERS:
-                yield Overlap(training.name, test.name, agreeing)
+            count = min(len(np.unique(side[agree], axis=0)) for side in (source, target))
+            if count >= KEYPOINTS_AGREE and 1 / LARGEST_FACTOR < factor < LARGEST_FACTOR:
+                yield Candidate(
+                    training.name, test.name, count, correlation(training, test, transform, factor)
+                )
+
+
+def correlation(
+    training: Described, test: Described, transform: NDArray[Any], factor: float
+) -> float:
+    """Of the pixels of two pictures where they cover each other, in the coarser one's pixels.
+
+    Args:
+        training: the picture that is moved.
+        test: the picture that it is laid over.
+        transform: (2, 3), from the places of `training` to those of `test`.
+        factor: by which it enlarges.
+    """
+    moved: NDArray[Any] = training.grey
+    still: NDArray[Any] = test.grey
+    if factor > 1:  # the training picture is the coarser one
+        moved, still, transform = still, moved, cv2.invertAffineTransform(transform)
+        factor = 1 / factor
+    moved = cv2.GaussianBlur(moved, (0, 0), max(1.0, 1 / factor))  # before it is reduced
+    still = cv2.GaussianBlur(still, (0, 0), 1.0)
+    size = still.shape[1], still.shape[0]
+    covered = cv2.warpAffine(np.ones_like(moved), transform, size, flags=cv2.INTER_NEAREST) > 0
+    laid = cv2.warpAffine(moved, transform, size, flags=cv2.INTER_LINEAR)[covered].astype(float)
+    under = still[covered].astype(float)
+    if not laid.size or not laid.std() or not under.std():
+        return 0.0
+    return float(np.corrcoef(laid, under)[0, 1])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the overlaps between two sets of folders."""
     parser = argparse.ArgumentParser("python -m benchmarks.overlap", description=__doc__)
-    parser.add_argument("training", nargs="+", type=Path, metavar="TRAIN")
+    parser.add_argument("training", nargs="*", type=Path, metavar="TRAIN")
     parser.add_argument("--test", nargs="+", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument(
+        "--planted", action="store_true", help="look for parts of the test images themselves"
+    )
+    parser.add_argument("--jobs", type=int, default=2, help="processes that describe pictures")
     args = parser.parse_args(argv)
+    if args.planted == bool(args.training):
+        parser.error("give either folders of training pictures or --planted")
     torch.set_num_threads(1)
-    found, count = [], 0
+    paths = _pictures(args.test)
     with ProcessPoolExecutor(args.jobs) as pool:
-        tests = Tests(list(pool.map(describe, _pictures(args.test), chunksize=8)))
-        for training in pool.map(describe, _pictures(args.training), chunksize=8):
-            count += 1
-            for one in tests.overlaps(training):
-                found.append(one)
-                print(f"{one.training} overlaps {one.test}: {one.keypoints} keypoints agree")
-            if count % 100 == 0:
-                print(f"{count} training pictures", file=sys.stderr, flush=True)
-    print(f"{count} training pictures, {len(tests.described)} test images, {len(found)} overlaps")
-    return 1 if found else 0
+        described = [*pool.map(describe, paths, chunksize=8)]
+        described += pool.map(partial(describe, mirrored=True), paths, chunksize=8)
+        gallery = Gallery(described)
+        if args.planted:
+            parts = [part for of in pool.map(planted, paths, chunksize=8) for part in of]
+            return _report_planted(gallery, parts)
+        pictures = pool.map(describe, _pictures(args.training), chunksize=8)
+        return _report(gallery, pictures, len(paths))
+
+
+def _report(gallery: Gallery, pictures: Iterator[Described], images: int) -> int:
+    count, found = 0, list[Candidate]()
+    for count, picture in enumerate(pictures, 1):
+        found += gallery.candidates(picture)
+        if count % 100 == 0:
+            print(f"{count} training pictures", file=sys.stderr, flush=True)
+    found.sort(key=lambda one: -one.correlation)
+    overlaps = [one for one in found if one.overlaps]
+    for one in found[: len(overlaps) + NEAREST]:
+        says = "overlaps" if one.overlaps else "does not overlap"
+        print(
+            f"{one.training} {says} {one.test}: {one.keypoints} keypoints agree, "
+            f"correlation {one.correlation:.2f}"
+        )
+    print(
+        f"{count} training pictures, {images} test images, {len(found)} candidates, "
+        f"{len(overlaps)} overlaps"
+    )
+    return 1 if overlaps else 0
+
+
+def _report_planted(gallery: Gallery, parts: Sequence[Described]) -> int:
+    found, others = 0, set[tuple[str, str]]()
+    for part in parts:
+        kind, _, origin = part.name.partition(" of ")
+        named = {
+            one.test.removesuffix(MIRRORED) for one in gallery.candidates(part) if one.overlaps
+        }
+        others |= {(origin, other) for other in named - {origin}}
+        found += origin in named
+        if origin not in named:
+            print(f"not found: {kind} of {origin}, {len(part.places)} keypoints")
+    for origin, other in sorted(others):
+        print(f"parts of {origin} overlap {other}")
+    print(f"{found} of {len(parts)} parts found")
+    return 0
+
+
+def _upright(path: Path) -> Image.Image:
+    with Image.open(path) as picture:
+        return ImageOps.exif_transpose(picture).convert("RGB")
 
 
 def _pictures(folders: Sequence[Path]) -> list[Path]:
