@@ -21,8 +21,8 @@ class Analysis(NamedTuple):
     """One of the analyses.
 
     Attributes:
-        run: does it.
-        text: what it is about.
+        run: measures, and returns what was found.
+        text: what the command line says it is about.
         reads: the flags of `ccsr analyze` that concern it, beside --out.
     """
 

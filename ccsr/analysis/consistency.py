@@ -51,7 +51,7 @@ class Agreement:
 
 
 def side_at(scale: float, side: int) -> int:
-    """Pixels a side at a scale."""
+    """The side in pixels of a square whose side is `side` at a scale of 1."""
     return round(side * scale)
 
 

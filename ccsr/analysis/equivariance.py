@@ -67,7 +67,7 @@ class Error:
 
 
 def convolution(kernel_size: int, stride: int, transposed: bool = False) -> Subject:
-    """With random weights, and its output moved by Lanczos."""
+    """A convolution with random weights, whose output is moved by Lanczos."""
     shape = (3, CHANNELS) if transposed else (CHANNELS, 3)
     weight = torch.randn(*shape, kernel_size, kernel_size) / (3 * kernel_size**2) ** 0.5
     scale = float(stride) if transposed else 1 / stride

@@ -89,8 +89,8 @@ def nearest() -> Resizer:
 def bilinear(scale: float, corners: bool) -> Resizer:
     """`interpolate(mode="bilinear")`, which rounds sizes down; `corners`: `align_corners=True`.
 
-    With it the middles of the corner pixels coincide, else the corners of the corner pixels do
-    (only of the size `scale` asks for: what is rounded off is cut from the end).
+    With it the middles of the corner pixels of input and output coincide. Without it their outer
+    corners do, unless the size was rounded down: then the output ends a little before the input.
     """
 
     def axis(n: int) -> Axis:

@@ -26,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
     listing = "\n".join(f"  {name:<13}{analysis.text}" for name, analysis in ANALYSES.items())
     flags = arguments.Parser(
         "ccsr analyze",
-        description="Measure what continuous convolution promises.",
+        description="Study continuous convolution layers, and networks that are made of them.",
         epilog=f"analyses:\n{listing}\n\nexample:\n  ccsr analyze alignment --out results",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -37,28 +37,29 @@ def parser() -> argparse.ArgumentParser:
         help="the folder for NAME.json, NAME.md and pictures, which is made if it is missing",
     )  # fmt: skip
     add(
-        "--model", nargs="+", default=[], metavar="NAME|FILE", help="the networks to analyse, "
-        "where the analysis looks at any; default: light (for effort: elastic and light); for "
-        "heads finished runs, their folders or files, instead of trainings",
+        "--model", nargs="+", default=[], metavar="NAME|FILE", help="the networks to "
+        "analyse; default: light (effort: elastic and light). heads compares these finished runs, "
+        "given as folders or files, instead of training its own. alignment and gradual take none",
     )  # fmt: skip
     add(
-        "--data", type=arguments.path, metavar="PATH", help="what to measure on: an "
-        "image for equivariance and consistency, a folder for ensembles and effort; for gradual "
-        "and heads a folder to train on; default: pictures that come with ccsr",
+        "--data", type=arguments.path, metavar="PATH", help="equivariance and "
+        "consistency: the image to measure on; ensembles and effort: the folder of images to "
+        "measure on; gradual and heads: the folder of photos to train on; default: pictures that "
+        "come with ccsr",
     )  # fmt: skip
     add(
-        "--test", type=arguments.path, metavar="PATH", help="the folder of images that heads "
-        "measures on; default: pictures that come with ccsr",
+        "--test", type=arguments.path, metavar="PATH", help="heads: the folder of images to "
+        "measure on; default: pictures that come with ccsr",
     )  # fmt: skip
     add(
-        "--encoder", choices=get_args(Encoder), help="what heads are compared on: the encoder of "
-        "`light` (for a GPU), or a small one with smaller batches (for a CPU); default: "
-        f"{Options.encoder}",
+        "--encoder", choices=get_args(Encoder), help="heads: the encoder that all of them "
+        "share, that of `light` (for a GPU) or a small one with smaller batches (for a CPU); "
+        f"default: {Options.encoder}",
     )  # fmt: skip
     add("--limit", type=arguments.whole, metavar="N", help="measure on the first N images only")
     add(
         "--steps", type=arguments.whole, metavar="N",
-        help=f"how many steps each training of gradual and heads has; default: {Options.steps}",
+        help=f"gradual and heads: the steps of each training; default: {Options.steps}",
     )  # fmt: skip
     options.for_programs(add, "what NAME.json would hold")
     options.debug(add)

@@ -1,4 +1,4 @@
-"""`ccsr completion SHELL`: print what makes a shell complete the command line's words."""
+"""`ccsr completion SHELL`: print a script that makes a shell complete the command line's words."""
 
 import argparse
 from collections.abc import Iterator, Sequence

@@ -93,8 +93,9 @@ COMMANDS = {
         "web",
     ),
     "models": Command("list the models that come with ccsr"),
+    "train": Command("train a model on your own photos: key=value words", _TRAINING, "train"),
     "evaluate": Command("measure models on test images"),
-    "analyze": Command("measure what continuous convolution promises", _TRAINING, "train"),
+    "analyze": Command("study continuous convolution layers and heads", _TRAINING, "train"),
     "export": Command("write a model as an ONNX file", frozenset({"onnx"}), "export"),
     "data": Command(
         "build training and test sets from where they are published",
@@ -102,9 +103,10 @@ COMMANDS = {
         "data",
     ),
     "completion": Command(
-        "print what makes a shell complete these words", frozenset({"shtab"}), "completion"
+        "print a script that completes ccsr's words in your shell",
+        frozenset({"shtab"}),
+        "completion",
     ),
-    "train": Command("train a model: key=value, as Hydra takes them", _TRAINING, "train"),
 }
 
 
@@ -130,7 +132,9 @@ def _call(name: str, words: Sequence[str]) -> int:
 def _usage() -> str:
     commands = "\n".join(f"  {name:<12}{command.text}" for name, command in COMMANDS.items())
     return (
-        f"usage: ccsr COMMAND ...\n\ncommands:\n{commands}\n\n"
+        "usage: ccsr COMMAND ...\n\n"
+        "Enlarge images by any factor, with one small network for all of them.\n\n"
+        f"commands:\n{commands}\n\n"
         f"example: {upscale_options.EXAMPLE}\n"
         "`ccsr COMMAND --help` explains a command, `ccsr --version` tells the version"
     )

@@ -25,7 +25,8 @@ def trust(add: Add) -> None:
     """`--trust`, for model files that name classes of other packages."""
     add(
         "--trust", nargs="+", default=[], metavar="PACKAGE",
-        help="packages whose classes the model's file may name; loading it runs their code",
+        help="Python packages whose classes the model's file may use: loading it then runs their "
+        "code, which is not done without your word",
     )  # fmt: skip
 
 

@@ -152,8 +152,10 @@ def _add_folder_options(add: options.Add) -> None:
     )  # fmt: skip
     add(
         "--name", metavar="TEMPLATE",
-        help="what results are called, such as '{stem}_{width}x{height}'; there are stem, label, "
-        "scale, width, height and model; default: '{stem}_{label}'",
+        help="the name of each result, without its suffix, such as '{stem}_{width}x{height}'. "
+        "{stem} is the input's name, {label} the size as it was asked for (2.37x, 1920w), "
+        "{width}, {height} and {scale} are numbers, {model} is the network; default: "
+        "'{stem}_{label}'",
     )  # fmt: skip
     add(
         "--exists", default="error", choices=get_args(Exists),

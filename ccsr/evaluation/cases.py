@@ -113,12 +113,12 @@ class Case:
 
     @cached_property
     def truth(self) -> Tensor:
-        """What they should give, float (C, H, W)."""
+        """What methods should give, float (C, H, W)."""
         return image.to_float(self._pair[1])
 
     @property
     def size(self) -> Size:
-        """(H, W) of that."""
+        """(H, W) of the truth."""
         return size_of(self._pair[1])
 
     @property

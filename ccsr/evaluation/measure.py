@@ -31,7 +31,7 @@ class Contender(Protocol):
 
     @property
     def name(self) -> str:
-        """In tables."""
+        """What tables call it."""
 
     def output(self, case: Case) -> Tensor:
         """Give the picture (C, H, W) of a case, float."""

@@ -67,7 +67,7 @@ def find(data: bytes, *path: bytes, within: Box | None = None) -> Iterator[Box]:
 
 
 def heif_facts(data: bytes) -> Facts:
-    """Of a HEIC or AVIF file."""
+    """What the boxes of a HEIC or AVIF file say of its main picture."""
     facts = Facts()
     for meta in find(data, b"meta"):
         _of_items(data, meta, facts)
@@ -82,7 +82,7 @@ def heif_facts(data: bytes) -> Facts:
 
 
 def jpeg2000_facts(data: bytes) -> Facts:
-    """Of a JPEG 2000 file or codestream."""
+    """What a JPEG 2000 file or codestream says of its picture."""
     facts = Facts()
     for box in find(data, b"jp2h", b"colr"):
         if data[box.start] in (2, 3) and facts.profile is None:

@@ -28,7 +28,7 @@ class Coding:
 
 
 def coding(image: Image.Image) -> Coding | None:
-    """What the file of an opened picture says; None without losses, or if it does not say.
+    """How the file of an opened picture was compressed; None without losses, or if it does not say.
 
     Reads a few bytes of the file, and leaves its position as it was.
     """

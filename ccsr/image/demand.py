@@ -31,7 +31,7 @@ _CHANNELS = {
 
 
 class Demand(NamedTuple):
-    """What frames need.
+    """The memory that decoding one frame or several takes.
 
     Attributes:
         pixel_bytes: of the largest decoded pixel.
@@ -44,7 +44,7 @@ class Demand(NamedTuple):
     most: int = 0
 
     def plus(self, other: "Demand") -> "Demand":
-        """Of two files' frames together."""
+        """The memory that the frames of two files take together."""
         return Demand(
             max(self.pixel_bytes, other.pixel_bytes),
             self.held + other.held,
@@ -52,11 +52,11 @@ class Demand(NamedTuple):
         )
 
     def times(self, frames: int) -> "Demand":
-        """Of an animation, whose frames are brought to one kind."""
+        """The memory of an animation of such frames, which are brought to one kind."""
         return self if frames == 1 else self._replace(held=2 * frames * self.held)
 
     def check(self, size: Size, frames: int) -> None:
-        """Make sure that there is so much memory.
+        """Make sure that so much memory is free.
 
         Args:
             size: (h, w) of the first frame, for the message.
@@ -74,7 +74,7 @@ class Demand(NamedTuple):
 
 
 def of(image: Image.Image) -> Demand:
-    """Of the frame that the opened, not yet decoded `image` is at."""
+    """The memory for the frame that `image`, opened and not yet decoded, is at."""
     channels = _CHANNELS.get(image.mode.partition(";")[0], 3)
     pixels = image.width * image.height
     if isinstance(image, TiffFile) and image.rare:

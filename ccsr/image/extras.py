@@ -46,7 +46,7 @@ class Extras(NamedTuple):
 
 
 def of(image: Image.Image, path: Path) -> Extras:
-    """Of an opened file, whatever of it is damaged.
+    """What an opened file says beside what Pillow tells, even if parts of it are damaged.
 
     EXIF and XMP that Pillow does not read are put into `image.info`.
     """

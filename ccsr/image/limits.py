@@ -21,7 +21,7 @@ def limit_frames(count: int) -> None:
 
 
 def check_pixels(pixels: int) -> None:
-    """Of a file.
+    """Refuse a file of so many pixels if they are more than `limit_pixels` allows.
 
     Raises:
         DecompressionBombError: if it has more than are allowed, as Pillow says it of some.
@@ -31,7 +31,7 @@ def check_pixels(pixels: int) -> None:
 
 
 def too_many_pixels() -> str:
-    """What that error means."""
+    """The sentence for a file that has more pixels than are allowed."""
     return (
         f"it has more than {(Image.MAX_IMAGE_PIXELS or 0) / 1e6:.4g} million pixels, which may be "
         "a decompression bomb: reduce or cut it first (ccsr upscale can raise --max-pixels)"
@@ -39,7 +39,7 @@ def too_many_pixels() -> str:
 
 
 def check_frames(frames: int) -> None:
-    """Of a file, or as many of them as are counted yet.
+    """Refuse a file of so many frames, or of those counted so far, if they are more than allowed.
 
     Raises:
         OSError: if it has more than are allowed.

@@ -45,7 +45,7 @@ class Head(Stack):
         self.widths = [width]
 
     def route(self, size: tuple[int, int], grid: ProjectedGrid) -> tuple[ProjectedGrid, ...]:
-        """None: every output pixel reads the features directly."""
+        """No grids on the way: every output pixel reads the features directly."""
         return ()
 
     def forward(self, x: Tensor, grid: ProjectedGrid, via: Sequence[ProjectedGrid]) -> Tensor:

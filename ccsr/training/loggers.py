@@ -39,12 +39,12 @@ class Tables(Logger):
 
     @property
     def name(self) -> str:
-        """Of the run."""
+        """The name of the run."""
         return self.folder.name
 
     @property
     def version(self) -> str:
-        """None of its own: a run is a folder."""
+        """Empty: a run has one folder, and no versions in it."""
         return ""
 
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:

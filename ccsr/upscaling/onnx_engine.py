@@ -93,11 +93,11 @@ class OnnxEngine:
 
     @property
     def model(self) -> Self:
-        """What an enlargement asks of a network is answered by the engine."""
+        """The engine itself: it answers what an enlargement asks of a network."""
         return self
 
     def on(self, device: str, precision: str) -> Self:
-        """The engine itself.
+        """The engine itself, if it can compute there and in that precision.
 
         Raises:
             ValueError: for another device than the processor, or another precision than float32.

@@ -194,7 +194,7 @@ class LevelSource:
 
 
 def usual_range(colour: Levels) -> tuple[float, float]:
-    """[0, 1], or as much more as the floats need, but for one in 200 at each end."""
+    """The range of the floats, without one in 200 at each end; at least [0, 1]."""
     some = colour.reshape(-1)[:: max(1, colour.size // SAMPLED)]
     low, high = np.quantile(some, (RARE, 1 - RARE))
     return min(0.0, float(low)), max(1.0, float(high))

@@ -41,8 +41,8 @@ class Guard:
     Args:
         app: what is guarded.
         token: that the page sends in a header, which no other site can read or guess.
-        host: that the server listens at.
-        port: likewise.
+        host: the address that the server listens at.
+        port: the port that it listens at.
     """
 
     def __init__(self, app: ASGIApp, token: str, host: str, port: int) -> None:

@@ -60,7 +60,7 @@ class Models:
 
     @property
     def names(self) -> list[str]:
-        """Of all that may be asked for, the default first."""
+        """The names of all networks that may be asked for, the default first."""
         return sorted(self._paths, key=lambda name: name != self.default)
 
     def check(self, name: Any) -> str:

@@ -61,8 +61,8 @@ def run(
 
     Args:
         given: files, and folders of pictures.
-        host: to listen at.
-        port: likewise; 0 for any that is free.
+        host: the address to listen at.
+        port: the port to listen at; 0 for any that is free.
         model: name or file of the network that is shown first.
         options: of all networks.
         limits: of the session.
