@@ -27,10 +27,12 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from ccsr.device import has_native_bfloat16
 from ccsr.image import named_as_image
 
 SIDE = 512  # of what is described, the longer one: tiles have it, test images are hardly longer
 KEYPOINTS = 400  # of a picture, those of the most contrast
+ALIKE = 0.94  # the cosine of descriptors: so many are like that in any pair worth a closer look
 RATIO = 0.8  # Lowe's: the best match must be so much nearer than the second
 KEYPOINTS_AGREE = 8
 APART = 4.0  # pixels by which keypoints that agree may miss each other
@@ -127,6 +129,7 @@ class Gallery:
     Attributes:
         described: their keypoints.
         descriptors: (number, most keypoints, 128), with zeros where a picture has fewer.
+        quick: the same as (number * most keypoints, 128), in bfloat16 where that is fast.
     """
 
     def __init__(self, described: Sequence[Described]) -> None:
@@ -135,13 +138,18 @@ class Gallery:
         self.descriptors = torch.zeros(len(described), most, 128)
         for row, one in zip(self.descriptors, described, strict=True):
             row[: len(one.places)] = torch.from_numpy(one.descriptors)
+        native = has_native_bfloat16(torch.device("cpu"))
+        self.quick = self.descriptors.flatten(0, 1).to(torch.bfloat16 if native else torch.float32)
 
     def candidates(self, training: Described) -> Iterator[Candidate]:
         """The test images that may share a part with a training picture."""
         if len(training.places) < KEYPOINTS_AGREE:
             return
         ours = torch.from_numpy(training.descriptors)
-        for number, test in enumerate(self.described):
+        alike = (self.quick @ ours.T.to(self.quick.dtype)).amax(1).view(len(self.described), -1)
+        likely = (alike > ALIKE).sum(1) >= KEYPOINTS_AGREE
+        for number in likely.nonzero().flatten().tolist():
+            test = self.described[number]
             # the nearest of our keypoints for each of the test image
             best, which = (self.descriptors[number, : len(test.places)] @ ours.T).topk(2, dim=1)
             distances = (2 - 2 * best).clamp_min(0).sqrt()

@@ -97,7 +97,9 @@ def test_train_hands_the_overrides_to_the_module(monkeypatch: pytest.MonkeyPatch
     assert sys.argv == before
 
 
-@pytest.mark.parametrize("package", ["hydra", "pytorch_lightning", "omegaconf"])
+@pytest.mark.parametrize(
+    "package", ["hydra", "omegaconf", pytest.param("pytorch_lightning", marks=pytest.mark.long)]
+)
 def test_train_without_its_packages_names_the_extra(package: str) -> None:
     code = (
         f"import sys\nsys.modules[{package!r}] = None\n"

@@ -27,7 +27,12 @@ def bicubic_means(folder, scales, limit=None):
 
 
 @pytest.mark.parametrize(
-    ("testset", "factors"), [("Set5", (2, 3, 4)), ("Set14", (2, 3, 4)), ("B100", (4,))]
+    ("testset", "factors"),
+    [
+        ("Set5", (2, 3, 4)),
+        ("Set14", (2, 3, 4)),
+        pytest.param("B100", (4,), marks=pytest.mark.long),
+    ],
 )
 def test_bicubic_gives_the_published_numbers(benchmarks, testset, factors):
     found = bicubic_means(benchmarks / "test" / testset, [(float(s), float(s)) for s in factors])

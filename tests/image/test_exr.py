@@ -3,7 +3,6 @@
 import io
 import os
 import struct
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -244,7 +243,10 @@ def test_what_is_not_read(tmp_path: Path, planes: Any, header: Any, message: str
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.2, 0.5, 0.98])
-def test_damaged_files_get_a_sentence_and_no_other_line(tmp_path: Path, share: float) -> None:
+def test_damaged_files_get_a_sentence_and_no_other_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], share: float
+) -> None:
+    monkeypatch.chdir(tmp_path)
     stored(tmp_path / "a.exr", planes_of(NOISE, "RGBA"), compression=OpenEXR.ZIP_COMPRESSION)
     data = (tmp_path / "a.exr").read_bytes()
     kept = data[: max(4, int(share * len(data)))]
@@ -253,14 +255,11 @@ def test_damaged_files_get_a_sentence_and_no_other_line(tmp_path: Path, share: f
         contents["wild"] = kept.ljust(len(data), b"\xa5")
     for name, content in contents.items():
         (tmp_path / f"{name}.exr").write_bytes(content)
-        words = ["upscale", f"{name}.exr", "--scale", "2", "--model", "light"]
-        done = subprocess.run(
-            [sys.executable, "-m", "ccsr", *words], cwd=tmp_path, capture_output=True, text=True,
-            check=False,
-        )  # fmt: skip
-        assert (done.returncode, done.stdout) == (1, "")
-        assert done.stderr.startswith(f"ccsr: error: cannot read {name}.exr: it ")
-        assert done.stderr.count("\n") == 1
+        assert main(["upscale", f"{name}.exr", "--scale", "2", "--engine", "onnx"]) == 1
+        out, err = capfd.readouterr()
+        assert out == ""
+        assert err.startswith(f"ccsr: error: cannot read {name}.exr: it ")
+        assert err.count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -201,7 +201,7 @@ def leaves(node: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
             yield from leaves(value)
 
 
-WRONG = [0, -1, 1e-9, 2.5, 4096, True, None, "", "fourier", "1", {}, {"name": "fourier"}]
+WRONG = [0, -1, 1e-9, 2.5, 97, True, None, "", "fourier", "1", {}, {"name": "fourier"}]
 
 
 @pytest.mark.parametrize("model", ["tiny", "elastic", "gradual", "edsr_baseline"])

@@ -2,7 +2,6 @@
 
 import builtins
 import hashlib
-import json
 import os
 import subprocess
 import sys
@@ -225,6 +224,15 @@ def test_a_copy_that_is_damaged_later_goes(server: Hub, network: bytes) -> None:
     assert checkpoint.resolve(pinned()).read_bytes() == network
 
 
+def test_offline_a_file_that_was_not_fetched_is_an_error(
+    server: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(OSError, match="cannot be reached"):
+        checkpoint.resolve(pinned(OTHER))
+    assert not server.asked
+
+
 def test_without_a_connection(server: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     nobody = "http://127.0.0.1:1"
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", nobody)
@@ -265,6 +273,3 @@ def test_on_the_command_line(server: Hub, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "tiny.png").exists()
     assert upscale(pinned(), HF_HUB_OFFLINE="1").returncode == 0
-    done = upscale(pinned(OTHER), HF_HUB_OFFLINE="1")
-    assert done.returncode == 1
-    assert "cannot be reached" in json.loads(done.stderr)["error"]
