@@ -32,7 +32,7 @@ class Difference:
     Attributes:
         metric: which.
         images: name -> difference of that image.
-        interval: of their mean; None for too few images.
+        interval: of their mean; None for fewer than `FEWEST` images, or if one is not finite.
     """
 
     protocol: str
@@ -158,8 +158,12 @@ def _line(found: Difference) -> list[str]:
     ends = [f"{image} {told(value)}" for image, value in (ranked[0], ranked[-1])]
     sign = 1 if found.metric.best is max else -1
     better = sum(sign * value > 0 for value in found.images.values())
-    between = found.interval
-    known = f"{told(between.low)} to {told(between.high)}" if between else "unknown"
+    if between := found.interval:
+        known = f"{told(between.low)} to {told(between.high)}"
+    elif len(ranked) < FEWEST:
+        known = f"none: needs {FEWEST} images"
+    else:
+        known = "none: not all are finite"
     return [
         spell(found.scale), told(found.mean), known, f"{better} of {len(ranked)}", *ends
     ]  # fmt: skip

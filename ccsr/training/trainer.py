@@ -55,8 +55,8 @@ _INSTEAD = {  # what gives the same
     "fast_dev_run": "give trainer.max_steps=1 trainer.val_check_interval=1",
     "limit_train_batches": "give trainer.max_steps",
     "max_epochs": "give trainer.max_steps",
-    "overfit_batches": "to see a network learn one photo by heart give data.root=PHOTO "
-    "data.val.root=PHOTO",
+    "overfit_batches": "every step draws a batch of its own; to see a network learn one photo by "
+    "heart give data.root=PHOTO data.val.root=PHOTO",
 }
 _HARMFUL: dict[type[Callback], str] = {  # callbacks of Lightning that a run here would not obey
     WeightAveraging: "the average that is validated and kept is that of callbacks.average: give "

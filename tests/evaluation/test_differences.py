@@ -95,6 +95,17 @@ def test_nothing_has_no_sign():
     assert line == ["2", "0.00", "0.00 to 0.00", "0 of 3", "0.png 0.00", "2.png 0.00"]
 
 
+@pytest.mark.parametrize(
+    ("one", "says"),
+    [([30, 31], "none: needs 3 images"), ([30, 31, math.inf], "none: not all are finite")],
+)
+def test_the_table_says_why_there_is_no_interval(one, says):
+    found = differences(records(one=one, other=[29, 31.5, 25][: len(one)]), "one", "other", {})
+    line = grids(found, "one", "other")[0].lines[0]
+    assert line[2] == says
+    assert line[3] == f"{len(one) - 1} of {len(one)}"
+
+
 def test_of_several_runs_their_mean_is_compared():
     all_ = records(**{"a/0": [30, 31], "a/1": [32, 35], "b": [30, 30]})
     found = differences(all_, "a", "b", {"a/0": "a", "a/1": "a"})
