@@ -13,6 +13,8 @@ import numpy as np
 import tifffile
 from PIL import Image
 
+from picture_parts import chunk
+
 Array = np.ndarray[Any, Any]
 Made = tuple[bytes, Array | list[Array] | None]  # the file, and what is to be read of it
 
@@ -50,11 +52,6 @@ def packed(values: Array, bits: int) -> bytes:
 
 
 # --- PNG, by hand (PNG specification, third edition) ---
-
-
-def chunk(kind: bytes, content: bytes) -> bytes:
-    checked = kind + content
-    return struct.pack(">I", len(content)) + checked + struct.pack(">I", zlib.crc32(checked))
 
 
 def png(values: Array, kind: int, bits: int = 8, *more: bytes) -> bytes:

@@ -16,16 +16,12 @@ from PIL import Image, ImageCms
 
 from ccsr import Upscaler, image
 from ccsr.image import Metadata, Output, Picture, boxes, profiles
+from picture_parts import chunk
 
 P3, BT2020_PQ, HLG, LINEAR = (12, 13), (9, 16), (9, 18), (1, 8)
 RED = (255, 40, 20)
 HOLDING = (".png", ".jpg", ".webp", ".tif", ".avif")
 CONVERTING = (".gif", ".bmp")
-
-
-def chunk(kind: bytes, content: bytes) -> bytes:
-    checked = kind + content
-    return struct.pack(">I", len(content)) + checked + struct.pack(">I", zlib.crc32(checked))
 
 
 def png(path: Path, colour: Any, *chunks: tuple[bytes, bytes], mode: str = "RGB") -> Path:

@@ -1,5 +1,3 @@
-import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +7,7 @@ from PIL import Image, TiffImagePlugin
 
 from ccsr import image
 from ccsr.image import Metadata, Picture
+from picture_parts import chunk
 
 SIZE = (37, 53)
 
@@ -142,15 +141,6 @@ def test_a_16_bit_colour_key_becomes_alpha(tmp_path: Path) -> None:
     assert got.shape == (*SIZE, 4)
     assert got[0, 0].tolist() == [1, 2, 3, 0]
     assert got[0, 1].tolist() == [1, 2, 4, 65535]
-
-
-def chunk(kind: bytes, content: bytes) -> bytes:
-    return (
-        struct.pack(">I", len(content))
-        + kind
-        + content
-        + struct.pack(">I", zlib.crc32(kind + content))
-    )
 
 
 def test_other_readers_agree(tmp_path: Path) -> None:

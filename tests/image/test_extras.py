@@ -3,7 +3,6 @@
 import io
 import struct
 import time
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from PIL import Image, PngImagePlugin
 
 from ccsr import image
 from ccsr.image import Output, Picture, boxes
+from picture_parts import chunk
 
 VIDEO = struct.pack(">I4s4sI", 24, b"ftyp", b"mp42", 0) + b"isommp42" + bytes(200)
 
@@ -68,10 +68,6 @@ def test_what_a_jpeg_holds_beside_it(tmp_path: Path, data, expected, progressive
 
 
 def test_what_a_png_holds_beside_its_pixels(tmp_path: Path) -> None:
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        checked = kind + content
-        return struct.pack(">I", len(content)) + checked + struct.pack(">I", zlib.crc32(checked))
-
     text = PngImagePlugin.PngInfo()
     text.add_text("Software", "x")
     text.add_itxt("XML:com.adobe.xmp", '<a xmlns="b"/>')

@@ -1,17 +1,20 @@
 """Small files that ask for much: frames, directories, memory."""
 
+import struct
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
+from PIL import BmpImagePlugin, Image, PngImagePlugin
 
 from ccsr import device, image
 from ccsr.image import Picture, limits
+from picture_parts import chunk, only
 
 
 @pytest.fixture(autouse=True)
@@ -99,7 +102,7 @@ def test_the_estimate_holds(tmp_path: Path) -> None:
     program = """
 import sys
 from pathlib import Path
-from PIL import Image
+from PIL import BmpImagePlugin, Image, PngImagePlugin
 from ccsr import image
 def status(key):
     lines = Path("/proc/self/status").read_text().splitlines()
@@ -120,3 +123,91 @@ for path in sys.argv[1:]:
     for name, estimate, peak in lines:
         assert int(peak) <= 1.02 * int(estimate), name
         assert int(estimate) <= 3.5 * int(peak), name
+
+
+@pytest.mark.parametrize("limit", [10, 24])
+def test_too_many_pixels_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    Image.effect_noise((5, 5), 60).convert("RGB").save(tmp_path / "bomb.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 0)
+    image.limit_pixels(limit)
+    for reader in (image.read, image.probe):
+        with pytest.raises(OSError, match=r"bomb\.png: it has more than .* raise --max-pixels\)"):
+            reader(tmp_path / "bomb.png")
+    image.limit_pixels(25)
+    assert only(tmp_path / "bomb.png").shape == (5, 5, 3)
+
+
+@pytest.mark.parametrize("inside", ["png", "dib"])
+def test_a_picture_in_an_icon_is_refused_before_it_is_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inside: str
+) -> None:
+    """Its own header counts: the icon's says 16x16 pixels, of which Pillow takes no notice."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5999)
+    if inside == "png":
+        content = b"\x89PNG\r\n\x1a\n" + chunk(
+            b"IHDR", struct.pack(">IIBBBBB", 100, 60, 8, 2, 0, 0, 0)
+        )
+        content += chunk(b"IDAT", zlib.compress(bytes(60 * 301))) + chunk(b"IEND", b"")
+    else:
+        content = struct.pack("<IiiHHIIiiII", 40, 100, 120, 1, 24, *[0] * 6) + bytes(18_960)
+    entry = struct.pack("<BBBBHHII", 16, 16, 0, 0, 1, 24, len(content), 22)
+    (tmp_path / "a.ico").write_bytes(b"\0\0\1\0\1\0" + entry + content)
+    with monkeypatch.context() as patch:
+        patch.setattr(PngImagePlugin.PngImageFile, "load", None)
+        patch.setattr(BmpImagePlugin.DibImageFile, "load", None)
+        for reader in (image.read, image.probe):
+            with pytest.raises(OSError, match=r"a\.ico: it has more than .* million pixels"):
+                reader(tmp_path / "a.ico")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 6000)
+    assert only(tmp_path / "a.ico").shape[:2] == (60, 100)
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".tif"])
+def test_pixels_of_all_frames_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "green", "blue")]
+    frames[0].save(tmp_path / f"a{suffix}", save_all=True, append_images=frames[1:])
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 47)
+    with pytest.raises(OSError, match=r"more than 4\.7e-05 million pixels"):
+        image.read(tmp_path / f"a{suffix}")
+
+
+def bombs() -> dict[str, bytes]:
+    """Small files whose headers promise 50,000 x 50,000 pixels (WebP: all that it can)."""
+    header = struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0)
+    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", bytes(99))
+    sides = struct.pack("<HH", 50_000, 50_000)
+    gif = b"GIF89a" + sides + bytes(3) + b"," + bytes(4) + sides + b"\0\x08\x01\x44\0;"
+    bmp = b"BM" + struct.pack("<IIIIiiHHIIiiII", 99, 0, 54, 40, 50_000, 50_000, 1, 24, *[0] * 6)
+    side = (16_382).to_bytes(3, "little")
+    vp8x = b"VP8X" + struct.pack("<I", 10) + bytes(4) + side + side
+    webp = b"RIFF" + struct.pack("<I", 4 + len(vp8x)) + b"WEBP" + vp8x
+    return {"png": png, "gif": gif, "bmp": bmp, "webp": webp, "ppm": b"P6 50000 50000 255\n" * 9}
+
+
+def test_bombs_take_neither_time_nor_memory(tmp_path: Path) -> None:
+    for kind, content in bombs().items():
+        (tmp_path / kind).write_bytes(content)
+    program = """
+import resource, sys, time
+from ccsr import image
+for path in sys.argv[1:]:
+    before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+    try:
+        image.read(path)
+    except OSError as error:
+        print(error)
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000, path  # KiB
+        assert time.monotonic() - started < 1, path
+"""
+    command = [sys.executable, "-c", program, *map(str, sorted(tmp_path.iterdir()))]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    refused = done.stdout.splitlines()
+    assert len(refused) == len(bombs())
+    for line in refused:
+        # behind the header of the WebP there is nothing, and that is seen first
+        assert "decompression bomb" in line or "webp: not an image" in line

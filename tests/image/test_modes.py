@@ -6,11 +6,7 @@ from PIL import Image, ImageCms
 
 from ccsr import image
 from ccsr.image import Picture
-
-
-def only(path: Path) -> np.ndarray:
-    (frame,) = image.read(path).frames
-    return frame
+from picture_parts import only
 
 
 def of(picture: Image.Image) -> np.ndarray:

@@ -10,11 +10,7 @@ import tifffile
 from PIL import Image
 
 from ccsr import image
-
-
-def only(path: Path) -> np.ndarray:
-    (frame,) = image.read(path).frames
-    return frame
+from picture_parts import chunk, only
 
 
 def psd(channels: np.ndarray, mode: int) -> bytes:
@@ -35,10 +31,6 @@ def test_photoshop_files(tmp_path: Path, mode: int, count: int, kind: int) -> No
 
 def grey_png(depth: int, rows: list[bytes], width: int, key: int) -> bytes:
     """A whole grey PNG of any depth in which the value `key` is transparent."""
-
-    def chunk(name: bytes, data: bytes) -> bytes:
-        length, check = struct.pack(">I", len(data)), struct.pack(">I", zlib.crc32(name + data))
-        return length + name + data + check
 
     header = struct.pack(">IIBBBBB", width, len(rows), depth, 0, 0, 0, 0)
     pixels = zlib.compress(b"".join(b"\0" + row for row in rows))

@@ -10,17 +10,13 @@ from PIL import Image, ImageCms
 
 from ccsr import image
 from ccsr.image import Metadata, Output, Picture
+from picture_parts import only
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 def noise(channels: int, size: tuple[int, int] = (4, 5)) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (*size, channels), np.uint8)
-
-
-def only(path: Path) -> np.ndarray:
-    (frame,) = image.read(path).frames
-    return frame
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])

@@ -1,7 +1,6 @@
 """The whole network: presets, exact windows, and what a name may construct."""
 
 import math
-from itertools import product
 from pathlib import Path
 
 import pytest
@@ -9,33 +8,15 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from ccsr.grid import ProjectedGrid, output_size
-from ccsr.model import build, network
+from ccsr.grid import ProjectedGrid
+from ccsr.model import build
 from ccsr.model.encoder import Elastic
 from ccsr.resample import resize
+from networks import EFFORTS, ELASTIC, FIELD, STACKS, TINY, grid_for, randomised
 
 PRESETS = Path(__file__).parents[2] / "conf" / "model"
 NAMES = sorted({path.stem for path in PRESETS.glob("*.yaml")} - {"network"})  # which lacks a name
 HEADS = {"liif", "lte", "metasr", "thera"}  # start as their papers have them
-TINY = {
-    "encoder": {"name": "plain", "channels": 8, "blocks": 1},
-    "decoder": {"name": "pointwise", "hidden": 8},
-}
-FIELD = {"name": "fourier", "kernel_size": 3, "basis": 4}
-STACKS = [
-    {"name": "direct", "channels": 6, "field": FIELD},
-    {"name": "gradual", "channels": 6, "layers": 3, "field": FIELD | {"kernel_size": 4}},
-    {"name": "friendly", "channels": 6, "field": FIELD},
-    {"name": "friendly", "channels": 6, "factor": 3, "field": FIELD | {"name": "mlp"}},
-]
-
-
-ELASTIC = {
-    "encoder": {"name": "elastic", "channels": 8, "blocks": 1, "field": FIELD},
-    "decoder": {"name": "identity"},
-}
-GRADUAL = {"name": "gradual", "channels": 3, "layers": 3, "field": FIELD}
-EFFORTS = [0.25, 4 / 9, 9 / 16, 25 / 36, 1.0]
 
 
 def preset(name):
@@ -43,33 +24,6 @@ def preset(name):
         config = OmegaConf.to_container(compose(f"model/{name}").model)
     assert config.pop("_target_") == "ccsr.model.build"
     return config
-
-
-def randomised(config):
-    """A network whose residual is not zero."""
-    torch.manual_seed(0)
-    model = build(**config).eval()
-    for parameter in model.parameters():
-        if parameter.dim() > 1 and not parameter.any():
-            torch.nn.init.normal_(parameter, std=0.1)
-    return model
-
-
-def grid_for(size, scale, anchor="centred"):
-    return ProjectedGrid.project(size, output_size(size, scale), scale, anchor)
-
-
-def in_windows(model, x, grid, via, tile):
-    """The result put together from windows of `tile` pixels a side."""
-    y = torch.full((len(x), 3, *grid.size), math.nan)
-    for top, left in product(*(range(0, n, tile) for n in grid.size)):
-        rows, columns = (
-            slice(a, min(a + tile, n)) for a, n in zip((top, left), grid.size, strict=True)
-        )
-        crop = model.crop((x.shape[2], x.shape[3]), grid, via, rows, columns)
-        part = x[..., crop.rows, crop.columns]
-        y[..., rows, columns] = model.enlarge(part, crop.grid, crop.via)
-    return y
 
 
 @pytest.mark.parametrize(("name", "most"), [("light", 250_000), ("base", 1_300_000)])
@@ -128,28 +82,6 @@ def test_architecture_rebuilds_the_network(name):
     build(**model.architecture).load_state_dict(model.state_dict())
 
 
-@pytest.mark.parametrize("stack", STACKS)
-@pytest.mark.parametrize("scale", [1.0, 1.5, 2.37, (1.5, 4.0), (0.5, 3.0), 0.73, 8.0])
-@pytest.mark.parametrize("anchor", ["centred", "ratio", "topleft"])
-def test_a_crop_gives_the_window_of_the_whole(stack, scale, anchor):
-    decoder = TINY["decoder"] if stack["name"] != "friendly" else {"name": "identity"}
-    model = randomised(TINY | {"stack": stack, "decoder": decoder})
-    size = (31, 26)
-    grid = grid_for(size, scale, anchor)
-    via = model.route(size, grid)
-    x = torch.rand(1, 3, *size)
-    with torch.no_grad():
-        whole = model(x, grid)
-        height, width = grid.size
-        for rows, columns in [
-            (slice(0, height // 3 + 1), slice(width // 2, width)),  # at borders
-            (slice(height // 2, height // 2 + 2), slice(width // 3, width // 3 + 2)),  # inside
-        ]:
-            crop = model.crop(size, grid, via, rows, columns)
-            part = model(x[..., crop.rows, crop.columns], crop.grid, crop.via)
-            torch.testing.assert_close(part, whole[..., rows, columns], rtol=0, atol=1e-5)
-
-
 @pytest.mark.parametrize(
     "encoder",
     [
@@ -168,55 +100,6 @@ def test_the_receptive_radius_is_neither_more_nor_less(encoder):
     touched = x.grad[0].abs().sum((0, 1)).nonzero().flatten()
     radius = encoder.radius + isinstance(encoder, Elastic)  # without its CC layer
     assert (int(touched.min()), int(touched.max())) == (20 - radius, 20 + radius)
-
-
-@pytest.mark.parametrize("stack", STACKS)
-@pytest.mark.parametrize("plan", ["reference", "phases", "basis"])
-@pytest.mark.parametrize("scale", [1.5, 2.0, (0.5, 3.0), 2.37, (math.pi, 0.73)])
-@pytest.mark.parametrize("tile", [5, 16, 33])
-def test_windows_of_every_size_together_give_the_whole(stack, plan, scale, tile):
-    if plan == "phases" and scale in (2.37, (math.pi, 0.73)):
-        pytest.skip("these scales have no short period")
-    decoder = TINY["decoder"] if stack["name"] != "friendly" else {"name": "identity"}
-    model = randomised(TINY | {"stack": stack, "decoder": decoder})
-    if plan != "phases" or stack["name"] != "gradual":  # its inner scales are roots
-        for layer in model.stack.layers:
-            layer.plan = plan
-    size = (14, 19)
-    grid = grid_for(size, scale)
-    via = model.route(size, grid)
-    x = torch.rand(1, 3, *size)
-    with torch.no_grad():
-        whole = model(x, grid, via)
-        tiled = in_windows(model, x, grid, via, tile)
-    torch.testing.assert_close(tiled, whole, rtol=0, atol=1e-5)
-
-
-@pytest.mark.parametrize("stack", [GRADUAL, STACKS[2]])
-@pytest.mark.parametrize("effort", EFFORTS)
-@pytest.mark.parametrize("scale", [1.5, (2.37, 1.0), (0.73, 3.0)])
-def test_windows_are_exact_at_every_effort(stack, effort, scale, monkeypatch):
-    model = randomised(ELASTIC | {"stack": stack})
-    size, tile = (23, 38), 17
-    grid = grid_for(size, scale)
-    via = model.route(size, grid, effort)
-    x = torch.rand(1, 3, *size)
-    with torch.no_grad():
-        whole = model(x, grid, via)
-        tiled = in_windows(model, x, grid, via, tile)
-        torch.testing.assert_close(tiled, whole, rtol=0, atol=1e-5)
-        monkeypatch.setattr(network, "STRIP_VALUES", 300)
-        torch.testing.assert_close(model.enlarge(x, grid, via), whole, rtol=0, atol=1e-5)
-
-
-def test_a_window_at_low_effort_does_not_read_the_whole_image():
-    model = randomised(ELASTIC | {"stack": STACKS[2]})
-    size = (200, 200)
-    grid = grid_for(size, 2.0)
-    via = model.route(size, grid, 0.25)
-    crop = model.crop(size, grid, via, slice(100, 104), slice(100, 104))
-    assert crop.rows.stop - crop.rows.start < 30
-    assert crop.via[0].rows.size < 15
 
 
 def test_at_full_effort_it_is_the_network_on_the_plain_grid():
@@ -277,30 +160,6 @@ def test_a_network_without_a_choice_refuses_less():
     model = build(**TINY, stack=STACKS[0])
     with pytest.raises(ValueError, match=r"always works at full effort, got effort 0\.5: take one"):
         model.route((9, 9), grid_for((9, 9), 2.0), 0.5)
-
-
-@pytest.mark.parametrize("stack", STACKS)
-@pytest.mark.parametrize("scale", [1.0, 2.0, 2.37, (0.5, 3.0), (4.0, 0.73)])
-def test_strips_change_nothing(stack, scale, monkeypatch):
-    decoder = TINY["decoder"] if stack["name"] != "friendly" else {"name": "identity"}
-    model = randomised(TINY | {"stack": stack, "decoder": decoder})
-    grid = grid_for((15, 12), scale)
-    x = torch.rand(2, 3, 15, 12)
-    with torch.no_grad():
-        whole = model(x, grid)
-        monkeypatch.setattr(network, "STRIP_VALUES", 300)
-        strips = model.enlarge(x, grid)
-    torch.testing.assert_close(strips, whole, rtol=0, atol=1e-5)
-
-
-def test_a_crop_reads_no_more_than_it_needs():
-    model = randomised(preset("tiny"))
-    grid = grid_for((200, 200), 2.0)
-    crop = model.crop(
-        (200, 200), grid, model.route((200, 200), grid), slice(100, 104), slice(100, 104)
-    )
-    # two input pixels, CC layers of 3 taps on both grids, and three 3x3 convolutions
-    assert crop.rows.stop - crop.rows.start <= 2 + 2 * (2 + 3)
 
 
 def test_intermediate_sizes_can_be_chosen_at_inference():

@@ -15,6 +15,7 @@ from PIL import Image
 from ccsr import image
 from ccsr.web.entry import Limits, plain_name
 from ccsr.web.shelf import Shelf
+from picture_parts import chunk
 
 
 def send(client, content, name="cat.png"):
@@ -23,10 +24,6 @@ def send(client, content, name="cat.png"):
 
 def huge_png():
     """A PNG whose header says 60,000 by 60,000 pixels."""
-
-    def chunk(kind, content):
-        checksum = struct.pack(">I", zlib.crc32(kind + content))
-        return struct.pack(">I", len(content)) + kind + content + checksum
 
     header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
     parts = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000)))
