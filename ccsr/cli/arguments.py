@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, Never
 
 from ccsr import sizes, terminal
+from ccsr.jobs import places
+from ccsr.jobs.places import Place
 from ccsr.jobs.shards import Shard
 from ccsr.terminal import shown
 
@@ -111,9 +113,9 @@ def shard(text: str) -> Shard:
         raise ArgumentTypeError(str(error)) from error
 
 
-def source(text: str) -> Path | str:
-    """A path, or the text `-`, which stands for standard input."""
-    return text if text == STANDARD else path(text)
+def source(text: str) -> Place | str:
+    """A path or a URL, or the text `-`, which stands for standard input."""
+    return text if text == STANDARD else anywhere(text)
 
 
 def path(text: str) -> Path:
@@ -123,9 +125,18 @@ def path(text: str) -> Path:
     return Path(text)
 
 
-def place(text: str) -> str:
-    """A path whose end, a separator, may matter."""
+def anywhere(text: str) -> Place:
+    """A path or a URL."""
     path(text)
+    try:
+        return places.place(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from error
+
+
+def place(text: str) -> str:
+    """A path or a URL whose end, a separator, may matter."""
+    anywhere(text)
     return text
 
 

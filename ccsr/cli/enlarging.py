@@ -1,16 +1,16 @@
 """Carrying out a plan, and telling what comes of it: on the screen, at the end, in the report."""
 
-import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from ccsr import image, terminal
 from ccsr.cli.progress import Progress
 from ccsr.jobs import pipeline
 from ccsr.jobs.checks import Job
 from ccsr.jobs.pipeline import Outcome
+from ccsr.jobs.places import Place
 from ccsr.jobs.plan import Plan
 from ccsr.jobs.reports import Report
+from ccsr.jobs.stores import store_of
 from ccsr.jobs.target import Target
 from ccsr.terminal import shown, tell
 from ccsr.upscaling.upscaler import Upscaler
@@ -40,7 +40,9 @@ class _Ledger:
             source, "done", output, width=width, height=height, seconds=seconds, dropped=dropped
         )
 
-    def fail(self, source: Path, message: str, trace: str = "", output: Path | None = None) -> None:
+    def fail(
+        self, source: Place, message: str, trace: str = "", output: Place | None = None
+    ) -> None:
         self.failures.append(message)
         self._progress.fail(message, trace if self._debug else "")
         self._report.add(source, "failed", output, error=message)
@@ -82,6 +84,7 @@ def enlarge(
             + _advice(remaining)
         ) from error
     finally:
+        report.close()
         if ledger.failures and total > 1 and not report.told:
             progress.error(f"{len(ledger.failures)} of {total} pictures failed:")
             progress.list(ledger.failures)
@@ -91,7 +94,7 @@ def enlarge(
 
 
 def _advice(remaining: Sequence[Job]) -> str:
-    if any(os.path.lexists(job.output) for job in remaining):  # from an earlier run
+    if any(store_of(job.output).exists(job.output) for job in remaining):  # from an earlier run
         return "the same command does all of them again"
     return "the same command with --exists skip goes on"
 

@@ -5,11 +5,11 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ccsr import terminal
 from ccsr.clock import Clock
+from ccsr.jobs.places import Place
 from ccsr.terminal import shown
 
 if TYPE_CHECKING:  # slow to import
@@ -69,7 +69,7 @@ class Progress:
         self._quiet = quiet
         self._line = StatusLine(quiet)
 
-    def update(self, source: Path, share: float) -> None:
+    def update(self, source: Place, share: float) -> None:
         """Show the share of a file that is done, and the time that the rest takes.
 
         Begins with the next file when the share is 0.
@@ -81,7 +81,7 @@ class Progress:
             return
         self._rewrite(source, f"{100 * share:.0f} %, {self._clock.left(share)} left")
 
-    def done(self, source: Path, result: str) -> None:
+    def done(self, source: Place, result: str) -> None:
         """Say what came of a picture that is finished."""
         self._finished += 1
         self.note(f"[{self._finished}/{self._total}] {source} -> {result}")
@@ -107,7 +107,7 @@ class Progress:
         if not self._quiet:
             self._line.say(message)
 
-    def _rewrite(self, source: Path, text: str) -> None:
+    def _rewrite(self, source: Place, text: str) -> None:
         room = shutil.get_terminal_size().columns - len(text) - 2
         name = shown(f"[{self._begun}/{self._total}] {source}")
         self._line.rewrite(f"{name[: max(0, room)]} {text}")

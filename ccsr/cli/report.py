@@ -8,7 +8,7 @@ from ccsr import terminal
 from ccsr.cli import arguments, options
 
 if TYPE_CHECKING:  # slow to import
-    from ccsr.jobs.reports import Summary
+    from ccsr.jobs.summary import Summary
 
 
 def parser() -> arguments.Parser:
@@ -22,7 +22,7 @@ def parser() -> arguments.Parser:
     )
     add = parser.add_argument
     add(
-        "reports", metavar="FILE.jsonl", nargs="+", type=arguments.path,
+        "reports", metavar="FILE.jsonl", nargs="+", type=arguments.anywhere,
         help="the reports, of all shards and repetitions; a picture in several counts once",
     )  # fmt: skip
     options.for_programs(add, "the sums as a JSON object")
@@ -39,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
     """
     args = parser().parse_args(argv)
 
-    from ccsr.jobs.reports import summed_up
+    from ccsr.jobs.summary import summed_up
 
     found = summed_up(args.reports)
     if args.json:

@@ -10,12 +10,14 @@ from tempfile import TemporaryDirectory
 from ccsr import image, terminal
 from ccsr.choices import FileFormat
 from ccsr.cli.arguments import STANDARD
+from ccsr.jobs.places import Place
+from ccsr.jobs.stores import store_of
 
 
 @contextmanager
 def standard_streams(
-    inputs: Sequence[Path | str], output: str | None, file_format: FileFormat
-) -> Iterator[tuple[list[Path], str | None]]:
+    inputs: Sequence[Place | str], output: str | None, file_format: FileFormat
+) -> Iterator[tuple[list[Place], str | None]]:
     """Files that stand for standard input and output, where they are asked for.
 
     A picture may be read more than once, and is written whole or not at all, so the bytes lie in a
@@ -35,21 +37,24 @@ def standard_streams(
             is a terminal.
         OSError: if there is no standard input, or its bytes find no room.
     """
-    files = [Path(given) for given in inputs]
+    files = [Path(given) if isinstance(given, str) else given for given in inputs]
     if STANDARD not in inputs and output != STANDARD:
         yield files, output
         return
     with TemporaryDirectory(prefix="ccsr-") as name:
+        received = Path(name, "input")
         if STANDARD in inputs:
-            files = [Path(name, "input")]
-            terminal.call(str(files[0]), "standard input")
+            files = [received]
+            terminal.call(str(received), "standard input")
         result = None
         if output == STANDARD:
-            result = Path(name, f"output{_suffix(inputs, file_format)}")
+            result = Path(
+                name, f"output{_suffix(None if files == [received] else files[0], file_format)}"
+            )
             terminal.call(str(result), "standard output")
             _check(files)
         if STANDARD in inputs:
-            _receive(files[0])
+            _receive(received)
         yield files, str(result) if result else output
         if result and result.exists():
             with result.open("rb") as file:
@@ -57,17 +62,17 @@ def standard_streams(
             sys.stdout.flush()
 
 
-def _suffix(inputs: Sequence[Path | str], file_format: FileFormat) -> str:
-    if STANDARD in inputs and file_format == "same":
+def _suffix(source: Place | None, file_format: FileFormat) -> str:
+    if source is None and file_format == "same":
         raise ValueError(
             "standard input has no suffix, so --format same does not tell the format of standard "
             "output: name the format"
         )
-    return image.suffix_for(file_format, Path(inputs[0]).suffix)
+    return image.suffix_for(file_format, source.suffix if source else "")
 
 
-def _check(files: Sequence[Path]) -> None:
-    if len(files) > 1 or files[0].is_dir():
+def _check(files: Sequence[Place]) -> None:
+    if len(files) > 1 or store_of(files[0]).is_folder(files[0]):
         raise ValueError("only one picture fits into standard output: name a folder by -o")
     if sys.stdout.isatty():
         raise ValueError(

@@ -11,6 +11,7 @@ from ccsr.cli import arguments, options, upscale_options
 
 if TYPE_CHECKING:  # slow to import
     from ccsr import image
+    from ccsr.jobs.places import Place
     from ccsr.jobs.target import Target
 
 
@@ -40,7 +41,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run(
-    args: argparse.Namespace, inputs: Sequence[Path], output: str | None, saving: "image.Output"
+    args: argparse.Namespace, inputs: Sequence["Place"], output: str | None, saving: "image.Output"
 ) -> int:
     from ccsr.cli import enlarging
     from ccsr.jobs.naming import Naming
@@ -66,12 +67,8 @@ def _run(
         tell = terminal.say if args.output == arguments.STANDARD else terminal.tell
         report = Report(None, plan, told=args.json)
         return 1 if enlarging.preview(plan, target, report, saving, tell) else 0
-    upscaler = Upscaler.load(
-        args.model,
-        trust=args.trust,
-        **options.given(args, {*signature(Upscaler).parameters, "engine"} - {"model"}),
-        warn=terminal.warn,
-    )
+    settings = options.given(args, {*signature(Upscaler).parameters, "engine"} - {"model"})
+    upscaler = Upscaler.load(args.model, trust=args.trust, **settings, warn=terminal.warn)
     kept = Report(args.report, plan, told=args.json)
     failures = enlarging.enlarge(
         plan, target, upscaler, kept, saving, quiet=args.quiet or args.json, debug=args.debug

@@ -23,11 +23,13 @@ def parser() -> Parser:
     add = parser.add_argument
     add(
         "inputs", metavar="INPUT", nargs="+", type=arguments.source,
-        help="a picture file, a folder of them, or - for a picture from standard input",
+        help="a picture file, a folder of them, a URL such as s3://bucket/in/, or - for a picture "
+        "from standard input",
     )  # fmt: skip
     add(
         "-o", "--output", type=arguments.place, metavar="OUT",
-        help="where the result goes: a file, a folder (end it with /), or - for standard output; "
+        help="where the result goes: a file, a folder (end it with /), a URL of either, or - for "
+        "standard output; "
         "default: NAME_2.37x.png beside the input",
     )  # fmt: skip
     size = parser.add_argument_group(
@@ -171,7 +173,7 @@ def _add_folder_options(add: options.Add) -> None:
         help="print what would be written, with the sizes, and write nothing",
     )  # fmt: skip
     add(
-        "--report", type=arguments.path, metavar="FILE.jsonl",
+        "--report", type=arguments.anywhere, metavar="FILE.jsonl",
         help="write there what came of each picture, one JSON object a line; `ccsr report` sums "
         "it up",
     )  # fmt: skip

@@ -3,12 +3,20 @@
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Protocol, get_args
 
 from ccsr.choices import FileFormat, Policy
 from ccsr.image import exr
 from ccsr.image.metadata import POLICIES, Metadata
 from ccsr.image.picture import Picture, Several, Size
+
+
+class Named(Protocol):
+    """A path, or what stands for one."""
+
+    @property
+    def suffix(self) -> str:
+        """The end of its name, with a dot."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +145,7 @@ def suffix_for(choice: FileFormat, source: str) -> str:
     return source if source in _BY_SUFFIX else ".png"
 
 
-def check_output(path: str | Path, output: Output = DEFAULT) -> Format:
+def check_output(path: str | Named, output: Output = DEFAULT) -> Format:
     """Make sure, before any file is read, that there can be such a file.
 
     Args:
@@ -150,7 +158,7 @@ def check_output(path: str | Path, output: Output = DEFAULT) -> Format:
     Raises:
         ValueError: if no format has that suffix, or the format has no such quality.
     """
-    path = Path(path)
+    path = Path(path) if isinstance(path, str) else path
     name = _BY_SUFFIX.get(path.suffix.lower())
     if name is None:
         raise ValueError(
@@ -179,7 +187,7 @@ def check_output(path: str | Path, output: Output = DEFAULT) -> Format:
 
 
 def check(
-    path: str | Path, picture: Picture, size: Size | None = None, output: Output = DEFAULT
+    path: str | Named, picture: Picture, size: Size | None = None, output: Output = DEFAULT
 ) -> Format:
     """Make sure, before any work, that a picture can be written to `path`.
 

@@ -1,22 +1,22 @@
 """Finds out where a run could not write, before it begins."""
 
-import os
 import unicodedata
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from ccsr import image
+from ccsr.jobs.places import Place
+from ccsr.jobs.stores import store_of
 
 LISTED = 20  # problems that one message tells
-_LIMITS = {"PC_NAME_MAX": 255, "PC_PATH_MAX": 4096}  # bytes, where the system does not say
 
 
 class Job(NamedTuple):
     """One picture to enlarge."""
 
-    source: Path
-    output: Path
+    source: Place
+    output: Place
 
 
 def check(jobs: Collection[Job], saving: image.Output = image.DEFAULT) -> None:
@@ -31,7 +31,10 @@ def check(jobs: Collection[Job], saving: image.Output = image.DEFAULT) -> None:
             that is too long, a folder where nothing can be written, two jobs with one output
             (also where only the case differs), or an output that is an input or a folder.
     """
-    folders = {folder: _folder_problem(folder) for folder in {job.output.parent for job in jobs}}
+    folders = {
+        folder: store_of(folder).folder_problem(folder)
+        for folder in {job.output.parent for job in jobs}
+    }
     found = [problem for problem in folders.values() if problem]
     for job in jobs:
         problem = None if folders[job.output.parent] else _name_problem(job.output, saving)
@@ -45,92 +48,56 @@ def check(jobs: Collection[Job], saving: image.Output = image.DEFAULT) -> None:
         raise ValueError(f"nothing was done, since {len(found)} outputs are refused:\n  {lines}")
 
 
-def header(source: Path) -> image.Header:
+def header(source: Place) -> image.Header:
     """Read what is known of a picture before it is decoded.
 
     Raises:
         OSError: if it cannot be read.
     """
-    check_regular(source)
-    with image.steady_warnings():
-        return image.probe(source)
+    with store_of(source).reading(source) as path, image.steady_warnings():
+        return image.probe(path)
 
 
-def check_regular(source: Path) -> None:
-    """Refuse what a program that opens it might wait for without end.
-
-    Raises:
-        OSError: for a pipe, a device and the like.
-    """
-    if source.exists() and not source.is_file():
-        raise OSError(f"cannot read {source}: it is no file but a pipe, a device or the like")
-
-
-def identity(path: Path) -> tuple[int, int] | Path:
-    """A value that is equal for all paths to the same file."""
-    try:
-        status = path.stat()
-    except OSError:
-        return path.absolute()
-    return status.st_dev, status.st_ino
-
-
-def _folder_problem(folder: Path) -> str | None:
-    """Why no file can be made in `folder`, which may have to be made itself."""
-    existing = _existing(folder)
-    if not existing.is_dir():
-        return f"cannot write into {folder}: {existing} is no folder, choose another one by -o"
-    if not os.access(existing, os.W_OK | os.X_OK):
-        return f"cannot write into {existing}: it is read-only, choose another folder by -o"
-    return None
-
-
-def _existing(folder: Path) -> Path:
-    return next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
-
-
-def _name_problem(output: Path, saving: image.Output) -> str | None:
+def _name_problem(output: Place, saving: image.Output) -> str | None:
     try:
         image.check_output(output, saving)
     except ValueError as error:
         return str(error)
-    length, longest = len(os.fsencode(output.name)), _limit(output.parent, "PC_NAME_MAX")
-    if length > longest:
-        return (
-            f"cannot write {output}: its name has {length} bytes, at most {longest} are "
-            "possible: rename the picture"
-        )
-    length, longest = len(os.fsencode(output.absolute())), _limit(output.parent, "PC_PATH_MAX")
-    if length >= longest:
-        return (
-            f"cannot write {output}: its path has {length} bytes, fewer than {longest} are "
-            "possible: choose another folder by -o"
-        )
-    if output.is_dir():
-        return f"cannot write {output}: a folder has that name, rename it or choose another by -o"
-    return None
-
-
-def _limit(folder: Path, name: str) -> int:
-    try:
-        return os.pathconf(_existing(folder), name)
-    except (OSError, ValueError, AttributeError):  # AttributeError: Windows has no pathconf
-        return _LIMITS[name]
+    return store_of(output).name_problem(output)
 
 
 def _collisions(jobs: Collection[Job]) -> Iterator[str]:
-    inputs = {identity(job.source) for job in jobs}
-    folders = {folder: folder.resolve() for folder in {job.output.parent for job in jobs}}
-    seen: dict[str, Path] = {}
+    inputs = {store_of(job.source).identity(job.source) for job in jobs}
+    name = _names(jobs)
+    hashes: set[int] = set()
+    twice: set[int] = set()  # hashes, since a million names would take a lot of room
     for job in jobs:
-        if identity(job.output) in inputs:
+        number = hash(name(job))
+        (twice if number in hashes else hashes).add(number)
+    seen: dict[str, Place] = {}
+    for job in jobs:
+        if store_of(job.output).identity(job.output) in inputs:
             yield f"{job.output} is an input and would be overwritten: choose another output by -o"
             continue
-        folder = folders[job.output.parent]
-        name = unicodedata.normalize("NFC", str(folder / job.output.name)).casefold()
-        if name in seen:
+        if not twice or hash(text := name(job)) not in twice:
+            continue
+        if text in seen:
             yield (
-                f"{seen[name]} and {job.source} would both be written to {job.output}: "
+                f"{seen[text]} and {job.source} would both be written to {job.output}: "
                 "rename one or enlarge them apart"
             )
-        seen.setdefault(name, job.source)
+        seen.setdefault(text, job.source)
+
+
+def _names(jobs: Collection[Job]) -> Callable[[Job], str]:
+    """What tells the output of a job, equal for those that some system takes for one."""
+    folders = {
+        folder: str(folder.resolve() if isinstance(folder, Path) else folder)
+        for folder in {job.output.parent for job in jobs}
+    }
+
+    def name(job: Job) -> str:
+        text = f"{folders[job.output.parent]}/{job.output.name}"
+        return unicodedata.normalize("NFC", text).casefold()
+
+    return name

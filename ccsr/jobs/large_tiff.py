@@ -7,6 +7,7 @@ from ccsr.atomic import replacing
 from ccsr.device import NoRoomError, free_memory
 from ccsr.grid import Scale, Size, choose_grid
 from ccsr.image import Levels, Metadata, Picture, tiff_writing
+from ccsr.image.formats import Named
 from ccsr.upscaling.upscaler import Upscaler
 
 SUFFIXES = (".tif", ".tiff")
@@ -15,12 +16,12 @@ COPIES = 3  # of such a strip: the one before it, and what is compressed
 NOTHING = Metadata()
 
 
-def possible(picture: Picture, path: Path) -> bool:
+def possible(picture: Picture, path: Named) -> bool:
     """Whether an enlargement of `picture` can be streamed to `path`."""
     return path.suffix.lower() in SUFFIXES and not picture.several
 
 
-def worthwhile(upscaler: Upscaler, picture: Picture, size: Size, path: Path) -> bool:
+def worthwhile(upscaler: Upscaler, picture: Picture, size: Size, path: Named) -> bool:
     """Whether an enlargement of `picture` to `size` (H, W) should be streamed to `path`."""
     if not possible(picture, path):
         return False

@@ -7,6 +7,7 @@ from string import Formatter
 
 from ccsr.grid import Size, scale_text
 from ccsr.image import READABLE
+from ccsr.jobs.places import Place
 from ccsr.jobs.target import LABEL, Target
 
 _NUMBER = r"[\d.e+-]+"
@@ -61,7 +62,7 @@ class Naming:
         """Whether the picture's size must be known to name its result."""
         return not _MEASURED.isdisjoint(self._fields)
 
-    def name(self, source: Path, target: Target, size: Size | None = None) -> str:
+    def name(self, source: Place, target: Target, size: Size | None = None) -> str:
         """The name, without suffix, of the result of `source`.
 
         Args:

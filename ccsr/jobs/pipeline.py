@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from itertools import islice
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
@@ -16,17 +16,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ccsr import image
-from ccsr.atomic import make_folder, sweep
 from ccsr.device import NoRoomError
 from ccsr.grid import Size
 from ccsr.image.profiles import hdr_outside
 from ccsr.jobs import large_tiff
-from ccsr.jobs.checks import Job, header
+from ccsr.jobs.ahead import Ahead, Fetched, fetch
+from ccsr.jobs.checks import Job
+from ccsr.jobs.places import Place
+from ccsr.jobs.stores import store_of
 from ccsr.jobs.target import Target
 from ccsr.upscaling.pixels import COPIES, check_result
 from ccsr.upscaling.upscaler import Upscaler
 
-AHEAD = 2  # pictures that are decoded before their turn
 WRITERS = 4
 WAITING = 8  # results that may wait to be written
 WAITING_PIXELS = 64_000_000  # that these may have together; a single result may have more
@@ -60,12 +61,12 @@ def run(
     upscaler: Upscaler,
     report: Callable[[Outcome], None],
     saving: image.Output = image.DEFAULT,
-    progress: Callable[[Path, float], None] = lambda source, share: None,
+    progress: Callable[[Place, float], None] = lambda source, share: None,
 ) -> None:
     """Do all jobs; one that fails does not touch the others.
 
-    The memory does not depend on their number: at most `AHEAD` inputs, and `WAITING` results of
-    `WAITING_PIXELS`, are held besides the picture in hand.
+    The memory does not depend on their number: at most `ahead.AHEAD` inputs, and `WAITING` results
+    of `WAITING_PIXELS`, are held besides the picture in hand.
 
     Args:
         jobs: those of a plan (`ccsr.jobs.plan.make_plan`).
@@ -76,20 +77,18 @@ def run(
         progress: gets the source that is being enlarged, and the share that is done: 0 to 1.
 
     Raises:
+        OSError: if nothing can be written where results go.
         KeyboardInterrupt: on Ctrl-C, after what was being written is whole and reported.
     """
     for folder in {job.output.parent for job in jobs}:
-        sweep(folder)
-    upcoming = iter(jobs)
+        store_of(folder).prepare(folder)
+    decode = partial(_read, target, saving)
     with (
         image.steady_warnings(),
         _deferred_interrupt() as interrupted,
-        ThreadPoolExecutor(1, "ccsr-read") as reader,
         ThreadPoolExecutor(WRITERS, "ccsr-write") as writers,
+        Ahead(jobs, decode) as ahead,
     ):
-        reading = deque(
-            (job, reader.submit(_read, job, target, saving)) for job in islice(upcoming, AHEAD)
-        )
         writing = _Writing(writers, report, saving)
 
         def watch(job: Job, share: float) -> None:
@@ -98,17 +97,11 @@ def run(
             progress(job.source, share)
 
         try:
-            while reading:
-                job, future = reading.popleft()
+            for job, future in ahead:
                 watch(job, 0)
                 _do(job, future, target, upscaler, writing, watch)
                 writing.wait(WAITING)
-                reading.extend(
-                    (job, reader.submit(_read, job, target, saving)) for job in islice(upcoming, 1)
-                )
         finally:
-            for _, future in reading:
-                future.cancel()
             writing.wait(0)
 
 
@@ -154,15 +147,27 @@ class _Writing:
             self._report(self._waiting.popleft()[0].result())
 
 
-def preview(job: Job, target: Target, saving: image.Output = image.DEFAULT) -> Size:
+def preview(
+    job: Job, target: Target, saving: image.Output = image.DEFAULT, path: Path | None = None
+) -> Size:
     """(H, W) of the output, after the checks that need no more than the header of the source.
+
+    Args:
+        job: what is to be done.
+        target: the size of the output.
+        saving: how it is written.
+        path: a file with the source's bytes, if there is one already.
 
     Raises:
         OSError: if the source cannot be read.
         ValueError: if the output cannot be written.
         NoRoomError: if decoding or enlarging it is likely to take more memory than is free.
     """
-    known = header(job.source)
+    if path is None:
+        with store_of(job.source).reading(job.source) as path:
+            return preview(job, target, saving, path)
+    with image.steady_warnings():
+        known = image.probe(path)
     try:
         known.demand.check(known.size, known.frames)
     except NoRoomError as error:
@@ -179,11 +184,15 @@ def preview(job: Job, target: Target, saving: image.Output = image.DEFAULT) -> S
     return size
 
 
-def _read(job: Job, target: Target, saving: image.Output) -> tuple[image.Picture, float]:
+def _read(
+    target: Target, saving: image.Output, job: Job, file: Fetched
+) -> tuple[image.Picture, float]:
     """Decode what has passed the checks that need its header only; and the seconds it took."""
     started = time.monotonic()
-    preview(job, target, saving)
-    return image.read(job.source), time.monotonic() - started
+    with file.close:
+        preview(job, target, saving, file.path)
+        picture = image.read(file.path)
+    return picture, file.seconds + time.monotonic() - started
 
 
 def _do(
@@ -200,7 +209,7 @@ def _do(
             source, seconds = future.result()
         except NoRoomError:
             writing.wait(0)  # and gives free the room of what waited
-            source, seconds = _read(job, target, writing.saving)
+            source, seconds = _read(target, writing.saving, job, fetch(job))
         started = time.monotonic()
         size = target.size(source.size)
         image.check(job.output, source, size, writing.saving)
@@ -243,15 +252,15 @@ def _stream(
 ) -> None:
     values = source.frames[0]
     metadata = saving.describing(source.metadata, size).fitting(values.shape[2])
-    make_folder(job.output)
-    large_tiff.enlarge(upscaler, values, job.output, metadata=metadata, **wanted)
+    with store_of(job.output).writing(job.output) as path:
+        large_tiff.enlarge(upscaler, values, path, metadata=metadata, **wanted)
 
 
 def _write(job: Job, result: image.Picture, saving: image.Output, seconds: float) -> Outcome:
     started = time.monotonic()
     try:
-        make_folder(job.output)
-        dropped = (*result.dropped, *image.write(result, job.output, saving))
+        with store_of(job.output).writing(job.output) as path:
+            dropped = (*result.dropped, *image.write(result, path, saving))
     except Exception as error:
         return _failure(job, error)
     seconds += time.monotonic() - started

@@ -1,16 +1,19 @@
 """Decides what `ccsr upscale` reads and writes, before any work."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from pathlib import Path
+from pathlib import PurePath
+from typing import Any, NamedTuple
 
 from ccsr import image
 from ccsr.choices import Exists
-from ccsr.jobs.checks import Job, check, header, identity
+from ccsr.jobs.checks import Job, check, header
 from ccsr.jobs.naming import Naming
+from ccsr.jobs.places import Place, place
 from ccsr.jobs.shards import Shard
+from ccsr.jobs.stores import Listing, store_of
 from ccsr.jobs.target import Target
 
 
@@ -30,8 +33,8 @@ class Plan:
 
     jobs: list[Job] = field(default_factory=list)
     skipped: list[Job] = field(default_factory=list)
-    made: list[Path] = field(default_factory=list)
-    unlisted: dict[Path, str] = field(default_factory=dict)
+    made: list[Place] = field(default_factory=list)
+    unlisted: dict[Place, str] = field(default_factory=dict)
     shard: Shard | None = None
     others: int = 0
 
@@ -60,7 +63,7 @@ class Plan:
 
 
 def make_plan(
-    inputs: Sequence[Path],
+    inputs: Sequence[Place],
     output: str | None,
     target: Target,
     exists: Exists = "error",
@@ -92,46 +95,78 @@ def make_plan(
             input, exists already (`error`), has a suffix or a name that cannot be written, or
             lies where nothing can be written; or for a naming where `output` is a name.
     """
-    single = len(inputs) == 1 and not inputs[0].is_dir()
+    single = len(inputs) == 1 and not store_of(inputs[0]).is_folder(inputs[0])
     folder = _output_folder(output, single)
     if naming and output is not None and folder is None:
         raise ValueError(f"the result is called {output!r} already: leave out --name")
+    outputs = _Outputs(output, folder, target, saving, naming or Naming())
     result = Plan(shard=shard)
-    names: dict[Path, str] = {}  # below the input, as shards see them
-    jobs: dict[Path, Job] = {}
+    listings = [] if folder is None else [_listing(folder, recursive)]  # of where results go
+    names: dict[Place, str] = {}  # below the input, as shards see them
+    jobs: dict[Place, Job] = {}
     for given in inputs:
-        for source in _sources(given, folder, recursive, naming or Naming(), result):
-            if source in names:
+        found = [given]
+        if store_of(given).is_folder(given):
+            listing = _listing(given, recursive)
+            listings += [listing] if output is None else []
+            found = _images(given, listing, folder, naming or Naming(), result)
+        for source in found:
+            if source in jobs or source in result.unlisted:
                 continue
-            below = source.relative_to(given) if source != given else Path(given.name)
-            names[source] = below.as_posix()
-            if output is not None and folder is None:
-                jobs[source] = Job(source, Path(output))
-                continue
-            beside = source.parent if folder is None else folder / below.parent
+            below = _below(source, given)
+            if shard:
+                names[source] = below.as_posix()
             try:
-                name = output_name(source, target, saving, naming)
+                jobs[source] = Job(source, outputs.of(source, below))
             except (OSError, ValueError) as error:
                 result.unlisted[source] = str(error)
-            else:
-                jobs[source] = Job(source, beside / name)
     check(jobs.values(), saving)
     if shard:
         _keep(shard, names, jobs, result)
-    present = [job for job in jobs.values() if os.path.lexists(job.output)]
+    present = {job: None for job in jobs.values() if _exists(job.output, listings)}
     if present and exists == "error":
+        first = next(iter(present)).output
         raise ValueError(
-            f"{present[0].output} exists already ({len(present)} of {len(jobs)} outputs do): "
+            f"{first} exists already ({len(present)} of {len(jobs)} outputs do): "
             "use --exists skip or --exists overwrite"
         )
-    result.skipped = present if exists == "skip" else []
-    left_out = set(result.skipped)
+    left_out = present if exists == "skip" else {}
+    result.skipped = list(left_out)
     result.jobs = [job for job in jobs.values() if job not in left_out]
     return result
 
 
+class _Outputs(NamedTuple):
+    """Says where results go.
+
+    Attributes:
+        output: as it was given.
+        folder: that it means, or None.
+        target: the size of the outputs.
+        saving: how they are written.
+        naming: what they are called.
+    """
+
+    output: str | None
+    folder: Place | None
+    target: Target
+    saving: image.Output
+    naming: Naming
+
+    def of(self, source: Place, below: PurePath) -> Place:
+        """Where the result of `source` goes, which lies at `below` from the input.
+
+        Raises:
+            OSError, ValueError: see `output_name`.
+        """
+        if self.output is not None and self.folder is None:
+            return place(self.output)
+        beside = source.parent if self.folder is None else self.folder / below.parent
+        return beside / output_name(source, self.target, self.saving, self.naming)
+
+
 def output_name(
-    source: Path, target: Target, saving: image.Output, naming: Naming | None = None
+    source: Place, target: Target, saving: image.Output, naming: Naming | None = None
 ) -> str:
     """What the enlargement of `source` is called: `photo_2.37x.png`.
 
@@ -144,7 +179,7 @@ def output_name(
     return naming.name(source, target, size) + image.suffix_for(saving.format, source.suffix)
 
 
-def _keep(shard: Shard, names: Mapping[Path, str], jobs: dict[Path, Job], result: Plan) -> None:
+def _keep(shard: Shard, names: Mapping[Place, str], jobs: dict[Place, Job], result: Plan) -> None:
     """Leave in a plan what belongs to a shard."""
     held = {path for path, name in names.items() if shard.holds(name)}
     result.others = sum(path not in held for path in jobs)
@@ -159,13 +194,30 @@ def _keep(shard: Shard, names: Mapping[Path, str], jobs: dict[Path, Job], result
     }
 
 
-def _output_folder(output: str | None, single: bool) -> Path | None:
+def _below(source: Place, given: Place) -> PurePath:
+    """The path of a picture from the folder that was given; of a given file its name."""
+    return source.relative_to(str(given)) if source != given else PurePath(given.name)
+
+
+def _listing(folder: Place, recursive: bool) -> Listing[Any]:
+    return store_of(folder).listing(folder, recursive=recursive)
+
+
+def _exists(output: Place, listings: Iterable[Listing[Any]]) -> bool:
+    """Whether there is a file at `output`; of those in a listed folder the listing tells."""
+    told = (listing.knows(output) for listing in listings)
+    known = next((answer for answer in told if answer is not None), None)
+    return store_of(output).exists(output) if known is None else known
+
+
+def _output_folder(output: str | None, single: bool) -> Place | None:
     """The folder that `output` means; None if it means a file, or nothing was given."""
     if output is None:
         return None
-    path = Path(output)
+    path = place(output)
+    store = store_of(path)
     separators = tuple(filter(None, (os.sep, os.altsep)))
-    if path.is_dir() or output.endswith(separators):
+    if store.is_folder(path) or output.endswith(separators):
         return path
     if single:
         if not path.suffix:
@@ -174,36 +226,26 @@ def _output_folder(output: str | None, single: bool) -> Path | None:
                 f"with {os.sep} for a folder"
             )
         return None
-    if path.exists() or path.suffix:
+    if path.suffix or store.exists(path):
         raise ValueError(
             f"several pictures need a folder as -o, got {output!r}: end it with {os.sep}"
         )
     return path
 
 
-def _sources(
-    folder: Path, output: Path | None, recursive: bool, naming: Naming, result: Plan
-) -> list[Path]:
-    """List the images of a folder or its tree, or the file itself; note what is left out."""
-    if not folder.is_dir():
-        return [folder]
-    own = identity(output) if output else None
-    found = list(
-        image.images_in(
-            folder,
-            recursive=recursive,
-            leave_out=lambda path: identity(path) == own,
-            unlisted=result.unlisted.__setitem__,
-        )
-    )
-    if output is None or identity(folder) == own:
+def _images(
+    folder: Place, listing: Listing[Any], output: Place | None, naming: Naming, result: Plan
+) -> list[Place]:
+    """List the images of a folder or its tree; note what is left out."""
+    found: list[Place] = list(listing.images(output, result.unlisted.__setitem__))
+    if output is None or _identity(folder) == _identity(output):
         groups = groupby(found, lambda path: path.parent)
         kept = (_without_made(list(images), naming, result) for _, images in groups)
         found = [path for images in kept for path in images]
     if folder in result.unlisted:
         raise ValueError(result.unlisted[folder])
     if not found:
-        hint = "" if recursive else ", or --recursive for those in its subfolders"
+        hint = "" if listing.recursive else ", or --recursive for those in its subfolders"
         raise ValueError(
             f"no images in the folder {folder}: expected files that end in "
             f"{' '.join(sorted(image.READABLE))}{hint}"
@@ -211,9 +253,14 @@ def _sources(
     return found
 
 
-def _without_made(images: list[Path], naming: Naming, result: Plan) -> list[Path]:
+def _identity(folder: Place) -> Hashable:
+    return store_of(folder).identity(folder)
+
+
+def _without_made(images: list[Place], naming: Naming, result: Plan) -> list[Place]:
     """Leave out pictures whose names say that they are enlargements of others in the folder."""
     stems = {path.stem for path in images}
-    made = [path for path in images if naming.origin(path.stem) in stems - {path.stem}]
+    origins = ((path, naming.origin(path.stem)) for path in images)
+    made = {path: None for path, stem in origins if stem in stems and stem != path.stem}
     result.made += made
-    return [path for path in images if path not in set(made)]
+    return [path for path in images if path not in made]

@@ -1,20 +1,24 @@
-"""Reports of runs: what came of each picture, a JSON object a line; written, and summed up."""
+"""Reports of runs: what came of each picture, a JSON object a line."""
 
 import errno
-import json
 import os
+import shutil
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, get_args
+from tempfile import mkdtemp
+from typing import Any, Literal
 
-from ccsr.jobs.checks import identity
+from ccsr.jobs.places import Place
 from ccsr.jobs.plan import Plan
+from ccsr.jobs.stores import store_of
 from ccsr.terminal import as_json, named, tell
 
 SUFFIX = ".jsonl"
+EVERY = 60  # seconds after which a report that lies far away is written again, whole
+SHARE = 0.1  # of the time that this may take
 Status = Literal["done", "failed", "skipped", "left out", "remaining", "planned"]
 
 
@@ -26,6 +30,9 @@ class Report:
     `height` of the result, the `seconds` that the work took and what was `dropped`; what failed
     has an `error`. What is `planned` has the size that it would get.
 
+    What cannot be appended to, as an object of a store, is written anew every minute, or less often
+    if that takes long, and at the end.
+
     Args:
         path: is emptied first; None for no file.
         plan: whose pictures must not be taken for the report.
@@ -36,8 +43,11 @@ class Report:
         OSError: if it cannot be written.
     """
 
-    def __init__(self, path: Path | None, plan: Plan, *, told: bool = False) -> None:
+    def __init__(self, path: Place | None, plan: Plan, *, told: bool = False) -> None:
         self._path = path
+        self._file: Path | None = None
+        self._room: Path | None = None
+        self._due = 0.0
         self.told = told
         self.error = ""
         self._run: dict[str, Any] = {"of": plan.total}
@@ -47,20 +57,58 @@ class Report:
             return
         if path.suffix != SUFFIX:
             raise ValueError(f"expected a report that ends in {SUFFIX}, got {path}")
-        if identity(path) in {identity(job.source) for job in plan.jobs + plan.skipped}:
+        own = store_of(path).identity(path)
+        jobs = (job.source for job in (*plan.jobs, *plan.skipped))
+        if any(store_of(source).identity(source) == own for source in jobs):
             raise ValueError(f"the report {path} is an input and would be overwritten")
+        self._file = self._begin(path)
+
+    def _begin(self, path: Place) -> Path:
+        """Empty the report; returns the file that lines are appended to."""
+        if not isinstance(path, Path):
+            self._room = Path(mkdtemp(prefix="ccsr-"))
+            file = self._room / path.name
+            file.touch()
+            try:
+                self._send(path, file)
+            except OSError:
+                shutil.rmtree(self._room)
+                raise
+            return file
         if path.exists() and not path.is_file():  # opening a pipe waits for ever
             raise OSError(f"cannot write the report {path}: it is no regular file")
         try:
             path.write_bytes(b"")
         except OSError as error:
             raise OSError(f"cannot write the report {path}: {error.strerror}") from error
+        return path
+
+    def _send(self, path: Place, file: Path) -> None:
+        started = time.monotonic()
+        try:
+            with store_of(path).writing(path) as temporary:
+                shutil.copyfile(file, temporary)
+        finally:
+            ended = time.monotonic()
+            self._due = ended + max(EVERY, (ended - started) / SHARE)
+
+    def close(self) -> None:
+        """Write what is not written yet; if that fails, `error` says where the lines are."""
+        if self._path is None or self._file is None or self._room is None:
+            return
+        try:
+            self._send(self._path, self._file)
+        except OSError as error:
+            self.error = f"{error}; the report is left in {self._file}"
+        else:
+            shutil.rmtree(self._room)
+        self._room = None
 
     def add(
         self,
-        source: Path,
+        source: Place,
         status: Status,
-        output: Path | None = None,
+        output: Place | None = None,
         **more: str | float | list[str],
     ) -> None:
         """Append a line, whole or not at all. If that fails, `error` says so, and nothing stops."""
@@ -83,187 +131,18 @@ class Report:
                 self.error = "nobody reads standard output any longer"
             except OSError as error:
                 self.error = str(error)
-        if self._path is not None:
-            self._append(self._path, (text + "\n").encode())
+        if self._path is not None and self._file is not None:
+            self._append(self._path, self._file, (text + "\n").encode())
 
-    def _append(self, path: Path, text: bytes) -> None:
+    def _append(self, path: Place, file: Path, text: bytes) -> None:
         try:
-            with path.open("ab", buffering=0) as stream:
+            with file.open("ab", buffering=0) as stream:
                 end = stream.tell()
                 if stream.write(text) != len(text):  # the disk is full
                     stream.truncate(end)
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             self.error = f"cannot write the report {path}: {error.strerror}"
-
-
-@dataclass
-class Summary:
-    """What several reports say together; a picture that is in more than one counts once.
-
-    Attributes:
-        pictures: how many the runs are about.
-        done: how many of them have a result, of these or of earlier runs.
-        failed: why each of the others that were tried has none, in the order of the reports.
-        missing: how many were not reached.
-        absent: shards of which there is no report, such as `3/4`.
-        notes: where pictures are missing, and what could not be read, in sentences.
-        pixels: how many the results have that were computed.
-        seconds: how long computing them took, added up over all machines.
-        span: seconds from the first beginning to the last end.
-    """
-
-    pictures: int = 0
-    done: int = 0
-    failed: list[str] = field(default_factory=list)
-    missing: int = 0
-    absent: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    pixels: int = 0
-    seconds: float = 0.0
-    span: float = 0.0
-
-    @property
-    def complete(self) -> bool:
-        """Whether every picture of every shard has a result."""
-        return not (self.failed or self.missing or self.absent)
-
-
-def summed_up(paths: Sequence[Path]) -> Summary:
-    """Read reports and join what they say.
-
-    Raises:
-        OSError: for a file that cannot be read.
-        ValueError: for one that is no report.
-    """
-    runs = [_read(path) for path in paths]
-    done: set[str] = set().union(*(run.done for run in runs))
-    failed: dict[str, str] = {}
-    result = Summary(done=len(done), absent=_absent(runs))
-    for run in runs:
-        failed |= {key: why for key, why in run.failed.items() if key not in done}
-        result.pixels += run.pixels
-        result.seconds += sum(end - begin for begin, end in run.times)
-        result.notes += run.notes
-    result.failed = list(failed.values())
-    for group in _related(runs):
-        told = set().union(*(run.told for run in group))
-        about = max(len(told), *(run.about for run in group))
-        result.pictures += about
-        if about > len(told):
-            result.notes.append(
-                f"{', '.join(str(run.path) for run in group)}: {about - len(told)} of {about} "
-                "pictures are not told of: the run was killed, or still goes on"
-            )
-    result.missing = result.pictures - len(done) - len(failed)
-    times = [time for run in runs for time in run.times]
-    if times:
-        result.span = max(end for _, end in times) - min(begin for begin, _ in times)
-    return result
-
-
-@dataclass
-class _Run:
-    """What one report says. Pictures are known by their outputs.
-
-    Attributes:
-        path: where the report lies.
-        about: how many pictures the run is about, or 0 if it does not say.
-        shard: the run's shard; empty if it is about all pictures.
-        told: the pictures in the report.
-        done: those that have a result.
-        failed: those that have none, and why.
-        times: when the work on each result began and ended, in seconds.
-        pixels: how many the results have.
-        notes: what is odd.
-    """
-
-    path: Path
-    about: int = 0
-    shard: str = ""
-    told: set[str] = field(default_factory=set)
-    done: set[str] = field(default_factory=set)
-    failed: dict[str, str] = field(default_factory=dict)
-    times: list[tuple[float, float]] = field(default_factory=list)
-    pixels: int = 0
-    notes: list[str] = field(default_factory=list)
-
-    def take(self, line: Any) -> None:
-        """Add what a line says.
-
-        Raises:
-            KeyError, TypeError, ValueError: for a line of another kind of file.
-        """
-        status, key = line["status"], str(line["output"] or line["source"])
-        if status not in get_args(Status):
-            raise ValueError(status)
-        self.about, self.shard = int(line.get("of", 0)), str(line.get("shard", ""))
-        if status == "left out":
-            return
-        self.told.add(key)
-        if status in ("done", "skipped"):
-            self.done.add(key)
-        if status == "failed":
-            self.failed[key] = str(line["error"])
-        if status == "done":
-            self.pixels += int(line["width"]) * int(line["height"])
-            if "at" in line:
-                end = datetime.fromisoformat(line["at"]).timestamp()
-                self.times.append((end - float(line["seconds"]), end))
-
-
-def _read(path: Path) -> _Run:
-    run, cut, remaining = _Run(path), 0, []
-    try:
-        with path.open(encoding="utf-8", errors="replace") as stream:
-            for number, text in enumerate(stream, 1):
-                try:
-                    line = json.loads(text)
-                except ValueError:
-                    cut += 1
-                    continue
-                try:
-                    run.take(line)
-                except (KeyError, TypeError, ValueError) as error:
-                    raise ValueError(
-                        f"{path} is no report of ccsr upscale: line {number} does not tell what "
-                        "came of a picture"
-                    ) from error
-                if line["status"] == "remaining":
-                    remaining.append(line["source"])
-    except OSError as error:
-        raise OSError(f"cannot read the report {path}: {error.strerror}") from error
-    if cut:
-        run.notes.append(f"{path}: {cut} line{'s are' if cut > 1 else ' is'} cut off")
-    if remaining:
-        run.notes.append(f"{path}: stopped with {len(remaining)} to do, from {remaining[0]} on")
-    if not run.told and not cut:
-        run.notes.append(f"{path}: tells of no picture")
-    return run
-
-
-def _related(runs: Sequence[_Run]) -> list[list[_Run]]:
-    """The runs in groups; those that tell of a same picture are about the same pictures."""
-    leaders = list(range(len(runs)))
-
-    def leader(number: int) -> int:
-        while leaders[number] != number:
-            number = leaders[number]
-        return number
-
-    owners: dict[str, int] = {}
-    for number, run in enumerate(runs):
-        for key in run.told:
-            leaders[leader(number)] = leader(owners.setdefault(key, number))
-    groups: dict[int, list[_Run]] = {}
-    for number, run in enumerate(runs):
-        groups.setdefault(leader(number), []).append(run)
-    return list(groups.values())
-
-
-def _absent(runs: Sequence[_Run]) -> list[str]:
-    """Shards that should be there, since others of the same total are."""
-    present = {run.shard for run in runs if run.shard}
-    totals = {int(shard.partition("/")[2]) for shard in present}
-    shards = [f"{number}/{total}" for total in sorted(totals) for number in range(1, total + 1)]
-    return [shard for shard in shards if shard not in present]
+        if self._room and time.monotonic() > self._due:
+            with suppress(OSError):  # the last attempt counts, see `close`
+                self._send(path, file)

@@ -13,6 +13,7 @@ from ccsr.clock import spelled
 from ccsr.jobs import pipeline
 from ccsr.jobs.checks import Job
 from ccsr.jobs.pipeline import Outcome
+from ccsr.jobs.places import Place
 from ccsr.jobs.plan import output_name
 from ccsr.jobs.target import Target
 from ccsr.web.entry import Entry, told
@@ -93,10 +94,10 @@ class Enlargement:
         Raises:
             Stopped: if `breathe` does; not if it was cancelled.
         """
-        by_source = {item.entry.path: item for item in self.items}
+        by_source: dict[Place, Item] = {item.entry.path: item for item in self.items}
         self._started = time.monotonic()
 
-        def watch(source: Path, share: float) -> None:
+        def watch(source: Place, share: float) -> None:
             item = by_source[source]
             item.state, item.share = "running", share
             breathe()

@@ -16,7 +16,7 @@ from ccsr import image
 from ccsr.analysis import ANALYSES, Analysis
 from ccsr.analysis.findings import Findings, Table
 from ccsr.cli.main import main
-from ccsr.jobs.reports import summed_up
+from ccsr.jobs.summary import summed_up
 
 QUICK = ["--model", "light", "--engine", "onnx"]  # starts in a fifth of the time that torch takes
 PAGE = (Path(__file__).parents[2] / "docs" / "programs.md").read_text(encoding="utf-8")

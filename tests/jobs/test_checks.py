@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from ccsr.jobs.checks import Job, check, identity
+from ccsr.jobs.checks import Job, check
+from ccsr.jobs.local import LOCAL
 
 
 def jobs(folder: Path, *names: str) -> list[Job]:
@@ -88,5 +89,5 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
 
 
 def test_identity_of_what_is_not_there(tmp_path: Path) -> None:
-    assert identity(tmp_path / "none") == tmp_path / "none"
-    assert identity(tmp_path / ("x" * 300)) == tmp_path / ("x" * 300)
+    assert LOCAL.identity(tmp_path / "none") == tmp_path / "none"
+    assert LOCAL.identity(tmp_path / ("x" * 300)) == tmp_path / ("x" * 300)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from ccsr import device, image
 from ccsr.device import NoRoomError
-from ccsr.jobs import pipeline
+from ccsr.jobs import ahead, pipeline
 from ccsr.jobs.checks import Job
 from ccsr.jobs.pipeline import Outcome, preview, run
 from ccsr.jobs.target import Target
@@ -175,7 +175,7 @@ def test_what_is_held_is_bounded(
     monkeypatch.setattr(image, "read", reading)
     outcomes = done(pictures(tmp_path, 60), Followed(failing))
     assert sum(not outcome.error for outcome in outcomes) == 30
-    in_hand = pipeline.AHEAD + 3  # and the source and result of this one, and of the one before
+    in_hand = ahead.AHEAD + 3  # and the source and result of this one, and of the one before
     assert most <= in_hand + (pipeline.WAITING if pixels else 1)
     gc.collect()
     assert not alive

@@ -6,8 +6,9 @@ import pytest
 
 from ccsr.jobs.checks import Job
 from ccsr.jobs.plan import Plan
-from ccsr.jobs.reports import Report, summed_up
+from ccsr.jobs.reports import Report
 from ccsr.jobs.shards import Shard
+from ccsr.jobs.summary import summed_up
 
 
 def jobs(*names: str) -> list[Job]:

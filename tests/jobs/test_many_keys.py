@@ -1,0 +1,80 @@
+"""What planning takes of the memory, by key of a bucket."""
+
+import os
+import subprocess
+import sys
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from stores import web
+
+PAGE = 1000  # keys in an answer, as S3 gives them
+CHILD = """
+import resource, time
+from ccsr.jobs.places import place
+from ccsr.jobs.plan import make_plan
+from ccsr.jobs.stores import store_of
+from ccsr.jobs.target import Target
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+given = place("s3://bucket/in")
+store_of(given)
+before, started = peak(), time.process_time()
+target = Target(scale=(2.0, 2.0))
+plan = make_plan([given], "s3://bucket/out/", target, "skip", recursive=True)
+print(len(plan.jobs), len(plan.skipped), peak() - before, time.process_time() - started)
+"""
+
+
+def bucket(count: int, asked: list[str]):
+    """Answers as a bucket with `count` pictures in a thousand folders, half of them done."""
+
+    def answers(path: str) -> tuple[int, bytes]:
+        query = {name: values[0] for name, values in parse_qs(urlsplit(path).query).items()}
+        if "list-type" not in query:  # a key of that name is looked for
+            return 404, b""
+        asked.append(path)
+        prefix = query.get("prefix", "")
+        of, suffix = (count, ".jpg") if prefix == "in/" else (count // 2, "_2x.png")
+        begin = int(query.get("continuation-token", 0))
+        end = min(begin + int(query.get("max-keys", PAGE)), of)
+        numbers = range(begin, end)
+        entries = "".join(
+            f"<Contents><Key>{prefix}{n // 1000:04d}/picture-{n:07d}{suffix}</Key>"
+            f"<LastModified>2026-01-01T00:00:00.000Z</LastModified><Size>{n}</Size>"
+            f"<ETag>&quot;{n:032x}&quot;</ETag><StorageClass>STANDARD</StorageClass></Contents>"
+            for n in numbers
+        )
+        token = f"<NextContinuationToken>{end}</NextContinuationToken>" if end < of else ""
+        more = f"<IsTruncated>{str(end < of).lower()}</IsTruncated>{token}"
+        text = f"<ListBucketResult><Name>bucket</Name>{more}{entries}</ListBucketResult>"
+        return 200, text.encode()
+
+    return answers
+
+
+@pytest.mark.long
+def test_a_key_takes_less_than_a_kilobyte(capsys: pytest.CaptureFixture[str]) -> None:
+    """So that a million of them take less than 1 GB."""
+    pytest.importorskip("s3fs")
+    count = int(os.environ.get("KEYS", 100_000))
+    asked: list[str] = []
+    with web(bucket(count, asked)) as address:
+        env = {
+            "AWS_ENDPOINT_URL": address,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+        run = [sys.executable, "-c", CHILD]
+        done = subprocess.run(run, env=os.environ | env, capture_output=True, text=True, check=True)
+    jobs, skipped, grown, seconds = map(float, done.stdout.split())
+    with capsys.disabled():
+        print(f"\n{count} keys: {grown / count:.0f} bytes and {1e6 * seconds / count:.0f} us each")
+    assert (jobs, skipped) == (count - count // 2, count // 2)
+    assert not [path for path in asked if "delimiter=%2F" in path and "max-keys=1" not in path]
+    assert len(asked) < 1.5 * count / PAGE + 6
+    assert grown < 1000 * count
