@@ -14,7 +14,7 @@ from pathlib import Path
 
 from documents import ROOT
 
-SECONDS = 120  # after which it ends by itself
+SECONDS = 900  # after which it ends by itself
 
 
 def program() -> str | None:
@@ -22,6 +22,17 @@ def program() -> str | None:
     built = ROOT / "build" / "moto" / "bin" / "moto_server"
     found = os.environ.get("MOTO_SERVER") or shutil.which("moto_server")
     return found or (str(built) if built.exists() else None)
+
+
+def environment(address: str) -> dict[str, str]:
+    """What leads s3fs to the server."""
+    return {
+        "AWS_ENDPOINT_URL": address,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from s3_server import environment
 from stores import web
 
 PAGE = 1000  # keys in an answer, as S3 gives them
@@ -63,14 +64,9 @@ def test_a_key_takes_less_than_a_kilobyte(capsys: pytest.CaptureFixture[str]) ->
     count = int(os.environ.get("KEYS", 100_000))
     asked: list[str] = []
     with web(bucket(count, asked)) as address:
-        env = {
-            "AWS_ENDPOINT_URL": address,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }
         run = [sys.executable, "-c", CHILD]
-        done = subprocess.run(run, env=os.environ | env, capture_output=True, text=True, check=True)
+        env = os.environ | environment(address)
+        done = subprocess.run(run, env=env, capture_output=True, text=True, check=True)
     jobs, skipped, grown, seconds = map(float, done.stdout.split())
     with capsys.disabled():
         print(f"\n{count} keys: {grown / count:.0f} bytes and {1e6 * seconds / count:.0f} us each")

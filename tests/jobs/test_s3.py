@@ -14,7 +14,7 @@ from ccsr.cli.main import main
 from ccsr.jobs import remote
 from ccsr.model import checkpoint
 from networks import tiny
-from s3_server import program, serving
+from s3_server import environment, program, serving
 
 pytestmark = [
     pytest.mark.long,
@@ -23,25 +23,27 @@ pytestmark = [
 NAMES = ("in/a.png", "in/B10.png", "in/b9.png", "in/deep/er/c.png", "in/.hidden/d.png")
 
 
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    pytest.importorskip("s3fs")
+    with serving(tmp_path_factory.mktemp("s3") / "server.log") as address:
+        yield address
+
+
 @pytest.fixture
-def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    s3fs = pytest.importorskip("s3fs")
-    with serving(tmp_path / "server.log") as address:
-        for name, value in {
-            "AWS_ENDPOINT_URL": address,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }.items():
-            monkeypatch.setenv(name, value)
-        s3fs.S3FileSystem.clear_instance_cache()
-        remote._connect.cache_clear()
-        files = s3fs.S3FileSystem(use_listings_cache=False)
-        files.mkdir("bucket")
-        yield files
-        s3fs.S3FileSystem.clear_instance_cache()
-        remote._connect.cache_clear()
+def bucket(address: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    import s3fs
+
+    for name, value in environment(address).items():
+        monkeypatch.setenv(name, value)
+    s3fs.S3FileSystem.clear_instance_cache()
+    remote._connect.cache_clear()
+    files = s3fs.S3FileSystem(use_listings_cache=False)
+    files.mkdir("bucket")
+    yield files
+    files.rm("bucket", recursive=True)
+    s3fs.S3FileSystem.clear_instance_cache()
+    remote._connect.cache_clear()
 
 
 @pytest.fixture
