@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 PORT, CLIENTS = 6390, 10001
+TRIES = 3  # of a node to start: Ray gives it 30 s, which a busy machine may exceed
 SECONDS = 400  # after which all of it ends by itself
 
 
@@ -56,21 +57,18 @@ class Nodes:
         program = str(Path(sys.executable).with_name("ray"))
         words = [program, "start", *place, f"--node-ip-address=127.0.0.{number}", "--num-cpus=1"]
         more = ["--include-dashboard=false"] if number == 2 else []
-        log = (self._folder / f"{number}.log").open("wb")
-        with log:
-            node = subprocess.Popen(
-                self.command(*words, *more, "--block"), env=self.env, stdout=log, stderr=log
-            )
-        self._started.append(node)
-        self._wait(number)
-        return node
-
-    def _wait(self, number: int) -> None:
         log = self._folder / f"{number}.log"
-        for _ in range(600):
-            if b"Ray runtime started" in log.read_bytes():
-                return
-            time.sleep(0.1)
+        for _ in range(TRIES):
+            with log.open("wb") as stream:
+                node = subprocess.Popen(
+                    self.command(*words, *more, "--block"),
+                    env=self.env, stdout=stream, stderr=stream,
+                )  # fmt: skip
+            self._started.append(node)
+            while node.poll() is None:
+                if b"Ray runtime started" in log.read_bytes():
+                    return node
+                time.sleep(0.1)
         raise TimeoutError(log.read_text())
 
     @staticmethod

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Never
 
 from ccsr import sizes, terminal
-from ccsr.jobs import places
+from ccsr.jobs import connection, places
 from ccsr.jobs.places import Place
 from ccsr.jobs.shards import Shard
 from ccsr.terminal import shown
@@ -109,6 +109,14 @@ def shard(text: str) -> Shard:
     """One of several parts, `2/8`."""
     try:
         return Shard.parse(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from error
+
+
+def cluster(text: str) -> str:
+    """The word for a new cluster, or the address of one."""
+    try:
+        return connection.check(text)
     except ValueError as error:
         raise ArgumentTypeError(str(error)) from error
 

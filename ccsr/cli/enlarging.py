@@ -15,19 +15,22 @@ from ccsr.jobs.target import Target
 from ccsr.terminal import shown, tell
 from ccsr.upscaling.upscaler import Upscaler
 
+Tell = Callable[[Outcome], None]
+Watch = Callable[[Place, float], None]
+
 
 class _Ledger:
     """Tells every outcome to the screen and the report, and keeps the failures for the end."""
 
     def __init__(self, progress: Progress, report: Report, debug: bool) -> None:
         self.failures: list[str] = []
-        self.finished = 0
+        self.finished: set[Job] = set()
         self._progress = progress
         self._report = report
         self._debug = debug
 
     def add(self, outcome: Outcome) -> None:
-        self.finished += 1
+        self.finished.add(outcome.job)
         source, output = outcome.job
         if outcome.size is None:
             self.fail(source, outcome.error, outcome.trace, output)
@@ -58,7 +61,31 @@ def enlarge(
     quiet: bool = False,
     debug: bool = False,
 ) -> int:
+    """Carry out a plan here, see `carry_out`."""
+
+    def work(add: Tell, watch: Watch) -> None:
+        pipeline.run(plan.jobs, target, upscaler, add, saving, watch)
+
+    return carry_out(plan, work, report, quiet=quiet, debug=debug)
+
+
+def carry_out(
+    plan: Plan,
+    work: Callable[[Tell, Watch], None],
+    report: Report,
+    *,
+    quiet: bool = False,
+    debug: bool = False,
+) -> int:
     """Carry out a plan; failures are named on standard error when they happen and at the end.
+
+    Args:
+        plan: what is done.
+        work: does its jobs, and calls what it is given: with each outcome, and with the source that
+            is in hand and the share of it that is done.
+        report: is told everything, and closed.
+        quiet: say nothing but errors.
+        debug: show where in the code an error happened.
 
     Returns:
         The number of failures.
@@ -73,13 +100,14 @@ def enlarge(
     for folder, message in plan.unlisted.items():
         ledger.fail(folder, message)
     try:
-        pipeline.run(plan.jobs, target, upscaler, ledger.add, saving, progress.update)
+        work(ledger.add, progress.update)
     except KeyboardInterrupt as error:
-        remaining = plan.jobs[ledger.finished :]
+        remaining = [job for job in plan.jobs if job not in ledger.finished]
         for job in remaining:
             report.add(job.source, "remaining", job.output)
         raise KeyboardInterrupt(
-            f"{ledger.finished} of {len(plan.jobs)} pictures are finished, {len(remaining)} remain"
+            f"{len(ledger.finished)} of {len(plan.jobs)} pictures are finished, "
+            f"{len(remaining)} remain"
             + (f", from {remaining[0].source} on: " if remaining else ": ")
             + _advice(remaining)
         ) from error

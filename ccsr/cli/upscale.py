@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ccsr import terminal
 from ccsr.cli import arguments, options, upscale_options
@@ -12,6 +12,7 @@ from ccsr.cli import arguments, options, upscale_options
 if TYPE_CHECKING:  # slow to import
     from ccsr import image
     from ccsr.jobs.places import Place
+    from ccsr.jobs.plan import Plan
     from ccsr.jobs.target import Target
 
 
@@ -68,11 +69,40 @@ def _run(
         report = Report(None, plan, told=args.json)
         return 1 if enlarging.preview(plan, target, report, saving, tell) else 0
     settings = options.given(args, {*signature(Upscaler).parameters, "engine"} - {"model"})
+    if args.on:
+        return _on_cluster(args, plan, target, saving, settings)
     upscaler = Upscaler.load(args.model, trust=args.trust, **settings, warn=terminal.warn)
     kept = Report(args.report, plan, told=args.json)
     failures = enlarging.enlarge(
         plan, target, upscaler, kept, saving, quiet=args.quiet or args.json, debug=args.debug
     )
+    return 1 if failures else 0
+
+
+def _on_cluster(
+    args: argparse.Namespace,
+    plan: "Plan",
+    target: "Target",
+    saving: "image.Output",
+    settings: dict[str, Any],
+) -> int:
+    from ccsr.cli import enlarging
+    from ccsr.jobs.cluster import Cluster
+    from ccsr.jobs.connection import connected
+    from ccsr.jobs.reports import Report
+    from ccsr.jobs.worker import Recipe
+
+    limits = args.max_pixels, args.max_frames
+    recipe = Recipe.of(args.model, args.trust, settings, target, saving, *limits)
+    with connected(args.on) as ray:
+        cluster = Cluster(ray, recipe, terminal.warn)
+        failures = enlarging.carry_out(
+            plan,
+            lambda tell, watch: cluster.run(plan.jobs, tell),
+            Report(args.report, plan, told=args.json),
+            quiet=args.quiet or args.json,
+            debug=args.debug,
+        )
     return 1 if failures else 0
 
 

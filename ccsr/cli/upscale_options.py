@@ -169,6 +169,11 @@ def _add_folder_options(add: options.Add) -> None:
         help="do only one of N parts of the pictures, so that N machines share the work",
     )  # fmt: skip
     add(
+        "--on", type=arguments.cluster, metavar="ray|ray://HOST:PORT",
+        help="let a cluster do it: ray starts one on this machine, with a worker for each core; "
+        "default: this process alone",
+    )  # fmt: skip
+    add(
         "--dry-run", action="store_true",
         help="print what would be written, with the sizes, and write nothing",
     )  # fmt: skip
@@ -190,6 +195,8 @@ def check(args: argparse.Namespace, error: Callable[[str], Never]) -> None:
         error("--print says the resolution already: leave out --dpi")
     if args.dry_run and args.report:
         error("--dry-run writes nothing: leave out --report")
+    if args.on and (alone := _alone(args)):
+        error(alone)
     if STANDARD in args.inputs and len(args.inputs) > 1:
         error("- stands for standard input, which is one picture: leave out the other inputs")
     if STANDARD in args.inputs and args.output is None:
@@ -200,3 +207,15 @@ def check(args: argparse.Namespace, error: Callable[[str], Never]) -> None:
 
 def _tile(text: str) -> int | str:
     return text if text in ("auto", "off") else arguments.whole(text)
+
+
+def _alone(args: argparse.Namespace) -> str:
+    """What workers of a cluster could not do as it is asked for; empty if they can."""
+    if STANDARD in (*args.inputs, args.output):
+        return "a cluster cannot reach standard input or output: leave out --on"
+    places = [str(text) for text in (*args.inputs, args.output, args.report)]
+    if any(text.startswith("memory://") for text in places):
+        return "memory:// is the memory of one process, which a cluster cannot reach"
+    if getattr(args, "device", "auto") not in ("auto", "cpu", "cuda"):
+        return "with --on the cluster deals out the devices: say --device auto, cpu or cuda"
+    return ""

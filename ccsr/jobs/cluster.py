@@ -19,7 +19,7 @@ from ccsr.jobs.places import Place
 from ccsr.jobs.worker import Recipe, Worker
 
 DEATHS = 3  # of its workers, after which a picture is given up
-STILLBORN = 5  # workers that die before they are ready, after which no more are asked for
+STILLBORN = 5  # workers that die in a row before one is ready, after which no more are asked for
 AHEAD = 2  # tasks that a worker has: one in hand, and one that waits
 TASK = 5.0  # seconds of work that a task should hold
 LARGEST = 32  # pictures in a task
@@ -145,6 +145,8 @@ class Cluster:
         heads = {hand.hello: hand for hand in self._hands if not hand.node}
         heads |= {hand.tasks[0][0]: hand for hand in self._hands if hand.tasks}
         done, _ = self._ray.wait(list(heads), num_returns=1, timeout=LOOK)
+        if done:  # and what else is there: with many workers one by one would take too long
+            done, _ = self._ray.wait(list(heads), num_returns=len(heads), timeout=0)
         for result in done:
             hand = heads[result]
             try:
@@ -170,6 +172,7 @@ class Cluster:
         if error:
             raise RuntimeError(f"a worker of the cluster cannot begin: {error}")
         hand.node, hand.hello = node, None
+        self._stillborn = 0
 
     def _take(
         self, hand: _Hand, outcomes: Sequence[Outcome], report: Callable[[Outcome], None]

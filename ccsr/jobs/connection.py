@@ -44,7 +44,7 @@ def connected(address: str) -> Iterator[Any]:
         address: `ray` for a cluster of this machine, else see `check`.
 
     Raises:
-        RuntimeError: if Ray is not installed, or the cluster does not answer.
+        RuntimeError: if Ray is not installed, or the cluster cannot be started or does not answer.
     """
     settings = _settings(address)
     before = {name: os.environ.get(name) for name in settings}
@@ -57,7 +57,7 @@ def connected(address: str) -> Iterator[Any]:
                 "--on needs the package ray, which is not installed: run pip install 'ccsr[ray]'"
             ) from error
         if address == LOCAL:
-            ray.init(address="local", include_dashboard=False, **_QUIET)
+            _start(ray)
         else:
             _connect(ray, address)
         try:
@@ -68,6 +68,23 @@ def connected(address: str) -> Iterator[Any]:
         for name, value in before.items():
             os.environ.pop(name)
             os.environ.update({} if value is None else {name: value})
+
+
+def _start(ray: Any) -> None:
+    """Start a cluster; once more if that fails, since a busy machine may take over Ray's 30 s."""
+    for last in (False, True):
+        try:
+            ray.init(address="local", include_dashboard=False, **_QUIET)
+        except Exception as error:  # of no kind of its own
+            ray.shutdown()
+            if last:
+                reason = " ".join(str(error).split())
+                raise RuntimeError(
+                    f"no cluster can be started on this machine: {reason} (is it busy, or short of "
+                    "memory? where nothing else helps leave out --on)"
+                ) from error
+        else:
+            return
 
 
 def _settings(address: str) -> dict[str, str]:

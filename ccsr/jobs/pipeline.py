@@ -80,8 +80,29 @@ def run(
         OSError: if nothing can be written where results go.
         KeyboardInterrupt: on Ctrl-C, after what was being written is whole and reported.
     """
+    prepare(jobs)
+    work(jobs, target, upscaler, report, saving, progress)
+
+
+def prepare(jobs: Sequence[Job]) -> None:
+    """Make ready to write results, before any work.
+
+    Raises:
+        OSError: if nothing can be written where results go.
+    """
     for folder in {job.output.parent for job in jobs}:
         store_of(folder).prepare(folder)
+
+
+def work(
+    jobs: Sequence[Job],
+    target: Target,
+    upscaler: Upscaler,
+    report: Callable[[Outcome], None],
+    saving: image.Output = image.DEFAULT,
+    progress: Callable[[Place, float], None] = lambda source, share: None,
+) -> None:
+    """Do all jobs as `run` does, where everything is prepared."""
     decode = partial(_read, target, saving)
     with (
         image.steady_warnings(),

@@ -5,9 +5,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
-
-import torch
+from typing import Any, NamedTuple, Self
 
 from ccsr import __version__, image
 from ccsr.device import free_memory
@@ -15,17 +13,18 @@ from ccsr.jobs import pipeline
 from ccsr.jobs.checks import Job
 from ccsr.jobs.pipeline import Outcome
 from ccsr.jobs.target import Target
-from ccsr.upscaling.upscaler import SMALLEST_MEMORY, Upscaler
+from ccsr.upscaling.engines import choose_engine
+from ccsr.upscaling.upscaler import AUTO, SMALLEST_MEMORY, Upscaler
 
 
 class Recipe(NamedTuple):
     """What all workers of a run have in common.
 
     Attributes:
-        model: its name, or the path of its file.
+        model: its name, or that of its file.
         weights: the bytes of that file, which need not be where the worker is; None for a name.
         trust: packages whose classes the file may name.
-        options: those of `Upscaler`.
+        options: those of `Upscaler.load`.
         target: the size of the outputs.
         saving: how they are written.
         max_pixels: that an input may have.
@@ -40,6 +39,31 @@ class Recipe(NamedTuple):
     saving: image.Output
     max_pixels: int
     max_frames: int
+
+    @classmethod
+    def of(cls, model: str, trust: Sequence[str], options: dict[str, Any], *rest: Any) -> Self:
+        """A recipe with the file of a model as it is here, and the engine that is chosen here.
+
+        Args:
+            model: see `Upscaler.load`.
+            trust: see there.
+            options: likewise.
+            rest: the further attributes.
+
+        Raises:
+            ValueError, OSError, RuntimeError: see `Upscaler.load`.
+        """
+        engine = choose_engine(options.get("engine", "auto"), model)
+        file = Path(model) if Path(model).is_file() else None
+        if engine == "torch" and model != AUTO:
+            from ccsr.model import checkpoint
+
+            file = checkpoint.resolve(model)
+        elsewhere = {"device": "cpu"} if engine == "onnx" else {}  # it has no other
+        options = options | {"engine": engine} | elsewhere
+        if file is None:
+            return cls(model, None, trust, options, *rest)
+        return cls(file.name, file.read_bytes(), trust, options, *rest)
 
 
 class Hello(NamedTuple):
@@ -74,7 +98,7 @@ class Worker:
         recipe = self._recipe
         image.limit_pixels(recipe.max_pixels)
         image.limit_frames(recipe.max_frames)
-        free = free_memory(torch.device("cpu"))
+        free = free_memory(None)
         # each of the workers of a machine takes its part of what one process would take
         share = None if free is None else max(SMALLEST_MEMORY, free // 4 // (os.cpu_count() or 1))
         options = {"memory": share} | recipe.options | {"device": self._device}
@@ -82,7 +106,7 @@ class Worker:
             with TemporaryDirectory(prefix="ccsr-") as room:
                 model = recipe.model
                 if recipe.weights is not None:
-                    model = str(Path(room, Path(recipe.model).name))
+                    model = str(Path(room, recipe.model))
                     Path(model).write_bytes(recipe.weights)
                 self._upscaler = Upscaler.load(
                     model, trust=recipe.trust, **options, warn=lambda text: None
