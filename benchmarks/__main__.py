@@ -15,6 +15,7 @@ from benchmarks import (
     consistency,
     engines,
     front,
+    many,
     memory,
     plans,
     report,
@@ -30,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser("make bench ARGS=...", description=__doc__)
     kinds = (
         "speed", "front", "memory", "command", "training", "plans", "consistency", "views",
-        "engines",
+        "engines", "many",
     )  # fmt: skip
     parser.add_argument("kind", nargs="?", default="speed", choices=kinds)
     parser.add_argument(
@@ -65,6 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             found |= views.measure(args.rounds, say)
         case "engines":
             found |= engines.measure(args.rounds, say)
+        case "many":
+            found |= many.measure(say)
         case "training":
             found |= training.measure(say)
         case "plans":

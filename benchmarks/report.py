@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks import engines, front, plans, views
+from benchmarks import engines, front, many, plans, views
 from benchmarks.cases import BFLOAT16
 from ccsr.analysis.consistency import decibel
 
@@ -35,6 +35,7 @@ def save(kind: str, found: Found) -> None:
         "plans": plans.section,
         "views": _views,
         "engines": _engines,
+        "many": _many,
         "consistency": _consistency,
     }
     for name, section in sections.items():
@@ -52,6 +53,11 @@ def _views(found: Found) -> Iterator[str]:
 def _engines(found: Found) -> Iterator[str]:
     yield from ("## Engines", "", _where(found))
     yield from engines.section(found)
+
+
+def _many(found: Found) -> Iterator[str]:
+    yield from ("## Many machines", "", _where(found))
+    yield from many.section(found)
 
 
 def _front(found: Found) -> Iterator[str]:
