@@ -19,7 +19,7 @@ from ccsr.jobs.places import Place
 from ccsr.jobs.worker import Recipe, Worker
 
 DEATHS = 3  # of its workers, after which a picture is given up
-STILLBORN = 5  # workers that die in a row before one is ready, after which no more are asked for
+STILLBORN = 5  # workers in a row that cannot begin, after which no more are asked for
 AHEAD = 2  # tasks that a worker has: one in hand, and one that waits
 TASK = 5.0  # seconds of work that a task should hold
 LARGEST = 32  # pictures in a task
@@ -144,6 +144,9 @@ class Cluster:
         """Wait a while for a worker, and take what it says."""
         heads = {hand.hello: hand for hand in self._hands if not hand.node}
         heads |= {hand.tasks[0][0]: hand for hand in self._hands if hand.tasks}
+        if not heads:
+            time.sleep(LOOK)
+            return
         done, _ = self._ray.wait(list(heads), num_returns=1, timeout=LOOK)
         if done:  # and what else is there: with many workers one by one would take too long
             done, _ = self._ray.wait(list(heads), num_returns=len(heads), timeout=0)
@@ -170,7 +173,8 @@ class Cluster:
                 "the same on all machines"
             )
         if error:
-            raise RuntimeError(f"a worker of the cluster cannot begin: {error}")
+            self._fail_to_begin(hand, error)
+            return
         hand.node, hand.hello = node, None
         self._stillborn = 0
 
@@ -186,19 +190,24 @@ class Cluster:
                 error = error.replace(str(there), str(here))
             report(outcome._replace(job=job, error=error))
 
-    def _bury(self, hand: _Hand, why: str, report: Callable[[Outcome], None]) -> None:
-        """A worker is gone: what it had to do is for others."""
+    def _fail_to_begin(self, hand: _Hand, reason: str) -> None:
+        """A worker cannot work; others may, unless many in a row cannot."""
         self._ray.kill(hand.actor)
         self._hands.remove(hand)
+        self._stillborn += 1
+        if self._stillborn >= STILLBORN:
+            raise RuntimeError(
+                f"{STILLBORN} workers of the cluster cannot begin, the last since: {reason}"
+            )
+
+    def _bury(self, hand: _Hand, why: str, report: Callable[[Outcome], None]) -> None:
+        """A worker is gone: what it had to do is for others."""
         reason = _cause(why)
         if not hand.node:
-            self._stillborn += 1
-            if self._stillborn >= STILLBORN:
-                raise RuntimeError(
-                    f"{STILLBORN} workers of the cluster died before they were ready, the last "
-                    f"with: {reason}"
-                )
+            self._fail_to_begin(hand, reason)
             return
+        self._ray.kill(hand.actor)
+        self._hands.remove(hand)
         alive = {node["NodeID"] for node in self._ray.nodes() if node["Alive"]}
         tasks = [jobs for _, jobs in hand.tasks]
         if tasks and hand.node in alive:  # not the machine was lost, so it may be a picture's fault

@@ -3,15 +3,17 @@
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Never
 
 import pytest
 
-from ccsr import image
+from ccsr import __version__, image
 from ccsr.cli import upscale_options
 from ccsr.jobs import connection
+from ccsr.jobs.cluster import STILLBORN, Cluster, _Hand
 from ccsr.jobs.target import Target
-from ccsr.jobs.worker import Recipe
+from ccsr.jobs.worker import Hello, Recipe
 from ccsr.model import checkpoint
 from networks import tiny
 from ray_nodes import mute
@@ -94,6 +96,26 @@ def test_the_model_goes_to_the_workers_as_it_is_here(tmp_path: Path) -> None:
     assert (shipped.model, shipped.options) == ("light", {"engine": "onnx", "device": "cpu"})
     with pytest.raises(ValueError, match="no model called 'lihgt': did you mean 'light'"):
         Recipe.of("lihgt", (), {}, *rest)
+
+
+def test_workers_that_cannot_begin() -> None:
+    killed: list[object] = []
+    ray = SimpleNamespace(put=lambda recipe: None, kill=killed.append)
+    recipe = Recipe("light", None, (), {}, Target(scale=(2.0, 2.0)), image.DEFAULT, 10, 10)
+    cluster = Cluster(ray, recipe, pytest.fail)
+
+    def greet(hello: Hello) -> None:
+        hand = _Hand(object(), False, None)
+        cluster._hands.append(hand)
+        cluster._greet(hand, hello)
+
+    for error in ("", *["no room"] * (STILLBORN - 1), "", *["no room"] * (STILLBORN - 1)):
+        greet(Hello(__version__, error, "node"))  # one that can begin is among them
+    assert len(killed) == 2 * (STILLBORN - 1)
+    with pytest.raises(RuntimeError, match=r"5 workers .* cannot begin, the last since: no memo"):
+        greet(Hello(__version__, "no memory", "node"))
+    with pytest.raises(RuntimeError, match=r"has ccsr 0\.0\.0, and this is .*: install the same"):
+        greet(Hello("0.0.0", "", "node"))
 
 
 def test_statistics_are_off_unless_they_were_turned_on(
