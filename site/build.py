@@ -55,7 +55,8 @@ def build(out: Path, vendor: Path) -> None:
             content = archive.extractfile(member)
             assert content is not None
             (out / "ort" / name).write_bytes(content.read())
-    radii = [_model(name, out) for name in MODELS]
+    files = [resource_dir("checkpoints") / f"{name}.onnx" for name in MODELS]
+    radii = [_radius(shutil.copyfile(path, out / path.name)) for path in files]
     (out / "models.json").write_text(json.dumps({"radius": max(radii)}))
 
 
@@ -78,14 +79,9 @@ def fetched(vendor: Path) -> Path:
     return path
 
 
-def _model(name: str, out: Path) -> int:
-    """Write a model whose inputs must all be given, as the runtime of the web asks; its radius."""
-    model = onnx.load(resource_dir("checkpoints") / f"{name}.onnx")
-    inputs = {each.name for each in model.graph.input}
-    kept = [each for each in model.graph.initializer if each.name not in inputs]
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(kept)
-    (out / f"{name}.onnx").write_bytes(model.SerializeToString())
+def _radius(path: Path) -> int:
+    """How far from a position a model reads, as its file says."""
+    model = onnx.load(path)
     return int(next(each.value for each in model.metadata_props if each.key == "radius"))
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ccsr.export.graph import Graph, Value
-from ccsr.export.grids import Taps, double
+from ccsr.export.grids import Offsets, double
 from ccsr.export.tracing import add_function
 from ccsr.model.algorithms import span
 from ccsr.model.cc_layer import CCLayer
@@ -34,7 +34,7 @@ class Factors(NamedTuple):
     mix: Tensor
 
 
-def factors(graph: Graph, layer: CCLayer, rows: Taps, columns: Taps) -> Factors:
+def factors(graph: Graph, layer: CCLayer, rows: Offsets, columns: Offsets) -> Factors:
     """Add the evaluation of a layer's field to a graph.
 
     Raises:
@@ -53,7 +53,7 @@ def factors(graph: Graph, layer: CCLayer, rows: Taps, columns: Taps) -> Factors:
 
 
 def _fourier(
-    graph: Graph, layer: CCLayer, field: FourierField, rows: Taps, columns: Taps
+    graph: Graph, layer: CCLayer, field: FourierField, rows: Offsets, columns: Offsets
 ) -> Factors:
     frequency, phase = field.frequency.detach(), field.phase.detach()
     angle = graph("Add", _angle(graph, rows.offset, frequency[0]), phase)
@@ -86,7 +86,7 @@ def _angle(graph: Graph, offset: Value, frequency: Tensor) -> Value:
     return graph("Mul", graph("Unsqueeze", offset, [2]), frequency)
 
 
-def _damping(graph: Graph, field: FourierField, axis: int, taps: Taps) -> Value:
+def _damping(graph: Graph, field: FourierField, axis: int, taps: Offsets) -> Value:
     """Return the share that an output pixel's footprint leaves of each wave, twice over: (2 B,)."""
     strength = -field.log_damping.detach().exp() * field.frequency[axis].detach().square()
     footprint = graph("Max", graph("Mul", taps.scale, taps.scale), double(1.0))

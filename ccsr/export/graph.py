@@ -1,6 +1,8 @@
 """An ONNX graph is written as a program: its values are names, its operators are calls."""
 
-from collections.abc import Sequence
+from collections import ChainMap
+from collections.abc import Callable, Sequence
+from itertools import count
 from typing import Any, NewType
 
 import onnx
@@ -20,22 +22,55 @@ Constant = Tensor | float | int | Sequence[int]
 class Graph:
     """Collects nodes and constants in the order in which they are asked for, equal ones once.
 
+    Args:
+        outer: the graph whose branch this is, see :meth:`choose`.
+
     Constants may be given wherever a value may: a Python float becomes a float32 scalar, whole
     numbers become int64 (a scalar, or a vector for a sequence), a tensor keeps its type.
     """
 
-    def __init__(self) -> None:
-        self._nodes: dict[str, onnx.NodeProto] = {}
-        self._constants: dict[tuple[str, tuple[int, ...], bytes], onnx.TensorProto] = {}
+    def __init__(self, outer: "Graph | None" = None) -> None:
+        known = outer._nodes.maps if outer else []
+        self._nodes: ChainMap[str, onnx.NodeProto] = ChainMap({}, *known)
+        self._constants: dict[tuple[str, tuple[int, ...], bytes], onnx.TensorProto] = (
+            outer._constants if outer else {}
+        )
+        self._numbers: count[int] = outer._numbers if outer else count()
 
     def __call__(self, operator: str, *inputs: Value | Constant, **attributes: Any) -> Value:
         """Add one ONNX operator with one output, and return that."""
         names = [each if isinstance(each, str) else self.constant(each) for each in inputs]
         key = repr((operator, names, attributes))
         if key not in self._nodes:
-            output = f"{operator.lower()}_{len(self._nodes)}"
+            output = f"{operator.lower()}_{next(self._numbers)}"
             self._nodes[key] = helper.make_node(operator, names, [output], **attributes)
         return Value(self._nodes[key].output[0])
+
+    def choose(
+        self,
+        condition: Value,
+        then: Callable[["Graph"], Value],
+        otherwise: Callable[["Graph"], Value],
+    ) -> Value:
+        """Add two ways to features, (N, C, H, W), of which a runtime takes one.
+
+        Args:
+            condition: a bool scalar.
+            then: adds its operators to the graph that it is given, whose values are this one's too.
+            otherwise: likewise, where the condition is false.
+        """
+        branches = {}
+        for name, add in (("then_branch", then), ("else_branch", otherwise)):
+            inner = Graph(self)
+            result = add(inner)
+            output = helper.make_tensor_value_info(
+                f"{name}_{next(self._numbers)}", TensorProto.FLOAT, [None] * 4
+            )
+            nodes, _ = inner._needed(result, output)
+            branches[name] = helper.make_graph(nodes, name, [], [output])
+        name = f"if_{next(self._numbers)}"
+        self._nodes[name] = helper.make_node("If", [condition], [name], **branches)
+        return Value(name)
 
     def constant(self, value: Constant) -> Value:
         """Make a number or a tensor a constant of the graph, equal ones once."""
@@ -47,12 +82,6 @@ class Graph:
             name = f"constant_{len(self._constants)}"
             self._constants[key] = numpy_helper.from_array(array, name)
         return Value(self._constants[key].name)
-
-    def default(self, name: str, value: Constant) -> Value:
-        """Make an input that may be left out: it has this value then."""
-        array = torch.as_tensor(value).numpy()
-        self._constants[name, array.shape, b""] = numpy_helper.from_array(array, name)
-        return Value(name)
 
     def float(self, value: Value) -> Value:
         """Convert a value to float32, the type of pixels and features."""
@@ -85,12 +114,7 @@ class Graph:
         output: onnx.ValueInfoProto,
     ) -> onnx.ModelProto:
         """Finish and check the model that gives `result` as `output`; unused nodes are left out."""
-        nodes = [helper.make_node("Identity", [result], [output.name])]
-        needed = {result}
-        for node in reversed(self._nodes.values()):
-            if node.output[0] in needed:
-                nodes.insert(0, node)
-                needed.update(map(Value, node.input))
+        nodes, needed = self._needed(result, output)
         constants = [each for each in self._constants.values() if each.name in needed]
         model = helper.make_model(
             helper.make_graph(nodes, "ccsr", inputs, [output], constants),
@@ -101,3 +125,24 @@ class Graph:
         )
         onnx.checker.check_model(model, full_check=True)
         return model
+
+    def _needed(
+        self, result: Value, output: onnx.ValueInfoProto
+    ) -> tuple[list[onnx.NodeProto], set[str]]:
+        """List the graph's own nodes that `result` needs, and name all values that they need.
+
+        `result` gets the name of `output`.
+        """
+        nodes = [helper.make_node("Identity", [result], [output.name])]
+        needed = {str(result)}
+        for node in reversed(self._nodes.maps[0].values()):
+            if node.output[0] in needed:
+                nodes.insert(0, node)
+                needed |= _read(node)
+        return nodes, needed
+
+
+def _read(node: onnx.NodeProto) -> set[str]:
+    """Name the values that a node reads, in its branches too; some are made within these."""
+    branches = (each.g for each in node.attribute if each.type == onnx.AttributeProto.GRAPH)
+    return set(node.input).union(*(_read(each) for branch in branches for each in branch.node))

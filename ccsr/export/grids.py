@@ -76,18 +76,28 @@ class Line(NamedTuple):
         return graph("Max", graph.whole(size), 1)
 
 
+class Offsets(NamedTuple):
+    """How far the neighbours of some positions of a line on another are from these.
+
+    Attributes:
+        offset: float32 (positions, neighbours), stretched where the grid reduces.
+        scale: pixels per pixel of the inner grid, a float64 scalar.
+    """
+
+    offset: Value
+    scale: Value
+
+
 class Taps(NamedTuple):
     """The neighbours of each position of a line on another.
 
     Attributes:
         pixel: of the inner grid, clamped to it, int64 (size, neighbours).
-        offset: float32 (size, neighbours), stretched where the grid reduces.
-        scale: pixels per pixel of the inner grid, a float64 scalar.
+        offsets: of them.
     """
 
     pixel: Value
-    offset: Value
-    scale: Value
+    offsets: Offsets
 
 
 def taps(
@@ -113,7 +123,7 @@ def taps(
     offset = graph("Mul", graph("Sub", pixel, graph("Unsqueeze", positions, [1])), stretch)
     last = graph("Sub", inner.size, 1)
     index = graph("Min", graph("Max", graph.whole(pixel), 0), last)
-    return Taps(index, graph.float(offset), scale)
+    return Taps(index, Offsets(graph.float(offset), scale))
 
 
 def needed(graph: Graph, inner: Line, outer: Line, kernel_size: int) -> Line:
@@ -144,12 +154,13 @@ def _first(
         width = graph("Div", double(kernel_size), stretch)
         number = graph.whole(graph("Ceil", graph("Sub", width, double(1e-9))))
     add = partial(add_function, graph, number=double)
-    origin = add(_within, outer.origin, inner.origin, inner.scale)
+    origin = add(within, outer.origin, inner.origin, inner.scale)
     positions = add(position, steps, origin, scale)
     first = add(first_pixel, positions, graph("Div", double(kernel_size / 2), stretch))
     return number, scale, stretch, positions, first
 
 
-def _within(origin: Value, inner_origin: Value, inner_scale: Value) -> Value:
-    within: Value = within_origin(origin, inner_origin, inner_scale)
-    return within
+def within(origin: Value, inner_origin: Value, inner_scale: Value) -> Value:
+    """Give an input position in the index units of an inner line over the same input."""
+    place: Value = within_origin(origin, inner_origin, inner_scale)
+    return place

@@ -1,6 +1,7 @@
 """CC layers become ONNX operators: by phases where a scale has few of them, else by gathering."""
 
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import product
 from typing import NamedTuple
@@ -12,12 +13,11 @@ from torch.nn import functional as F
 from ccsr.export.fields import factors
 from ccsr.export.graph import Graph, Value
 from ccsr.export.grids import LARGEST_DENOMINATOR, Line, Taps, double, taps
+from ccsr.export.repeating import STEPS, Lines, add_repeating, interleaved, repeats
 from ccsr.grid import Axis, ProjectedGrid, output_size
 from ccsr.model.algorithms import PERIOD_LIMIT, phase_kernels
 from ccsr.model.cc_layer import CCLayer
 from ccsr.model.fields import SeparableField
-
-Lines = tuple[Line, Line]
 
 BLOCK = (64, 512)  # outputs along a row that share one dense matrix, at least and at most
 READ = 32  # inputs that such a block reads about, in between
@@ -115,7 +115,23 @@ def add_cc_layer(graph: Graph, layer: CCLayer, x: Value, inner: Lines, outer: Li
         limit = LARGEST_BANK if separable else LARGEST_INSEPARABLE_BANK
         if per_pair * math.prod(layer.weight.shape[1:]) <= limit:
             return _by_phases(graph, layer, (rows, columns), x, outer)
-    return _by_gathering(graph, layer, x, inner, outer)
+    if all(line.baked for line in (*inner, *outer)):
+        return _by_gathering(graph, layer, x, inner, outer)
+    return _by_either(graph, layer, x, inner, outer, STEPS)
+
+
+def _by_either(
+    graph: Graph, layer: CCLayer, x: Value, inner: Lines, outer: Lines, steps: Sequence[int]
+) -> Value:
+    """Let the scale decide when the graph runs."""
+    if not steps:
+        return _by_gathering(graph, layer, x, inner, outer)
+    step, *others = steps
+    return graph.choose(
+        repeats(graph, inner, outer, step),
+        lambda branch: add_repeating(branch, layer, x, inner, outer, step),
+        lambda branch: _by_either(branch, layer, x, inner, outer, others),
+    )
 
 
 def _by_phases(
@@ -162,11 +178,7 @@ def _depth_to_space(graph: Graph, x: Value, channels: int, p_h: int, p_w: int) -
         return x
     if p_h == p_w:
         return graph("DepthToSpace", x, blocksize=p_h, mode="CRD")
-    h, w = (graph.size(x, dimension) for dimension in (2, 3))
-    x = graph("Reshape", x, graph.shape(-1, channels, p_h, p_w, h, w))
-    x = graph("Transpose", x, perm=[0, 1, 4, 2, 5, 3])
-    h, w = graph("Mul", h, p_h), graph("Mul", w, p_w)
-    return graph("Reshape", x, graph.shape(-1, channels, h, w))
+    return interleaved(graph, x, channels, p_h, p_w)
 
 
 def _by_gathering(graph: Graph, layer: CCLayer, x: Value, inner: Lines, outer: Lines) -> Value:
@@ -177,7 +189,7 @@ def _by_gathering(graph: Graph, layer: CCLayer, x: Value, inner: Lines, outer: L
     rows = taps(graph, inner[0], outer[0], layer.kernel_size)
     block = _block(graph, inner[1], outer[1])
     columns = taps(graph, inner[1], outer[1], layer.kernel_size, block)
-    vertical, horizontal, mix = factors(graph, layer, rows, columns)
+    vertical, horizontal, mix = factors(graph, layer, rows.offsets, columns.offsets)
     functions, m, c_out, c_in = mix.shape
     batch, height = (graph.size(x, dimension) for dimension in (0, 2))
 

@@ -108,9 +108,9 @@ def to_onnx(
         window: add the inputs `origin`, int64 (2,), the row and column of the enlarged picture
             where a window begins, and `size`, int64 (2,), its rows and columns. `enlarged` is that
             window alone, from the part of the image that it needs. Only with a scale of None.
-            Two more inputs may be left out: where `image` is only a part of the picture, `corner`,
-            int64 (2,), is the row and column where that begins, and `whole`, int64 (2,), the size
-            (h, w) of the picture.
+            Where `image` is only a part of the picture, `corner`, int64 (2,), is the row and
+            column where that begins, and `whole`, int64 (2,), the size (h, w) of the picture;
+            where it is the whole, both are zeros.
         size: (h, w) of one picture, for programs that ask for fixed sizes: the input is then
             `input`, (1, 3, h, w), and the output `output`, (1, 3, H, W). What follows from the
             sizes is computed now. Only with a scale.

@@ -38,11 +38,10 @@ SCALES = (
 def picture(graph: Graph, image: Value) -> Lines:
     """Lay lines over the picture's own pixels.
 
-    The inputs `corner` and `whole`, which may be left out, say where in a larger picture `image`
-    lies, and how large that is.
+    The inputs `corner` and `whole` say where in a larger picture `image` lies, and how large that
+    is: zeros where it is the whole picture.
     """
-    graph.default("corner", [0, 0])
-    given = graph.default("whole", [0, 0])
+    given = Value("whole")
     sizes = graph("Slice", graph("Shape", image), [2], [4])
     whole = graph("Where", graph("Less", 0, given), given, sizes)
     rows, columns = (Line.image(graph, graph("Gather", whole, axis)) for axis in (0, 1))

@@ -25,7 +25,7 @@ def test_export(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) 
     assert export(model, output, "--dynamic-scale", "--exists", "overwrite") == 0
     assert len(onnxruntime.InferenceSession(output).get_inputs()) == 2
     assert export(model, output, "--window", "--exists", "overwrite") == 0
-    assert len(onnxruntime.InferenceSession(output).get_inputs()) == 4
+    assert len(onnxruntime.InferenceSession(output).get_inputs()) == 6
 
 
 def test_export_for_one_size(

@@ -10,6 +10,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 from PIL import Image
 from torch import nn
@@ -18,6 +19,8 @@ from ccsr import Upscaler, __version__
 from ccsr.bundled import resource_dir
 from ccsr.export import save, to_onnx
 from ccsr.export.graph import Graph, Value
+from ccsr.export.grids import Line
+from ccsr.export.repeating import repeats
 from ccsr.export.tracing import add_function, add_module
 from ccsr.grid import ProjectedGrid, first_pixel, position
 from ccsr.model import build, checkpoint
@@ -170,10 +173,40 @@ def test_a_field_that_is_not_separable_needs_few_phases(scale):
         to_onnx(model, 2.37)
 
 
-@pytest.mark.parametrize("scale", [(1.5, 1.5), (2.0, 2.0), (2.37, 2.37), (4.0, 1.5), (7.9, 16.0)])
+@pytest.mark.parametrize(
+    "scale",
+    [(1.5, 1.5), (2.0, 2.0), (2.37, 2.37), (4.0, 1.5), (6.0, 3.5), (7.9, 16.0), (66.0, 40.0)],
+)
 def test_scale_as_an_input(scale):
     model = network()
     assert_agrees(to_onnx(model, None), upscaler_of(model), scale, given=scale)
+
+
+@pytest.mark.parametrize(
+    ("scale", "step", "found"),
+    [
+        (4.0, 1, True),
+        (5.0, 1, False),
+        (5.0, 2, True),
+        (4.5, 2, False),
+        (4.5, 4, True),
+        (2.37, 4, False),
+        (1.5, 4, False),  # reduces from the grid of twice the picture
+        (80.0, 1, False),  # has more phases than a convolution is worth
+    ],
+)
+def test_scales_at_which_positions_repeat_are_known_when_the_graph_runs(scale, step, found):
+    graph, size = Graph(), Value("size")
+    pixels = Line.image(graph, graph("Gather", size, 0))
+    inner, outer = pixels.project(graph, 2.0), pixels.project(graph, 1.0, Value("scale"))
+    asked = helper.make_tensor_value_info("repeats", TensorProto.BOOL, [])
+    inputs = [
+        helper.make_tensor_value_info("size", TensorProto.INT64, [1]),
+        helper.make_tensor_value_info("scale", TensorProto.DOUBLE, []),
+    ]
+    exported = graph.model(inputs, repeats(graph, (inner, inner), (outer, outer), step), asked)
+    (told,) = opened(exported).run(None, {"size": np.array([7]), "scale": np.array(scale)})
+    assert told == found
 
 
 def test_a_smaller_scale_as_an_input_is_taken_as_the_smallest():
@@ -199,15 +232,20 @@ DIRECT = {
 }
 
 
+WHOLE = {"corner": np.zeros(2, np.int64), "whole": np.zeros(2, np.int64)}
+
+
 def windowed(session, x, scale, rows, columns):
-    inputs = {"image": x.numpy(), "scale": np.array(scale)}
+    inputs = {"image": x.numpy(), "scale": np.array(scale), **WHOLE}
     inputs["origin"] = np.array([rows.start, columns.start])
     inputs["size"] = np.array([rows.stop - rows.start, columns.stop - columns.start])
     (result,) = session.run(["enlarged"], inputs)
     return torch.from_numpy(result)
 
 
-@pytest.mark.parametrize("scale", [(1.5, 1.5), (2.0, 2.0), (2.37, 4.0), (3.3, 1.7)])
+@pytest.mark.parametrize(
+    "scale", [(1.5, 1.5), (2.0, 2.0), (2.37, 4.0), (3.3, 1.7), (4.0, 3.0), (5.0, 2.5), (4.5, 8.0)]
+)
 @pytest.mark.parametrize(
     "parts",
     [{}, {"encoder": ELASTIC}, DIRECT, {"stack": FRIENDLY | {"factor": 3}}],
