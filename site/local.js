@@ -1,7 +1,7 @@
 // What the page asks, answered in the browser itself: it takes the place of the zoom page's api.js.
 
 import { bicubic, taps } from "./bicubic.js";
-import { side } from "./geometry.js";
+import { factors, typed } from "./sizes.js";
 
 const TILE = 256; // side of what is computed at once, in pixels of the result
 const LARGEST_PICTURE = 40e6; // pixels: 4 bytes each
@@ -32,12 +32,12 @@ function compute(task) {
 
 // ---- windows
 
-// The size and the factors, (vertical, horizontal), of the enlargement that a target means.
-function grid({ width, height }, { scale, longest, width: columns, height: rows }) {
-  if (scale) return { scale, size: [side(height, scale[0]), side(width, scale[1])] };
-  const grown = (n) => Math.max(1, Math.floor((n * longest) / Math.max(width, height) + 0.5));
-  const size = longest ? [grown(height), grown(width)] : [rows, columns];
-  return { scale: [size[0] / height, size[1] / width], size };
+// The size, the factors, (vertical, horizontal), and the name of the enlargement that a target means.
+function grid(picture, { scale, text }) {
+  const wanted = scale ? factors([scale[1], scale[0]]) : typed(text);
+  const size = wanted.size(picture);
+  const own = [size[0] / picture.height, size[1] / picture.width];
+  return { scale: wanted.scale ?? own, size, label: wanted.label };
 }
 
 function check({ scale }) {
@@ -157,10 +157,7 @@ function start({ pictures: ids, target, model }) {
   for (const id of ids) {
     const picture = pictures.get(id);
     const whole = grid(picture, target);
-    const [sy, sx] = whole.scale;
-    const label = !target.scale ? `${whole.size[1]}x${whole.size[0]}`
-      : sx === sy ? `${sx}x` : `${sx}x${sy}`;
-    const name = `${picture.name.replace(/\.[^.]*$/, "")}_${label}.png`;
+    const name = `${picture.name.replace(/\.[^.]*$/, "")}_${whole.label}.png`;
     const item = { name: picture.name, state: "waiting", share: 0, text: "waits" };
     const job = { id: ++numbers, title: `by ${model}`, running: true, items: [item] };
     enlargements.set(job.id, job);
@@ -196,24 +193,19 @@ async function run(job, item, picture, model, whole, name) {
 
 // ---- the questions of the page
 
-// What a typed size means: a factor, two of them, pixels, or the longest side.
-function typed({ picture: id, text }) {
-  const picture = pictures.get(id);
-  const words = text.toLowerCase().replaceAll(",", ".").replaceAll("×", "x").trim();
-  const found = /^(\d*\.?\d+)(?: ?x ?(\d*\.?\d+))?$/.exec(words);
-  const numbers = found ? [found[1], found[2]].filter(Boolean).map(Number) : [0];
-  if (!numbers.every((n) => n > 0)) {
-    return { error: "Type a factor such as 2.37, pixels such as 1920x1080, or a side such as 3000" };
+// What a typed size means for a picture, or what is wrong with it.
+function meant({ picture: id, text }) {
+  try {
+    const { scale, size } = grid(pictures.get(id), { text });
+    const [sy, sx] = scale;
+    return typed(text).scale ? { sx, sy } : { sx, sy, size, target: { text } };
+  } catch (error) {
+    return { error: error.message };
   }
-  if (Math.max(...numbers) <= 64) return { sx: numbers[0], sy: numbers.at(-1) };
-  const [first, second] = numbers.map(Math.round);
-  const wanted = second ? { width: first, height: second } : { longest: first };
-  const { scale, size } = grid(picture, wanted);
-  return { sx: scale[1], sy: scale[0], size, target: { width: size[1], height: size[0] } };
 }
 
 export async function post(path, fields) {
-  if (path === "size") return typed(fields);
+  if (path === "size") return meant(fields);
   if (path === "enlargements") return start(fields);
   const { blob, name } = enlargements.get(fields.enlargement);
   return { url: URL.createObjectURL(blob), name };

@@ -1,12 +1,14 @@
 """The page of `make site` in a browser: its pixels are those of ccsr, and no server makes them."""
 
 import io
+import random
 import runpy
 import shutil
 import threading
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from ccsr import Upscaler, image
 from ccsr.bundled import resource_dir
 from ccsr.grid import choose_grid
 from ccsr.resample import resize
+from ccsr.web import requests
 from documents import ROOT
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -102,6 +105,7 @@ def enlarged(page: Any, size: str, model: str) -> tuple[str, Any]:
         ("3x1.5", "light", {"scale": (1.5, 3)}, "cat_3x1.5.png"),
         ("500x333", "photo", {"size": (333, 500)}, "cat_500x333.png"),
         ("0.6", "light", {"scale": 0.6}, "cat_0.6x.png"),
+        ("cover 250x250", "light", {"size": (250, 333)}, "cat_250x250cover.png"),
     ],
 )
 def test_a_download_has_the_pixels_of_the_command(
@@ -124,6 +128,54 @@ def test_a_download_has_the_pixels_of_the_command(
     assert np.abs(got.astype(int) - expected).max() <= 1
     assert (got != expected).mean() < 0.01
     assert not [each for each in asked if not each.startswith((url, f"blob:{url}"))]
+
+
+SIZES = ((120, 160), (451, 300), (1, 7), (4000, 6000))  # (height, width)
+TEXTS = (
+    "2,5", " 2 x 1.5 ", "64", "65", "48px", "48x50 px", "1920×1080", "Width 5", "height 5px",
+    "longest 7", "shortest 800", "fit 1920x1080", "cover 19*10", "at  least 190x10",
+    "12.5mp", ".3 megapixels", "30x20cm@300", "print 10.5x8in@299.5", "210x297mm@1",
+    "0.001", "1x.5", "longest 1000000",
+    "", "big", "-2", "0", "2x", "70.5", "longest 2.5", "width 1000000000000", "fit 3", "12x3 mp",
+    "fit 12 mp", "1e9", "12 mp 3", "0 mp", "2px3", "30x20cm@0", "30x20km@300", "1.2.3x4cm@300",
+    ".x.in@5", "0x3cm@300", "2147483647", "999999x1000001", "1000000 mp",
+)  # fmt: skip
+
+
+def meaning(text: str, size: tuple[int, int]) -> Any:
+    """The name and the size that the server finds, or what it says is wrong."""
+    try:
+        target = requests.typed(text).target
+        return [target.label, list(target.size(size))]
+    except ValueError as error:
+        return str(error)
+
+
+def test_a_typed_size_means_what_it_means_to_the_server(opened: tuple[Any, list[str]]) -> None:
+    page, _ = opened
+    draw = random.Random(0)
+    numbers = [f"{draw.uniform(0.5, 3000):.{draw.randrange(3)}f}" for _ in range(300)]
+    kinds = ("shortest {}", "fit {0}x{0}1", "{} mp", "{}x7.3cm@{}", "{}")
+    drawn = [draw.choice(kinds).format(n, m) for n, m in pairwise(numbers)]
+    texts = [*TEXTS, *drawn]
+    told = page.evaluate(
+        """async ([texts, sizes]) => {
+          const { typed } = await import("./sizes.js");
+          const meaning = (text, [height, width]) => {
+            try {
+              const wanted = typed(text);
+              return [wanted.label, wanted.size({ width, height })];
+            } catch (error) {
+              return error.message;
+            }
+          };
+          return texts.map((text) => sizes.map((size) => meaning(text, size)));
+        }""",
+        [texts, SIZES],
+    )
+    expected = [[meaning(text, size) for size in SIZES] for text in texts]
+    assert dict(zip(texts, told, strict=True)) == dict(zip(texts, expected, strict=True))
+    assert sum(isinstance(each, list) for one in told for each in one) > len(texts)
 
 
 def test_what_is_on_the_screen_is_the_enlargement(opened: tuple[Any, list[str]], cat: Path) -> None:
