@@ -41,9 +41,10 @@ def measure(say: Callable[[str], None]) -> dict[str, Any]:
         _fill(folder / "in", SIZE, COUNT)
         for how, runs in _ways(folder):
             seconds = _together(runs)
-            pixels = summed_up(sorted((folder / how).glob("*.jsonl"))).pixels
-            found["runs"].append({"how": how, "seconds": seconds, "pixels": pixels})
-            say(f"{how}: {pixels / seconds / 1e6:.2f} million pixels a second")
+            told = summed_up(sorted((folder / how).glob("*.jsonl")))
+            run = {"how": how, "seconds": seconds, "pixels": told.pixels, "span": told.span}
+            found["runs"].append(run)
+            say(f"{how}: {told.pixels / told.span / 1e6:.2f} million pixels a second")
         found["parts"] = _parts(folder / "in" / "0.jpg", folder / "out.png")
         found["plan"] = _planning()
         say(f"planning: {1e6 * found['plan']:.0f} us a name")
@@ -149,7 +150,7 @@ class Paper(NamedTuple):
         listing: of that, what the store takes for the listings of all shards.
         cluster: the whole run on a cluster, which plans once.
         dealing: of that, what the one process takes that deals out.
-        writes: objects a second that the store must take.
+        writes: results a second that the workers could write.
     """
 
     workers: int
@@ -180,19 +181,19 @@ def section(found: dict[str, Any]) -> list[str]:
     told = ", ".join(f"{1e3 * seconds:.1f} ms to {part}" for part, seconds in each.items())
     lines = [
         f"{found['pictures']} pictures of {width}x{height}, JPEG to PNG, twice as large, by "
-        "`light` in float32, one thread a process; with what it takes to start.",
+        "`light` in float32, one thread a process: seconds of the whole command, and pixels a "
+        "second from the first begin of a picture to the last end, as `ccsr report` tells them.",
         "",
-        "| | seconds | million pixels a second | times one |",
+        "| | seconds | million pixels a second | times one process |",
         "|---|---:|---:|---:|",
     ]
     names = {"ray": "`--on ray`, a worker for each core"}
-    alone = found["runs"][0]["seconds"]
-    for run in found["runs"]:
-        speed = run["pixels"] / run["seconds"] / 1e6
-        lines.append(
-            f"| {names.get(run['how'], run['how'])} | {run['seconds']:.1f} | {speed:.2f} | "
-            f"{alone / run['seconds']:.2f} |"
-        )
+    alone = found["runs"][0]["span"]
+    lines += [
+        f"| {names.get(run['how'], run['how'])} | {run['seconds']:.1f} | "
+        f"{run['pixels'] / run['span'] / 1e6:.2f} | {alone / run['span']:.2f} |"
+        for run in found["runs"]
+    ]
     lines += [
         "",
         f"Of a processor a picture takes {told}; planning {1e6 * found['plan']:.0f} us a name. "
@@ -204,7 +205,7 @@ def section(found: dict[str, Any]) -> list[str]:
         "as S3 does for a prefix.",
         "",
         "| workers | each works | by shards | of that the store lists | by `--on ray` | of that "
-        "one process deals out | objects a second |",
+        "one process deals out | results a second |",
         "|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for row in (paper(found, workers) for workers in WORKERS):
