@@ -17,7 +17,9 @@ NAMES = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
 @pytest.fixture(scope="module")
 def gallery() -> Gallery:
     paths = [SAMPLES / name for name in NAMES]
-    return Gallery([describe(path, mirrored) for mirrored in (False, True) for path in paths])
+    return Gallery(
+        [describe(path, mirrored=mirrored) for mirrored in (False, True) for path in paths]
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -4,7 +4,6 @@ import re
 from collections import Counter
 from pathlib import Path
 
-import cv2
 import numpy as np
 import onnx
 import onnxruntime
@@ -23,56 +22,21 @@ from ccsr.export.grids import Line
 from ccsr.export.repeating import repeats
 from ccsr.export.tracing import add_function, add_module
 from ccsr.grid import ProjectedGrid, first_pixel, position
-from ccsr.model import build, checkpoint
+from ccsr.model import checkpoint
 from ccsr.model.fields import taper
 from ccsr.resample import cubic, resize
+from exported import (
+    FOURIER,
+    FRIENDLY,
+    assert_agrees,
+    detail,
+    network,
+    opened,
+    run,
+    upscaler_of,
+)
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "export.md"
-SIZES = [(1, 1), (2, 3), (17, 24), (24, 17), (31, 33), (40, 52)]
-FOURIER = {"name": "fourier", "kernel_size": 3, "basis": 5}
-FRIENDLY = {"name": "friendly", "channels": 6, "field": FOURIER}
-LIGHT = {"name": "plain", "channels": 6, "blocks": 1}
-IDENTITY = {"name": "identity"}
-
-
-def network(encoder=LIGHT, stack=FRIENDLY, decoder=IDENTITY, base="bicubic"):
-    """Small, and far from bicubic: a new network's last layer is zero."""
-    torch.manual_seed(0)
-    model = build(encoder, stack, decoder, base=base)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if not parameter.any():
-                parameter.normal_(std=0.2)
-    return model
-
-
-def opened(exported):
-    return onnxruntime.InferenceSession(exported.SerializeToString())
-
-
-def run(session, x, scale=None):
-    inputs = {"image": x.numpy()} | ({} if scale is None else {"scale": np.array(scale)})
-    (result,) = session.run(["enlarged"], inputs)
-    return torch.from_numpy(result)
-
-
-def assert_agrees(exported, upscaler, scale, sizes=SIZES, given=None):
-    session = opened(exported)
-    for size in sizes:
-        x = torch.rand(2, 3, *size)
-        result = run(session, x, given)
-        torch.testing.assert_close(result, upscaler.tensor(x, scale=scale), rtol=0, atol=1e-5)
-
-
-def detail(height, width):
-    """Of a photo: on noise the networks multiply the errors of float32 by ten and more."""
-    with Image.open(resource_dir("samples") / "chelsea.png") as picture:
-        levels = np.asarray(picture.convert("RGB"), np.float32)[60 : 60 + height, 90 : 90 + width]
-    return torch.from_numpy(levels / 255).permute(2, 0, 1)[None].contiguous()
-
-
-def upscaler_of(model):
-    return Upscaler(model, device="cpu", precision="fp32", tile="off")
 
 
 @pytest.mark.parametrize(
@@ -305,68 +269,6 @@ def test_a_window_needs_the_scale_as_an_input(tmp_path):
     session = onnxruntime.InferenceSession(tmp_path / "a.onnx")
     assert session.get_modelmeta().custom_metadata_map["window"] == "input"
     assert [each.name for each in session.get_inputs()] == ["image", "scale", "origin", "size"]
-
-
-@pytest.mark.parametrize("scale", [2, 3, 4, 2.5, 2.37, (1.5, 4), (0.3, 2.37), 0.5])
-def test_a_fixed_size_gives_what_the_upscaler_gives(scale):
-    model, size = network(), (17, 24)
-    session = opened(to_onnx(model, scale, size=size))
-    x = torch.rand(1, 3, *size)
-    (result,) = session.run(["output"], {"input": x.numpy()})
-    expected = upscaler_of(model).tensor(x, scale=scale)
-    torch.testing.assert_close(torch.from_numpy(result), expected, rtol=0, atol=1e-5)
-    (given,), (made,) = session.get_inputs(), session.get_outputs()
-    assert (given.name, given.shape, given.type) == ("input", [1, 3, *size], "tensor(float)")
-    assert (made.name, made.shape, made.type) == ("output", list(expected.shape), "tensor(float)")
-
-
-@pytest.mark.parametrize("name", ["light", "base", "elastic"])
-@pytest.mark.parametrize("scale", [2, 3, 4])
-def test_shipped_models_at_a_fixed_size_agree_in_two_runtimes(name, scale):
-    upscaler = Upscaler.load(name, device="cpu", precision="fp32", tile="off")
-    file = to_onnx(upscaler.model, scale, size=(40, 53)).SerializeToString()
-    x = detail(40, 53)
-    expected = upscaler.tensor(x, scale=scale)
-    (result,) = onnxruntime.InferenceSession(file).run(None, {"input": x.numpy()})
-    torch.testing.assert_close(torch.from_numpy(result), expected, rtol=0, atol=1e-5)
-    net = cv2.dnn.readNetFromONNX(np.frombuffer(file, np.uint8))
-    net.setInput(x.numpy(), "input")
-    result = net.forward("output")
-    torch.testing.assert_close(torch.from_numpy(result), expected, rtol=0, atol=1e-5)
-
-
-@pytest.mark.parametrize("scale", [2, 3, 4, 2.5])
-def test_a_fixed_size_leaves_operators_on_pixels_only(scale):
-    graph = to_onnx(network(), scale, size=(17, 24)).graph
-    assert not {"Shape", "Gather", "Concat", "Cast", "Unsqueeze"} & {n.op_type for n in graph.node}
-    types = {each.data_type for each in graph.initializer}
-    assert types <= {onnx.TensorProto.FLOAT, onnx.TensorProto.INT64}
-
-
-@pytest.mark.parametrize("size", [None, (48, 64)])
-@pytest.mark.parametrize("scale", [2, 3, 4])
-def test_programs_find_the_factor_from_the_inferred_shapes(scale, size):
-    """As chaiNNer does: where the file has no size of its own, it tries squares of 16 pixels."""
-    exported = to_onnx(network(), scale, size=size)
-    given = exported.graph.input[0].type.tensor_type.shape.dim
-    if size is None:
-        for dimension, pixels in ((0, 1), (2, 16), (3, 16)):
-            given[dimension].dim_value = pixels
-    inferred = onnx.shape_inference.infer_shapes(exported, strict_mode=True)
-    made = inferred.graph.output[0].type.tensor_type.shape.dim
-    for dimension in (2, 3):
-        assert made[dimension].dim_value == scale * given[dimension].dim_value > 0
-
-
-def test_a_fixed_size_needs_one_scale_and_sides_that_make_sense(tmp_path):
-    with pytest.raises(ValueError, match="a fixed size of the input needs one scale"):
-        to_onnx(network(), None, size=(8, 8))
-    for size in ((0, 8), (8, 1 << 17)):
-        with pytest.raises(ValueError, match=r"expected sides from 1 to 65536 pixels, got \("):
-            to_onnx(network(), 2, size=size)
-    save(tmp_path / "a.onnx", network(), 2, size=(8, 12))
-    session = onnxruntime.InferenceSession(tmp_path / "a.onnx")
-    assert session.get_modelmeta().custom_metadata_map["size"] == "12x8"
 
 
 def test_a_stack_whose_grids_follow_the_scale_needs_one_scale():
