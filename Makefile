@@ -77,8 +77,10 @@ wheel: man ## Build sdist and wheel, and use the wheel in a new environment.
 	PYTHON=$(BIN)/python .ci/try dist/*.whl
 
 # Beside `make wheel`: the same package with onnxruntime instead of torch; docs/install.md says why.
-small: $(DEV) ## Build the wheel of ccsr-onnx, which needs no torch, in build/onnx.
+small: $(DEV) ## Build the wheel of ccsr-onnx, which needs no torch, in build/onnx, and use it likewise.
+	rm -rf build/onnx
 	$(BIN)/python -m build --wheel --outdir build/onnx deploy/onnx
+	PYTHON=$(BIN)/python .ci/try build/onnx/*.whl
 
 # python -m http.server -d build/site shows it; any web server can hold it.
 site: $(DEV) ## Build a page that needs no server, in build/site; npm must be there.

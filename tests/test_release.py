@@ -11,11 +11,12 @@ import pytest
 from documents import ROOT
 
 MAKE = """#!/bin/sh
-[ "$*" = wheel ] || exit 1
-rm -rf dist
-mkdir dist
+[ "$*" = "wheel small" ] || exit 1
+rm -rf dist build
+mkdir -p dist build/onnx
 echo wheel > "dist/ccsr-${BUILT:-1.2.0}-py3-none-any.whl"
 echo sdist > "dist/ccsr-${BUILT:-1.2.0}.tar.gz"
+echo small > "build/onnx/ccsr_onnx-${SMALL:-1.2.0}-py3-none-any.whl"
 """
 TRY = '#!/bin/sh\necho "$1" >> tried\nexit "${TRIED:-0}"\n'
 
@@ -30,7 +31,7 @@ class Checkout:
         self.write(".ci/try", TRY)
         self.write("ccsr/__init__.py", '__version__ = "1.2.0"\n')
         self.write("CHANGELOG.md", "# Changes\n\n## 1.2.0\n\n- one\n")
-        self.write(".gitignore", "dist/\ntried\n")
+        self.write(".gitignore", "dist/\nbuild/\ntried\n")
         shutil.copy(ROOT / ".ci" / "release", folder / ".ci")
         self.git("init", "--quiet")
         self.commit()
@@ -79,12 +80,16 @@ def test_a_tagged_commit_is_built_tried_and_told(checkout: Checkout) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert (checkout.folder / "tried").read_text() == "dist/ccsr-1.2.0.tar.gz\n"
     told = done.stdout.split("v1.2.0:\n")[1].splitlines()
-    for line, (name, text) in zip(
-        told, (("-py3-none-any.whl", "wheel\n"), (".tar.gz", "sdist\n")), strict=False
-    ):
-        digest = hashlib.sha256(text.encode()).hexdigest()
-        assert line == f"{digest}  dist/ccsr-1.2.0{name}"
-    assert told[2:] == ["nothing has been uploaded"]
+    packages = {
+        "dist/ccsr-1.2.0-py3-none-any.whl": "wheel\n",
+        "dist/ccsr-1.2.0.tar.gz": "sdist\n",
+        "build/onnx/ccsr_onnx-1.2.0-py3-none-any.whl": "small\n",
+    }
+    digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in packages.items()}
+    assert told == [
+        *(f"{digest}  {name}" for name, digest in digests.items()),
+        "nothing has been uploaded",
+    ]
 
 
 def test_no_tag_and_another_tag_are_refused(checkout: Checkout) -> None:
@@ -124,6 +129,7 @@ def test_packages_that_do_not_work_are_not_told(checkout: Checkout) -> None:
     checkout.git("tag", "v1.2.0")
     checkout.refusal(TRIED="1")
     assert "got dist/ccsr-1.1.0-py3-none-any.whl" in checkout.refusal(BUILT="1.1.0")
+    assert "build/onnx/ccsr_onnx-1.1.0-py3-none-any.whl" in checkout.refusal(SMALL="1.1.0")
 
 
 @pytest.mark.parametrize("script", ["run", "try", "release"])
