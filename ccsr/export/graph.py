@@ -1,5 +1,6 @@
 """An ONNX graph is written as a program: its values are names, its operators are calls."""
 
+import math
 from collections import ChainMap
 from collections.abc import Callable, Sequence
 from itertools import count
@@ -18,12 +19,17 @@ IR_VERSION = 8  # onnxruntime 1.13 and later read it
 Value = NewType("Value", str)
 Constant = Tensor | float | int | Sequence[int]
 
+_NEUTRAL = {"Add": 0.0, "Sub": 0.0, "Mul": 1.0, "Div": 1.0}  # second inputs that change nothing
+
 
 class Graph:
     """Collects nodes and constants in the order in which they are asked for, equal ones once.
 
     Args:
         outer: the graph whose branch this is, see :meth:`choose`.
+
+    What changes nothing, such as a product with 1, is left out: a runtime that drops such a node
+    itself must find its name in branches too, and warns where it cannot.
 
     Constants may be given wherever a value may: a Python float becomes a float32 scalar, whole
     numbers become int64 (a scalar, or a vector for a sequence), a tensor keeps its type.
@@ -35,11 +41,14 @@ class Graph:
         self._constants: dict[tuple[str, tuple[int, ...], bytes], onnx.TensorProto] = (
             outer._constants if outer else {}
         )
+        self._scalars: dict[str, float] = outer._scalars if outer else {}
         self._numbers: count[int] = outer._numbers if outer else count()
 
     def __call__(self, operator: str, *inputs: Value | Constant, **attributes: Any) -> Value:
         """Add one ONNX operator with one output, and return that."""
         names = [each if isinstance(each, str) else self.constant(each) for each in inputs]
+        if len(names) == 2 and self._scalars.get(names[1]) == _NEUTRAL.get(operator, math.nan):
+            return Value(names[0])
         key = repr((operator, names, attributes))
         if key not in self._nodes:
             output = f"{operator.lower()}_{next(self._numbers)}"
@@ -81,6 +90,8 @@ class Graph:
         if key not in self._constants:
             name = f"constant_{len(self._constants)}"
             self._constants[key] = numpy_helper.from_array(array, name)
+            if not array.ndim:
+                self._scalars[name] = float(array)
         return Value(self._constants[key].name)
 
     def float(self, value: Value) -> Value:
