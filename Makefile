@@ -14,7 +14,7 @@ SCALE := 2.37
 # Modules of tests are dealt out to as many processes as there are cores, up to eight.
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
 
-.PHONY: help demo test long fuzz check lint types format docs man train bench wheel small site onnx clean
+.PHONY: help demo test long fuzz pages check lint types format docs man train bench wheel small site onnx clean
 
 help: ## Say what each target does.
 	@awk -F ': .*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,11 @@ long: $(DEV) ## Run the long tests only.
 fuzz: $(DEV) ## Damage 10,000 files and kill 200 runs: the long forms of tests/test_faults.py.
 	$(BIN)/python tests/fuzz.py --files 10000
 	OMP_NUM_THREADS=1 $(BIN)/python tests/kill.py --trials 200
+
+# make pages ARGS="--model elastic --effort 0.25": the long form of tests/upscaling/test_pages.py
+pages: ARGS ?= --pages 100
+pages: $(DEV) ## Compose pages of photos and patterns: what these do to the rest, by model.
+	$(BIN)/python tests/pages.py $(ARGS)
 
 check: test lint types docs long ## Run all that CI runs.
 

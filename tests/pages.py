@@ -1,9 +1,14 @@
 """Composes pages as scanners, browsers and games make them: patterns beside photos, text and paper.
 
 Every page comes twice, with its patterns and without them, so that what they do to the rest shows.
+
+    python tests/pages.py --pages 300 --model base          # or --model elastic --effort 0.25
+
+prints the worst, each with the seed that makes it again.
 """
 
-from collections.abc import Callable
+import argparse
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,13 +17,20 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from ccsr import image
+from ccsr import Upscaler, image
 from ccsr.bundled import resource_dir
+from ccsr.grid import choose_grid
+from ccsr.model import checkpoint
+from ccsr.model.network import parts_of
 
 Grey = NDArray[np.float32]
 PHOTOS = ("astronaut.png", "coffee.png", "chelsea.png", "rocket.jpg", "grass.png", "gravel.png")
 BAYER = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]]) / 16
 LETTERS = list("abcdefghkmnrsABEHKMNRSW#@%&8")
+SIDE = 112
+SCALES = (1.5, 2.0, 3.0, 4.0, 8.0)
+AWAY = 12  # pixels from a pattern, of the grid on which the network works
+LEVELS = 2  # that its rest may change
 
 
 class Page(NamedTuple):
@@ -35,6 +47,52 @@ class Page(NamedTuple):
     pixels: Tensor
     plain: Tensor
     distance: Tensor
+
+
+class Damage(NamedTuple):
+    """What the patterns of a page did.
+
+    Attributes:
+        seed: of the page.
+        levels: the largest change away from the patterns, in levels of 8 bits.
+        least: the smallest value of the network's answer, not clamped, anywhere.
+        most: the largest.
+    """
+
+    seed: int
+    levels: float
+    least: float
+    most: float
+
+
+def page_of(seed: int) -> Page:
+    """One to three patterns on a page of `SIDE` pixels; the same seed makes the same page."""
+    rng = np.random.default_rng(seed)
+    return compose(rng, SIDE, int(rng.integers(1, 4)))
+
+
+@torch.inference_mode()
+def damage(upscaler: Upscaler, seed: int, scales: Sequence[float] = SCALES) -> Damage:
+    """Enlarge a page with and without its patterns, and compare what lies away from them."""
+    page, model = page_of(seed), parts_of(upscaler.model)
+    x = torch.stack((page.pixels, page.plain)).contiguous(memory_format=torch.channels_last)
+    with torch.autocast("cpu", upscaler.dtype, enabled=upscaler.dtype == torch.bfloat16):
+        own = model.encoder.grid((SIDE, SIDE), upscaler.effort.share)
+        encoded = model.features(x, own)
+        levels, least, most = 0.0, 0.5, 0.5
+        for scale in scales:
+            grid = choose_grid((SIDE, SIDE), scale)
+            via = model.route((SIDE, SIDE), grid, upscaler.effort.share)
+            answers = model.read(x, encoded, grid, via)
+            change = (answers[0].clamp(0, 1) - answers[1].clamp(0, 1)).abs().amax(0)
+            rows, columns = (
+                axis.positions().round().long().clamp(0, SIDE - 1)
+                for axis in (grid.rows, grid.columns)
+            )
+            away = change[page.distance[rows][:, columns] * own.rows.size > AWAY * SIDE]
+            levels = max(levels, 255 * float(away.max())) if len(away) else levels
+            least, most = min(least, float(answers.min())), max(most, float(answers.max()))
+    return Damage(seed, levels, least, most)
 
 
 def compose(rng: np.random.Generator, side: int, count: int, kinds: tuple[str, ...] = ()) -> Page:
@@ -166,3 +224,30 @@ PATTERNS: dict[str, Callable[[np.random.Generator, int, int], Grey]] = {
     "text": _text,
     "sprite": _sprite,
 }
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Damage of many pages."""
+    parser = argparse.ArgumentParser("python tests/pages.py")
+    parser.add_argument("--pages", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=0, help="of the first page")
+    parser.add_argument("--model", nargs="+", default=sorted(checkpoint.shipped()))
+    parser.add_argument("--effort", type=float, default=1.0)
+    parser.add_argument("--precision", default="fp32", choices=("fp32", "bf16"))
+    args = parser.parse_args(argv)
+    for name in args.model:
+        upscaler = Upscaler.load(name, precision=args.precision, effort=args.effort)
+        pages = range(args.seed, args.seed + args.pages)
+        found = sorted((damage(upscaler, seed) for seed in pages), key=lambda each: -each.levels)
+        print(
+            f"{name}: {sum(each.levels > LEVELS for each in found)} of {len(found)} pages change "
+            f"by more than {LEVELS} levels {AWAY} pixels away and farther; answers from "
+            f"{min(each.least for each in found):.2f} to {max(each.most for each in found):.2f}"
+        )
+        for each in found[:5]:
+            kinds = ", ".join(page_of(each.seed).kinds)
+            print(f"    {each.levels:6.2f} levels: {kinds}, seed {each.seed}")
+
+
+if __name__ == "__main__":
+    main()

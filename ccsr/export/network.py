@@ -263,18 +263,20 @@ def _add_body(graph: Graph, body: Residual, x: Value) -> tuple[Value, Value | No
         return add_module(graph, body, x), None
     wild: Value | None = None
     for number, block in enumerate(body, 1):
-        x = graph("Add", x, add_module(graph, block, x))
-        if number % EVERY:
-            continue
-        limit = body.limits[number // EVERY - 1]
-        highest = graph("ReduceMax", x, axes=[1], keepdims=1)
-        beyond = graph("Sub", 1.0, graph.float(graph("LessOrEqual", highest, float(limit))))
-        around = _pooled(graph, "MaxPool", beyond, AROUND)
-        wild = around if wild is None else graph("Max", wild, around)
-        x = graph("Where", graph("Greater", wild, 0.0), 0.0, x)
+        hidden = add_module(graph, block[:-1], x)
+        hidden = hidden if wild is None else graph("Where", wild, 0.0, hidden)
+        x = graph("Add", x, add_module(graph, block[-1], hidden))
+        if number % EVERY == 0:
+            limit = body.limits[number // EVERY - 1]
+            highest = graph("ReduceMax", x, axes=[1], keepdims=1)
+            beyond = graph("Sub", 1.0, graph.float(graph("LessOrEqual", highest, float(limit))))
+            around = graph("Greater", _pooled(graph, "MaxPool", beyond, AROUND), 0.0)
+            wild = around if wild is None else graph("Or", wild, around)
+        x = x if wild is None else graph("Where", wild, 0.0, x)
     assert wild is not None
-    near = _pooled(graph, "AveragePool", wild, BLEND, count_include_pad=0)
-    trust = graph("Mul", graph("Sub", 1.0, near), graph("Sub", 1.0, wild))
+    cut = graph.float(wild)
+    near = _pooled(graph, "AveragePool", cut, BLEND, count_include_pad=0)
+    trust = graph("Mul", graph("Sub", 1.0, near), graph("Sub", 1.0, cut))
     return x, trust
 
 

@@ -10,7 +10,7 @@ from ccsr.grid import ProjectedGrid, Size, reach, size_of
 from ccsr.model.encoder import Encoder, Span
 from ccsr.model.residual import Encoded
 from ccsr.model.stack import Stack, covering
-from ccsr.model.whole import BASE_KERNEL_SIZE, Crop, Network, input_range, sane
+from ccsr.model.whole import BASE_KERNEL_SIZE, Crop, Network, input_range, sane, total
 from ccsr.resample import needed, resize
 
 STRIP_VALUES = 1 << 22  # of a CC layer's result: what follows it finds them in cache
@@ -68,7 +68,7 @@ class CCSR(Network):
     def enlarge(
         self, x: Tensor, grid: ProjectedGrid, via: Sequence[ProjectedGrid] | None = None
     ) -> Tensor:
-        """Compute :meth:`forward` for use instead of training, and make it :func:`sane`."""
+        """Compute :meth:`forward` for use instead of training, as :func:`total` beside bicubic."""
         via = self.route(size_of(x), grid) if via is None else via
         return self.read(x, self.features(x, via[0]), grid, via)
 
@@ -97,11 +97,12 @@ class CCSR(Network):
             part, on_the_way = self._cut(encoded.features, strip, via)
             residual = self.decoder(self.stack(part, strip, on_the_way))
             bicubic = resize(x, strip)
-            residual = sane(residual - bicubic if self.base == "none" else residual)
+            if self.base == "none":
+                residual = residual - bicubic
             if encoded.trust is not None:
                 share = resize(encoded.trust.float(), strip.within(via[0]))
-                residual = residual * share.clamp(0, 1)
-            torch.add(bicubic, residual, out=result[:, :, top : top + strip.rows.size])
+                residual = sane(residual) * share.clamp(0, 1)
+            total(bicubic, residual, out=result[:, :, top : top + strip.rows.size])
             top += strip.rows.size
         return result
 

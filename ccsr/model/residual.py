@@ -3,8 +3,10 @@
 A deep network that was trained on photos can answer anything to what no photo has, such as a
 checkerboard of single pixels: its features grow from block to block by orders of magnitude, and
 spread over all that the blocks reach. On photos they keep to a range, which can be measured. So a
-feature far beyond it becomes zero, and its neighbours with it, before the blocks can spread it;
-there, and smoothly around it, the enlargement is bicubic.
+feature far beyond it is cut out with its neighbours, before the blocks can spread it: from then on
+the blocks see what they see beyond the image's border, zeros before every convolution. (Features
+that are zero after a block only are as foreign as wild ones, and make what is beside them wild.)
+There, and smoothly around it, the enlargement is bicubic.
 """
 
 from collections.abc import Callable
@@ -15,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 EVERY = 2  # blocks between looks at the features: after each they cost twice and help no more
-AROUND = 2  # pixels around a feature beyond its limit that become zero with it, as a block reaches
+AROUND = 2  # pixels around a feature beyond its limit that are cut out with it, as a block reaches
 BLEND = 2  # further pixels over which the network takes over from bicubic again
 
 
@@ -91,15 +93,14 @@ class Residual(nn.ModuleList):
             return Encoded(self(x))
         wild: Tensor | None = None
         for number, block in enumerate(self, 1):
-            x = x + block(x)
+            x = x + block(x) if wild is None else _beside(wild, block, x)
             if number % EVERY:
                 continue
             beyond = _beyond(x, self.limits[number // EVERY - 1])
             if beyond is not None:
                 around = F.max_pool2d(beyond, 2 * AROUND + 1, 1, AROUND)
                 wild = around if wild is None else torch.maximum(wild, around)
-            if wild is not None:
-                x = x.masked_fill(wild > 0, 0)
+                x = _without(wild, x)
         return Encoded(x, None if wild is None else trust(wild))
 
     def largest(self, x: Tensor) -> list[float]:
@@ -116,6 +117,16 @@ def trust(wild: Tensor) -> Tensor:
     """Say how much of the network to take where 1 marks what is wild: less and less towards it."""
     side = 2 * BLEND + 1
     return (1 - F.avg_pool2d(wild, side, 1, BLEND, count_include_pad=False)) * (1 - wild)
+
+
+def _beside(wild: Tensor, block: nn.Sequential, x: Tensor) -> Tensor:
+    """Apply a block whose last layer is a convolution as if the image ended where 1 marks it."""
+    hidden = _without(wild, block[:-1](x))
+    return _without(wild, x + block[-1](hidden))
+
+
+def _without(wild: Tensor, x: Tensor) -> Tensor:
+    return x.masked_fill(wild > 0, 0)
 
 
 def _beyond(x: Tensor, limit: float) -> Tensor | None:

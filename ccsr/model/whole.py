@@ -10,7 +10,8 @@ from ccsr.grid import Axis, ProjectedGrid, Size, reach
 from ccsr.resample import resize
 
 BASE_KERNEL_SIZE = 4  # of the bicubic base
-LARGEST_RESIDUAL = 1.0  # levels are 0 to 1, and bicubic's nearly: no image needs more
+LEVELS = (-0.5, 1.5)  # of results, which are cut to 0 to 1 later
+LARGEST_RESIDUAL = 1.8  # of bicubic, -0.28 to 1.28, to these: no image needs more
 
 
 class Crop(NamedTuple):
@@ -67,9 +68,9 @@ class Network(nn.Module):
     def enlarge(
         self, x: Tensor, grid: ProjectedGrid, via: Sequence[ProjectedGrid] | None = None
     ) -> Tensor:
-        """Compute :meth:`forward` for use instead of training, :func:`sane` beside bicubic."""
+        """Compute :meth:`forward` for use instead of training, as :func:`total` beside bicubic."""
         base = resize(x, grid)
-        return base + sane(self(x, grid, via) - base)
+        return total(base, self(x, grid, via) - base)
 
     def route(
         self, size: Size, grid: ProjectedGrid, effort: float = 1.0
@@ -118,6 +119,21 @@ def sane(residual: Tensor) -> Tensor:
     of single pixels; there bicubic stands.
     """
     return torch.where(residual.abs() <= LARGEST_RESIDUAL, residual, 0.0)
+
+
+def total(bicubic: Tensor, residual: Tensor, out: Tensor | None = None) -> Tensor:
+    """Add a residual, if it is :func:`sane`, to bicubic, and cut the sum to `LEVELS`.
+
+    Bicubic of a picture of floats may itself be beyond them: there the sum is cut to bicubic.
+    """
+    result = torch.add(bicubic, residual, out=out)
+    low, high = LEVELS
+    least, most = result.aminmax()
+    if least >= low and most <= high:  # so is no number that is none
+        return result
+    inside = (result >= low) & (result <= high)
+    near = (bicubic + sane(residual)).clamp(bicubic.clamp(max=low), bicubic.clamp(min=high))
+    return result.copy_(torch.where(inside, result, near))
 
 
 def input_range(axis: Axis, needed: tuple[int, int], limit: int) -> tuple[int, int]:

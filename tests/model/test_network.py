@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from ccsr.grid import ProjectedGrid
 from ccsr.model import build
 from ccsr.model.encoder import Elastic
+from ccsr.model.whole import LEVELS
 from ccsr.resample import resize
 from networks import EFFORTS, ELASTIC, FIELD, STACKS, TINY, grid_for, randomised
 
@@ -45,11 +46,29 @@ def test_where_a_residual_is_beyond_all_images_bicubic_stands(size):
     model = randomised(TINY | {"stack": STACKS[2], "decoder": {"name": "identity"}})
     torch.nn.init.constant_(model.stack.layers[1].bias, size)
     torch.nn.init.zeros_(model.stack.layers[1].weight)
-    x = torch.rand(1, 3, 9, 7)
+    x = 0.2 + 0.5 * torch.rand(1, 3, 9, 7)
     grid = grid_for((9, 7), 2.37)
     with torch.no_grad():
         expected = resize(x, grid) + (size if size == 0.5 else 0)
         torch.testing.assert_close(model.enlarge(x, grid), expected)
+
+
+@pytest.mark.parametrize("size", [-1.4, 1.4])
+def test_answers_keep_to_the_levels_or_to_bicubic_beyond_them(size):
+    model = randomised(TINY | {"stack": STACKS[2], "decoder": {"name": "identity"}})
+    torch.nn.init.constant_(model.stack.layers[1].bias, size)
+    torch.nn.init.zeros_(model.stack.layers[1].weight)
+    x, grid = 4 * torch.rand(1, 3, 9, 7) - 1.5, grid_for((9, 7), 2.37)  # floats of any range
+    low, high = LEVELS
+    with torch.no_grad():
+        bicubic = resize(x, grid)
+        expected = (bicubic + size).clamp(bicubic.clamp(max=low), bicubic.clamp(min=high))
+        answers = model.enlarge(x, grid)
+    torch.testing.assert_close(answers, expected)
+    inside = (bicubic >= low) & (bicubic <= high)
+    assert 0 < inside.float().mean() < 1
+    assert answers[inside].min() >= low
+    assert answers[inside].max() <= high
 
 
 def test_without_a_base_it_is_what_is_added_to_bicubic():

@@ -53,6 +53,25 @@ def test_what_is_beyond_becomes_zero_with_its_neighbours(value: float) -> None:
     assert rising.max() < 1
 
 
+@torch.no_grad()
+def test_beside_what_is_cut_out_the_blocks_see_a_border() -> None:
+    """The rest of the blocks gives what it gives on the picture without the wild part."""
+    torch.manual_seed(0)
+    body, x = Residual(3, 4, closing=True, limits=[10.0, 1e9]), torch.rand(1, 3, 12, 16)
+    for weight in [*body[0].parameters(), *body[1].parameters()]:
+        torch.nn.init.zeros_(weight)  # up to the first look nothing changes
+    x[:, 1, :, :4] = 100.0
+    features, share = body.guarded(x)
+    first = 4 + AROUND
+    rest = x[..., first:]
+    for block in list(body)[2:]:
+        rest = rest + block(rest)
+    torch.testing.assert_close(features[..., first:], rest)
+    assert (features[..., :first] == 0).all()
+    assert share is not None
+    assert (share[..., :first] == 0).all()
+
+
 def test_trust_falls_smoothly_towards_what_is_wild() -> None:
     wild = torch.zeros(1, 1, 11, 11)
     wild[..., :5] = 1
