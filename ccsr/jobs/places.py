@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import TypeAlias, Union
+from typing import TypeAlias
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
@@ -13,8 +13,6 @@ _ALIASES = {"s3a": "s3", "gcs": "gs"}  # two names of one thing would hide that 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
 _CHAINED = re.compile(r"[a-z][a-z0-9+.-]+::|.*::[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _PASSWORD = re.compile(r"[^/@]*:[^/@]*@")
-
-Place: TypeAlias = Union[Path, "Url"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -78,6 +76,9 @@ class Url:
         if not self.text.startswith(f"{folder}/"):
             raise ValueError(f"{self} is not below {folder}")
         return PurePath(self.text[len(str(folder)) + 1 :])
+
+
+Place: TypeAlias = Path | Url
 
 
 def place(text: str) -> Place:
