@@ -268,7 +268,8 @@ def test_a_window_needs_the_scale_as_an_input(tmp_path):
     save(tmp_path / "a.onnx", network(), None, window=True)
     session = onnxruntime.InferenceSession(tmp_path / "a.onnx")
     assert session.get_modelmeta().custom_metadata_map["window"] == "input"
-    assert [each.name for each in session.get_inputs()] == ["image", "scale", "origin", "size"]
+    inputs = ["image", "scale", "origin", "size", "corner", "whole"]
+    assert [each.name for each in session.get_inputs()] == inputs
 
 
 def test_a_stack_whose_grids_follow_the_scale_needs_one_scale():
