@@ -31,7 +31,8 @@ from ccsr.image.picture import Picture, Size
 
 _ANIMATED = {"GIF", "WEBP", "PNG", "AVIF"}
 _DEFAULT_DURATION = 100  # ms
-_KEY_FACTORS = {"L;2": 85, "L;4": 17}  # by how Pillow unpacks the pixels
+# By how Pillow unpacks the pixels of a PNG: the bits of a transparent value that count, the factor.
+_KEYS = {"L;2": (3, 85), "L;4": (15, 17), "L": (255, 1), "RGB": (255, 1)}
 
 
 class Header(NamedTuple):
@@ -196,11 +197,16 @@ def _by_pillow(image: ImageFile, source: Path | BytesIO) -> Levels:
 
 
 def _rescale_key(image: Image.Image) -> None:
-    """Bring the transparent grey of a PNG, given as it is stored, to the 8 bits of the pixels."""
+    """Bring the transparent value of a PNG, given in 16 bits, to the 8 bits of the pixels."""
     key = image.info.get("transparency")
     tiles = getattr(image, "tile", ())
-    if image.format == "PNG" and isinstance(key, int) and tiles:
-        image.info["transparency"] = key * _KEY_FACTORS.get(str(tiles[0][3]), 1)
+    if image.format != "PNG" or not tiles or str(tiles[0][3]) not in _KEYS:
+        return
+    mask, factor = _KEYS[str(tiles[0][3])]
+    if isinstance(key, int):
+        image.info["transparency"] = (key & mask) * factor
+    elif isinstance(key, tuple):
+        image.info["transparency"] = tuple((value & mask) * factor for value in key)
 
 
 def _gif(image: ImageFile, path: Path) -> Picture:

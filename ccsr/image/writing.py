@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from io import BytesIO
+from itertools import pairwise, starmap
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from ccsr.image.modes import (
 from ccsr.image.picture import Picture, Size
 from ccsr.image.profiles import hdr_outside
 
+_JOINING = ("PNG", "WEBP")  # whose writers show a frame longer instead of an equal one after it
 _MOST = 65535  # times that an animation can be shown, in most formats
 
 
@@ -125,6 +127,8 @@ def _encoded(
         options |= {"save_all": True, "append_images": images[1:]} | _timing(
             picture, dropped, known
         )
+        if known.pillow in _JOINING and any(starmap(np.array_equal, pairwise(picture.frames))):
+            dropped.append("equal frames (joined)")
     buffer = BytesIO()
     images[0].save(buffer, known.pillow, **options)
     encoded = buffer.getvalue()

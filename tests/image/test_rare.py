@@ -38,6 +38,17 @@ def grey_png(depth: int, rows: list[bytes], width: int, key: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
 
 
+@pytest.mark.parametrize("depth", [2, 4, 8])
+def test_bits_of_a_transparent_grey_above_its_depth_do_not_count(
+    tmp_path: Path, depth: int
+) -> None:
+    """By the specification, 11.3.2.1: only the lowest bits are used."""
+    (tmp_path / "a.png").write_bytes(grey_png(depth, [bytes(2 * depth)], 16, 0xFF << 8))
+    (tmp_path / "b.png").write_bytes(grey_png(depth, [bytes(2 * depth)], 16, 1 << 8 | 1))
+    assert not only(tmp_path / "a.png")[..., 1].any()
+    assert only(tmp_path / "b.png")[..., 1].all()
+
+
 @pytest.mark.parametrize("depth", [1, 2, 4, 8, 16])
 @pytest.mark.parametrize("which", ["lowest", "highest"])
 def test_a_transparent_grey_of_any_depth(tmp_path: Path, depth: int, which: str) -> None:

@@ -154,6 +154,23 @@ def test_animations_keep_frames_and_timing(tmp_path: Path, suffix: str, loop: in
         assert np.abs(values.astype(int) - frame[..., : values.shape[2]]).max() <= 4
 
 
+@pytest.mark.parametrize("suffix", [".gif", ".png", ".webp", ".avif"])
+@pytest.mark.parametrize("order", ["aab", "aa", "abb", "aba"])
+def test_equal_frames_stay_or_are_said_and_keep_their_time(
+    tmp_path: Path, suffix: str, order: str
+) -> None:
+    shades = {"a": np.full((16, 16, 1), 40, np.uint8), "b": np.full((16, 16, 1), 200, np.uint8)}
+    frames, durations = tuple(shades[each] for each in order), (100, 200, 300)[: len(order)]
+    path = tmp_path / f"a{suffix}"
+    dropped = image.write(image.Picture(frames, durations=durations), path)
+    got = image.read(path)
+    joined = order != "aba" and suffix in (".png", ".webp")
+    assert ("equal frames (joined)" in dropped) == joined
+    assert len(got.frames) == len(order) - joined
+    if got.several:
+        assert sum(got.durations) == sum(durations)
+
+
 def test_pages_keep_their_depth(tmp_path: Path) -> None:
     pages = (noise(3), noise(1, (2, 3)).astype(np.uint16) * 257, noise(4, (7, 1)))
     image.write(Picture(pages), tmp_path / "a.tif")
