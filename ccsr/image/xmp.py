@@ -6,6 +6,7 @@ counts pixels is scaled. All else is kept as it is written.
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import NamedTuple, TypeAlias
 from xml.dom.expatbuilder import parseString
 from xml.dom.minidom import Document, Element, Node, Text
@@ -21,6 +22,7 @@ _SPACES = {  # the usual prefix of a namespace, which a file may name otherwise
     _XMP + "sType/Dimensions#": "stDim",
     "http://ns.adobe.com/xmp/sType/Area#": "stArea",
     "http://ns.adobe.com/xmp/note/": "xmpNote",
+    "http://purl.org/dc/elements/1.1/": "dc",
     "http://ns.adobe.com/tiff/1.0/": "tiff",
     "http://ns.adobe.com/exif/1.0/": "exif",
     "http://ns.adobe.com/hdr-gain-map/1.0/": "hdrgm",
@@ -47,7 +49,12 @@ _STREAM = re.compile(
     r"Motion_?Photo|Micro_?Video|(?:Video|Audio|Depth|Item|Data)_?(?:Offset|Length|Size)$"
     r"|Gain_?Map|Thumbnails?$|ExtendedXMP$|Digest$|DewarpData|^provenance$"
 )
-_FILE_SAYS = {"tiff:Orientation"}  # each file says it itself, and the picture is upright
+# Each file says it itself, and another one differs; the picture is upright.
+_FILE_SAYS = {
+    "tiff:Orientation", "dc:format", "tiff:BitsPerSample", "tiff:Compression",
+    "tiff:PhotometricInterpretation", "tiff:PlanarConfiguration", "tiff:SamplesPerPixel",
+    "tiff:YCbCrSubSampling", "tiff:YCbCrPositioning", "exif:CompressedBitsPerPixel",
+}  # fmt: skip
 _WIDTHS = {"tiff:ImageWidth", "exif:PixelXDimension", "exif:ExifImageWidth"}
 _HEIGHTS = {"tiff:ImageLength", "tiff:ImageHeight", "exif:PixelYDimension", "exif:ExifImageHeight"}
 _ACROSS = re.compile(
@@ -110,7 +117,7 @@ class _Field(NamedTuple):
 
     def remove(self) -> None:
         if self.attribute:
-            self.element.removeAttribute(self.attribute)
+            _remove(self.element, self.attribute)
         elif self.element.parentNode is not None:
             self.element.parentNode.removeChild(self.element)
 
@@ -217,7 +224,7 @@ def _written(tree: Document) -> bytes:
     for element in elements:
         for name in list(element.attributes.keys()):
             if name.startswith("xmlns:") and name[6:] not in used:
-                element.removeAttribute(name)
+                _remove(element, name)
     return "".join(node.toxml() for node in tree.childNodes).encode()
 
 
@@ -244,6 +251,12 @@ def _resolved(name: str, spaces: dict[str, str]) -> tuple[str, str]:
     prefix, _, local = name.rpartition(":")
     space = spaces.get(prefix, "")
     return f"{_SPACES.get(space, prefix)}:{local}", space
+
+
+def _remove(element: Element, name: str) -> None:
+    """Take an attribute away."""
+    with suppress(KeyError):  # from one of two like GDepth:Data and GImage:Data, which is gone then
+        element.removeAttribute(name)
 
 
 def _texts(element: Element) -> list[Text]:

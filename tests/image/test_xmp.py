@@ -208,3 +208,29 @@ def test_from_file_to_file(tmp_path: Path, suffix: str) -> None:
         stored = opened.info["xmp"]
     got = fields(stored if isinstance(stored, bytes) else stored.encode())
     assert got == {"dc:title": "A <hill>", "GPano:FullPanoWidthPixels": "480"}
+
+
+def test_fields_of_one_name_in_several_spaces() -> None:
+    """As photos with a depth map have them: GDepth:Data beside GImage:Data."""
+    text = packet(
+        'GDepth:Data="AA" GImage:Data="BB" GDepth:Mime="a" GImage:Mime="b" '
+        'dc:Data="CC" photoshop:Data="DD"'
+    )
+    kept, gone = xmp.true_of_pixels(text)
+    assert set(gone) == {"XMP GDepth", "XMP GImage"}
+    found = fields(kept)
+    assert {name for name in found if name.endswith((":Data", ":Mime"))} == {
+        "dc:Data", "photoshop:Data"
+    }  # fmt: skip
+    assert (found["dc:Data"], found["photoshop:Data"]) == ("CC", "DD")
+    assert xmp.true_of_pixels(kept or b"")[0] == kept
+
+
+def test_how_a_file_is_stored_goes_without_a_word() -> None:
+    """The file that is written is another: a PNG of a JPEG, 8 bits of 16."""
+    text = packet('dc:format="image/jpeg" tiff:BitsPerSample="16" dc:rights="mine"')
+    kept, gone = xmp.true_of_pixels(text)
+    assert gone == ()
+    found = fields(kept)
+    assert found["dc:rights"] == "mine"
+    assert not {"dc:format", "tiff:BitsPerSample"} & set(found)
