@@ -263,6 +263,7 @@ def _add_body(graph: Graph, body: Residual, x: Value) -> tuple[Value, Value | No
         return add_module(graph, body, x), None
     wild: Value | None = None
     for number, block in enumerate(body, 1):
+        assert isinstance(block, nn.Sequential)
         hidden = add_module(graph, block[:-1], x)
         hidden = hidden if wild is None else graph("Where", wild, 0.0, hidden)
         x = graph("Add", x, add_module(graph, block[-1], hidden))

@@ -167,6 +167,8 @@ def resolve(name_or_path: str | Path) -> Path:
     """
     models = shipped()
     name, path = str(name_or_path), Path(name_or_path)
+    if not name:
+        raise ValueError("the model is empty, which would be this folder: give a name or a file")
     if name.startswith(hub.PREFIX):
         return hub.fetch(name, LARGEST_FILE)
     if name in models:

@@ -119,8 +119,9 @@ def trust(wild: Tensor) -> Tensor:
     return (1 - F.avg_pool2d(wild, side, 1, BLEND, count_include_pad=False)) * (1 - wild)
 
 
-def _beside(wild: Tensor, block: nn.Sequential, x: Tensor) -> Tensor:
+def _beside(wild: Tensor, block: nn.Module, x: Tensor) -> Tensor:
     """Apply a block whose last layer is a convolution as if the image ended where 1 marks it."""
+    assert isinstance(block, nn.Sequential)
     hidden = _without(wild, block[:-1](x))
     return _without(wild, x + block[-1](hidden))
 

@@ -190,10 +190,11 @@ def main() -> None:
 
 def _run(arguments: Sequence[str]) -> list[Exception]:
     """A resumed run if the arguments say so, else Hydra's; what went wrong in its jobs."""
-    folders = [a.partition("=")[2].strip("'\"") for a in arguments if a.startswith("resume=")]
+    for name in ("resume", "hydra.run.dir", "hydra.sweep.dir"):
+        if "" in _given(arguments, name):
+            raise ValueError(f"{name} is empty, which would be this folder: give a run's folder")
+    folders = _given(arguments, "resume")
     if folders:
-        if not folders[-1]:
-            raise ValueError("resume is empty, which would be this folder: give a run's folder")
         rest = [a for a in arguments if not a.startswith("resume=")]
         folder = Path(os.path.expanduser(folders[-1]))  # noqa: PTH111 - Path's raises for some
         train(resumed(folder, rest), folder, resume=True)
@@ -226,6 +227,11 @@ def _run(arguments: Sequence[str]) -> list[Exception]:
     conf = str(resource_dir("conf"))
     hydra.main(version_base="1.3", config_path=conf, config_name="train")(job)()
     return failures
+
+
+def _given(arguments: Sequence[str], name: str) -> list[str]:
+    """What is said for one name, as Hydra reads it."""
+    return [a.partition("=")[2].strip("'\"") for a in arguments if a.startswith(f"{name}=")]
 
 
 def _check_agreed(cfg: DictConfig) -> None:

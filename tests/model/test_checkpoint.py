@@ -283,6 +283,8 @@ def test_names_and_paths(tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(checkpoint, "resource_dir", lambda name: folder)
     with pytest.raises(ValueError, match="no model called 'light': there is none"):
         checkpoint.resolve("light")
+    with pytest.raises(ValueError, match="the model is empty, which would be this folder"):
+        checkpoint.resolve("")
     (folder / "light.safetensors").touch()
     (folder / "light.md").touch()
     assert checkpoint.shipped() == {"light": folder / "light.safetensors"}

@@ -17,6 +17,7 @@ from ccsr.training.degradation import Degradation
 from ccsr.training.overrides import explain, for_hydra, quoted
 from ccsr.training.scales import Scales
 from ccsr.training.start import start_from
+from ccsr.training.train import main
 from ccsr.training.validation import ValidationSet
 
 CONF = resource_dir("conf")
@@ -319,3 +320,13 @@ def test_a_path_that_is_empty_is_not_this_folder(key):
         cfg = compose("train", overrides=["data.root=somewhere", f"{key}=''"])
     with pytest.raises(ValueError, match=rf"^{key} is empty, which would be this folder"):
         plain(cfg)
+
+
+@pytest.mark.parametrize("given", ["resume=", "hydra.run.dir=''", "hydra.sweep.dir="])
+def test_a_folder_of_a_run_that_is_empty_is_not_this_folder(given, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["ccsr train", "trainer.max_steps=1", given])
+    with pytest.raises(SystemExit):
+        main()
+    assert (
+        f"{given.partition('=')[0]} is empty, which would be this folder" in capsys.readouterr().err
+    )
