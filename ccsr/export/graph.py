@@ -146,7 +146,7 @@ class Graph:
         """
         nodes = [helper.make_node("Identity", [result], [output.name])]
         needed = {str(result)}
-        for node in reversed(self._nodes.maps[0].values()):
+        for node in reversed([*self._nodes.maps[0].values()]):
             if node.output[0] in needed:
                 nodes.insert(0, node)
                 needed |= _read(node)

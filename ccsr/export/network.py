@@ -15,7 +15,8 @@ from ccsr.export import windows
 from ccsr.export.folding import folded
 from ccsr.export.graph import Graph, Value
 from ccsr.export.grids import Line, double
-from ccsr.export.layers import Lines, add_cc_layer
+from ccsr.export.layers import add_cc_layer
+from ccsr.export.repeating import Lines
 from ccsr.export.tracing import add_module
 from ccsr.grid import ProjectedGrid, Scale, Size, as_pair, output_size, scale_text
 from ccsr.model import CCSR, CCLayer, Network

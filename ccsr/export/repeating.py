@@ -30,14 +30,14 @@ class Repeated(NamedTuple):
         number: positions of a period, an int64 scalar.
         offsets: of the pixels under the kernels of a period from its positions.
         start: the first pixel that is read, which may lie before the inner grid, an int64 scalar.
-        count: pixels that are read, likewise.
+        pixels: how many pixels are read, likewise.
         lead: positions of the first period that come before the line, likewise.
     """
 
     number: Value
     offsets: Offsets
     start: Value
-    count: Value
+    pixels: Value
     lead: Value
 
     @classmethod
@@ -110,7 +110,7 @@ def _framed(graph: Graph, x: Value, inner: Lines, read: tuple[Repeated, Repeated
     """Take the pixels that are read, of which those beyond the border are copies of it."""
     starts, ends, before, after = [], [], [], []
     for line, axis in zip(inner, read, strict=True):
-        end = graph("Add", axis.start, axis.count)
+        end = graph("Add", axis.start, axis.pixels)
         starts.append(graph("Max", axis.start, 0))
         ends.append(graph("Min", end, line.size))
         before.append(graph("Max", graph("Sub", 0, axis.start), 0))

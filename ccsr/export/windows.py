@@ -11,7 +11,7 @@ from onnx import TensorProto, helper
 
 from ccsr.export.graph import Graph, Value
 from ccsr.export.grids import Line, needed, part
-from ccsr.export.layers import Lines
+from ccsr.export.repeating import Lines
 from ccsr.grid import HALF, ProjectedGrid, position
 from ccsr.model import CCSR
 from ccsr.model.encoder import Elastic
