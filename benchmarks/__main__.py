@@ -5,18 +5,21 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from benchmarks import (
     command,
     consistency,
+    drop,
     engines,
     front,
     many,
     memory,
+    page,
     plans,
     report,
     speed,
@@ -24,18 +27,34 @@ from benchmarks import (
     views,
 )
 
+Say = Callable[[str], None]
+
+KINDS: dict[str, Callable[[argparse.Namespace, Say], dict[str, Any]]] = {
+    "speed": lambda args, say: speed.measure(args.rounds, say),
+    "front": lambda args, say: front.measure(args.data, args.model, args.others, args.rounds, say),
+    "memory": lambda args, say: memory.measure(args.gigapixel, say),
+    "command": lambda _, say: command.measure(say),
+    "training": lambda _, say: training.measure(say),
+    "plans": lambda _, say: plans.measure(say),
+    "consistency": lambda _, say: consistency.measure(say),
+    "views": lambda args, say: views.measure(args.rounds, say),
+    "drop": lambda args, say: drop.measure(args.rounds, say),
+    "engines": lambda args, say: engines.measure(args.rounds, say),
+    "many": lambda _, say: many.measure(say),
+    "page": lambda _, say: page.measure(say),
+}
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one kind of benchmark."""
     words = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser("make bench ARGS=...", description=__doc__)
-    kinds = (
-        "speed", "front", "memory", "command", "training", "plans", "consistency", "views",
-        "engines", "many",
-    )  # fmt: skip
-    parser.add_argument("kind", nargs="?", default="speed", choices=kinds)
+    parser.add_argument("kind", nargs="?", default="speed", choices=KINDS)
     parser.add_argument(
-        "--rounds", type=int, default=5, help="of the benchmarks of speed, front, views and engines"
+        "--rounds",
+        type=int,
+        default=5,
+        help="of the benchmarks of speed, front, views, drop and engines",
     )
     parser.add_argument("--data", type=Path, help="front: a folder of images to measure on")
     parser.add_argument("--model", nargs="+", default=[], help="front: further networks")
@@ -53,27 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     def say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
-    match args.kind:
-        case "speed":
-            found |= speed.measure(args.rounds, say)
-        case "front":
-            found |= front.measure(args.data, args.model, args.others, args.rounds, say)
-        case "memory":
-            found |= memory.measure(args.gigapixel, say)
-        case "command":
-            found |= command.measure(say)
-        case "views":
-            found |= views.measure(args.rounds, say)
-        case "engines":
-            found |= engines.measure(args.rounds, say)
-        case "many":
-            found |= many.measure(say)
-        case "training":
-            found |= training.measure(say)
-        case "plans":
-            found |= plans.measure(say)
-        case _:
-            found |= consistency.measure(say)
+    found |= KINDS[args.kind](args, say)
     report.save(args.kind, found)
     say(f"written to {report.FOLDER / 'RESULTS.md'}")
     return 0

@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks import engines, front, many, plans, views
+from benchmarks import drop, engines, front, many, page, plans, views
 from benchmarks.cases import BFLOAT16
 from ccsr.analysis.consistency import decibel
 
@@ -34,8 +34,10 @@ def save(kind: str, found: Found) -> None:
         "training": _training,
         "plans": plans.section,
         "views": _views,
+        "drop": _drop,
         "engines": _engines,
         "many": _many,
+        "page": _page,
         "consistency": _consistency,
     }
     for name, section in sections.items():
@@ -50,6 +52,11 @@ def _views(found: Found) -> Iterator[str]:
     yield from views.section(found)
 
 
+def _drop(found: Found) -> Iterator[str]:
+    yield from ("## A picture that is dropped", "", _where(found))
+    yield from drop.section(found)
+
+
 def _engines(found: Found) -> Iterator[str]:
     yield from ("## Engines", "", _where(found))
     yield from engines.section(found)
@@ -58,6 +65,11 @@ def _engines(found: Found) -> Iterator[str]:
 def _many(found: Found) -> Iterator[str]:
     yield from ("## Many machines", "", _where(found))
     yield from many.section(found)
+
+
+def _page(found: Found) -> Iterator[str]:
+    yield from ("## The page without a server", "", _where(found))
+    yield from page.section(found)
 
 
 def _front(found: Found) -> Iterator[str]:
