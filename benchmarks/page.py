@@ -63,7 +63,7 @@ def measure(say: Callable[[str], None]) -> dict[str, Any]:
 def section(found: dict[str, Any]) -> Iterator[str]:
     """Lines of RESULTS.md."""
     yield "The tab's process at its highest, Chromium's own share of it included: an empty page"
-    yield f"has {found['page'][0]['empty'] / 1e6:.0f} MB. The largest picture and the largest result"
+    yield f"has {found['page'][0]['empty'] / 1e6:.0f} MB. The largest picture and result"
     yield "that the page takes, after `light` has enlarged a small one; at 1 it gives the picture"
     yield from ("itself.", "")
     yield from ("| picture | factor | result | peak, MB | at most |", "|---|---:|---|---:|---|")
