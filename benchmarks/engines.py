@@ -109,12 +109,12 @@ def section(found: dict[str, Any]) -> Iterator[str]:
         cells += [f"{one[engine]:.2f}" for engine in ENGINES]
         yield f"| {' | '.join(cells)} | {one['onnx'] / one['torch']:.2f} |"
     yield from ("", "| wanted | measured | |", "|---|---|---|")
-    large = found["runs"][-1]
+    worst = max(each["onnx"] / each["torch"] for each in found["runs"])
     clock, own = found["start"]["onnx"]
     checks = [
         (
-            f"a large picture in {FLOOR} times torch's time",
-            large["onnx"] / large["torch"],
+            f"every picture in {FLOOR} times torch's time: the worst",
+            worst,
             FLOOR,
             "",
         ),
