@@ -102,7 +102,7 @@ def enlarged(page: Any, size: str, model: str) -> tuple[str, Any]:
     ("size", "model", "wanted", "name"),
     [
         ("2.37", "light", {"scale": 2.37}, "cat_2.37x.png"),
-        ("3x1.5", "light", {"scale": (1.5, 3)}, "cat_3x1.5.png"),
+        ("3x1.5", "light", {"scale": (1.5, 3)}, "cat_3x1.5x.png"),
         ("500x333", "photo", {"size": (333, 500)}, "cat_500x333.png"),
         ("0.6", "light", {"scale": 0.6}, "cat_0.6x.png"),
         ("cover 250x250", "light", {"size": (250, 333)}, "cat_250x250cover.png"),
