@@ -163,6 +163,22 @@ def _paths(config: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], str, str
             yield sets, "data.val.sets", name
 
 
+def check_obeyed(cfg: DictConfig) -> None:
+    """See that every group or setting at the top is one, or that another refers to it.
+
+    Raises:
+        ValueError: if nothing would ever look at it.
+    """
+    known = {str(each) for each in OmegaConf.load(resource_dir("conf") / "train.yaml")}
+    known |= {"model", "data", "module", "trainer", "logger"}
+    text = OmegaConf.to_yaml(cfg)
+    for name in map(str, cfg):
+        if name not in known and f"${{{name}" not in text:
+            raise ValueError(
+                f"there is no setting {name!r}, and none refers to it{key_hint(name, keys(cfg))}"
+            )
+
+
 def _check_settings(name: str, value: object) -> None:
     if not isinstance(value, dict):
         got = "it is missing" if value is None else f"got {value!r}"

@@ -24,7 +24,15 @@ from ccsr.atomic import sweep
 from ccsr.bundled import resource_dir
 from ccsr.terminal import say
 from ccsr.training.checkpoints import CONFIG, FINAL, LAST, keep
-from ccsr.training.config import check_whole, made, network_of, plain, resumed, trusted
+from ccsr.training.config import (
+    check_obeyed,
+    check_whole,
+    made,
+    network_of,
+    plain,
+    resumed,
+    trusted,
+)
 from ccsr.training.data import PhotoData
 from ccsr.training.folder import Past, accumulated, existing, past_of, remove_empty
 from ccsr.training.loggers import close, log_to
@@ -210,6 +218,7 @@ def _run(arguments: Sequence[str]) -> list[Exception]:
     def job(cfg: DictConfig) -> float:
         folder = Path(HydraConfig.get().runtime.output_dir)
         try:
+            check_obeyed(cfg)
             _check_agreed(cfg)
             if restarted() and (folder / LAST).exists():
                 return train(resumed(folder, []), folder, resume=True)["gain"]

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from ccsr.bundled import resource_dir
 from ccsr.model import build
-from ccsr.training.config import made, plain, resumed
+from ccsr.training.config import check_obeyed, made, plain, resumed
 from ccsr.training.data import PhotoData
 from ccsr.training.degradation import Degradation
 from ccsr.training.overrides import explain, for_hydra, quoted
@@ -330,3 +330,15 @@ def test_a_folder_of_a_run_that_is_empty_is_not_this_folder(given, monkeypatch, 
     assert (
         f"{given.partition('=')[0]} is empty, which would be this folder" in capsys.readouterr().err
     )
+
+
+def test_a_setting_at_the_top_that_nothing_looks_at_is_refused():
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        experiments = [f"experiment={path.stem}" for path in (CONF / "experiment").iterdir()]
+        assert experiments
+        for words in ([], *([each] for each in experiments)):
+            check_obeyed(compose("train", overrides=words))
+        check_obeyed(compose("train", overrides=["+width=8", "model.encoder.channels=${width}"]))
+        cfg = compose("train", overrides=["+learning_rate=0.1"])
+    with pytest.raises(ValueError, match=r"no setting 'learning_rate'.*'module\.learning_rate'"):
+        check_obeyed(cfg)
