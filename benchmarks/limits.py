@@ -24,7 +24,7 @@ from ccsr.model.residual import Residual
 from ccsr.resample import resize
 from ccsr.training.photos import find_images
 
-MARGIN = 1.75
+MARGIN = 1.4
 SHARE = 0.99  # of the pictures
 REDUCTIONS = (1.5, 2.0, 3.0, 4.0)
 LARGEST_SIDE = 512  # the middle of larger ones
