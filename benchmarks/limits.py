@@ -1,8 +1,8 @@
 """Measure the guard's limits on photos: `python -m benchmarks.limits MODEL FOLDER...`.
 
 They are written into the model's file. A limit is `MARGIN` times the largest value that the
-features after a block have on all but one in a hundred of the pictures: the photos as they are, and
-reduced by one of `REDUCTIONS`. (One in a hundred, as some photo holds a pattern that runs away.)
+features after a block have on a share of the pictures: the photos as they are, and reduced by one of
+`REDUCTIONS`. (A share, as some photo holds a pattern that runs away.)
 """
 
 import argparse
@@ -25,13 +25,12 @@ from ccsr.resample import resize
 from ccsr.training.photos import find_images
 
 MARGIN = 1.4
-SHARE = 0.99  # of the pictures
 REDUCTIONS = (1.5, 2.0, 3.0, 4.0)
 LARGEST_SIDE = 512  # the middle of larger ones
 
 
-def largest(model: CCSR, pictures: Iterable[Tensor]) -> list[float]:
-    """Measure the value after every second block that `SHARE` of the pictures keep to.
+def largest(model: CCSR, pictures: Iterable[Tensor], share: float) -> list[float]:
+    """Measure the value after every second block that a share of the pictures keep to.
 
     Pictures are (3, h, w) in [0, 1].
 
@@ -50,7 +49,7 @@ def largest(model: CCSR, pictures: Iterable[Tensor]) -> list[float]:
             x = picture[None].contiguous(memory_format=torch.channels_last)
             for effort in model.efforts:
                 model.encoder(x - 0.5, model.encoder.grid((x.shape[2], x.shape[3]), effort))
-    return torch.tensor(found).quantile(SHARE, 0, interpolation="lower").tolist()
+    return torch.tensor(found).quantile(share, 0, interpolation="lower").tolist()
 
 
 def spread(files: Sequence[Path], limit: int | None) -> Sequence[Path]:
@@ -77,11 +76,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("model", type=Path)
     parser.add_argument("folders", type=Path, nargs="+")
     parser.add_argument("--limit", type=int, help="photos of each folder, evenly spread")
+    parser.add_argument("--share", type=float, default=0.99, help="of the pictures, that keep to it")
     args = parser.parse_args(argv)
     model, summary = checkpoint.load(args.model)
     ours = parts_of(model)
     files = [file for folder in args.folders for file in spread(find_images(folder), args.limit)]
-    measured = largest(ours, pictures(files))
+    measured = largest(ours, pictures(files), args.share)
     limits = [round(MARGIN * value, 2) for value in measured]
     print(
         f"{len(files)} photos: largest {[round(value, 2) for value in measured]}", file=sys.stderr

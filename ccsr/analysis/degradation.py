@@ -23,7 +23,7 @@ from ccsr.upscaling.automatic import CLEAN, CLEANING, choose
 
 PROTOCOL = "benchmark-y"
 SCALE = (2.0, 2.0)
-MODELS = (CLEAN, "base", CLEANING)
+MODELS = (CLEAN, "base", CLEANING, "photo-base")
 AUTO = "auto"
 QUALITIES = (30, 40, 50, 60, 75, 85, 90, 93, 95, 98)  # of JPEG, from Pillow's lowest usual on
 LEVELS = (1, 2, 5, 10)  # of noise

@@ -31,6 +31,9 @@ _ORDER = np.array(sorted(range(64), key=lambda i: (i // 8 + i % 8, i)))  # low f
 _JUDGED = _ORDER[1:11]  # coefficients whose steps are looked for
 _FINE = _ORDER[6:26]  # coefficients that most blocks of a JPEG have not
 _CORNER = np.array([i for i in range(64) if i // 8 >= 4 and i % 8 >= 4])  # of noise, mostly
+_MIDDLE = np.array([i for i in range(64) if 3 <= i // 8 + i % 8 <= 6])
+_WHITE = 1.4  # times as much of these as of the corner: more is texture, on training photos
+_FEWEST = 8  # blocks that are looked at for that
 _WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue in luma
 _SMALL = 0.7  # a coefficient below this may be 0, but for the rounding of pixels
 _TENTH = 0.47  # of the standard deviation: the tenth percentile of the median of 16 normal sizes
@@ -69,8 +72,9 @@ def jpeg_quality(levels: Levels) -> float | None:
 def noise_level(levels: Levels) -> float:
     """Standard deviation of the noise in the luma of a picture's smoothest tenth, in 8-bit levels.
 
-    Texture that fills the whole picture counts as noise; blocks that touch black or white do not
-    count, and a picture of nothing else has none.
+    Noise has as much of every frequency. Texture has less of the finer ones, and where it fills the
+    whole picture, noise cannot be told beside it and counts as 0. Blocks that touch black or white
+    do not count, and a picture of nothing else has none.
 
     Args:
         levels: (h, w, C); transparency is not looked at.
@@ -78,8 +82,13 @@ def noise_level(levels: Levels) -> float:
     blocks = _blocks(levels, 0, 0, _BLOCKS)
     if len(blocks) < 16:
         return 0.0
-    fine = np.abs(blocks @ _basis()[_CORNER].T)
-    return float(np.percentile(np.median(fine, axis=1), 10) / _TENTH)
+    coefficients = np.abs(blocks @ _basis().T)
+    middle = np.median(coefficients[:, _MIDDLE], axis=1)
+    smoothest = coefficients[np.argsort(middle)[: max(_FEWEST, len(blocks) // 20)]]
+    fine = np.median(smoothest[:, _CORNER])
+    if np.median(smoothest[:, _MIDDLE]) > _WHITE * fine:
+        return 0.0
+    return float(np.percentile(np.median(coefficients[:, _CORNER], axis=1), 10) / _TENTH)
 
 
 def quality_of_table(table: Any) -> float:

@@ -83,6 +83,7 @@ def test_every_model_builds(choice):
         ("base", "base"),
         ("elastic", "light"),
         ("photo", "light"),
+        ("photo-base", "base"),
     ],
 )
 def test_an_experiment_can_start_from_what_is_shipped(experiment, init):

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.parametrize("name", MODELS)
 
 def test_these_are_shipped_and_no_others(name: str) -> None:
     assert name in shipped()
-    assert set(shipped()) == {*MODELS, "photo"}  # whose tests are those of Upscaler.load("auto")
+    assert set(shipped()) == {*MODELS, "photo", "photo-base"}  # see test_automatic.py
 
 
 def photo(name: str, side: int = 192) -> torch.Tensor:
