@@ -1,8 +1,8 @@
 """Measure the guard's limits on photos: `python -m benchmarks.limits MODEL FOLDER...`.
 
 They are written into the model's file. A limit is `MARGIN` times the largest value that the
-features after a block have on a share of the pictures: the photos as they are, and reduced by one of
-`REDUCTIONS`. (A share, as some photo holds a pattern that runs away.)
+features after a block have on a share of the pictures: the photos as they are, and reduced by one
+of `REDUCTIONS`. (A share, as some photo holds a pattern that runs away.)
 """
 
 import argparse
@@ -76,7 +76,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("model", type=Path)
     parser.add_argument("folders", type=Path, nargs="+")
     parser.add_argument("--limit", type=int, help="photos of each folder, evenly spread")
-    parser.add_argument("--share", type=float, default=0.99, help="of the pictures, that keep to it")
+    parser.add_argument(
+        "--share", type=float, default=0.99, help="of the pictures, that keep to it"
+    )
     args = parser.parse_args(argv)
     model, summary = checkpoint.load(args.model)
     ours = parts_of(model)
