@@ -33,7 +33,7 @@ _FINE = _ORDER[6:26]  # coefficients that most blocks of a JPEG have not
 _CORNER = np.array([i for i in range(64) if i // 8 >= 4 and i % 8 >= 4])  # of noise, mostly
 _MIDDLE = np.array([i for i in range(64) if 3 <= i // 8 + i % 8 <= 6])
 _WHITE = 1.4  # times as much of these as of the corner: more is texture, on training photos
-_FEWEST = 8  # blocks that are looked at for that
+_FEWEST = 4  # blocks that are looked at for that
 _WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue in luma
 _SMALL = 0.7  # a coefficient below this may be 0, but for the rounding of pixels
 _TENTH = 0.47  # of the standard deviation: the tenth percentile of the median of 16 normal sizes
