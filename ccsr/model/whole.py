@@ -128,9 +128,10 @@ def total(bicubic: Tensor, residual: Tensor, out: Tensor | None = None) -> Tenso
     """
     result = torch.add(bicubic, residual, out=out)
     low, high = LEVELS
-    least, most = result.aminmax()
-    if least >= low and most <= high:  # so is no number that is none
-        return result
+    if not (result.is_meta or torch.compiler.is_compiling()):  # which cannot look at values
+        least, most = result.aminmax()
+        if least >= low and most <= high:  # so is no number that is none
+            return result
     inside = (result >= low) & (result <= high)
     near = (bicubic + sane(residual)).clamp(bicubic.clamp(max=low), bicubic.clamp(min=high))
     return result.copy_(torch.where(inside, result, near))
