@@ -2,7 +2,7 @@
 
 import math
 from collections import ChainMap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import Any, NewType
 
@@ -42,7 +42,7 @@ class Graph:
             outer._constants if outer else {}
         )
         self._scalars: dict[str, float] = outer._scalars if outer else {}
-        self._numbers: count[int] = outer._numbers if outer else count()
+        self._numbers: Iterator[int] = outer._numbers if outer else count()
 
     def __call__(self, operator: str, *inputs: Value | Constant, **attributes: Any) -> Value:
         """Add one ONNX operator with one output, and return that."""
