@@ -38,14 +38,15 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     add(
         "--model", nargs="+", default=[], metavar="NAME|FILE", help="the networks to "
-        "analyse; default: light (effort: elastic and light). heads compares these finished runs, "
+        "analyse; default: light (effort: elastic and light; degradation: light, base, photo and "
+        "photo-base). heads compares these finished runs, "
         "given as folders or files, instead of training its own. alignment and gradual take none",
     )  # fmt: skip
     add(
         "--data", type=arguments.path, metavar="PATH", help="equivariance and "
-        "consistency: the image to measure on; ensembles and effort: the folder of images to "
-        "measure on; gradual and heads: the folder of photos to train on; default: pictures that "
-        "come with ccsr",
+        "consistency: the image to measure on; degradation, ensembles and effort: the folder of "
+        "images to measure on; gradual and heads: the folder of photos to train on; default: "
+        "pictures that come with ccsr",
     )  # fmt: skip
     add(
         "--test", type=arguments.path, metavar="PATH", help="heads: the folder of images to "
