@@ -223,6 +223,20 @@ def test_what_it_does_not_do_it_says(opened: tuple[Any, list[str]], tmp_path: Pa
     assert "cannot read text.png: it is not a picture" in rows.nth(1).inner_text()
 
 
+def test_what_is_chosen_before_the_page_is_ready_is_taken(
+    opened: tuple[Any, list[str]], cat: Path
+) -> None:
+    page, _ = opened
+    held: list[Any] = []
+    page.route("**/models.json", lambda route: held.append(route))
+    page.reload()
+    page.set_input_files("#files", str(cat))
+    while not held:
+        page.wait_for_timeout(50)
+    held[0].continue_()
+    page.locator("#pictures .name").wait_for()
+
+
 def test_a_package_that_is_another_is_refused(tmp_path: Path) -> None:
     (tmp_path / "onnxruntime-web-1.30.0.tgz").write_bytes(b"other")
     with pytest.raises(ValueError, match=r"expected onnxruntime-web@1\.30\.0 with the SHA-512 "):

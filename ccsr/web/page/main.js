@@ -199,7 +199,8 @@ for (const name of ["dragover", "dragleave", "drop"]) {
 addEventListener("paste", (event) => take([...event.clipboardData.files]));
 addEventListener("focus", poll);
 for (const each of document.querySelectorAll(".choose")) each.onclick = () => $("files").click();
-$("files").onchange = () => { take([...$("files").files]); $("files").value = ""; };
+const choose = () => { take([...$("files").files]); $("files").value = ""; };
+$("files").onchange = choose;
 $("factor-form").onsubmit = $("factor").onchange = typed;
 $("in").onclick = () => stage.zoom(1.1);
 $("out").onclick = () => stage.zoom(1 / 1.1);
@@ -211,4 +212,4 @@ $("frame").onchange = turn;
 $("which").onchange = changed;
 $("format").onchange = chooseFormat;
 $("enlarge").onsubmit = enlarge;
-poll();
+$("files").files.length ? choose() : poll(); // some may be chosen before the page is ready
