@@ -19,11 +19,12 @@ from ccsr.jobs.places import Place
 from ccsr.jobs.worker import Recipe, Worker
 
 DEATHS = 3  # of its workers, after which a picture is given up
-STILLBORN = 5  # workers in a row that cannot begin, after which no more are asked for
+STILLBORN = 5  # workers in a row that cannot begin, after which a run without others ends
 AHEAD = 2  # tasks that a worker has: one in hand, and one that waits
 TASK = 5.0  # seconds of work that a task should hold
 LARGEST = 32  # pictures in a task
 LOOK = 1.0  # seconds after which is looked whether there is room for more workers
+LONGEST_LOOK = 30.0  # likewise, where the last ones could not begin
 NOTE = 60.0  # seconds after which a person is told that there is none
 
 
@@ -92,7 +93,7 @@ class Cluster:
     def _hire(self) -> None:
         """Ask for workers where there is room, and for one more: some make room on demand."""
         now = time.monotonic()
-        if now - self._looked < LOOK:
+        if now - self._looked < min(LOOK * (1 + self._stillborn), LONGEST_LOOK):
             return
         self._looked = now
         if not any(hand.node for hand in self._hands) and now - self._moved > NOTE:
@@ -191,11 +192,14 @@ class Cluster:
             report(outcome._replace(job=job, error=error))
 
     def _fail_to_begin(self, hand: _Hand, reason: str) -> None:
-        """A worker cannot work; others may, unless many in a row cannot."""
+        """A worker cannot work; others do, or may, unless many in a row cannot.
+
+        Where a machine is lost, workers are sent there until the cluster knows.
+        """
         self._ray.kill(hand.actor)
         self._hands.remove(hand)
         self._stillborn += 1
-        if self._stillborn >= STILLBORN:
+        if self._stillborn >= STILLBORN and not any(other.node for other in self._hands):
             raise RuntimeError(
                 f"{STILLBORN} workers of the cluster cannot begin, the last since: {reason}"
             )

@@ -109,9 +109,11 @@ def test_workers_that_cannot_begin() -> None:
         cluster._hands.append(hand)
         cluster._greet(hand, hello)
 
-    for error in ("", *["no room"] * (STILLBORN - 1), "", *["no room"] * (STILLBORN - 1)):
-        greet(Hello(__version__, error, "node"))  # one that can begin is among them
-    assert len(killed) == 2 * (STILLBORN - 1)
+    for error in ("", *["no room"] * (2 * STILLBORN), "", *["no room"] * (STILLBORN - 1)):
+        greet(Hello(__version__, error, "node"))  # while others work
+    assert len(killed) == 3 * STILLBORN - 1
+    assert len(cluster._hands) == 2
+    cluster._hands.clear()
     with pytest.raises(RuntimeError, match=r"5 workers .* cannot begin, the last since: no memo"):
         greet(Hello(__version__, "no memory", "node"))
     with pytest.raises(RuntimeError, match=r"has ccsr 0\.0\.0, and this is .*: install the same"):
