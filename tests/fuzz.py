@@ -25,8 +25,9 @@ from ccsr import image
 from ccsr.image import profiles
 from ccsr.image.formats import FORMATS
 from ccsr.jobs.checks import Job
-from ccsr.jobs.pipeline import Outcome, run
+from ccsr.jobs.pipeline import run
 from ccsr.jobs.target import Target
+from ccsr.jobs.writing import Outcome
 from ccsr.upscaling.upscaler import Upscaler
 from networks import tiny
 from picture_files import MAKERS

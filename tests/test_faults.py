@@ -23,12 +23,13 @@ from PIL import Image
 from ccsr import image
 from ccsr.atomic import replacing
 from ccsr.image.formats import FORMATS
-from ccsr.jobs import pipeline
+from ccsr.jobs import writing
 from ccsr.jobs.checks import Job
-from ccsr.jobs.pipeline import Outcome, run
+from ccsr.jobs.pipeline import run
 from ccsr.jobs.plan import Plan
 from ccsr.jobs.reports import Report
 from ccsr.jobs.target import Target
+from ccsr.jobs.writing import Outcome
 from ccsr.model import checkpoint
 from networks import tiny
 
@@ -228,7 +229,7 @@ def refuse(patch: pytest.MonkeyPatch, folder: Path, aim: int, number: int) -> Ca
 def test_a_file_system_that_refuses_any_one_call(
     jobs: list[Job], expected: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    monkeypatch.setattr(pipeline, "WRITERS", 1)  # so that the calls have one order
+    monkeypatch.setattr(writing, "WRITERS", 1)  # so that the calls have one order
     failures = 0
     for aim in itertools.count(1):
         restore(jobs)

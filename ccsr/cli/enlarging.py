@@ -6,12 +6,12 @@ from ccsr import image, terminal
 from ccsr.cli.progress import Progress
 from ccsr.jobs import pipeline
 from ccsr.jobs.checks import Job
-from ccsr.jobs.pipeline import Outcome
 from ccsr.jobs.places import Place
 from ccsr.jobs.plan import Plan
 from ccsr.jobs.reports import Report
 from ccsr.jobs.stores import store_of
 from ccsr.jobs.target import Target
+from ccsr.jobs.writing import Outcome
 from ccsr.terminal import shown, tell
 from ccsr.upscaling.upscaler import Upscaler
 

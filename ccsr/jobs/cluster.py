@@ -14,9 +14,10 @@ from typing import Any
 
 from ccsr import __version__
 from ccsr.jobs.checks import Job
-from ccsr.jobs.pipeline import Outcome, prepare
+from ccsr.jobs.pipeline import prepare
 from ccsr.jobs.places import Place
 from ccsr.jobs.worker import Recipe, Worker
+from ccsr.jobs.writing import Outcome
 
 DEATHS = 3  # of its workers, after which a picture is given up
 STILLBORN = 5  # workers in a row that cannot begin, after which a run without others ends

@@ -11,8 +11,8 @@ from ccsr import __version__, image
 from ccsr.device import free_memory
 from ccsr.jobs import pipeline
 from ccsr.jobs.checks import Job
-from ccsr.jobs.pipeline import Outcome
 from ccsr.jobs.target import Target
+from ccsr.jobs.writing import Outcome
 from ccsr.upscaling.engines import choose_engine
 from ccsr.upscaling.upscaler import AUTO, SMALLEST_MEMORY, Upscaler
 
@@ -119,5 +119,5 @@ class Worker:
         """Enlarge pictures; returns what came of each, in their order."""
         outcomes: list[Outcome] = []
         target, saving = self._recipe.target, self._recipe.saving
-        pipeline.work(jobs, target, self._upscaler, outcomes.append, saving)
+        pipeline.run(jobs, target, self._upscaler, outcomes.append, saving, prepared=True)
         return outcomes

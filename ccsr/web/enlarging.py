@@ -12,10 +12,10 @@ from ccsr import image
 from ccsr.clock import spelled
 from ccsr.jobs import pipeline
 from ccsr.jobs.checks import Job
-from ccsr.jobs.pipeline import Outcome
 from ccsr.jobs.places import Place
 from ccsr.jobs.plan import output_name
 from ccsr.jobs.target import Target
+from ccsr.jobs.writing import Outcome
 from ccsr.web.entry import Entry, told
 from ccsr.web.models import Models
 from ccsr.web.worker import Stopped

@@ -14,6 +14,7 @@ from ccsr.jobs.checks import Job
 from ccsr.jobs.plan import Plan, make_plan
 from ccsr.jobs.reports import Report
 from ccsr.jobs.target import Target
+from ccsr.jobs.writing import Outcome
 
 TWICE = Target(scale=(2.0, 2.0))
 
@@ -189,7 +190,7 @@ def test_outcomes_are_told_as_they_come(tmp_path: Path, monkeypatch: pytest.Monk
     seen: list[int] = []
 
     def run(jobs, target, upscaler, tell, files, progress):
-        tell(pipeline.Outcome(jobs[0], (4, 6), 0.1))
+        tell(Outcome(jobs[0], (4, 6), 0.1))
         seen.append(len(lines(report)))
 
     monkeypatch.setattr(pipeline, "run", run)

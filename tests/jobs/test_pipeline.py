@@ -11,10 +11,11 @@ from PIL import Image
 
 from ccsr import device, image
 from ccsr.device import NoRoomError
-from ccsr.jobs import ahead, pipeline
+from ccsr.jobs import ahead, writing
 from ccsr.jobs.checks import Job
-from ccsr.jobs.pipeline import Outcome, preview, run
+from ccsr.jobs.pipeline import preview, run
 from ccsr.jobs.target import Target
+from ccsr.jobs.writing import Outcome
 
 TWICE = Target(scale=(2.0, 2.0))
 PATIENCE = 60  # seconds, far more than anything here takes
@@ -146,7 +147,7 @@ def test_what_is_held_is_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pixels: int
 ) -> None:
     """However many files, and however slow the disk; also where half of them fail."""
-    monkeypatch.setattr(pipeline, "WAITING_PIXELS", pixels)
+    monkeypatch.setattr(writing, "WAITING_PIXELS", pixels)
     alive: set[int] = set()
     most = 0
     original = image.read
@@ -176,7 +177,7 @@ def test_what_is_held_is_bounded(
     outcomes = done(pictures(tmp_path, 60), Followed(failing))
     assert sum(not outcome.error for outcome in outcomes) == 30
     in_hand = ahead.AHEAD + 3  # and the source and result of this one, and of the one before
-    assert most <= in_hand + (pipeline.WAITING if pixels else 1)
+    assert most <= in_hand + (writing.WAITING if pixels else 1)
     gc.collect()
     assert not alive
 

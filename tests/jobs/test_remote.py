@@ -14,11 +14,12 @@ from PIL import Image
 from ccsr.cli.enlarging import enlarge
 from ccsr.jobs import patience, reports
 from ccsr.jobs.checks import Job
-from ccsr.jobs.pipeline import Outcome, run
+from ccsr.jobs.pipeline import run
 from ccsr.jobs.places import Url, place
 from ccsr.jobs.plan import Plan, make_plan
 from ccsr.jobs.reports import Report
 from ccsr.jobs.summary import summed_up
+from ccsr.jobs.writing import Outcome
 from stores import TWICE, Bucket, double, fill, upload, web
 
 

@@ -16,11 +16,12 @@ from fsspec.registry import _registry
 from ccsr.image.folders import natural
 from ccsr.jobs.checks import Job, check
 from ccsr.jobs.naming import Naming
-from ccsr.jobs.pipeline import Outcome, run
+from ccsr.jobs.pipeline import run
 from ccsr.jobs.places import Url, place
 from ccsr.jobs.plan import Plan, make_plan
 from ccsr.jobs.shards import Shard
 from ccsr.jobs.stores import store_of
+from ccsr.jobs.writing import Outcome
 from stores import TWICE, Bucket, Far, double, fill, installed, upload
 
 
