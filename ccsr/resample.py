@@ -1,7 +1,7 @@
 """Resizing with fixed kernels, such as cubic and Lanczos, at the positions of a grid."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
@@ -28,6 +28,7 @@ Values = TypeVar("Values", "Tensor", NDArray[Any])
 Kernel = Literal["cubic", "lanczos", "linear", "box"]
 
 BLOCK = 64  # outputs per axis that share one dense matrix in `resize`
+COLOUR_BLOCK = 32  # the same for matrices in which each weight stands once for every colour
 
 
 def _library(x: Any) -> Any:
@@ -93,13 +94,16 @@ def normalised_weights(axis: Axis, kernel: Kernel = "cubic") -> "tuple[Tensor, T
 def needed(size: Size, grid: ProjectedGrid, kernel: Kernel = "cubic") -> tuple[slice, slice]:
     """The rows and columns of an input of `size` (h, w) that :func:`resize` reads for `grid`."""
     rows, columns = (
-        slice(max(start, 0), min(stop, limit))
-        for (start, stop), limit in (
-            (reach(axis, KERNELS[kernel][1]), limit)
-            for axis, limit in zip((grid.rows, grid.columns), size, strict=True)
-        )
+        _inside(reach(axis, KERNELS[kernel][1]), limit)
+        for axis, limit in zip((grid.rows, grid.columns), size, strict=True)
     )
     return rows, columns
+
+
+def _inside(span: tuple[int, int], limit: int) -> slice:
+    """The part of a span, start and stop, within `limit` pixels, or that nearest to it."""
+    start = min(max(span[0], 0), limit - 1)
+    return slice(start, max(min(span[1], limit), start + 1))
 
 
 def resize(x: Values, grid: ProjectedGrid, kernel: Kernel = "cubic") -> Values:
@@ -128,6 +132,38 @@ def resize(x: Values, grid: ProjectedGrid, kernel: Kernel = "cubic") -> Values:
     along: Callable[[Any, Axis, Kernel], Any] = _resize_array_rows if array else _resize_rows
     result: Values = along(along(x, grid.rows, kernel).mT, grid.columns, kernel).mT
     return result
+
+
+def add_resized(y: "Tensor", x: "Tensor", grid: ProjectedGrid, kernel: Kernel = "cubic") -> None:
+    """Add what :func:`resize` gives of `x` to `y`, in place.
+
+    Both are in the memory format channels_last, so that colours lie beside each other: along both
+    axes it is products of large matrices, the last of which adds.
+
+    Args:
+        y: (N, C, H, W), floating point.
+        x: (N, C, h, w) of the same dtype.
+        grid: where to read.
+        kernel: see :func:`resize`.
+
+    Raises:
+        RuntimeError: if `y` has another memory format.
+        ValueError: see :func:`resize`.
+    """
+    grid.check(size_of(x))
+    channels = x.shape[1]
+    rows, _ = needed(size_of(x), grid, kernel)
+    pixels = x[:, :, rows].permute(0, 2, 3, 1).flatten(2)  # (N, h, w * C)
+    sums = y.permute(0, 2, 3, 1).view(len(y), grid.rows.size, -1)  # (N, H, W * C)
+    lines = x.new_empty(pixels.shape[1], grid.columns.size * channels)  # of one image
+    along = _banded(x.mT, grid.columns, kernel, COLOUR_BLOCK, channels)
+    down = _banded(x[:, :, rows], grid.shifted(rows.start, 0).rows, kernel)
+    with _exact(x):
+        for total, image in zip(sums, pixels, strict=True):
+            for outputs, inputs, weights in along:
+                lines[:, outputs].addmm_(image[:, inputs], weights.mT, beta=0)
+            for outputs, inputs, weights in down:
+                total[outputs].addmm_(weights, lines[inputs])
 
 
 def reduce_uint8(image: "Tensor", grid: ProjectedGrid) -> "Tensor":
@@ -176,46 +212,78 @@ class _Band(NamedTuple):
 
 def _resize_rows(x: "Tensor", axis: Axis, kernel: Kernel) -> "Tensor":
     """Resample dimension -2: a banded matrix, in blocks without most of its zeros."""
-    import torch
-
-    remember = axis.size <= REMEMBERED and not torch.compiler.is_compiling()
-    make = _remembered_bands if remember else _bands
     y = x.new_empty(*x.shape[:-2], axis.size, x.shape[-1])
-    device = x.device.type
-    known = torch.amp.is_autocast_available(device)  # as it is not on the meta device
-    with torch.autocast(device, enabled=False) if known else nullcontext():
-        for outputs, pixels, weights in make(axis, kernel, x.shape[-2], x.dtype, x.device):
+    with _exact(x):
+        for outputs, pixels, weights in _banded(x, axis, kernel):
             y[..., outputs, :] = weights @ x[..., pixels, :]
     return y
 
 
-def _bands(
-    axis: Axis, kernel: Kernel, limit: int, dtype: "torch.dtype", device: "torch.device"
-) -> list[_Band]:
-    """The matrix that resamples `limit` pixels at `axis`, on the device."""
+def _exact(x: "Tensor") -> AbstractContextManager[Any]:
+    """Products in the dtype of `x`, also where others are in less."""
     import torch
 
-    bands = []
+    device = x.device.type
+    known = torch.amp.is_autocast_available(device)  # as it is not on the meta device
+    return torch.autocast(device, enabled=False) if known else nullcontext()
+
+
+def _banded(
+    x: "Tensor", axis: Axis, kernel: Kernel, block: int = BLOCK, channels: int = 1
+) -> list[_Band]:
+    """The matrix that resamples dimension -2 of `x`, remembered if it is not large.
+
+    With several channels it is for pixels whose channels lie beside each other.
+    """
+    import torch
+
+    remember = axis.size <= REMEMBERED and not torch.compiler.is_compiling()
+    make = _remembered_bands if remember else _bands
+    return make(axis, kernel, x.shape[-2], x.dtype, x.device, block, channels)
+
+
+def _bands(
+    axis: Axis,
+    kernel: Kernel,
+    limit: int,
+    dtype: "torch.dtype",
+    device: "torch.device",
+    size: int,
+    channels: int,
+) -> list[_Band]:
+    """The matrix that resamples `limit` pixels at `axis`, on the device, in blocks of a size."""
+    import torch
+
+    blocks = [slice(a, min(a + size, axis.size)) for a in range(0, axis.size, size)]
+    pixels = [_read(axis, block, kernel, limit) for block in blocks]
+    width = max(each.stop - each.start for each in pixels)
+    starts = [min(each.start, limit - width) for each in pixels]
     with torch.inference_mode(False):  # what is remembered may be met by gradients later
         index, weight = normalised_weights(axis, kernel)
-        index.clamp_(0, limit - 1)
-        for start in range(0, axis.size, BLOCK):
-            block = slice(start, min(start + BLOCK, axis.size))
-            first, last = _ends(axis, block, kernel, limit)
-            band = weight.new_zeros(block.stop - block.start, last - first + 1)
-            band.scatter_add_(1, index[block] - first, weight[block])
-            bands.append(_Band(block, slice(first, last + 1), band.to(device, dtype)))
-    return bands
+        index.clamp_(0, limit - 1).sub_(
+            torch.tensor(starts).repeat_interleave(size)[: len(index), None]
+        )
+        matrix = weight.new_zeros(axis.size, width).scatter_add_(1, index, weight)
+        if channels > 1:
+            matrix = torch.kron(matrix, torch.eye(channels, dtype=matrix.dtype))
+        matrix = matrix.to(device, dtype)
+
+    def part(start: int, stop: int) -> slice:
+        return slice(start * channels, stop * channels)
+
+    return [
+        _Band(outputs := part(block.start, block.stop), part(a, a + width), matrix[outputs])
+        for block, a in zip(blocks, starts, strict=True)
+    ]
 
 
 # Nor could a CUDA graph hold the copy of new weights to the device.
 _remembered_bands = lru_cache(maxsize=256)(_bands)
 
 
-def _ends(axis: Axis, block: slice, kernel: Kernel, limit: int) -> tuple[int, int]:
-    """The first and the last of `limit` pixels that a block of outputs reads."""
-    start, stop = reach(axis.window(block.start, block.stop), KERNELS[kernel][1])
-    return min(max(start, 0), limit - 1), min(max(stop - 1, 0), limit - 1)
+def _read(axis: Axis, block: slice, kernel: Kernel, limit: int) -> slice:
+    """The part of `limit` pixels that a block of outputs reads."""
+    return _inside(reach(axis.window(block.start, block.stop), KERNELS[kernel][1]), limit)
 
 
 def _resize_array_rows(x: NDArray[Any], axis: Axis, kernel: Kernel) -> NDArray[Any]:
@@ -228,8 +296,9 @@ def _resize_array_rows(x: NDArray[Any], axis: Axis, kernel: Kernel) -> NDArray[A
     y = np.empty((*x.shape[:-2], axis.size, x.shape[-1]), x.dtype)
     for start in range(0, axis.size, BLOCK):
         block = slice(start, min(start + BLOCK, axis.size))
-        first, last = _ends(axis, block, kernel, x.shape[-2])
-        band = np.zeros((block.stop - start, last - first + 1))
-        np.add.at(band, (np.arange(len(band))[:, None], index[block] - first), weight[block])
-        y[..., block, :] = band.astype(x.dtype) @ x[..., first : last + 1, :]
+        pixels = _read(axis, block, kernel, x.shape[-2])
+        band = np.zeros((block.stop - start, pixels.stop - pixels.start))
+        place = np.arange(len(band))[:, None], index[block] - pixels.start
+        np.add.at(band, place, weight[block])
+        y[..., block, :] = band.astype(x.dtype) @ x[..., pixels, :]
     return y

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from ccsr.grid import Axis, ProjectedGrid, as_pair, neighbours, output_size
-from ccsr.resample import normalised_weights, reduce_uint8, resize
+from ccsr.resample import add_resized, needed, normalised_weights, reduce_uint8, resize
 
 SCALES = [1.0, 4 / 3, 1.5, 2.0, 2.37, 3.0, math.pi, 8.0, 0.5, 0.73, (1.5, 4.0), (0.5, 3.0)]
 
@@ -163,6 +163,38 @@ def test_a_constant_stays_constant_on_the_smallest_images(scale, size):
     x = torch.full((2, *size), 0.3, dtype=torch.float64)
     y = resize(x, ProjectedGrid.project(size, output_size(size, scale)))
     torch.testing.assert_close(y, torch.full_like(y, 0.3))
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("size", [(40, 48), (1, 6), (5, 2)])
+def test_add_resized_adds_what_resize_gives(scale, size):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(2, 3, *size, generator=generator, dtype=torch.float64)
+    grid = ProjectedGrid.project(size, output_size(size, scale))
+    y = torch.rand(2, 3, *grid.size, generator=generator, dtype=torch.float64)
+    for window in (grid, grid.window(slice(grid.rows.size // 2, None), slice(0, 1))):
+        height, width = window.size
+        added = y[..., -height:, :width].contiguous(memory_format=torch.channels_last)
+        before = added.clone()
+        add_resized(added, x, window)
+        torch.testing.assert_close(added, before + resize(x, window))
+
+
+def test_add_resized_refuses_another_memory_format():
+    grid = ProjectedGrid.project((4, 4), (8, 8))
+    with pytest.raises(RuntimeError, match="view size is not compatible"):
+        add_resized(torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 4, 4), grid)
+
+
+def test_a_grid_far_outside_reads_the_border():
+    far = ProjectedGrid(Axis(3, 2.0, 50.0), Axis(2, 2.0, -50.0))
+    x = torch.rand(1, 3, 4, 5, generator=torch.Generator().manual_seed(0))
+    assert needed((4, 5), far) == (slice(3, 4), slice(0, 1))
+    corner = x[:, :, 3:, :1].expand(1, 3, 3, 2)
+    torch.testing.assert_close(resize(x, far), corner)
+    y = torch.zeros(1, 3, 3, 2).contiguous(memory_format=torch.channels_last)
+    add_resized(y, x, far)
+    torch.testing.assert_close(y, corner)
 
 
 def test_weights_sum_to_one():

@@ -27,9 +27,9 @@ def store(x: Any, levels: Levels) -> None:
         levels: uint8, uint16 or float32.
     """
     if not isinstance(x, np.ndarray):
-        from ccsr.image.tensors import to_array
+        from ccsr.image.tensors import store_tensor
 
-        levels[...] = to_array(x, like=levels)
+        store_tensor(x, levels)
         return
     if levels.dtype == np.float32:
         levels[...] = x.transpose(1, 2, 0)

@@ -12,6 +12,8 @@ from ccsr.image.modes import Levels, from_levels
 from ccsr.image.picture import Picture
 from ccsr.image.reading import read
 
+STRIP_VALUES = 1 << 18  # of a result that are in cache at once
+
 
 def to_tensor(image: Image.Image | Picture) -> Tensor:
     """Float32 (C, H, W) in [0, 1] of a single picture of mode L, LA, RGB or RGBA (C = 1 to 4).
@@ -70,6 +72,18 @@ def to_array(x: Tensor, like: Levels) -> Levels:
     return rounded.permute(1, 2, 0).contiguous().cpu().numpy().astype(np.uint16)
 
 
+def store_tensor(x: Tensor, levels: Levels) -> None:
+    """Write what `to_array` gives of floats (C, H, W) into levels (H, W, C)."""
+    if levels.dtype != np.uint8 or not x.is_cpu:
+        levels[...] = to_array(x, like=levels)
+        return
+    result, x = torch.from_numpy(levels), x.permute(1, 2, 0)
+    step = max(1, STRIP_VALUES // (x.shape[1] * x.shape[2]))
+    for top in range(0, len(x), step):
+        rows = slice(top, top + step)
+        result[rows].copy_(_stretched(x[rows]))
+
+
 def to_float(levels: Tensor) -> Tensor:
     """8-bit levels (uint8) as float32 in [0, 1], of the same shape."""
     return levels.float() / 255
@@ -77,7 +91,11 @@ def to_float(levels: Tensor) -> Tensor:
 
 def to_uint8(x: Tensor) -> Tensor:
     """Floats in [0, 1] to uint8 of the same shape: nearest, halves up, clamped."""
-    return x.mul(255).add_(0.5).clamp_(0, 255).to(torch.uint8)
+    return _stretched(x).to(torch.uint8)
+
+
+def _stretched(x: Tensor) -> Tensor:
+    return x.mul(255).add_(0.5).clamp_(0, 255)
 
 
 def to_image(x: Tensor) -> Image.Image:

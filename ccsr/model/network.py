@@ -10,8 +10,8 @@ from ccsr.grid import ProjectedGrid, Size, reach, size_of
 from ccsr.model.encoder import Encoder, Span
 from ccsr.model.residual import Encoded
 from ccsr.model.stack import Stack, covering
-from ccsr.model.whole import BASE_KERNEL_SIZE, Crop, Network, input_range, sane, total
-from ccsr.resample import needed, resize
+from ccsr.model.whole import BASE_KERNEL_SIZE, Crop, Network, bounded, input_range, sane
+from ccsr.resample import add_resized, needed, resize
 
 STRIP_VALUES = 1 << 22  # of a CC layer's result: what follows it finds them in cache
 
@@ -68,7 +68,7 @@ class CCSR(Network):
     def enlarge(
         self, x: Tensor, grid: ProjectedGrid, via: Sequence[ProjectedGrid] | None = None
     ) -> Tensor:
-        """Compute :meth:`forward` for use instead of training, as :func:`total` beside bicubic."""
+        """Compute :meth:`forward` for use instead of training, :func:`bounded`."""
         via = self.route(size_of(x), grid) if via is None else via
         return self.read(x, self.features(x, via[0]), grid, via)
 
@@ -91,18 +91,22 @@ class CCSR(Network):
             grid: laid over (h, w).
             via: the grids on the way, the features' first, likewise.
         """
-        result = x.new_empty(len(x), 3, *grid.size)
+        result = x.new_empty(len(x), *grid.size, 3).permute(0, 3, 1, 2)  # as layers give it
         top = 0
         for strip in self._strips(len(x), grid, via):
             part, on_the_way = self._cut(encoded.features, strip, via)
             residual = self.decoder(self.stack(part, strip, on_the_way))
-            bicubic = resize(x, strip)
             if self.base == "none":
-                residual = residual - bicubic
+                residual = residual - resize(x, strip)
             if encoded.trust is not None:
                 share = resize(encoded.trust.float(), strip.within(via[0]))
                 residual = sane(residual) * share.clamp(0, 1)
-            total(bicubic, residual, out=result[:, :, top : top + strip.rows.size])
+            rows = result[:, :, top : top + strip.rows.size]
+            rows.copy_(residual)
+            add_resized(rows, x, strip)
+            allowed = bounded(rows, x, strip)
+            if allowed is not rows:
+                rows.copy_(allowed)
             top += strip.rows.size
         return result
 

@@ -68,9 +68,8 @@ class Network(nn.Module):
     def enlarge(
         self, x: Tensor, grid: ProjectedGrid, via: Sequence[ProjectedGrid] | None = None
     ) -> Tensor:
-        """Compute :meth:`forward` for use instead of training, as :func:`total` beside bicubic."""
-        base = resize(x, grid)
-        return total(base, self(x, grid, via) - base)
+        """Compute :meth:`forward` for use instead of training, :func:`bounded`."""
+        return bounded(self(x, grid, via).to(x.dtype), x, grid)
 
     def route(
         self, size: Size, grid: ProjectedGrid, effort: float = 1.0
@@ -121,20 +120,23 @@ def sane(residual: Tensor) -> Tensor:
     return torch.where(residual.abs() <= LARGEST_RESIDUAL, residual, 0.0)
 
 
-def total(bicubic: Tensor, residual: Tensor, out: Tensor | None = None) -> Tensor:
-    """Add a residual, if it is :func:`sane`, to bicubic, and cut the sum to `LEVELS`.
+def bounded(result: Tensor, x: Tensor, grid: ProjectedGrid) -> Tensor:
+    """Cut what a network makes of `x` at `grid` to `LEVELS`, and to bicubic where it is not sane.
 
-    Bicubic of a picture of floats may itself be beyond them: there the sum is cut to bicubic.
+    What it adds to bicubic must be :func:`sane`. Bicubic of a picture of floats may itself be
+    beyond the levels: there the result is cut to bicubic. It is returned as it is if it keeps to
+    the levels, as that of nearly every picture does.
     """
-    result = torch.add(bicubic, residual, out=out)
     low, high = LEVELS
     if not (result.is_meta or torch.compiler.is_compiling()):  # which cannot look at values
-        least, most = result.aminmax()
+        least, most = result.permute(0, 2, 3, 1).aminmax()  # as it lies in memory: 5 times faster
         if least >= low and most <= high:  # so is no number that is none
             return result
+    bicubic = resize(x, grid)
     inside = (result >= low) & (result <= high)
-    near = (bicubic + sane(residual)).clamp(bicubic.clamp(max=low), bicubic.clamp(min=high))
-    return result.copy_(torch.where(inside, result, near))
+    near = bicubic + sane(result - bicubic)
+    near = near.clamp(bicubic.clamp(max=low), bicubic.clamp(min=high))
+    return torch.where(inside, result, near)
 
 
 def input_range(axis: Axis, needed: tuple[int, int], limit: int) -> tuple[int, int]:
