@@ -1,5 +1,6 @@
 """The recipes for clusters: their shell lines give commands that ccsr understands."""
 
+import json
 import os
 import re
 import shutil
@@ -69,16 +70,36 @@ def test_slurm(calls, first: int, count: int) -> None:
         assert shard(words) == (number + 1, count)
 
 
-@pytest.mark.parametrize(("code", "end"), [(0, 0), (1, 0), (130, 130)])
-def test_kubernetes(calls, code: int, end: int) -> None:
+@pytest.mark.parametrize(
+    ("code", "told", "end"),
+    [
+        (0, None, 0), (1, "failed", 0), (1, "remaining", 1), (1, "", 1), (1, None, 1),
+        (130, "remaining", 130),
+    ],
+)  # fmt: skip
+def test_kubernetes(calls, tmp_path: Path, code: int, told: str | None, end: int) -> None:
+    """A pod ends well if its report tells of every picture, and not since an old one does."""
+    noting = tmp_path / "bin" / "ccsr"
+    noting.rename(tmp_path / "bin" / "noting")
+    real = f'exec {sys.executable} -m ccsr "$@"'
+    write = (
+        "" if told is None else f"cp {tmp_path}/told out/run-$((JOB_COMPLETION_INDEX + 1)).jsonl;"
+    )
+    noting.write_text(f'#!/bin/sh\n[ "$1" = report ] && {real}\n{write} exec noting "$@"\n')
+    noting.chmod(0o755)
+    line = {"source": "a", "output": "b", "status": told, "error": "cannot read a", "of": 1}
+    (tmp_path / "told").write_text(json.dumps(line) + "\n" if told else "")
     spec = yaml.safe_load((DEPLOY / "kubernetes.yaml").read_text())["spec"]
     (container,) = spec["template"]["spec"]["containers"]
     variables = {each["name"]: each["value"] for each in container["env"]}
     assert int(variables["TOTAL"]) == spec["completions"]
+    (tmp_path / "out").mkdir()
     for index in (0, spec["completions"] - 1):
+        old = json.dumps(line | {"status": "skipped"}) + "\n"
+        (tmp_path / "out" / f"run-{index + 1}.jsonl").write_text(old)
         ended, [words] = calls(
             *container["command"], *container["args"],
-            JOB_COMPLETION_INDEX=str(index), CODE=str(code), **variables,
+            JOB_COMPLETION_INDEX=str(index), CODE=str(code), PYTHONPATH=str(ROOT), **variables,
         )  # fmt: skip
         assert ended == end
         assert shard(words) == (index + 1, spec["completions"])

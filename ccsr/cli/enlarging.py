@@ -1,6 +1,10 @@
 """Carrying out a plan, and telling what comes of it: on the screen, at the end, in the report."""
 
-from collections.abc import Callable, Sequence
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 
 from ccsr import image, terminal
 from ccsr.cli.progress import Progress
@@ -91,7 +95,7 @@ def carry_out(
         The number of failures.
 
     Raises:
-        KeyboardInterrupt: on Ctrl-C; its text says what remains.
+        KeyboardInterrupt: on Ctrl-C, or SIGTERM; its text says what remains.
     """
     total = len(plan.jobs) + len(plan.unlisted)
     progress = Progress(total, quiet)
@@ -100,7 +104,8 @@ def carry_out(
     for folder, message in plan.unlisted.items():
         ledger.fail(folder, message)
     try:
-        work(ledger.add, progress.update)
+        with _ended_as_interrupted():
+            work(ledger.add, progress.update)
     except KeyboardInterrupt as error:
         remaining = [job for job in plan.jobs if job not in ledger.finished]
         for job in remaining:
@@ -119,6 +124,27 @@ def carry_out(
         if report.error:
             progress.error(report.error)
     return len(ledger.failures) + bool(report.error)
+
+
+@contextmanager
+def _ended_as_interrupted() -> Iterator[None]:
+    """SIGTERM, the word of Slurm, Kubernetes and shutdowns, means what Ctrl-C means."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        handler = signal.getsignal(signal.SIGINT)
+        if not callable(handler):  # shells let what they start in the background ignore Ctrl-C
+            raise KeyboardInterrupt
+        handler(signal.SIGINT, frame)
+
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _advice(remaining: Sequence[Job]) -> str:

@@ -10,6 +10,8 @@ from ccsr.cli import arguments, options
 if TYPE_CHECKING:  # slow to import
     from ccsr.jobs.summary import Summary
 
+LISTED = 20  # shards without a report that are named
+
 
 def parser() -> arguments.Parser:
     """The options of `ccsr report`."""
@@ -54,8 +56,10 @@ def _lines(found: "Summary") -> list[str]:
     lines = [f"{found.pictures} pictures: {found.done} done, {len(found.failed)} failed{missing}"]
     lines += [f"failed: {why}" for why in map(terminal.shown, found.failed)]
     lines += map(terminal.shown, found.notes)
-    lines += [f"there is no report of shard {shard}" for shard in found.absent]
-    if found.missing or found.absent:
+    lines += [f"there is no report of shard {shard}" for shard in found.absent[:LISTED]]
+    if len(found.absent) > LISTED:
+        lines.append(f"nor of {len(found.absent) - LISTED} further shards of them")
+    if found.missing or found.absent or found.silent:
         lines.append("the same commands with --exists skip do what is missing")
     if found.seconds:
         each, together = found.pixels / found.seconds, found.pixels / found.span

@@ -22,7 +22,7 @@ def main(argv: Sequence[str]) -> int:
     Raises:
         ValueError: for what cannot be done.
         OSError: for files that cannot be read or written.
-        KeyboardInterrupt: on Ctrl-C; its text says what remains.
+        KeyboardInterrupt: on Ctrl-C, or SIGTERM; its text says what remains.
     """
     parser = upscale_options.parser()
     args = parser.parse_args(argv)

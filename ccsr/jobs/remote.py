@@ -163,6 +163,8 @@ class _Remote(Store[Url]):
 
     @contextmanager
     def writing(self, output: Url) -> Iterator[Path]:
+        if output.scheme in WEB:
+            raise OSError(f"cannot write {output}: the web is only read")
         with TemporaryDirectory(prefix="ccsr-") as room:
             path = Path(room, f"output{output.suffix}")  # which tells some stores what it is
             with _called(path, f"{output} by way of {gettempdir()}"):

@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, Literal
 
+from ccsr.atomic import make_folder
 from ccsr.jobs.places import Place
 from ccsr.jobs.plan import Plan
 from ccsr.jobs.stores import store_of
@@ -19,7 +20,7 @@ from ccsr.terminal import as_json, named, tell
 SUFFIX = ".jsonl"
 EVERY = 60  # seconds after which a report that lies far away is written again, whole
 SHARE = 0.1  # of the time that this may take
-Status = Literal["done", "failed", "skipped", "left out", "remaining", "planned"]
+Status = Literal["done", "failed", "skipped", "left out", "remaining", "planned", "empty"]
 
 
 class Report:
@@ -28,13 +29,14 @@ class Report:
     Each tells `source`, `output`, `status`, the time `at` which it was written, and how many
     pictures the run is about (`of`); of a shard also which it is. What is done has the `width` and
     `height` of the result, the `seconds` that the work took and what was `dropped`; what failed
-    has an `error`. What is `planned` has the size that it would get.
+    has an `error`. What is `planned` has the size that it would get. A shard without pictures has
+    one line, `empty`, without `source`: a report of no lines is one of a run that was killed.
 
     What cannot be appended to, as an object of a store, is written anew every minute, or less often
     if that takes long, and at the end.
 
     Args:
-        path: is emptied first; None for no file.
+        path: is emptied first, in a folder that is made; None for no file.
         plan: whose pictures must not be taken for the report.
         told: whether standard output gets the lines.
 
@@ -53,15 +55,19 @@ class Report:
         self._run: dict[str, Any] = {"of": plan.total}
         if plan.shard:
             self._run["shard"] = str(plan.shard)
-        if path is None:
-            return
+        if path is not None:
+            self._file = self._begin(self._checked(path, plan))
+        if plan.shard and not plan.total:
+            self.add(None, "empty")
+
+    def _checked(self, path: Place, plan: Plan) -> Place:
         if path.suffix != SUFFIX:
             raise ValueError(f"expected a report that ends in {SUFFIX}, got {path}")
         own = store_of(path).identity(path)
         jobs = (job.source for job in (*plan.jobs, *plan.skipped))
         if any(store_of(source).identity(source) == own for source in jobs):
             raise ValueError(f"the report {path} is an input and would be overwritten")
-        self._file = self._begin(path)
+        return path
 
     def _begin(self, path: Place) -> Path:
         """Empty the report; returns the file that lines are appended to."""
@@ -77,6 +83,7 @@ class Report:
             return file
         if path.exists() and not path.is_file():  # opening a pipe waits for ever
             raise OSError(f"cannot write the report {path}: it is no regular file")
+        make_folder(path)
         try:
             path.write_bytes(b"")
         except OSError as error:
@@ -106,7 +113,7 @@ class Report:
 
     def add(
         self,
-        source: Place,
+        source: Place | None,
         status: Status,
         output: Place | None = None,
         **more: str | float | list[str],
@@ -115,7 +122,7 @@ class Report:
         if self._path is None and not self.told:
             return
         line: dict[str, Any] = {
-            "source": str(source),
+            "source": source and str(source),
             "output": output and str(output),
             "status": status,
             **more,

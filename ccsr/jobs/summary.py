@@ -1,7 +1,7 @@
 """What the reports of several runs say together."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 from ccsr.jobs.places import Place
 from ccsr.jobs.reports import Status
+from ccsr.jobs.shards import Shard
 from ccsr.jobs.stores import store_of
 
 
@@ -23,6 +24,7 @@ class Summary:
         failed: why each of the others that were tried has none, in the order of the reports.
         missing: how many were not reached.
         absent: shards of which there is no report, such as `3/4`.
+        silent: reports that tell of nothing: their runs were killed at the begin, or go on.
         notes: where pictures are missing, and what could not be read, in sentences.
         pixels: how many the results have that were computed.
         seconds: how long computing them took, added up over all machines.
@@ -34,6 +36,7 @@ class Summary:
     failed: list[str] = field(default_factory=list)
     missing: int = 0
     absent: list[str] = field(default_factory=list)
+    silent: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     pixels: int = 0
     seconds: float = 0.0
@@ -42,7 +45,7 @@ class Summary:
     @property
     def complete(self) -> bool:
         """Whether every picture of every shard has a result."""
-        return not (self.failed or self.missing or self.absent)
+        return not (self.failed or self.missing or self.absent or self.silent)
 
 
 def summed_up(paths: Sequence[Place]) -> Summary:
@@ -53,9 +56,11 @@ def summed_up(paths: Sequence[Place]) -> Summary:
         ValueError: for one that is no report.
     """
     runs = [_read(path) for path in paths]
+    _forget_made_good(runs)
     done: set[str] = set().union(*(run.done for run in runs))
     failed: dict[str, str] = {}
-    result = Summary(done=len(done), absent=_absent(runs))
+    silent = [str(run.path) for run in runs if not run.lines]
+    result = Summary(done=len(done), absent=_absent(runs), silent=silent)
     for run in runs:
         failed |= {key: why for key, why in run.failed.items() if key not in done}
         result.pixels += run.pixels
@@ -80,26 +85,32 @@ def summed_up(paths: Sequence[Place]) -> Summary:
 
 @dataclass
 class _Run:
-    """What one report says. Pictures are known by their outputs.
+    """What one report says. Pictures are known by their outputs, or sources if they have none.
 
     Attributes:
         path: where the report lies.
+        lines: how many it has.
         about: how many pictures the run is about, or 0 if it does not say.
         shard: the run's shard; empty if it is about all pictures.
         told: the pictures in the report.
         done: those that have a result.
         failed: those that have none, and why.
+        unnamed: those of them that have no output either, as folders that cannot be listed.
+        sources: of what is done.
         times: when the work on each result began and ended, in seconds.
         pixels: how many the results have.
         notes: what is odd.
     """
 
     path: Place
+    lines: int = 0
     about: int = 0
     shard: str = ""
     told: set[str] = field(default_factory=set)
     done: set[str] = field(default_factory=set)
     failed: dict[str, str] = field(default_factory=dict)
+    unnamed: set[str] = field(default_factory=set)
+    sources: set[str] = field(default_factory=set)
     times: list[tuple[float, float]] = field(default_factory=list)
     pixels: int = 0
     notes: list[str] = field(default_factory=list)
@@ -114,13 +125,18 @@ class _Run:
         if status not in get_args(Status):
             raise ValueError(status)
         self.about, self.shard = int(line.get("of", 0)), str(line.get("shard", ""))
-        if status == "left out":
+        if self.shard:
+            Shard.parse(self.shard)
+        self.lines += 1
+        if status in ("left out", "empty"):
             return
         self.told.add(key)
         if status in ("done", "skipped"):
             self.done.add(key)
+            self.sources.add(str(line["source"]))
         if status == "failed":
             self.failed[key] = str(line["error"])
+            self.unnamed |= set() if line["output"] else {key}
         if status == "done":
             self.pixels += int(line["width"]) * int(line["height"])
             if "at" in line:
@@ -154,9 +170,37 @@ def _read(path: Place) -> _Run:
         run.notes.append(f"{path}: {cut} line{'s are' if cut > 1 else ' is'} cut off")
     if remaining:
         run.notes.append(f"{path}: stopped with {len(remaining)} to do, from {remaining[0]} on")
-    if not run.told and not cut:
-        run.notes.append(f"{path}: tells of no picture")
+    if not run.lines:
+        run.notes.append(
+            f"{path}: tells of no picture: the run was killed at its begin, or still goes on"
+        )
     return run
+
+
+def _forget_made_good(runs: Sequence[_Run]) -> None:
+    """Forget failures to name a picture, or to list a folder, where another run could."""
+    unnamed = set().union(*(run.unnamed for run in runs))
+    if not unnamed:
+        return
+    good = {
+        above
+        for run in runs
+        for source in run.sources
+        for above in (source, *_folders(source))
+        if above in unnamed
+    }
+    for run in runs:
+        for key in good & run.unnamed:
+            run.about -= 1
+            run.told.discard(key)
+            del run.failed[key]
+
+
+def _folders(source: str) -> Iterator[str]:
+    """Those that a picture lies in, from the inmost on."""
+    while (parts := source.rpartition("/"))[1]:
+        source = parts[0]
+        yield source
 
 
 def _file(path: Place) -> AbstractContextManager[Path]:

@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import signal
 from datetime import datetime
 from pathlib import Path
 
@@ -133,6 +134,30 @@ def test_an_interrupt_says_what_remains(
     assert [job.source.name for job in rest.jobs] == ["b.png", "c.png"]
 
 
+@pytest.mark.parametrize("ignored", [False, True], ids=["", "in the background of a shell"])
+def test_the_end_that_the_system_asks_for_is_an_interrupt(tmp_path: Path, ignored: bool) -> None:
+    made = planned(tmp_path, "a.png", "b.png", "c.png")
+    report = tmp_path / "r.jsonl"
+    usual = signal.SIG_IGN if ignored else signal.default_int_handler
+    before = signal.signal(signal.SIGINT, usual), signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    terms = iter((False, True))
+
+    def terminated(source, *, progress, **options):
+        if next(terms):
+            signal.raise_signal(signal.SIGTERM)
+            progress(0.5)
+        return double(source, progress=progress, **options)
+
+    try:
+        with pytest.raises(KeyboardInterrupt, match="1 of 3 pictures are finished, 2 remain"):
+            enlarge(made, TWICE, terminated, Report(report, made))
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGINT, before[0])
+        signal.signal(signal.SIGTERM, before[1])
+    assert [line["status"] for line in lines(report)] == ["done", "remaining", "remaining"]
+
+
 def test_reports_that_would_overwrite_something(tmp_path: Path) -> None:
     made = Plan([Job(tmp_path / "odd.jsonl", tmp_path / "a.png")])
     (tmp_path / "odd.jsonl").write_text("a picture")
@@ -141,8 +166,11 @@ def test_reports_that_would_overwrite_something(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"odd\.jsonl is an input and would be overwritten"):
         Report(tmp_path / "odd.jsonl", made)
     assert (tmp_path / "odd.jsonl").read_text() == "a picture"
-    with pytest.raises(OSError, match=r"cannot write the report .*r\.jsonl: No such file"):
-        Report(tmp_path / "missing" / "r.jsonl", made)
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match=r"cannot write .*r\.jsonl: (File exists|Not a directory)"):
+        Report(tmp_path / "file" / "r.jsonl", made)
+    Report(tmp_path / "made/for/it" / "r.jsonl", made)  # as the folder of an output is
+    assert (tmp_path / "made/for/it" / "r.jsonl").read_text() == ""
     os.mkfifo(tmp_path / "pipe.jsonl")
     with pytest.raises(OSError, match=r"the report .*pipe\.jsonl: it is no regular file"):
         Report(tmp_path / "pipe.jsonl", made)

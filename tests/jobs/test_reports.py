@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from ccsr.cli import enlarging
 from ccsr.jobs.checks import Job
 from ccsr.jobs.plan import Plan
 from ccsr.jobs.reports import Report
@@ -75,15 +76,59 @@ def test_reports_before_they_told_how_many_pictures(tmp_path: Path) -> None:
     assert (found.pictures, found.done, found.complete, found.pixels) == (1, 1, True, 20)
 
 
-def test_an_empty_report_is_said(tmp_path: Path) -> None:
-    (tmp_path / "e.jsonl").touch()
-    assert summed_up([tmp_path / "e.jsonl"]).notes == [
-        f"{tmp_path / 'e.jsonl'}: tells of no picture"
-    ]
+def test_the_report_of_a_run_that_was_killed_at_its_begin_is_not_complete(tmp_path: Path) -> None:
+    empty = report(tmp_path / "e.jsonl", Plan(jobs("a")))
+    (tmp_path / "cut.jsonl").write_text('{"source": "a')
+    whole = report(tmp_path / "w.jsonl", Plan(jobs("a")), (0, "done"))
+    for silent in (empty, tmp_path / "cut.jsonl"):
+        for paths in ([silent], [silent, whole]):
+            found = summed_up(paths)
+            assert found.silent == [str(silent)]
+            assert f"{silent}: tells of no picture: the run was killed at its begin" in str(found)
+            assert not found.complete
+    assert summed_up([whole]).complete
+
+
+def test_a_shard_may_have_no_pictures(tmp_path: Path) -> None:
+    one = report(tmp_path / "1.jsonl", Plan(jobs("a"), shard=Shard(1, 2)), (0, "done"))
+    two = report(tmp_path / "2.jsonl", Plan(shard=Shard(2, 2)))
+    assert [json.loads(text)["status"] for text in two.read_text().splitlines()] == ["empty"]
+    found = summed_up([one, two])
+    assert (found.pictures, found.done, found.absent, found.notes) == (1, 1, [], [])
+    assert found.complete
+    left_out = Plan(made=[Path("in/a_2x.png")], shard=Shard(2, 2))
+    enlarging.carry_out(left_out, lambda *_: None, Report(two, left_out))
+    assert summed_up([one, two]).complete
+
+
+def test_what_could_not_be_named_or_listed_is_made_good_by_a_later_run(tmp_path: Path) -> None:
+    first = Plan(jobs("a"), unlisted={Path("in/b.png"): "no size", Path("in/sub"): "denied"})
+    one = report(tmp_path / "1.jsonl", first, (0, "done"))
+    alone = report(tmp_path / "0.jsonl", Plan(unlisted={Path("in/sub"): "denied"}))
+    for path, sources in ((one, ["in/b.png", "in/sub"]), (alone, ["in/sub"])):
+        with path.open("a") as stream:
+            for source in sources:
+                line = {"source": source, "output": None, "status": "failed", "error": source}
+                stream.write(json.dumps({**line, "of": 3 if path == one else 1}) + "\n")
+    second = Plan(jobs("a", "b", "sub/c", "subway"))
+    two = report(tmp_path / "2.jsonl", second, (0, "skipped"), (1, "done"), (3, "done"))
+    found = summed_up([one, alone, two])
+    assert (found.failed, found.done, found.complete) == (["in/sub"], 3, False)
+    more = report(tmp_path / "3.jsonl", second, (0, "skipped"), (1, "skipped"), (2, "done"))
+    for order in ([one, alone, two, more], [more, two, alone, one]):
+        found = summed_up(order)
+        assert (found.pictures, found.done, found.failed, found.missing) == (4, 4, [], 0)
 
 
 @pytest.mark.parametrize(
-    "line", ["[]", "7", '{"status": "done"}', '{"source": "a", "output": null, "status": "odd"}']
+    "line",
+    [
+        "[]",
+        "7",
+        '{"status": "done"}',
+        '{"source": "a", "output": null, "status": "odd"}',
+        '{"source": "a", "output": "b", "status": "skipped", "shard": "of 3"}',
+    ],
 )
 def test_other_files_are_refused(tmp_path: Path, line: str) -> None:
     (tmp_path / "a.jsonl").write_text(line + "\n")
