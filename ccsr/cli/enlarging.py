@@ -136,15 +136,16 @@ def _ended_as_interrupted() -> Iterator[None]:
             raise KeyboardInterrupt
         handler(signal.SIGINT, frame)
 
+    usual = signal.getsignal(signal.SIGTERM)  # which Ray has made its own
     main = threading.current_thread() is threading.main_thread()
-    if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+    if not main or usual in (None, signal.SIG_IGN):
         yield
         return
     signal.signal(signal.SIGTERM, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, usual)
 
 
 def _advice(remaining: Sequence[Job]) -> str:

@@ -35,19 +35,19 @@ class Listed(Listing[Url]):
         folders: defaultdict[str, list[str]] = defaultdict(list)
         for at, sentence in self._problems.items():
             unlisted(at, sentence)
+        odd: list[str] = []
         for key in self._names:
             folder, _, name = key.rpartition("/")
             if not image.named_as_image(name) or (out and key.startswith(out)):
                 continue
             parts = folder.split("/") if folder else []
             if not _plain(key):
-                unlisted(
-                    self.folder / key,
-                    f"cannot take {self.folder}/{key}: its name has parts that no path has, "
-                    "rename it",
-                )
+                odd.append(key)
             elif not any(part.startswith(".") for part in parts):
                 folders[folder].append(name)
+        for key in sorted(odd):
+            at = self.folder / key
+            unlisted(at, f"cannot take {at}: its name has parts that no path has, rename it")
         for folder in sorted(folders, key=lambda text: [natural(p) for p in text.split("/") if p]):
             place = self.folder / folder if folder else self.folder
             for name in sorted(folders[folder], key=natural):

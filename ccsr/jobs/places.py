@@ -1,7 +1,7 @@
 """Names of what is read and written: paths of this machine, and URLs of what lies elsewhere."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import TypeAlias
 from urllib.parse import unquote, urlsplit
@@ -9,7 +9,12 @@ from urllib.request import url2pathname
 
 WEB = ("http", "https")
 _LOCAL = ("file", "local")
-_ALIASES = {"s3a": "s3", "gcs": "gs"}  # two names of one thing would hide that two outputs are one
+# One request lists whatever begins with a name, and a file appears whole or not at all.
+OBJECTS = frozenset({"abfs", "adl", "gs", "memory", "oci", "oss", "s3"})
+# Two names of one thing would hide that an output is an input, or that two outputs are one.
+_ALIASES = {"s3a": "s3", "gcs": "gs", "az": "abfs", "abfss": "abfs"}
+_NO_PASSWORD = ("github", "git")  # github://OWNER:REPOSITORY@BRANCH/a.png
+_BY_VARIABLE = ("dav", "davs", "ftp", "sftp", "smb", "ssh", "webdav", "webhdfs")
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
 _CHAINED = re.compile(r"[a-z][a-z0-9+.-]+::|.*::[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _PASSWORD = re.compile(r"[^/@]*:[^/@]*@")
@@ -24,9 +29,11 @@ class Url:
 
     Attributes:
         text: such as `s3://bucket/in/a.png`, without a separator at its end.
+        closed: whether a person wrote one there, so that it must be a folder.
     """
 
     text: str
+    closed: bool = field(default=False, compare=False, repr=False)
 
     def __str__(self) -> str:
         return self.text
@@ -89,16 +96,27 @@ def place(text: str) -> Place:
             and for one with a password.
     """
     if _CHAINED.match(text):
-        raise ValueError(f"expected one URL, got several in each other: {text}")
+        raise ValueError(
+            f"expected one URL, got several in each other: {text}: unpack archives first, and leave "
+            "out caches, since each picture is read once"
+        )
     match = _SCHEME.match(text)
     if not match:
         return Path(text)
     scheme, rest = match[1].lower(), text[match.end() :]
     if scheme in _LOCAL:
-        return Path(url2pathname(rest))
-    if _PASSWORD.match(rest):
+        return Path(url2pathname(rest.removeprefix("localhost") if "/" in rest else rest))
+    scheme = _ALIASES.get(scheme, scheme)
+    if _PASSWORD.match(rest) and scheme not in _NO_PASSWORD:
+        by = (
+            f"FSSPEC_{scheme.upper()}_PASSWORD"
+            if scheme in _BY_VARIABLE
+            else "the store's own files"
+        )
         raise ValueError(
             f"expected no password in the URL of {rest.partition('@')[2]}, since messages and "
-            f"reports would tell it: give it by FSSPEC_{scheme.upper()}_PASSWORD"
+            f"reports would tell it: give it by {by}"
         )
-    return Url(f"{_ALIASES.get(scheme, scheme)}://{rest.rstrip('/')}")
+    if scheme in OBJECTS:
+        rest = rest.lstrip("/")
+    return Url(f"{scheme}://{rest.rstrip('/')}", rest.endswith("/"))

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import posixpath
 import secrets
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager, suppress
@@ -14,13 +15,11 @@ from ccsr import image
 from ccsr.device import NoRoomError
 from ccsr.jobs.listed import Listed
 from ccsr.jobs.patience import patiently
-from ccsr.jobs.places import WEB, Place, Url
+from ccsr.jobs.places import OBJECTS, WEB, Place, Url
 from ccsr.jobs.stores import Store
 from ccsr.suggest import near
 
-# One request lists whatever begins with a name, and a file appears whole or not at all.
-OBJECTS = frozenset({"abfs", "abfss", "adl", "az", "gs", "memory", "oci", "oss", "s3"})
-LONGEST = 1024  # bytes of a name that these take
+LONGEST = 1024  # bytes of a name that stores of objects take
 
 
 @cache
@@ -61,7 +60,7 @@ class _Remote(Store[Url]):
         return str(self.files._strip_protocol(place.text))
 
     def is_folder(self, place: Url) -> bool:
-        if place.scheme in WEB or image.named_as_image(place.name):
+        if place.scheme in WEB or (image.named_as_image(place.name) and not place.closed):
             return False
         # not `isdir`, which lists the whole folder in S3
         return bool(patiently(f"cannot read {place}", self._is_directory, self.key(place)))
@@ -77,7 +76,9 @@ class _Remote(Store[Url]):
         return found
 
     def identity(self, place: Url) -> Hashable:
-        return place
+        if self._objects or place.scheme in WEB:
+            return place
+        return self._root, posixpath.normpath(self.key(place))
 
     def listing(self, folder: Url, *, recursive: bool) -> Listed:
         # at once, while nothing else is held: a listing may take much room until it is done
@@ -88,11 +89,11 @@ class _Remote(Store[Url]):
         """The names of all files below `folder`, as paths from there; notes what is not listed."""
         top, sentence = self.key(folder), f"cannot list {folder}"
         start = len(top) + 1
+        if self._root.scheme == "s3":
+            return list(self._pages(top, recursive, sentence))
         if not recursive:
             found = patiently(sentence, self._lookup, folder, self.files.ls, top, detail=True)
             return [entry["name"][start:] for entry in found if entry["type"] == "file"]
-        if self._root.scheme == "s3":
-            return list(self._pages(top, sentence))
         if self._objects:
             keys = patiently(sentence, self._lookup, folder, self.files.find, top)
             for number, key in enumerate(keys):  # one by one: there may be a million of them
@@ -106,11 +107,12 @@ class _Remote(Store[Url]):
         walk = self.files.walk(top, on_error=note)
         return [f"{place}/{name}"[start:] for place, _, names in walk for name in names]
 
-    def _pages(self, top: str, sentence: str) -> Iterator[str]:
+    def _pages(self, top: str, recursive: bool, sentence: str) -> Iterator[str]:
         """Names below a folder of S3, page by page, where s3fs would hold all it knows of each."""
         bucket, _, folder = top.partition("/")
         prefix = f"{folder}/" if folder else ""
         request = {"Bucket": bucket, "Prefix": prefix, **self.files.req_kw}
+        request |= {} if recursive else {"Delimiter": "/"}
         while True:
             page = patiently(sentence, self.files.call_s3, "list_objects_v2", **request)
             yield from (entry["Key"][len(prefix) :] for entry in page.get("Contents", ()))
@@ -217,15 +219,20 @@ def _file_system(root: Url) -> Any:
     try:
         return fsspec.core.url_to_fs(root.text, **options)[0]
     except ImportError as error:
-        cause = error.__cause__
-        package = (isinstance(cause, ImportError) and cause.name) or ""
-        raise _missing(root, package) from error
+        cause = error.__cause__ if isinstance(error.__cause__, ImportError) else error
+        known_by = importlib.import_module("fsspec.registry").known_implementations
+        hint = str(known_by.get(root.scheme, {}).get("err", ""))
+        raise _missing(root, cause.name or "", hint) from error
     except Exception as error:
         raise OSError(f"cannot reach {root}: {error}") from error
 
 
-def _missing(root: Url, package: str) -> RuntimeError:
+def _missing(root: Url, package: str, hint: str = "") -> RuntimeError:
     how = "'ccsr[remote]'" if package in ("fsspec", "aiohttp", "requests") else package
+    if not package or (hint and package not in hint):  # its distribution has another name
+        return RuntimeError(
+            f"{root.scheme}:// needs a package that is not installed ({package or 'unknown'}): {hint}"
+        )
     return RuntimeError(
         f"{root.scheme}:// needs the package {package}, which is not installed: "
         f"run pip install {how}"

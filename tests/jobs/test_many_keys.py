@@ -31,13 +31,17 @@ make_plan([place("memory://b/in")], "memory://b/out/", target)  # which imports 
 given = place("s3://bucket/in")
 store_of(given)
 before, started = memory("VmRSS"), time.process_time()
-plan = make_plan([given], "s3://bucket/out/", target, "skip", recursive=True)
+plan = make_plan([given], "s3://bucket/out/", target, "skip", recursive=RECURSIVE)
 print(len(plan.jobs), len(plan.skipped), memory("VmHWM") - before, time.process_time() - started)
 """
 
 
-def bucket(count: int, asked: list[str]):
-    """Answers as a bucket with `count` pictures in a thousand folders, half of them done."""
+def bucket(count: int, recursive: bool, asked: list[str]):
+    """Answers as a bucket with `count` pictures, half of them done.
+
+    They lie in folders of a thousand, or all in one.
+    """
+    separator = "/" if recursive else "-"
 
     def answers(path: str) -> tuple[int, bytes]:
         query = {name: values[0] for name, values in parse_qs(urlsplit(path).query).items()}
@@ -50,7 +54,7 @@ def bucket(count: int, asked: list[str]):
         end = min(begin + int(query.get("max-keys", PAGE)), of)
         numbers = range(begin, end)
         entries = "".join(
-            f"<Contents><Key>{prefix}{n // 1000:04d}/picture-{n:07d}{suffix}</Key>"
+            f"<Contents><Key>{prefix}{n // 1000:04d}{separator}picture-{n:07d}{suffix}</Key>"
             f"<LastModified>2026-01-01T00:00:00.000Z</LastModified><Size>{n}</Size>"
             f"<ETag>&quot;{n:032x}&quot;</ETag><StorageClass>STANDARD</StorageClass></Contents>"
             for n in numbers
@@ -67,18 +71,22 @@ def bucket(count: int, asked: list[str]):
 @pytest.mark.skipif(
     not Path("/proc/self/status").exists(), reason="needs the memory that Linux tells"
 )
-def test_a_key_takes_less_than_a_kilobyte(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("recursive", [True, False], ids=["tree", "folder"])
+def test_a_key_takes_less_than_a_kilobyte(
+    recursive: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
     pytest.importorskip("s3fs")
     count = int(os.environ.get("KEYS", 100_000))
     asked: list[str] = []
-    with web(bucket(count, asked)) as address:
-        run = [sys.executable, "-c", CHILD]
+    with web(bucket(count, recursive, asked)) as address:
+        run = [sys.executable, "-c", CHILD.replace("RECURSIVE", str(recursive))]
         env = os.environ | environment(address)
         done = subprocess.run(run, env=env, capture_output=True, text=True, check=True)
     jobs, skipped, grown, seconds = map(float, done.stdout.split())
     with capsys.disabled():
         print(f"\n{count} keys: {grown / count:.0f} bytes and {1e6 * seconds / count:.0f} us each")
     assert (jobs, skipped) == (count - count // 2, count // 2)
-    assert not [path for path in asked if "delimiter=%2F" in path and "max-keys=1" not in path]
+    pages = [path for path in asked if "max-keys=1" not in path]
+    assert all(("delimiter=%2F" in path) != recursive for path in pages)
     assert len(asked) < 1.5 * count / PAGE + 6
     assert grown < CLIENT + EACH * count

@@ -46,7 +46,9 @@ def test_a_store_is_planned_as_a_folder_is(
     shutil.copytree(tmp_path, tmp_path / "far" / "host")
     root = {"objects": "gs://bucket", "folders": "sftp://host"}[kind]
     outputs = (None, "out/", "in/out/", "in/", "new", "a.png")
-    inputs = (["in"], ["in/p10.png"], ["in", "one"], ["in/p10.png", "in/b10"])
+    inputs = (
+        ["in"], ["in/p10.png"], ["in", "one"], ["in/p10.png", "in/b10"], ["in/folder.png/"],
+    )  # fmt: skip
     namings = (None, Naming("{stem}_{width}"))
     flags = product((False, True), ("error", "skip"), (None, Shard(2, 3)))
     seen = set()
@@ -126,7 +128,9 @@ def test_names_that_are_no_paths_are_not_followed(tmp_path: Path, bucket: type[B
         Bucket.store[key] = MemoryFile(None, key, b"")
     plan = make_plan([place("gs://bucket/in")], f"{tmp_path}/", TWICE, recursive=True)
     assert [job.output for job in plan.jobs] == [tmp_path / "ok_2x.png"]
-    assert len(plan.unlisted) == 2
+    assert list(map(str, plan.unlisted)) == [
+        "gs://bucket/in/../../../x.png", "gs://bucket/in//y.png",
+    ]  # fmt: skip
     assert all("its name has parts that no path has" in text for text in plan.unlisted.values())
 
 
@@ -140,6 +144,7 @@ def test_what_cannot_be_planned() -> None:
             ValueError,
             r"no password in the URL of host/a\.png, since .* give it by FSSPEC_SFTP_PASSWORD",
         ),
+        "s3://me:word@bucket/a.png": (ValueError, r"no password .* by the store's own files"),
     }
     for text, (kind, sentence) in cases.items():
         with pytest.raises(kind, match=sentence):
@@ -157,6 +162,21 @@ def test_an_output_that_is_an_input_is_refused(bucket: type[Bucket]) -> None:
     sentence = r"gs://bucket/in/b_2x\.png is an input and would be overwritten: choose another"
     with pytest.raises(ValueError, match=sentence):
         make_plan(inputs, "gs://bucket/in/", TWICE, "overwrite")
+    (only, *_) = inputs
+    with pytest.raises(ValueError, match=r"in/b\.png is an input and would be overwritten"):
+        make_plan([only], "gs:///bucket/in/b.png", TWICE, "overwrite")  # spelled in another way
+
+
+@pytest.mark.parametrize("output", ["sftp://host/in//a.png", "sftp://host/in/x/../a.png"])
+def test_an_output_that_is_an_input_by_another_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str
+) -> None:
+    monkeypatch.setattr(Far, "top", str(tmp_path))
+    with (
+        installed("sftp", Far),
+        pytest.raises(ValueError, match=r"a\.png is an input and would be overwritten"),
+    ):
+        make_plan([place("sftp://host/in/a.png")], output, TWICE, "overwrite")
 
 
 def test_a_package_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,12 +191,19 @@ def test_a_package_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> Non
             patch.delitem(_registry, scheme, raising=False)
             with pytest.raises(RuntimeError, match=rf"the package {name}.*pip install {name}"):
                 store_of(Url(f"{scheme}://nowhere/a.png"))
+        patch.setitem(sys.modules, "smbclient", None)  # of a package that is called otherwise
+        with pytest.raises(RuntimeError, match=r"not installed \(smbclient\): SMB.*smbprotocol"):
+            store_of(Url("smb://nowhere/a.png"))
 
 
 def test_urls() -> None:
     assert place("file:///a/b.png") == Path("/a/b.png")
     assert place("s3:/a") == Path("s3:/a")
+    assert place("file://localhost/a/b.png") == Path("/a/b.png")
     assert place("s3a://b/in/") == Url("s3://b/in")
+    assert place("s3:///b/a//c") == Url("s3://b/a//c")
+    assert place("abfss://c@account/a") == place("az://c@account/a") == Url("abfs://c@account/a")
+    assert place("github://owner:name@main/a.png").name == "a.png"
     url = place("s3://bucket/in/b.c.png")
     assert (url.name, url.stem, url.suffix, url.scheme) == ("b.c.png", "b.c", ".png", "s3")
     assert url.parent == Url("s3://bucket/in")
