@@ -97,8 +97,8 @@ def place(text: str) -> Place:
     """
     if _CHAINED.match(text):
         raise ValueError(
-            f"expected one URL, got several in each other: {text}: unpack archives first, and leave "
-            "out caches, since each picture is read once"
+            f"expected one URL, got several in each other: {text}: unpack archives first, and "
+            "leave out caches, since each picture is read once"
         )
     match = _SCHEME.match(text)
     if not match:

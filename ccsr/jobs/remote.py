@@ -230,8 +230,9 @@ def _file_system(root: Url) -> Any:
 def _missing(root: Url, package: str, hint: str = "") -> RuntimeError:
     how = "'ccsr[remote]'" if package in ("fsspec", "aiohttp", "requests") else package
     if not package or (hint and package not in hint):  # its distribution has another name
+        package = package or "which does not say its name"
         return RuntimeError(
-            f"{root.scheme}:// needs a package that is not installed ({package or 'unknown'}): {hint}"
+            f"{root.scheme}:// needs a package that is not installed ({package}): {hint}"
         )
     return RuntimeError(
         f"{root.scheme}:// needs the package {package}, which is not installed: "
