@@ -13,7 +13,6 @@ from ccsr.jobs.checks import Job
 from ccsr.jobs.places import Place
 from ccsr.jobs.plan import Plan
 from ccsr.jobs.reports import Report
-from ccsr.jobs.stores import store_of
 from ccsr.jobs.target import Target
 from ccsr.jobs.writing import Outcome
 from ccsr.terminal import shown, tell
@@ -114,7 +113,7 @@ def carry_out(
             f"{len(ledger.finished)} of {len(plan.jobs)} pictures are finished, "
             f"{len(remaining)} remain"
             + (f", from {remaining[0].source} on: " if remaining else ": ")
-            + _advice(remaining)
+            + _advice(plan, remaining)
         ) from error
     finally:
         report.close()
@@ -148,8 +147,9 @@ def _ended_as_interrupted() -> Iterator[None]:
         signal.signal(signal.SIGTERM, usual)
 
 
-def _advice(remaining: Sequence[Job]) -> str:
-    if any(store_of(job.output).exists(job.output) for job in remaining):  # from an earlier run
+def _advice(plan: Plan, remaining: Sequence[Job]) -> str:
+    # known from the plan: a store with a million of them is not asked for each
+    if not plan.replaced.isdisjoint(remaining):
         return "the same command does all of them again"
     return "the same command with --exists skip goes on"
 

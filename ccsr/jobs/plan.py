@@ -27,6 +27,7 @@ class Plan:
         made: pictures left out, since they are enlargements of others beside them.
         unlisted: folders that cannot be read, and pictures that cannot be named since their size
             cannot be read; each with a sentence that says why.
+        replaced: the jobs whose outputs exist, and are made anew.
         shard: the part of a larger set that this is, or None.
         others: how many pictures belong to the other shards.
     """
@@ -35,6 +36,7 @@ class Plan:
     skipped: list[Job] = field(default_factory=list)
     made: list[Place] = field(default_factory=list)
     unlisted: dict[Place, str] = field(default_factory=dict)
+    replaced: set[Job] = field(default_factory=set)
     shard: Shard | None = None
     others: int = 0
 
@@ -132,6 +134,7 @@ def make_plan(
         )
     left_out = present if exists == "skip" else {}
     result.skipped = list(left_out)
+    result.replaced = set(present).difference(left_out)
     result.jobs = [job for job in jobs.values() if job not in left_out]
     return result
 

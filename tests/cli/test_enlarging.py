@@ -9,9 +9,11 @@ import pytest
 from PIL import Image
 
 from ccsr import image
-from ccsr.cli.enlarging import enlarge, preview
+from ccsr.choices import Exists
+from ccsr.cli.enlarging import carry_out, enlarge, preview
 from ccsr.jobs import pipeline
 from ccsr.jobs.checks import Job
+from ccsr.jobs.local import LOCAL
 from ccsr.jobs.plan import Plan, make_plan
 from ccsr.jobs.reports import Report
 from ccsr.jobs.target import Target
@@ -132,6 +134,30 @@ def test_an_interrupt_says_what_remains(
     assert [line["status"] for line in lines(report)] == ["done", "remaining", "remaining"]
     rest = planned(tmp_path)
     assert [job.source.name for job in rest.jobs] == ["b.png", "c.png"]
+
+
+@pytest.mark.parametrize("exists", ["skip", "overwrite"])
+def test_an_interrupt_says_how_the_rest_is_done(tmp_path: Path, exists: Exists) -> None:
+    """A worker may have written what is not told of yet; an output of an earlier run is another."""
+    made = planned(tmp_path, "a.png", "b.png", "c.png")
+    if exists == "overwrite":
+        for job in made.jobs:
+            job.output.parent.mkdir(exist_ok=True)
+            job.output.touch()
+        made = make_plan([tmp_path], f"{tmp_path}/out/", TWICE, exists)
+    asked: list[Path] = []
+
+    def work(tell, watch) -> None:
+        made.jobs[0].output.parent.mkdir(exist_ok=True)
+        made.jobs[0].output.touch()
+        raise KeyboardInterrupt
+
+    again = {"skip": "same command with --exists skip goes on", "overwrite": "all of them again"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LOCAL, "exists", asked.append)
+        with pytest.raises(KeyboardInterrupt, match=again[exists]):
+            carry_out(made, work, Report(None, made), quiet=True)
+    assert not asked  # of a store with a million pictures that would take hours
 
 
 @pytest.mark.parametrize("ignored", [False, True], ids=["", "in the background of a shell"])
