@@ -53,6 +53,8 @@ def shown_lines(text: str) -> str:
 def as_json(value: object, indent: int | None = None) -> str:
     """`value` as JSON that is read back unchanged, and is as safe to show as `shown` makes it."""
     text = json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False)
+    if text.isprintable():  # which a line nearly always is
+        return text
     return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import ParamSpec, TypeVar
@@ -14,10 +15,20 @@ _PASSING = {
     for name in ("EAGAIN", "EBUSY", "ECONNABORTED", "ECONNRESET", "EPIPE", "EREMOTEIO", "ETIMEDOUT")
     if hasattr(errno, name)
 }
-_BROKEN = {  # of aiohttp and botocore, when a connection ends too early
-    "ClientPayloadError", "ConnectTimeoutError", "ConnectionClosedError", "IncompleteReadError",
-    "ReadTimeoutError", "ResponseStreamingError", "ServerDisconnectedError",
+_BROKEN = {  # of aiohttp, botocore and requests, when a connection ends too early
+    "ChunkedEncodingError", "ClientPayloadError", "ConnectTimeout", "ConnectTimeoutError",
+    "ConnectionClosedError", "IncompleteReadError", "ReadTimeout", "ReadTimeoutError",
+    "ResponseStreamingError", "ServerDisconnectedError",
 }  # fmt: skip
+# Where nobody listens the address may be wrong; once a store has answered it may begin anew, and
+# would fail a thousand pictures meanwhile.
+_UNREACHED = {
+    getattr(errno, name)
+    for name in ("ECONNREFUSED", "EHOSTUNREACH", "ENETDOWN", "ENETUNREACH")
+    if hasattr(errno, name)
+}
+_NO_CONNECTION = {"EndpointConnectionError"}
+_answered = threading.Event()
 
 R = TypeVar("R")
 A = ParamSpec("A")
@@ -39,11 +50,14 @@ def patiently(sentence: str, work: Callable[A, R], *args: A.args, **options: A.k
     waited = 0.0
     while True:
         try:
-            return work(*args, **options)
+            result = work(*args, **options)
         except Exception as error:
             pause = next(pauses, None)
             if pause is None or not _is_passing(error):
                 raise OSError(f"{sentence}: {_reason(error, waited)}") from error
+        else:
+            _answered.set()
+            return result
         seconds = pause * random.uniform(0.75, 1.25)  # not all machines at once
         time.sleep(seconds)
         waited += seconds
@@ -72,8 +86,14 @@ def _is_passing(error: BaseException) -> bool:
         or isinstance(cause, TimeoutError)
         or (isinstance(cause, OSError) and cause.errno in _PASSING)
         or type(cause).__name__ in _BROKEN
+        or (_answered.is_set() and _is_unreached(cause))
         for cause in _causes(error)
     )
+
+
+def _is_unreached(error: BaseException) -> bool:
+    known = isinstance(error, OSError) and error.errno in _UNREACHED
+    return known or type(error).__name__ in _NO_CONNECTION
 
 
 def _reason(error: BaseException, waited: float) -> str:

@@ -5,6 +5,7 @@ import json
 import random
 import re
 import tempfile
+import threading
 from pathlib import Path
 
 import fsspec
@@ -79,6 +80,23 @@ def test_a_busy_store_is_waited_for(
         "pauses ([Errno 16] Please reduce your request rate.)"
     )
     assert pauses == list(patience.PAUSES)
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_a_server_that_begins_anew_is_waited_for(
+    pauses: list[float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answered: bool
+) -> None:
+    """It is if it answered before; else its address may be wrong, which is said at once."""
+    monkeypatch.setattr(patience, "_answered", threading.Event())
+    Image.new("L", (3, 2), 7).save(tmp_path / "a.png")
+    outcomes: list[Outcome] = []
+    with web(lambda path: (200, (tmp_path / "a.png").read_bytes())) as address:
+        (job,) = make_plan([place(f"{address}/a.png")], f"{tmp_path}/out/", TWICE).jobs
+        run([job] if answered else [], TWICE, double, outcomes.append)
+    run([job], TWICE, double, outcomes.append)
+    waited = r"does not answer, after \d+ s of pauses \(.*" if answered else "a.png: .*"
+    assert re.search(rf"{waited}127\.0\.0\.1", outcomes[-1].error)
+    assert len(pauses) == (len(patience.PAUSES) if answered else 0)
 
 
 def test_addresses_in_the_web_are_inputs(tmp_path: Path, pauses: list[float]) -> None:
