@@ -80,6 +80,8 @@ def test_what_makes_no_sense_is_refused(run, photo: Path, capsysbinary) -> None:
     for words, message in (
         (["-", str(photo)], "- stands for standard input, which is one picture"),
         (["-", "-"], "- stands for standard input, which is one picture"),
+        (["-", "-o", "a.png", "--shard", "1/2"], "cannot be shared: leave out --shard"),
+        ([str(photo), "-o", "-", "--shard", "1/2"], "cannot be shared: leave out --shard"),
     ):
         with pytest.raises(SystemExit):
             run(b"", *words)
