@@ -131,5 +131,13 @@ def test_dockerfile_installs_what_there_is() -> None:
     (torch,) = re.findall(r"'(torch[^']+)'", text)
     assert torch in project["dependencies"]
     ignored = (DEPLOY / "Dockerfile.dockerignore").read_text().splitlines()
-    for name in (line[1:] for line in ignored if line.startswith("!")):
+    sent = [line[1:] for line in ignored if line.startswith("!")]
+    for name in sent:
         assert (ROOT / name).exists()
+    targets = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"][
+        "targets"
+    ]
+    for pattern in targets["wheel"]["include"]:
+        assert any(pattern.startswith(f"/{name}") for name in sent), pattern
+    assert "remote" in extras.split(",")  # the packages of stores are the argument STORES
+    assert "$STORES" in text

@@ -202,7 +202,7 @@ def check(args: argparse.Namespace, error: Callable[[str], Never]) -> None:
     if STANDARD in args.inputs and args.output is None:
         args.output = STANDARD
     if args.shard and STANDARD in (*args.inputs, args.output):
-        error("standard input and output are one picture, which cannot be shared: leave out --shard")
+        error("a standard stream is one picture, which cannot be shared: leave out --shard")
     if args.json and args.output == STANDARD:
         error("--json and the picture both want standard output: name a file by -o, or --report")
 
