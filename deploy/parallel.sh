@@ -3,17 +3,21 @@
 # Usage: deploy/parallel.sh PROCESSES IN OUT [options of ccsr upscale]
 # Example: deploy/parallel.sh 4 photos large --recursive --scale 2
 set -eu
-count=$1 in=$2 out=$3
+count=$1 in=$2 out=${3%/}
 shift 3
 
 cores=$(getconf _NPROCESSORS_ONLN)
 threads=$((cores / count))
 export OMP_NUM_THREADS="$((threads > 0 ? threads : 1))"
 
-mkdir -p "$out"
 status=0
 seq "$count" | parallel --quote --jobs "$count" \
     ccsr upscale "$in" -o "$out/" --exists skip --quiet \
     --shard "{}/$count" --report "$out/run-{}.jsonl" "$@" || status=$?
-ccsr report "$out"/run-*.jsonl || status=$?
+
+set --  # not run-*.jsonl, which may be of other runs too, or lie in a store
+for number in $(seq "$count"); do
+    set -- "$@" "$out/run-$number.jsonl"
+done
+ccsr report "$@" || status=$?
 exit "$status"

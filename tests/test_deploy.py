@@ -112,7 +112,9 @@ def test_parallel(calls, tmp_path: Path) -> None:
     code, calls_made = calls(str(DEPLOY / "parallel.sh"), "3", "my in", "my out", "--scale", "2")
     assert code == 0
     *upscale, report = calls_made
-    assert report[0] == "report"
+    assert report == ["report", *(f"my out/run-{number}.jsonl" for number in (1, 2, 3))]
+    _, calls_made = calls(str(DEPLOY / "parallel.sh"), "3", "in", "s3://b/out/", "--scale", "2")
+    assert calls_made[-1][1:3] == ["s3://b/out/run-1.jsonl", "s3://b/out/run-2.jsonl"]
     assert {shard(words) for words in upscale} == {(1, 3), (2, 3), (3, 3)}
     assert all(words[1] == "my in" for words in upscale)
 
