@@ -55,7 +55,7 @@ def summed_up(paths: Sequence[Place]) -> Summary:
         OSError: for a file that cannot be read.
         ValueError: for one that is no report.
     """
-    runs = [_read(path) for path in paths]
+    runs = [_read(path) for path in dict.fromkeys(paths)]
     _forget_made_good(runs)
     done: set[str] = set().union(*(run.done for run in runs))
     failed: dict[str, str] = {}

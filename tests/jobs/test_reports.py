@@ -45,6 +45,7 @@ def test_reports_of_shards_are_joined(tmp_path: Path) -> None:
         f"{one}: 1 of 3 pictures are not told of: the run was killed, or still goes on",
     ]
     assert (found.pixels, found.seconds) == (2_000_000, 4.0)
+    assert summed_up([one, two, one]) == found  # globs overlap
     assert 2.0 <= found.span < 3.0
     assert not found.complete
 
