@@ -1,5 +1,6 @@
 """How a picture's file was compressed with losses, as its header tells."""
 
+import math
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -17,7 +18,7 @@ class Coding:
 
     Attributes:
         form: ``JPEG`` or ``WebP``.
-        quality: 1 to 100 as the usual library counts, libjpeg or libwebp.
+        quality: 0 to 100 as the usual library counts, libjpeg (from 1) or libwebp.
     """
 
     form: str
@@ -41,7 +42,7 @@ def coding(image: Image.Image) -> Coding | None:
     place = file.tell()
     try:
         frame = _vp8_frame(file)
-        return Coding("WebP", _webp_quality(_quantiser(frame))) if frame else None
+        return Coding("WebP", _webp_quality(_quantisers(frame))) if frame else None
     finally:
         file.seek(place)
 
@@ -65,14 +66,18 @@ def _vp8_frame(file: BinaryIO) -> bytes:
     return b""
 
 
-def _quantiser(frame: bytes) -> float:
-    """The quantiser index, 0 to 127, of a key frame's header (RFC 6386, sections 9.2 to 9.6).
+def _quantisers(frame: bytes) -> list[tuple[float, float]]:
+    """The quantiser indices, 0 to 127, of a key frame's header (RFC 6386, sections 9.2 to 9.6).
 
-    Where segments have their own, their mean.
+    Each segment of the frame may have its own.
+
+    Returns:
+        Each with the share of the frame that has it, as the header's probabilities tell.
     """
     bits = _BoolDecoder(frame)
     bits.literal(2)  # colour space and clamping
     levels: list[int] = []
+    shares = [1.0]
     absolute = False
     if bits.literal(1):  # segments
         with_map, with_data = bits.literal(1), bits.literal(1)
@@ -82,9 +87,11 @@ def _quantiser(frame: bytes) -> float:
             for _ in range(_SEGMENTS):
                 bits.signed(6)  # strength of the loop filter
         if with_map:
-            for _ in range(3):
-                if bits.literal(1):
-                    bits.literal(8)
+            lower, first, third = (
+                bits.literal(8) / 255 if bits.literal(1) else 1.0 for _ in range(3)
+            )
+            upper = 1 - lower
+            shares = [lower * first, lower * (1 - first), upper * third, upper * (1 - third)]
     bits.literal(1 + 6 + 3)  # loop filter
     if bits.literal(1) and bits.literal(1):
         for _ in range(8):
@@ -92,14 +99,19 @@ def _quantiser(frame: bytes) -> float:
     bits.literal(2)  # number of partitions
     base = bits.literal(7)
     if not levels:
-        return base
-    mean = sum(levels) / len(levels)
-    return mean if absolute else base + mean
+        return [(base, 1.0)]
+    indices = [min(max(level if absolute else base + level, 0), 127) for level in levels]
+    return list(zip(indices, shares, strict=False))  # without a map all is of the first segment
 
 
-def _webp_quality(index: float) -> float:
-    """The quality at which libwebp takes a quantiser index."""
-    linear = (1 - min(max(index, 0), 127) / 127) ** 3
+def _webp_quality(quantisers: list[tuple[float, float]]) -> float:
+    """The quality at which libwebp takes these quantiser indices, each with its share.
+
+    It raises what is left of a full scale to a power for each segment, 1 in their mean, and cuts
+    what is behind the point off.
+    """
+    rests = ((max(1 - (index and index + 0.5) / 127, 1e-3), share) for index, share in quantisers)
+    linear = math.exp(sum(3 * share * math.log(rest) for rest, share in rests))
     return 100 * (1.5 * linear if linear < 0.5 else (linear + 1) / 2)
 
 

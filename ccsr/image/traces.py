@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ccsr.image.floats import Floats
 from ccsr.image.modes import Levels, highest
@@ -37,11 +38,14 @@ _FEWEST = 4  # blocks that are looked at for that
 _WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue in luma
 _SMALL = 0.7  # a coefficient below this may be 0, but for the rounding of pixels
 _TENTH = 0.47  # of the standard deviation: the tenth percentile of the median of 16 normal sizes
-_STEPS = np.arange(2, 80)
+_STEPS = np.arange(2, 160)
 _BINS_PER_LEVEL = 8
 _LARGEST = 400  # coefficients beyond do not count
 _SURE = 7.0  # standard deviations by which a step must stand out
-_AGREEING = 2  # coefficients that must have one
+_AGREEING = 2  # coefficients that must have one, which tell about the same quality:
+_ABOUT = 1.3  # times as coarse as in the middle, or as fine
+_DRAWN = 5  # levels of a block: with fewer it was drawn, or is even
+_REPEATED = 0.4  # share of a block's pixels of one level: with more it was drawn, and is not noisy
 _PHASE_BLOCKS, _BLOCKS = 144, 900  # that are looked at
 
 
@@ -57,24 +61,24 @@ def jpeg_quality(levels: Levels) -> float | None:
     """
     if levels.dtype != np.uint8 or min(levels.shape[:2]) < 32:
         return None
-    blocks = _blocks(levels, *_phase(levels), _BLOCKS)
-    coefficients = blocks @ _basis()[_JUDGED].T
-    scales = [
-        100 * step / LUMINANCE[which]
-        for which, column in zip(_JUDGED, coefficients.T, strict=True)
-        if (step := _step(column))
-    ]
+    blocks = _various(_blocks(levels, *_phase(levels), _BLOCKS))
+    steps = _steps(blocks @ _basis()[_JUDGED].T)
+    scales = 100 * steps[steps > 0] / LUMINANCE[_JUDGED[steps > 0]]
     if len(scales) < _AGREEING:
         return None
-    return quality_of_scale(float(np.median(scales)))
+    scale = np.median(scales)
+    if ((scales < scale * _ABOUT) & (scales > scale / _ABOUT)).sum() < _AGREEING:
+        return None
+    return quality_of_scale(float(scale))
 
 
 def noise_level(levels: Levels) -> float:
     """Standard deviation of the noise in the luma of a picture's smoothest tenth, in 8-bit levels.
 
     Noise has as much of every frequency. Texture has less of the finer ones, and where it fills the
-    whole picture, noise cannot be told beside it and counts as 0. Blocks that touch black or white
-    do not count, and a picture of nothing else has none.
+    whole picture, noise cannot be told beside it and counts as 0; so do drawings, which have as much
+    of every frequency, but the same level again and again. Blocks that touch black or white do not
+    count, and a picture of nothing else has none.
 
     Args:
         levels: (h, w, C); transparency is not looked at.
@@ -84,21 +88,30 @@ def noise_level(levels: Levels) -> float:
         return 0.0
     coefficients = np.abs(blocks @ _basis().T)
     middle = np.median(coefficients[:, _MIDDLE], axis=1)
-    smoothest = coefficients[np.argsort(middle)[: max(_FEWEST, len(blocks) // 20)]]
+    order = np.argsort(middle)[: max(_FEWEST, len(blocks) // 20)]
+    smoothest = coefficients[order]
     fine = np.median(smoothest[:, _CORNER])
-    if np.median(smoothest[:, _MIDDLE]) > _WHITE * fine:
+    if np.median(smoothest[:, _MIDDLE]) > _WHITE * fine or _is_drawn(blocks[order]):
         return 0.0
     return float(np.percentile(np.median(coefficients[:, _CORNER], axis=1), 10) / _TENTH)
 
 
-def quality_of_table(table: Any) -> float:
+def quality_of_table(table: Any) -> int:
     """The quality, 1 to 100 as libjpeg counts, whose luminance table is most like this one.
 
     Args:
         table: 64 steps, as `PIL.Image.Image.quantization` gives them: row by row.
     """
-    steps = np.asarray(table, dtype=np.float64)
-    return quality_of_scale(float(np.median(100 * steps / LUMINANCE)))
+    steps = np.maximum(np.asarray(table, dtype=np.float64), 1)
+    return 1 + int(np.abs(np.log(steps / _tables())).sum(1).argmin())
+
+
+@cache
+def _tables() -> NDArray[np.int64]:
+    """The luminance tables of libjpeg for the qualities 1 to 100, (100, 64)."""
+    quality = np.arange(1, 101)[:, None]
+    percent = np.where(quality < 50, 5000 // quality, 200 - 2 * quality)
+    return ((LUMINANCE * percent + 50) // 100).clip(1, 255)
 
 
 def quality_of_scale(percent: float) -> float:
@@ -120,6 +133,19 @@ def _blocks(levels: Levels, top: int, left: int, limit: int) -> Floats:
     blocks = _squares(levels[top:, left:], _SIDE, limit).reshape(-1, _SIDE * _SIDE)
     inside: Floats = blocks[(blocks.max(1) < 254.5) & (blocks.min(1) > 0.5)]
     return inside
+
+
+def _various(blocks: Floats) -> Floats:
+    """Different blocks of many levels: neither drawn nor even, and each of a pattern once."""
+    levels = 1 + (np.diff(np.sort(blocks, 1)) > 0).sum(1)
+    distinct: Floats = np.unique(blocks[levels >= _DRAWN], axis=0)
+    return distinct
+
+
+def _is_drawn(blocks: Floats) -> bool:
+    """Whether one level, to its last bit, fills much of most blocks."""
+    usual = (blocks[:, :, None] == blocks[:, None]).sum(2).max(1)
+    return bool(np.median(usual) > _REPEATED * blocks.shape[1])
 
 
 def _squares(levels: Levels, side: int, limit: int) -> Floats:
@@ -147,21 +173,28 @@ def _phase(levels: Levels) -> tuple[int, int]:
     return top, left
 
 
-def _step(values: Floats) -> int:
-    """The step that a coefficient was rounded to, 0 if none stands out.
+def _steps(coefficients: Floats) -> NDArray[np.int64]:
+    """The step that each coefficient was rounded to, 0 where none stands out.
 
     For each step that is possible, the mean of cos(2 pi value / step) over the values beyond it
-    is 1 at its multiples and 0 otherwise. Parts of a step fit as well, so the largest one counts.
+    is 1 at its multiples and 0 otherwise. Parts of a step fit as well, so the largest one counts,
+    or what fits better beside it.
+
+    Args:
+        coefficients: (blocks, coefficients).
     """
-    size = np.abs(values)
-    bins = np.round(size[size < _LARGEST] * _BINS_PER_LEVEL).astype(np.int64)
-    counts = np.bincount(bins, minlength=_LARGEST * _BINS_PER_LEVEL + 1).astype(np.float32)
+    bins = np.round(np.abs(coefficients) * _BINS_PER_LEVEL).astype(np.int64)
+    last = _LARGEST * _BINS_PER_LEVEL
+    counts = np.stack([np.bincount(each[each < last], minlength=last + 1) for each in bins.T], 1)
     waves, beyond = _waves()
-    numbers = np.maximum(beyond @ counts, 1)
-    likely = (waves @ counts) / np.sqrt(numbers / 2)
+    numbers = np.maximum(beyond @ counts.astype(np.float32), 1)
+    likely = (waves @ counts.astype(np.float32)) / np.sqrt(numbers / 2)
     likely[numbers < 12] = 0
-    best = float(likely.max())
-    return int(_STEPS[likely > 0.7 * best].max()) if best > _SURE else 0
+    best = likely.max(0)
+    largest = np.where(likely > 0.7 * best, _STEPS[:, None], 0).max(0)
+    beside = np.abs(_STEPS[:, None] - largest) < 0.2 * largest
+    fitting = _STEPS[np.where(beside, likely, -np.inf).argmax(0)]
+    return np.where(best > _SURE, fitting, 0)
 
 
 @cache

@@ -11,9 +11,7 @@ from ccsr.upscaling.onnx_engine import OnnxEngine
 from ccsr.upscaling.upscaler import Upscaler
 
 CLEAN, CLEANING = "light", "photo"
-# From these qualities on `light` is as good; docs/photos.md has a table.
-JPEG_QUALITY = 95.0
-WEBP_QUALITY = 94.0
+QUALITY = 95  # of a JPEG or WebP, from which on `light` is as good; docs/photos.md has a table
 NOISE = 2.2  # levels of luma, in the smoothest tenth of the picture
 
 
@@ -74,12 +72,10 @@ def choose(values: Levels, coding: Coding | None = None) -> Choice:
         values: (h, w, C), its pixels as files hold them.
         coding: what its file says of its compression.
     """
-    if coding:
-        limit = JPEG_QUALITY if coding.form == "JPEG" else WEBP_QUALITY
-        if coding.quality < limit:
-            return Choice(True, str(coding))
+    if coding and round(coding.quality) < QUALITY:  # as it is told
+        return Choice(True, str(coding))
     quality = jpeg_quality(values)
-    if quality is not None and quality < JPEG_QUALITY:
+    if quality is not None and round(quality) < QUALITY:
         return Choice(True, f"it was a JPEG of quality {quality:.0f}")
     noise = noise_level(values)
     if noise > NOISE:

@@ -195,13 +195,15 @@ class LevelSource:
 
 def usual_range(colour: Levels) -> tuple[float, float]:
     """The range of the floats, without one in 200 at each end; at least [0, 1]."""
-    some = colour.reshape(-1)[:: max(1, colour.size // SAMPLED)]
+    step = max(1, math.isqrt(colour.size // SAMPLED))  # along both axes: all channels, no pattern
+    some = colour[::step, ::step]
     low, high = np.quantile(some, (RARE, 1 - RARE))
     return min(0.0, float(low)), max(1.0, float(high))
 
 
 def to_grey(rgb: AnyFloats) -> AnyFloats:
-    """(..., 3, H, W) -> (..., 1, H, W); grey keeps its value."""
+    """(..., 3, H, W), cut to [0, 1], -> (..., 1, H, W); grey keeps its value."""
+    rgb = rgb.clip(0, 1)  # first, as an exported network does: or the sum is another
     red, green, blue = (rgb[..., channel : channel + 1, :, :] for channel in range(3))
     return red * GREY[0] + green * GREY[1] + blue * GREY[2]
 

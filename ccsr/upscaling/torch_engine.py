@@ -158,7 +158,8 @@ class TorchEnlargement(Enlargement[Piece]):
     def _mean(self, results: Iterable[Tensor]) -> Tensor:
         total: Tensor | None = None
         for y in results:
-            total = y.float() if total is None else total + y.float()
+            y = y.float().clamp(0, 1) if self.flips else y.float()  # each, as any engine gives it
+            total = y if total is None else total + y
         assert total is not None
         return total / len(SYMMETRIES) if self.flips else total
 

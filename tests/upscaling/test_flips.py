@@ -41,20 +41,15 @@ def test_a_symmetric_operator_commutes(scale: float | tuple[float, float], one: 
 
 def test_flips_are_the_mean_of_eight_enlargements_of_flipped_images() -> None:
     model = tiny()
-    x = torch.rand(3, 14, 11)
+    x = torch.rand(3, 14, 11).round()  # black and white, beyond which results are cut
     plain = Upscaler(model, precision="fp32")
     total = torch.zeros(3, 28, 33)
     for rows, columns, transposed in SYMMETRIES:
         dims = [dim for dim, flip in ((1, rows), (2, columns)) if flip]
         turned = x.flip(dims).mT if transposed else x.flip(dims)
-        y = plain.model(
-            turned[None],
-            ProjectedGrid.project(
-                (turned.shape[1], turned.shape[2]), (33, 28) if transposed else (28, 33)
-            ),
-        )[0].detach()
+        y = plain.tensor(turned, size=(33, 28) if transposed else (28, 33))
         total += (y.mT if transposed else y).flip(dims)
-    expected = (total / 8).clamp(0, 1)
+    expected = total / 8
     got = Upscaler(model, precision="fp32", ensemble="flips").tensor(x, size=(28, 33))
     torch.testing.assert_close(got, expected, atol=1e-5, rtol=0)
     assert not torch.allclose(got, plain.tensor(x, size=(28, 33)), atol=1e-3)
