@@ -188,6 +188,10 @@ def _of_psd(image: Any, path: Path) -> Extras:
             image.info.setdefault("xmp", content)
         elif number == _IPTC:
             left.append("IPTC")
+    with path.open("rb") as file:
+        (channels,) = struct.unpack(">12xH", file.read(14))
+    if (unread := channels - len(image.getbands())) > 0:
+        left.append(_channels(unread))
     with suppress(Exception):  # layers that cannot be told apart
         left += ["layers"] if image.layers else []
     return Extras(left=tuple(left))
@@ -228,7 +232,14 @@ def _of_bmp(image: Image.Image, path: Path) -> Extras:
 def _of_tiff(image: Any, path: Path) -> Extras:
     bits = max(image.tag_v2.get(_BITS, (1,)))
     cut = image.mode == "CMYK" and bits > 8
-    return Extras(left=(f"precision ({bits} bits read as 8)",) if cut else ())
+    left = [f"precision ({bits} bits read as 8)"] if cut else []
+    if image.unread:
+        left.append(_channels(image.unread))
+    return Extras(left=tuple(left))
+
+
+def _channels(unread: int) -> str:
+    return f"further channels ({unread})"
 
 
 def _of_exr(image: Any, path: Path) -> Extras:

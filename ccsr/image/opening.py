@@ -78,6 +78,11 @@ def _reason(error: Exception) -> str:
     *_, innermost = traceback.walk_tb(error.__traceback__)
     if innermost[0].f_globals.get("__name__", "").startswith("ccsr."):
         return str(error)
+    if "MAX_TEXT" in str(error):  # as Pillow says it of PNG
+        return (
+            "a text or profile in it unpacks to more than a megabyte, which may be a decompression "
+            "bomb: save it without first"
+        )
     detail = " ".join(str(error).split()) or type(error).__name__
     return f"it is damaged, or stored in a way that is not known here ({detail})"
 

@@ -26,7 +26,7 @@ _SAMPLES, _PLANAR, _EXTRA, _SAMPLE_FORMAT = 277, 284, 338, 339
 _REDUCED, _MASK = 1, 4  # bits of the subfile type: a small copy of a page, its transparency
 _SIGNED, _FLOAT = 2, 3
 _WHITE_IS_ZERO, _CMYK = 0, 5
-_MULTIPLIED = 1  # what an extra channel can be: colours are stored times alpha
+_ALPHA = 2  # what an extra channel can be
 # That Pillow surely has; where libtiff lacks one it talks to the screen.
 _COMPRESSIONS = {1, 2, 3, 4, 5, 6, 7, 8, 32773, 32809, 32946, 34925, 50000}
 # Raw modes that Pillow leaves in the file's order: those of 16 bits without sign it changes.
@@ -62,6 +62,19 @@ class TiffFile(TiffImageFile):
         return int(self.tag_v2.get(_SAMPLES, 1))
 
     @property
+    def unread(self) -> int:
+        """Channels of this page that are neither colours nor transparency."""
+        kind = int(self.tag_v2.get(_PHOTOMETRIC, 0))
+        has_alpha = self.mode[-1] in "Aa"
+        if self.rare:
+            has_alpha = bool(tiff_rare.alpha_of(kind, self.samples, self._extra))
+        return max(0, self.samples - tiff_rare.COLOURS.get(kind, 3) - has_alpha)
+
+    @property
+    def _extra(self) -> tuple[int, ...]:
+        return tuple(self.tag_v2.get(_EXTRA, ()))
+
+    @property
     def holds_floats(self) -> bool:
         """Whether the numbers of this page are floats."""
         return _FLOAT in self.tag_v2.get(_SAMPLE_FORMAT, ())
@@ -74,7 +87,7 @@ class TiffFile(TiffImageFile):
     def _setup(self) -> None:
         try:
             super()._setup()
-        except (SyntaxError, KeyError, OSError):  # of this kind of pixels, or this compression
+        except (SyntaxError, LookupError, OSError):  # of this kind of pixels, or this compression
             self.rare = True
             self._mode = "CMYK" if self.tag_v2.get(_PHOTOMETRIC) == _CMYK else "RGB"
             self._describe()
@@ -84,12 +97,13 @@ class TiffFile(TiffImageFile):
 
     def _is_known(self) -> bool:
         """Whether Pillow decodes the page that it has opened as it should."""
-        samples = self.samples
-        bits = set(self.tag_v2.get(_BITS, (1,)))
         if self.tag_v2.get(_COMPRESSION, 1) not in _COMPRESSIONS:
             return False
-        if self.tag_v2.get(_PLANAR, 1) == 2 and samples > 1:
-            return bits == {8} and samples > 2 and _MULTIPLIED not in self.tag_v2.get(_EXTRA, ())
+        if self.tag_v2.get(_PHOTOMETRIC) == _CMYK and {1, 2} & set(self._extra):
+            return False  # whose transparency it leaves out
+        if self.tag_v2.get(_PLANAR, 1) == 2 and self.samples > 1:
+            bits = set(self.tag_v2.get(_BITS, (1,)))
+            return bits == {8} and self.samples > 2 and self._extra in ((), (_ALPHA,))
         return True
 
     def _describe(self) -> None:

@@ -1,7 +1,7 @@
 """Pages of TIFF that Pillow cannot open, or reads wrongly, by tifffile."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import tifffile
@@ -12,7 +12,7 @@ from ccsr.image import modes, tiff_floats
 from ccsr.image.modes import Levels, floats, highest, reduced, unmultiplied, whole
 
 _WHITE_IS_ZERO, _RGB, _PALETTE, _CMYK = 0, 2, 3, 5
-_COLOURS = {_WHITE_IS_ZERO: 1, 1: 1, _RGB: 3, _PALETTE: 1, _CMYK: 4}
+COLOURS = {_WHITE_IS_ZERO: 1, 1: 1, _RGB: 3, _PALETTE: 1, _CMYK: 4}
 _MULTIPLIED, _ALPHA = 1, 2  # what an extra channel can be
 _UNKNOWN = {
     6: "colours as luminance and differences of more than 8 bits",
@@ -35,24 +35,27 @@ def read(page: tifffile.TiffPage, info: Mapping[Any, Any]) -> Levels:
         ValueError: if its pixels are damaged, or of a kind that is not known here.
     """
     photometric = int(page.photometric)
-    if photometric not in _COLOURS:
+    if photometric not in COLOURS:
         what = _UNKNOWN.get(photometric, f"pixels of the photometric kind {photometric}")
         raise ValueError(f"it holds {what}, which is not known here: convert it to RGB first")
     if page.imagedepth != 1:
         raise ValueError("it holds a volume, not a picture: take a slice of it first")
     values = _arranged(page)
-    extra = _extra(page)
-    values = values[..., : _COLOURS[photometric] + (extra in (_MULTIPLIED, _ALPHA))]
+    alpha = alpha_of(photometric, page.samplesperpixel, page.extrasamples)
+    place = [*range(COLOURS[photometric]), *([alpha.channel] if alpha else [])]
+    values = np.ascontiguousarray(values[..., place])
     if photometric == _PALETTE:
         return _painted(values, page.colormap)
     values = as_levels(values, page.bitspersample)
-    if values.dtype == np.float32 and values.shape[2] in (2, 4):
+    if values.dtype == np.float32 and alpha:
         values[..., -1] = values[..., -1].clip(0, 1)
     if photometric == _WHITE_IS_ZERO:
         values[..., :1] = highest(values) - values[..., :1]
-    if photometric == _CMYK:
-        return _from_cmyk(values[..., :4], info)
-    return unmultiplied(values) if extra == _MULTIPLIED else values
+    if alpha and alpha.multiplied:
+        values = unmultiplied(values)
+    if photometric != _CMYK:
+        return values
+    return np.concatenate((_from_cmyk(values[..., :4], info), reduced(values[..., 4:])), 2)
 
 
 def _arranged(page: tifffile.TiffPage) -> NDArray[Any]:
@@ -79,7 +82,7 @@ def _arranged(page: tifffile.TiffPage) -> NDArray[Any]:
         values = values[..., None]
     elif values.ndim == 3 and page.planarconfig == 2:
         values = values.transpose(1, 2, 0)
-    if values.shape != shape or shape[2] < _COLOURS[int(page.photometric)]:
+    if values.shape != shape or shape[2] < COLOURS[int(page.photometric)]:
         raise ValueError("image file is damaged: its header and its pixels do not agree")
     return np.ascontiguousarray(values)
 
@@ -89,11 +92,35 @@ def _name(compression: int) -> str:
     return tifffile.COMPRESSION(compression).name if compression in known else str(compression)
 
 
-def _extra(page: tifffile.TiffPage) -> int:
-    """What the first channel beyond the colours is: transparency where RGB does not say it."""
-    if page.extrasamples:
-        return int(page.extrasamples[0])
-    return _ALPHA if (page.photometric, page.samplesperpixel) == (_RGB, 4) else 0
+class Alpha(NamedTuple):
+    """The transparency among the channels of a page.
+
+    Attributes:
+        channel: which of them it is.
+        multiplied: whether the colours are stored times it.
+    """
+
+    channel: int
+    multiplied: bool
+
+
+def alpha_of(photometric: int, samples: int, extra: Sequence[int]) -> Alpha | None:
+    """The transparency that is read: of what lies beyond the colours, the first that is called so.
+
+    Args:
+        photometric: the kind of pixels.
+        samples: how many channels there are.
+        extra: what those beyond the colours are; RGB need not say it of a single one.
+    """
+    colours = COLOURS.get(photometric, 3)
+    if photometric == _PALETTE:
+        return None
+    if not extra and (photometric, samples) == (_RGB, 4):
+        return Alpha(3, False)
+    for channel, kind in enumerate(extra, colours):
+        if kind in (_MULTIPLIED, _ALPHA) and channel < samples:
+            return Alpha(channel, kind == _MULTIPLIED)
+    return None
 
 
 def as_levels(values: NDArray[Any], bits: int) -> Levels:

@@ -211,3 +211,21 @@ for path in sys.argv[1:]:
     for line in refused:
         # behind the header of the WebP there is nothing, and that is seen first
         assert "decompression bomb" in line or "webp: not an image" in line
+
+
+@pytest.mark.parametrize(
+    ("kind", "head"),
+    [
+        (b"iTXt", b"Comment\0\1\0\0\0"),
+        (b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0"),
+        (b"zTXt", b"Comment\0\0"),
+        (b"iCCP", b"a\0\0"),
+    ],
+)
+def test_a_bomb_beside_the_pixels_is_called_so(tmp_path: Path, kind: bytes, head: bytes) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    data = (tmp_path / "a.png").read_bytes()
+    bomb = chunk(kind, head + zlib.compress(bytes(20_000_000)))
+    (tmp_path / "a.png").write_bytes(data[:33] + bomb + data[33:])
+    with pytest.raises(OSError, match=r"a text or profile in it unpacks to more than a megabyte"):
+        image.read(tmp_path / "a.png")

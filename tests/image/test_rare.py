@@ -29,6 +29,18 @@ def test_photoshop_files(tmp_path: Path, mode: int, count: int, kind: int) -> No
     assert image.named_as_image("a.psd")
 
 
+@pytest.mark.parametrize(
+    ("mode", "count", "further"), [(1, 2, 1), (3, 4, 0), (3, 5, 2), (4, 4, 0), (4, 6, 2)]
+)
+def test_further_channels_of_photoshop_are_told(
+    tmp_path: Path, mode: int, count: int, further: int
+) -> None:
+    values = np.random.default_rng(0).integers(0, 256, (count, 20, 32), np.uint8)
+    (tmp_path / "a.psd").write_bytes(psd(values, mode))
+    told = (f"further channels ({further})",) if further else ()
+    assert image.read(tmp_path / "a.psd").dropped == told
+
+
 def grey_png(depth: int, rows: list[bytes], width: int, key: int) -> bytes:
     """A whole grey PNG of any depth in which the value `key` is transparent."""
 

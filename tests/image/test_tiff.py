@@ -191,6 +191,63 @@ def test_channels_that_lie_apart(
 
 @pytest.mark.parametrize("layout", ["contig", "separate"])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize(
+    ("kind", "extra"),
+    [
+        ("minisblack", (0,)),
+        ("minisblack", (2, 0)),
+        ("minisblack", (0,) * 6),
+        ("rgb", (0,)),
+        ("rgb", (0, 0)),
+        ("rgb", (2, 0)),
+        ("rgb", (0, 2)),
+        ("rgb", (0, 2, 0)),
+    ],
+)
+def test_channels_beside_the_colours_are_told(
+    tmp_path: Path, layout: str, dtype: Any, kind: str, extra: tuple[int, ...]
+) -> None:
+    """Only one that is called alpha (2) is transparency, wherever it stands."""
+    colours = 3 if kind == "rgb" else 1
+    values = noise(colours + len(extra), dtype)
+    planes = np.moveaxis(values, 2, 0) if layout == "separate" else values
+    write(
+        tmp_path / "a.tif", planes, photometric=kind, planarconfig=layout, extrasamples=list(extra)
+    )
+    picture = image.read(tmp_path / "a.tif")
+    alpha = [colours + extra.index(2)] if 2 in extra else []
+    assert np.array_equal(picture.frames[0], values[..., [*range(colours), *alpha]])
+    assert picture.dropped == (f"further channels ({len(extra) - len(alpha)})",)
+
+
+@pytest.mark.parametrize("layout", ["contig", "separate"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("extra", [(2,), (0, 2), (0,)])
+def test_inks_with_more_channels(
+    tmp_path: Path, layout: str, dtype: Any, extra: tuple[int, ...]
+) -> None:
+    inks = noise(4 + len(extra), np.uint8)
+    stored = inks.astype(dtype) * (1 if dtype is np.uint8 else 257)
+    planes = np.moveaxis(stored, 2, 0) if layout == "separate" else stored
+    write(
+        tmp_path / "a.tif",
+        planes,
+        photometric="separated",
+        planarconfig=layout,
+        extrasamples=list(extra),
+    )
+    picture = image.read(tmp_path / "a.tif")
+    only_inks = Image.frombytes("CMYK", SIZE[::-1], inks[..., :4].tobytes())
+    assert np.array_equal(picture.frames[0][..., :3], np.asarray(only_inks.convert("RGB")))
+    assert np.array_equal(
+        picture.frames[0][..., 3:], inks[..., -1:] if 2 in extra else inks[..., :0]
+    )
+    further = ("further channels (1)",) if 0 in extra else ()
+    assert tuple(name for name in picture.dropped if "channels" in name) == further
+
+
+@pytest.mark.parametrize("layout", ["contig", "separate"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_inks(tmp_path: Path, layout: str, dtype: Any) -> None:
     inks = noise(4, np.uint8)
     stored = inks.astype(dtype) * (1 if dtype is np.uint8 else 257)

@@ -66,7 +66,8 @@ def drawn(kind):
 
 
 @pytest.mark.parametrize(
-    "kind", ["dark text", "light text", "dark hard text", "light hard text", "rows", "ramp", "tiles"]
+    "kind",
+    ["dark text", "light text", "dark hard text", "light hard text", "rows", "ramp", "tiles"],
 )
 def test_drawings_have_no_trace_until_they_are_a_jpeg(kind):
     image = drawn(kind)
