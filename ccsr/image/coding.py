@@ -33,7 +33,7 @@ def coding(image: Image.Image) -> Coding | None:
 
     Reads a few bytes of the file, and leaves its position as it was.
     """
-    if image.format in ("JPEG", "MPO"):
+    if image.format == "JPEG":
         table = getattr(image, "quantization", {}).get(0)
         return Coding("JPEG", quality_of_table(table)) if table and len(table) == 64 else None
     file = getattr(image, "fp", None)

@@ -4,6 +4,7 @@ Its colours, where something else than an ICC profile tells them; and all that i
 its pixels are taken: other pictures, streams, blocks, bits.
 """
 
+import re
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -14,10 +15,11 @@ from PIL import ExifTags, Image
 
 from ccsr.image import boxes, gif, profiles
 from ccsr.image.profiles import Colours
+from ccsr.image.tiff_directories import are_reduced
 
 _IPTC, _EXIF_BLOCK, _XMP_BLOCK = 1028, 1058, 1060  # of Photoshop
 _MEDIA_TAG, _ADOBE_NAME = 1, "R03"  # of EXIF's interoperability: which colours a camera uses
-_BITS = 258  # of a TIFF's channels
+_BITS, _DIRECTORIES = 258, 330  # of a TIFF: of its channels; below a page
 _OF_CAMERAS = ("JPEG", "WEBP", "HEIF")
 _TEXTS = {b"tEXt", b"zTXt", b"iTXt"}
 _SHOWN = {  # chunks of PNG that are read, or say nothing about an enlargement
@@ -26,6 +28,11 @@ _SHOWN = {  # chunks of PNG that are read, or say nothing about an enlargement
 }  # fmt: skip
 _MASTERING = {b"mDCV", b"cLLI", b"mDCv", b"cLLi"}
 _GAIN_MAP = (b"hdrgm", b"urn:iso:std:iso:ts:21496", b"HDRGainMap", b"hdrgainmap")
+_SEGMENTS = (  # of JPEG, that are read, told otherwise, or say nothing about an enlargement
+    b"JFIF\0", b"Exif\0", b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0", b"MPF\0",
+    b"urn:iso:std:iso:ts:21496", b"Photoshop 3.0\0", b"Adobe", b"Ducky", b"AVI1",
+)  # fmt: skip
+_BLOCKS_TOLD = {_IPTC, 1005, 1061}  # of Photoshop's; the resolution and a sum of IPTC
 _EMBEDDED = b"DEBM"  # of BMP, little-endian
 
 
@@ -121,13 +128,25 @@ def _of_jpeg(image: Any, path: Path) -> Extras:
     left = []
     blocks = image.info.get("photoshop", {})
     left += ["IPTC"] if _IPTC in blocks else []
+    left += ["Photoshop resources"] if set(blocks) - _BLOCKS_TOLD else []
     left += ["comment"] if "comment" in image.info else []
-    for name, content in image.applist:
-        if name == "APP1" and content.startswith(b"http://ns.adobe.com/xmp/extension/"):
-            left.append("extended XMP")
-        elif name == "APP11" and b"c2pa" in content:
-            left.append("content credentials")
+    left += [_segment(*each) for each in image.applist if not each[1].startswith(_SEGMENTS)]
+    left = [name for name in left if name]
     return Extras(left=(*left, *_behind(image, path.read_bytes())))
+
+
+def _segment(marker: str, content: bytes) -> str:
+    """What a segment that is not read is called; nothing for a comment, which is told already."""
+    if marker == "COM":
+        return ""
+    if content.startswith(b"http://ns.adobe.com/xmp/extension/"):
+        return "extended XMP"
+    if marker == "APP11" and b"c2pa" in content:
+        return "content credentials"
+    if content.startswith(b"JFXX\0"):
+        return "thumbnail"
+    name = re.match(rb"[\x21-\x7e]{2,16}", content)
+    return f"segment {name[0].decode() if name else marker}"
 
 
 def _behind(image: Any, data: bytes) -> Iterator[str]:
@@ -235,6 +254,9 @@ def _of_tiff(image: Any, path: Path) -> Extras:
     left = [f"precision ({bits} bits read as 8)"] if cut else []
     if image.unread:
         left.append(_channels(image.unread))
+    below = image.tag_v2.get(_DIRECTORIES, ())
+    if below and not are_reduced(path, [below] if isinstance(below, int) else below):
+        left.append("further pictures")
     return Extras(left=tuple(left))
 
 

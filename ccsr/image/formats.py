@@ -69,7 +69,9 @@ FORMATS = {
         options={"quality": 95}, lossless={"lossless": True, "exact": True, "quality": 80},
     ),
     "tiff": Format("TIFF", (".tif", ".tiff"), depth=16, floats=True, several="pages"),
-    "pfm": Format("PFM", (".pfm",), alpha=False, depth=16, floats=True, profiles=frozenset()),
+    "pfm": Format(
+        "PFM", (".pfm",), alpha=False, depth=16, floats=True, profiles=frozenset(), measured=False,
+    ),
     "exr": Format("EXR", (".exr",), depth=16, floats=True, measured=False),
     "avif": Format(
         "AVIF", (".avif",), longest=65_535, several="animation", lossless=None, tunable=True,

@@ -31,8 +31,13 @@ _INCH = 2  # as the unit of a resolution
 _SUBJECT_AREA = 37396  # which Pillow has no name for
 _POINTS = (_SUBJECT_AREA, _BASE.SubjectLocation)
 # Blocks of the first directory that are not read, by what they are called.
-_BLOCKS = {33723: "IPTC", 34377: "Photoshop resources", 34735: "GeoTIFF", 33550: "GeoTIFF"}
-_SHAPE = '{"shape":'  # what tifffile writes as the description: the size of the smaller picture
+_BLOCKS = {
+    33723: "IPTC", 34377: "Photoshop resources", 37724: "layers", 34735: "GeoTIFF",
+    33550: "GeoTIFF", 33922: "GeoTIFF", 34264: "GeoTIFF", 42112: "GDAL metadata",
+    42113: "GDAL metadata", 50838: "ImageJ metadata", 50839: "ImageJ metadata",
+}  # fmt: skip
+# Descriptions for programs, of the size and order of the smaller pictures, by what they hold.
+_STACKS = {'{"shape":': "", "ImageJ=": "ImageJ metadata", "<OME ": "OME metadata"}
 _LONGEST_SEGMENT = 65_000  # of a JPEG, with room for its own header
 _PROFILE_SPACE = {1: b"GRAY", 2: b"GRAY", 3: b"RGB ", 4: b"RGB "}
 
@@ -176,17 +181,25 @@ def _exif(image: Image.Image, size: Size, turn: int) -> tuple[bytes | None, tupl
     with contextlib.suppress(Exception):  # damaged EXIF is no reason to lose the picture
         source = image.getexif()
         kept = Image.Exif()
-        for tag in _KEPT & set(source):
-            if not str(source[tag]).startswith(_SHAPE):
-                kept[tag] = as_stored(source[tag])
+        stack = _stack(str(source.get(_BASE.ImageDescription, "")))
+        for tag in _KEPT & set(source) - ({_BASE.ImageDescription} if stack else set()):
+            kept[tag] = as_stored(source[tag])
         details = {t: v for t, v in source.get_ifd(_EXIF).items() if t not in _STALE}
         gone = [name for tag, name in _BLOCKS.items() if tag in source]
+        gone += [name for name in (_STACKS.get(stack),) if name]
         if image.format != "TIFF" and source.get_ifd(ExifTags.IFD.IFD1):  # of TIFF a page
             gone.append("thumbnail")
         upright = _upright(details, size, turn)
         place = dict(source.get_ifd(_GPS))
         return _as_bytes(kept, upright, place), tuple(dict.fromkeys(gone))
     return None, ("damaged EXIF",)
+
+
+def _stack(description: str) -> str:
+    """By what a description is one of a stack of pictures, for programs; empty if it is not."""
+    start = description[:2000]
+    found = (key for key in _STACKS if start.startswith(key) or (key in start and key[0] == "<"))
+    return next(found, "")
 
 
 def _upright(details: dict[int, Any], size: Size, turn: int) -> dict[int, Any]:

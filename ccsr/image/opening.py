@@ -107,7 +107,10 @@ def open_file(path: Path) -> ImageFile:
         return exr.open_file(path)
     check_pixels(icons.largest(path))  # before Pillow decodes it
     try:
-        return Image.open(path, formats=FORMATS)
+        opened = Image.open(path, formats=FORMATS)
+        if opened.format == "MPO":  # a JPEG with others behind it, of which Pillow makes frames
+            opened.format = "JPEG"
+        return opened
     except UnidentifiedImageError:
         if start[4:8] == b"ftyp" and start[8:] in _HEIF_BRANDS:
             return _open_heif(path)

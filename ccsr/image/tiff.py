@@ -144,11 +144,18 @@ def open_file(path: Path) -> TiffFile:
 
     Raises:
         UnidentifiedImageError: if it is none.
+        OSError: if it is one that Pillow cannot open at all.
     """
     _hush()
     try:
         return TiffFile(path)
     except SyntaxError as error:
+        with path.open("rb") as file:
+            if file.read(4) == b"MM\0+":
+                raise OSError(
+                    "it is a BigTIFF with the highest byte first, which is not read: save it with "
+                    "the lowest first, or as a usual TIFF"
+                ) from error
         raise UnidentifiedImageError from error
 
 

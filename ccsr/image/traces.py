@@ -76,9 +76,9 @@ def noise_level(levels: Levels) -> float:
     """Standard deviation of the noise in the luma of a picture's smoothest tenth, in 8-bit levels.
 
     Noise has as much of every frequency. Texture has less of the finer ones, and where it fills the
-    whole picture, noise cannot be told beside it and counts as 0; so do drawings, which have as much
-    of every frequency, but the same level again and again. Blocks that touch black or white do not
-    count, and a picture of nothing else has none.
+    whole picture, noise cannot be told beside it and counts as 0. So do drawings, which have as
+    much of every frequency, but the same level again and again. Blocks that touch black or white
+    do not count, and a picture of nothing else has none.
 
     Args:
         levels: (h, w, C); transparency is not looked at.

@@ -160,11 +160,12 @@ def test_the_resolution_that_is_asked_for_is_told_by_every_format(
     assert suffix == "bmp" or b"tiff:Make" in output.read_bytes()
 
 
+@pytest.mark.parametrize("suffix", ["gif", "pfm", "exr"])
 def test_a_resolution_that_the_format_cannot_tell_is_refused(
-    photo: Path, model: str, capsys: pytest.CaptureFixture[str]
+    photo: Path, model: str, capsys: pytest.CaptureFixture[str], suffix: str
 ) -> None:
-    assert upscale(photo, model, "--scale", "2", "--dpi", "300", "-o", "a.gif") == 1
-    assert "GIF does not hold a resolution: use .png" in capsys.readouterr().err
+    assert upscale(photo, model, "--scale", "2", "--dpi", "300", "-o", f"a.{suffix}") == 1
+    assert f"{suffix.upper()} does not hold a resolution: use .png" in capsys.readouterr().err
 
 
 def test_the_longest_side_is_that_of_the_picture_as_it_is_seen(photo: Path, model: str) -> None:

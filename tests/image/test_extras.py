@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, PngImagePlugin
+import tifffile
+from PIL import ExifTags, Image, PngImagePlugin
 
 from ccsr import image
 from ccsr.image import Output, Picture, boxes
@@ -61,10 +62,81 @@ GAIN = segment(0xE2, b"urn:iso:std:iso:ts:21496:-1\0" + bytes(4))
         (lambda p: with_segment(0xEB, b"JP\0\1jumb....c2pa"), ("content credentials",)),
         (lambda p: with_segment(0xE1, b"http://ns.adobe.com/xmp/extension/\0" + bytes(40)),
          ("extended XMP",)),
+        (lambda p: with_segment(0xE1, b"FLIR\0\1" + bytes(9), progressive=p), ("segment FLIR",)),
+        (lambda p: with_segment(0xE5, bytes(9), progressive=p), ("segment APP5",)),
+        (lambda p: with_segment(0xE0, b"JFXX\0\x10" + bytes(9)), ("thumbnail",)),
+        (lambda p: with_segment(0xEC, b"Ducky\0\1", progressive=p), ()),
+        (lambda p: with_segment(0xED, b"Photoshop 3.0\0008BIM\7\xd0\0\0"
+         + struct.pack(">I", 4) + bytes(4)), ("Photoshop resources",)),
     ],
 )  # fmt: skip
 def test_what_a_jpeg_holds_beside_it(tmp_path: Path, data, expected, progressive: bool) -> None:
     assert left(tmp_path, "a.jpg", data(progressive)) == expected
+
+
+@pytest.mark.parametrize(("word", "name"), [(b"", "further pictures"), (b"HDRGainMap", "gain map")])
+def test_several_pictures_of_a_phone(tmp_path: Path, word: bytes, name: str) -> None:
+    """Pillow takes such a JPEG, a whole MPO, for a format of its own."""
+    exif = Image.Exif()
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.ColorSpace] = 2  # Adobe RGB
+    photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (12, 16, 3), np.uint8))
+    photo.save(
+        tmp_path / "a.jpg",
+        "MPO",
+        save_all=True,
+        append_images=[photo],
+        exif=exif.tobytes(),
+        quality=60,
+    )
+    data = (tmp_path / "a.jpg").read_bytes()
+    (tmp_path / "a.jpg").write_bytes(data[:2] + segment(0xFE, b"hi") + data[2:] + word)
+    picture = image.read(tmp_path / "a.jpg")
+    assert picture.dropped == ("comment", name)
+    assert picture.metadata.profile
+    assert str(picture.coding) == "JPEG of quality 60"
+
+
+def test_directories_below_a_page_of_tiff(tmp_path: Path) -> None:
+    values = np.zeros((8, 8, 3), np.uint8)
+    for reduced, byteorder, expected in (
+        (1, "<", ()),
+        (1, ">", ()),
+        (0, "<", ("further pictures",)),
+        (0, ">", ("further pictures",)),
+    ):
+        with tifffile.TiffWriter(tmp_path / "a.tif", byteorder=byteorder) as file:
+            file.write(values, photometric="rgb", subifds=2)
+            file.write(values[::2, ::2], photometric="rgb", subfiletype=1)
+            file.write(values, photometric="rgb", subfiletype=reduced)
+        assert image.read(tmp_path / "a.tif").dropped == expected
+
+
+@pytest.mark.parametrize(
+    ("description", "expected"),
+    [
+        ("ImageJ=1.53\nimages=1\n", ("ImageJ metadata",)),
+        ('<?xml version="1.0"?><OME xmlns="x"><Image/></OME>', ("OME metadata",)),
+        ("a view of the OME", ()),
+    ],
+)
+def test_descriptions_of_stacks_do_not_stay(
+    tmp_path: Path, description: str, expected: tuple[str, ...]
+) -> None:
+    """They count the smaller picture's pixels, and programs go by them."""
+    values = np.zeros((8, 8, 3), np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="rgb", description=description)
+    picture = image.read(tmp_path / "a.tif")
+    assert picture.dropped == expected
+    kept = Image.Exif()
+    kept.load(picture.metadata.exif or b"")
+    assert kept.get(ExifTags.Base.ImageDescription) == (None if expected else description)
+
+
+def test_layers_in_a_tiff_are_told(tmp_path: Path) -> None:
+    tags = [(37724, 7, 4, b"8BIM", True), (42113, 2, 3, "-9", True)]
+    values = np.zeros((8, 8, 3), np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="rgb", extratags=tags)
+    assert image.read(tmp_path / "a.tif").dropped == ("layers", "GDAL metadata")
 
 
 def test_what_a_png_holds_beside_its_pixels(tmp_path: Path) -> None:

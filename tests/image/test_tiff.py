@@ -404,3 +404,9 @@ def test_the_profile_of_inks_is_used(tmp_path: Path) -> None:
     write(tmp_path / "b.tif", noise(4), photometric="separated")
     assert np.array_equal(read(tmp_path / "a.tif"), read(tmp_path / "b.tif"))
     assert image.read(tmp_path / "a.tif").metadata.profile is None
+
+
+def test_a_large_tiff_of_the_other_order_is_called_so(tmp_path: Path) -> None:
+    write(tmp_path / "a.tif", noise(3, np.uint8), photometric="rgb", bigtiff=True, byteorder=">")
+    with pytest.raises(OSError, match="a BigTIFF with the highest byte first, which is not read"):
+        image.read(tmp_path / "a.tif")
