@@ -25,6 +25,7 @@ Piece = TypeVar("Piece")
 AnyFloats = Any  # float32, an array or a tensor on the CPU: which of them is the engine's choice
 
 COPIES = 3  # of a result on the way to a file
+LARGEST = 1e37  # of floats: the differences of larger ones are infinite
 RARE = 0.005  # share of floats, at each end, that are not usual
 SAMPLED = 1 << 20  # values that show what is usual
 GREY = (0.299, 0.587, 0.114)  # BT.601, sums to 1
@@ -113,7 +114,8 @@ class LevelSource:
     little of that to all the rest: it is enlarged by a cubic kernel, and added.
 
     Raises:
-        ValueError: for another array than (h, w, C) of uint8, uint16 or float32 with C of 1 to 4.
+        ValueError: for another array than (h, w, C) of uint8, uint16 or float32 with C of 1 to 4,
+            or values that are not finite, or nearly so.
     """
 
     def __init__(self, values: Levels) -> None:
@@ -126,6 +128,13 @@ class LevelSource:
             raise ValueError(
                 "expected levels (h, w, C) of uint8, uint16 or float32 with C of 1 to 4, got "
                 f"{values.dtype} {values.shape}"
+            )
+        if values.dtype == np.float32 and not (
+            values.min() >= -LARGEST and values.max() <= LARGEST
+        ):
+            raise ValueError(
+                f"expected finite values, at most {LARGEST:g}, got NaN, infinity or larger ones: "
+                "replace them by others first"
             )
         self.size = (values.shape[0], values.shape[1])
         colours = values.shape[2] - (values.shape[2] in (2, 4))

@@ -143,6 +143,22 @@ def test_it_averages_over_flips(onnx_light: Upscaler) -> None:
     assert (got != onnx_light.levels(values, scale=(2.37, 1.6))).any()
 
 
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("flips", ["", "flips"])
+def test_what_is_cut_at_black_and_white_is_cut_by_both_alike(
+    onnx_light: Upscaler, channels: int, flips: str
+) -> None:
+    """Each result before it is averaged, each colour before it becomes grey: to 16 bits."""
+    values = np.where(photo(channels, np.uint16) > 30_000, 65535, 0).astype(np.uint16)
+    values[..., : 1 if channels < 3 else 3][:4] = 30_000
+    both = [
+        Upscaler.load("light", engine="torch", device="cpu", ensemble=flips, precision="fp32"),
+        Upscaler(onnx_light.engine, ensemble=flips),
+    ]
+    by_torch, by_onnx = (each.levels(values, scale=2.37).astype(int) for each in both)
+    assert np.abs(by_torch - by_onnx).max() <= 2
+
+
 def test_frames_and_the_automatic_choice() -> None:
     upscaler = Upscaler.load(engine="onnx")
     assert isinstance(upscaler, Automatic)
@@ -368,3 +384,18 @@ def test_a_runtime_has_nothing_to_say_about_a_shipped_file(
     options.log_severity_level = 2  # warnings
     runtime.InferenceSession(resource_dir("checkpoints") / f"{name}.onnx", options)
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("error", [ImportError, ValueError])
+def test_a_hook_that_keeps_torch_out_is_as_good_as_its_absence(
+    error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def find(name: str) -> str:
+        if name == "torch":
+            raise error(name)
+        return name
+
+    monkeypatch.setattr(engines, "find_spec", find)
+    assert choose_engine("auto", "light") == "onnx"
+    with pytest.raises(ValueError, match="needs the package torch, which is not installed"):
+        choose_engine("torch", "light")

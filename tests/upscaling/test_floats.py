@@ -9,7 +9,7 @@ import torch
 
 from ccsr import Upscaler
 from ccsr.image import Picture
-from ccsr.upscaling import torch_engine
+from ccsr.upscaling import pixels, torch_engine
 from ccsr.upscaling.pixels import LevelSource, usual_range
 from networks import tiny
 
@@ -132,3 +132,27 @@ def test_what_is_finer_than_bfloat16_is_computed_in_float32(
     upscaler(Picture((values,)), scale=2)
     assert set(seen) == {precision == "bf16" or dtype is np.uint8}
     assert LevelSource(values).exact == (dtype is not np.uint8)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf, 2e38])
+@pytest.mark.parametrize("channel", [0, 3])
+def test_values_that_nothing_can_be_made_of_are_refused(
+    upscaler: Upscaler, wrong: float, channel: int
+) -> None:
+    values = smooth(4)
+    values[5, 7, channel] = wrong
+    with pytest.raises(ValueError, match="expected finite values, at most 1e"):
+        upscaler.levels(values, scale=2)
+
+
+@pytest.mark.parametrize("shape", [(600, 1200, 3), (1, 3000, 3), (1700, 900, 3)])
+def test_what_is_usual_is_seen_in_every_channel_and_column(
+    shape: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every third value, or as many as a row has, would be one channel's, or one column's."""
+    for sampled in (1 << 17, 1 << 18, 600_000, 1 << 20):
+        monkeypatch.setattr(pixels, "SAMPLED", sampled)
+        for part in (np.s_[..., 2], np.s_[:, shape[1] // 2 :]):
+            values = np.zeros(shape, np.float32)
+            values[part] = 7
+            assert usual_range(values) == (0, 7)
