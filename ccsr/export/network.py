@@ -117,12 +117,17 @@ def to_onnx(
             sizes is computed now. Only with a scale.
 
     Raises:
-        ValueError: if the scale is 1, not an input of a window, or an input where the size is
+        ValueError: if the scale is 1 and the network does not clean, not an input of a window, or an input where the size is
             fixed, if a side of `size` is not from 1 to 65536, or if the network has a part that
             cannot be exported at the scale.
     """
     model = parts_of(model)
     _check(scale, window, size)
+    if scale is not None and as_pair(scale) == (1, 1) and not model.cleans:
+        raise ValueError(
+            "expected a scale to export a network for, got 1: that is the picture, and only a "
+            "network that cleans, such as photo, has something to do there"
+        )
     if not model.stack.layers or not all(isinstance(each, CCLayer) for each in model.stack.layers):
         raise ValueError(
             f"cannot export the stack {type(model.stack).__name__}: expected one of CC layers"
@@ -166,8 +171,6 @@ def to_onnx(
 
 
 def _check(scale: Scale | None, window: bool, size: Size | None) -> None:
-    if scale is not None and as_pair(scale) == (1, 1):
-        raise ValueError("expected a scale to export a network for, got 1: that is the picture")
     if window and scale is not None:
         raise ValueError(f"a window needs the scale as an input too, got the scale {scale}")
     if size and scale is None:

@@ -67,6 +67,16 @@ def test_an_elastic_network_is_exported_at_full_effort(scale):
     assert_agrees(to_onnx(model, scale), upscaler_of(model), scale or given, given=given)
 
 
+@pytest.mark.parametrize("size", [None, (17, 24)])
+def test_a_network_that_cleans_is_exported_at_scale_1_too(size):
+    model, x = checkpoint.load(checkpoint.resolve("photo"))[0], detail(17, 24)
+    session = opened(to_onnx(model, 1, size=size))
+    (result,) = session.run(None, {"input" if size else "image": x.numpy()})
+    expected = upscaler_of(model).tensor(x, scale=1)
+    torch.testing.assert_close(torch.from_numpy(result), expected, rtol=0, atol=1e-5)
+    assert not torch.allclose(expected, x, atol=1e-3)
+
+
 def test_there_is_nothing_to_export_at_scale_1():
     with pytest.raises(ValueError, match="expected a scale to export a network for, got 1"):
         to_onnx(network(), 1)
