@@ -117,9 +117,9 @@ def to_onnx(
             sizes is computed now. Only with a scale.
 
     Raises:
-        ValueError: if the scale is 1 and the network does not clean, not an input of a window, or an input where the size is
-            fixed, if a side of `size` is not from 1 to 65536, or if the network has a part that
-            cannot be exported at the scale.
+        ValueError: if the scale is 1 and the network does not clean, not an input of a window, or
+            an input where the size is fixed, if a side of `size` is not from 1 to 65536, or if the
+            network has a part that cannot be exported at the scale.
     """
     model = parts_of(model)
     _check(scale, window, size)
