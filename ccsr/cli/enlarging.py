@@ -39,9 +39,9 @@ class _Ledger:
             self.fail(source, outcome.error, outcome.trace, output)
             return
         (height, width), seconds = outcome.size, round(outcome.seconds, 3)
-        dropped = list(dict.fromkeys(outcome.dropped))
-        summary = outcome.summary + (f"; dropped: {', '.join(dropped)}" if dropped else "")
-        self._progress.done(source, f"{output} ({summary}) in {seconds:.1f} s")
+        told = f"{outcome.summary}{outcome.lost}"
+        self._progress.done(source, f"{output} ({told}) in {seconds:.1f} s")
+        dropped = list(outcome.dropped)
         self._report.add(
             source, "done", output, width=width, height=height, seconds=seconds, dropped=dropped
         )

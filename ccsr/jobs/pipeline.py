@@ -175,8 +175,8 @@ def _do(
     seconds += time.monotonic() - started
     if result is None:
         summary = ", ".join((f"{size[1]}x{size[0]}", "in strips", *notes))
-        dropped = (*source.dropped, *hdr_outside(source.metadata.code))
-        writing.report(Outcome(job, size, seconds, summary, dropped=dropped))
+        dropped = dict.fromkeys((*source.dropped, *hdr_outside(source.metadata.code)))
+        writing.report(Outcome(job, size, seconds, summary, dropped=tuple(dropped)))
     else:
         writing.add(job, result, seconds)
 

@@ -25,7 +25,7 @@ class Outcome(NamedTuple):
         size: (H, W) of the output; None if the job failed.
         summary: describes the output for a person.
         seconds: how long reading, enlarging and writing took.
-        dropped: what the input held and the output does not, by names for a person.
+        dropped: what the input held and the output does not, by names for a person, each once.
         error: why the job failed; empty if it did not.
         trace: where in the code it failed.
     """
@@ -37,6 +37,11 @@ class Outcome(NamedTuple):
     error: str = ""
     trace: str = ""
     dropped: tuple[str, ...] = ()
+
+    @property
+    def lost(self) -> str:
+        """The end of a line about the output that says what was dropped; empty if nothing was."""
+        return f"; dropped: {', '.join(self.dropped)}" if self.dropped else ""
 
 
 class Writing:
@@ -92,11 +97,11 @@ def _write(job: Job, result: image.Picture, saving: image.Output, seconds: float
     started = time.monotonic()
     try:
         with store_of(job.output).writing(job.output) as path:
-            dropped = (*result.dropped, *image.write(result, path, saving))
+            dropped = dict.fromkeys((*result.dropped, *image.write(result, path, saving)))
     except Exception as error:
         return _failure(job, error)
     seconds += time.monotonic() - started
-    return Outcome(job, result.size, seconds, str(result), dropped=dropped)
+    return Outcome(job, result.size, seconds, str(result), dropped=tuple(dropped))
 
 
 def _failure(job: Job, error: Exception) -> Outcome:

@@ -174,7 +174,7 @@ class Enlargement:
             item.text = told(outcome.error, item.entry, item.output)
             return
         item.share, item.state = 1.0, "done"
-        item.text = f"{outcome.summary}, {item.output.stat().st_size / 1e6:.2f} MB"
+        item.text = f"{outcome.summary}, {item.output.stat().st_size / 1e6:.2f} MB{outcome.lost}"
         if pace := self.models.pace.get(self.model):
             expected = item.entry.frames * pace.seconds(item.entry.size, outcome.size)
             pace.learn(expected, outcome.seconds)

@@ -254,3 +254,12 @@ def test_one_page_is_enlarged_by_itself(client, served, booklet, pages, frame, t
     values = pages[frame - 1]
     assert got.dtype == values.dtype
     assert got.shape == (*choose_grid(values.shape[:2], 2.37).size, values.shape[2])
+
+
+def test_what_is_lost_is_said(client, tmp_path, cat):
+    with Image.open(cat) as picture:
+        picture.convert("RGB").save(tmp_path / "a.jpg", comment=b"hello")
+    content = (tmp_path / "a.jpg").read_bytes()
+    client.post("/api/pictures", content=content, headers={"X-Name": "a.jpg"})
+    (item,) = finished(client, order(client).json()["id"])["items"]
+    assert item["text"].endswith(" MB; dropped: comment")
