@@ -75,7 +75,8 @@ def choose(values: Levels, coding: Coding | None = None) -> Choice:
     if coding and round(coding.quality) < QUALITY:  # as it is told
         return Choice(True, str(coding))
     quality = jpeg_quality(values)
-    if quality is not None and round(quality) < QUALITY:
+    known = coding is not None and quality is not None and round(quality) >= round(coding.quality)
+    if quality is not None and quality < QUALITY and not known:  # of a coarser compression before
         return Choice(True, f"it was a JPEG of quality {quality:.0f}")
     noise = noise_level(values)
     if noise > NOISE:

@@ -109,6 +109,18 @@ def test_the_header_is_believed_before_the_pixels(clean):
     assert choose(clean, Coding("WebP", 99)) == (False, "WebP of quality 99")
 
 
+def test_a_fine_jpeg_of_a_coarse_one_is_found_out(tmp_path):
+    with Image.open(resource_dir("samples") / "coffee.png") as picture:
+        photo = np.asarray(picture.convert("RGB"))
+    coarse = saved(tmp_path / "a.jpg", photo, quality=50).frames[0]
+    fine = saved(tmp_path / "b.jpg", coarse[4:, 4:], quality=97)
+    found = choose(fine.frames[0], fine.coding)
+    assert found.cleans
+    assert found.why.startswith("it was a JPEG of quality")
+    fine = saved(tmp_path / "c.jpg", photo, quality=95)
+    assert choose(fine.frames[0], fine.coding) == (False, "JPEG of quality 95")
+
+
 @pytest.mark.parametrize("name", ["chelsea.png", "coffee.png", "astronaut.png", "camera.png"])
 def test_no_clean_photo_is_taken_for_another(name):
     with Image.open(resource_dir("samples") / name) as picture:
