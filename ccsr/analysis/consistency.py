@@ -100,7 +100,7 @@ def analyse(options: Options) -> Findings:
     names = [BICUBIC, LANCZOS]
     for model in options.models or MODELS:
         names += [f"{model}@4+lanczos", model]
-    methods = build(names, by_name("liif-rgb"), precision="fp32")
+    methods = build(names, by_name("liif-rgb"), precision="fp32", trust=options.trust)
     with torch.inference_mode():
         found = measure(methods, low_resolution(options.data))
     shared = [one for one in found if one.same_positions is not None]

@@ -58,7 +58,7 @@ def analyse(options: Options) -> Findings:
     testset = find(options.data or resource_dir("samples"))
     images = [(testset, key) for key in testset.names()[: options.limit]]
     names = (BICUBIC, LANCZOS, *(options.models or MODELS))
-    plain = Comparison(build(names, protocol), (SCALE,), protocol)
+    plain = Comparison(build(names, protocol, trust=options.trust), (SCALE,), protocol)
     results: list[Result] = []
     shown: list[Record] = []
     for chain in CHAINS:

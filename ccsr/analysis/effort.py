@@ -46,7 +46,9 @@ class Point:
     ahead: float
 
 
-def measure(models: Sequence[str], photos: Sequence[Tensor], scale: float) -> list[Point]:
+def measure(
+    models: Sequence[str], photos: Sequence[Tensor], scale: float, trust: Sequence[str] = ()
+) -> list[Point]:
     """Bicubic and every model at every effort on photos, uint8 (3, H, W).
 
     Raises:
@@ -54,9 +56,9 @@ def measure(models: Sequence[str], photos: Sequence[Tensor], scale: float) -> li
     """
     entries: list[tuple[str, float, bool, Enlarger]] = [(BICUBIC, 1.0, False, Bicubic())]
     for model in models:
-        efforts = Upscaler.load(model).model.efforts
+        efforts = Upscaler.load(model, trust=trust).model.efforts
         for effort in efforts:
-            upscaler = Upscaler.load(model, precision="fp32", effort=effort)
+            upscaler = Upscaler.load(model, precision="fp32", effort=effort, trust=trust)
             entries.append((Path(model).stem, effort, len(efforts) > 1, upscaler))
     if not any(choice for _, _, choice, _ in entries):
         raise ValueError(
@@ -86,7 +88,9 @@ def analyse(options: Options) -> Findings:
     files = find_images(options.data)[: options.limit]
     photos = [middle(read_rgb(file), CROP) for file in files]
     found = [
-        point for scale in SCALES for point in measure(options.models or MODELS, photos, scale)
+        point
+        for scale in SCALES
+        for point in measure(options.models or MODELS, photos, scale, options.trust)
     ]
     records: list[Mapping[str, object]] = [
         {"protocol": PROTOCOL, "images": len(photos), **asdict(point)} for point in found

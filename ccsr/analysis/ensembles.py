@@ -100,10 +100,14 @@ class Gain:
     cost: float
 
 
-def measure(model: str, photos: Sequence[Tensor], scales: Sequence[float]) -> list[Gain]:
+def measure(
+    model: str, photos: Sequence[Tensor], scales: Sequence[float], trust: Sequence[str] = ()
+) -> list[Gain]:
     """All ensembles on photos, uint8 (3, H, W)."""
     upscalers = {
-        name: Averaged(Upscaler.load(model, precision="fp32", ensemble=flips * "flips"), grids)
+        name: Averaged(
+            Upscaler.load(model, precision="fp32", ensemble=flips * "flips", trust=trust), grids
+        )
         for name, (grids, flips) in ENSEMBLES.items()
     }
     found: list[Gain] = []
@@ -124,7 +128,11 @@ def analyse(options: Options) -> Findings:
     """Measure what ensembles gain and cost, as the flags of `ccsr analyze ensembles` say."""
     files = find_images(options.data)[: options.limit]
     photos = [middle(read_rgb(file), CROP) for file in files]
-    found = [gain for model in options.models or MODELS for gain in measure(model, photos, SCALES)]
+    found = [
+        gain
+        for model in options.models or MODELS
+        for gain in measure(model, photos, SCALES, options.trust)
+    ]
     tables = [_table(model, len(photos), found) for model in unique(one.model for one in found)]
     records: list[Mapping[str, object]] = [
         {"protocol": PROTOCOL, "images": len(photos), **asdict(one)} for one in found

@@ -91,9 +91,9 @@ def continuous(scale: float, field: type[Field] = FourierField) -> list[Subject]
     return _both(f"{factor} CC layer ({kind})", scale, layer, field is CubicField)
 
 
-def network(name: str, scale: float) -> list[Subject]:
+def network(name: str, scale: float, trust: Sequence[str] = ()) -> list[Subject]:
     """A trained network, read there and with its output moved."""
-    model, _ = checkpoint.load(checkpoint.resolve(name))
+    model, _ = checkpoint.load(checkpoint.resolve(name), trust)
     return _both(f"x{scale:g} {name}", scale, model.requires_grad_(False))
 
 
@@ -162,7 +162,7 @@ def moving_waves(count: int = 64) -> Callable[[float], Tensor]:
     return at
 
 
-def subjects(models: Sequence[str]) -> list[Subject]:
+def subjects(models: Sequence[str], trust: Sequence[str] = ()) -> list[Subject]:
     """What is measured: layers with random weights, and trained networks."""
     torch.manual_seed(0)
     found = [convolution(3, 2), convolution(4, 2), convolution(3, 3)]
@@ -175,7 +175,7 @@ def subjects(models: Sequence[str]) -> list[Subject]:
     found += continuous(2.37, CubicField)
     for model in models:
         for scale in MODEL_SCALES:
-            found += network(model, scale)
+            found += network(model, scale, trust)
     return found
 
 
@@ -185,7 +185,7 @@ def analyse(options: Options) -> Findings:
     with torch.inference_mode():
         found = [
             Error(one.name, one.scale, shift, error(one, at(0.0), at(shift), shift))
-            for one in subjects(options.models or MODELS)
+            for one in subjects(options.models or MODELS, options.trust)
             for shifts, at in images
             for shift in shifts
             if shifts == WHOLE or one.interpolates

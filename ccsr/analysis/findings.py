@@ -28,6 +28,7 @@ class Options:
         limit: measure on at most so many images.
         steps: of each training run.
         out: folder for files that outlast the run; None keeps none.
+        trust: the packages, but ours, whose classes the networks' files may name.
     """
 
     models: tuple[str, ...] = ()
@@ -37,6 +38,7 @@ class Options:
     limit: int | None = None
     steps: int = 400
     out: Path | None = None
+    trust: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

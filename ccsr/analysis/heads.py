@@ -101,7 +101,7 @@ def analyse(options: Options) -> Findings:
     from ccsr.analysis.head_pictures import draw, tables
 
     files = given(options.models) if options.models else _trained(options)
-    networks = {name: checkpoint.load(file) for name, file in files.items()}
+    networks = {name: checkpoint.load(file, options.trust) for name, file in files.items()}
     _check_encoders({name: network for name, (network, _) in networks.items()})
     counted = {name: sizes(network) for name, (network, _) in networks.items()}
     enlargers: dict[str, Enlarger] = {BICUBIC: Bicubic()}

@@ -87,9 +87,9 @@ def response(profile: Tensor, positions: Tensor, frequency: Tensor) -> Tensor:
     return (waves @ flat * step).abs().reshape(-1, *profile.shape[1:])
 
 
-def layers_of(name: str) -> list[Layer]:
+def layers_of(name: str, trust: Sequence[str] = ()) -> list[Layer]:
     """The CC layers of a shipped network or a file, first to last."""
-    model = parts_of(checkpoint.load(checkpoint.resolve(name))[0])
+    model = parts_of(checkpoint.load(checkpoint.resolve(name), trust)[0])
     model.requires_grad_(False)
     found = [
         Layer(f"{name}, CC layer {number + 1}", layer, partial(_own_scale, model, number))
@@ -174,7 +174,7 @@ def analyse(options: Options) -> Findings:
     found: list[Profile] = []
     pictures: dict[str, Callable[[Path], None]] = {}
     for model in options.models or MODELS:
-        parts = layers_of(model)
+        parts = layers_of(model, options.trust)
         for one in parts:
             line = offsets(one.layer.kernel_size, 16)
             reference = surface(one.layer, line, line, one.own_scale(2.0)).double()

@@ -18,7 +18,7 @@ from ccsr.evaluation import plots
 from ccsr.evaluation.results import environment, json_text, write_json
 from ccsr.suggest import near
 
-FLAGS = ("model", "data", "test", "encoder", "limit", "steps")  # that not every analysis reads
+FLAGS = ("model", "trust", "data", "test", "encoder", "limit", "steps")  # that not every analysis reads
 
 
 def parser() -> argparse.ArgumentParser:
@@ -42,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
         "photo-base). heads compares these finished runs, "
         "given as folders or files, instead of training its own. alignment and gradual take none",
     )  # fmt: skip
+    options.trust(add)
     add(
         "--data", type=arguments.path, metavar="PATH", help="equivariance and "
         "consistency: the image to measure on; degradation, ensembles and effort: the folder of "
@@ -76,7 +77,8 @@ def main(argv: Sequence[str]) -> int:
     """
     args = parser().parse_args(argv)
     analysis = ANALYSES[args.name]
-    unread = [flag for flag in FLAGS if getattr(args, flag) and flag not in analysis.reads]
+    reads = {*analysis.reads, *(["trust"] if "model" in analysis.reads else [])}
+    unread = [flag for flag in FLAGS if getattr(args, flag) and flag not in reads]
     if unread:
         raise ValueError(f"{args.name} has no use for --{' and --'.join(unread)}: leave that out")
     names = [Path(model).stem for model in args.model]
@@ -90,9 +92,9 @@ def main(argv: Sequence[str]) -> int:
         if not plots.available():
             terminal.say("ccsr: pictures need matplotlib: pip install 'ccsr[evaluate]'")
     start = time.monotonic()
-    given = {name: getattr(args, name) for name in (*FLAGS[1:], "out")}
+    given = {name: getattr(args, name) for name in (*FLAGS[2:], "out")}
     chosen = {name: value for name, value in given.items() if value is not None}
-    findings = analysis.run(Options(tuple(args.model), **chosen))
+    findings = analysis.run(Options(tuple(args.model), trust=tuple(args.trust), **chosen))
     document = {
         "analysis": args.name,
         "command": shlex.join(["ccsr", "analyze", *argv]),

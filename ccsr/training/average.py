@@ -16,6 +16,8 @@ from ccsr.training.task import SRModule
 class Average(WeightAveraging):
     """Exponential moving average of the weights, used in validation and for what is kept.
 
+    Buffers, such as the statistics of batch normalisation, are those of the network itself.
+
     Args:
         decay: per step; in the n-th step at most (1 + n) / (10 + n), so that short runs are
             not dominated by their start.
@@ -27,6 +29,7 @@ class Average(WeightAveraging):
         self.decay = decay
         self._averages: list[Tensor] = []
         self._weights: list[Tensor] = []
+        self._buffers: list[tuple[Tensor, Tensor]] = []  # of the average, and of the network
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Begin the average; it is what the module keeps."""
@@ -45,8 +48,11 @@ class Average(WeightAveraging):
         if not self._weights:
             self._averages = [p.detach() for p in average.parameters()]
             self._weights = [p.detach() for p in pl_module.parameters()]
+            self._buffers = list(zip(average.module.buffers(), pl_module.buffers(), strict=True))
         decay = min(self.decay, step / (9 + step)) if step > 1 else 0.0
         torch._foreach_lerp_(self._averages, self._weights, 1 - decay)
+        for kept, buffer in self._buffers:  # such as the statistics of a normalisation
+            kept.copy_(buffer)
         average.n_averaged += 1
 
     @property

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from ccsr.analysis.findings import Findings, Options, Table
 from ccsr.cli import analyze
 from ccsr.cli.main import main
 from ccsr.evaluation import plots
+from ccsr.model import checkpoint
+from networks import tiny
 
 
 def fake(options: Options) -> Findings:
@@ -103,3 +106,26 @@ def test_the_flags_of_heads_reach_it(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_flags_of_heads_are_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["analyze", "alignment", "--test", "t", "--encoder", "small"]) == 1
     assert "alignment has no use for --test and --encoder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", [name for name, each in ANALYSES.items() if "model" in each.reads])
+def test_trust_reaches_whatever_loads_a_network(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class LoadedError(Exception):
+        pass
+
+    def look(architecture: object, trust: Collection[str]) -> None:
+        raise LoadedError(*trust)
+
+    checkpoint.save(tmp_path / "mine.safetensors", tiny(), {})
+    monkeypatch.setattr(checkpoint, "check_trusted", look)
+    words = [name, "--model", str(tmp_path / "mine.safetensors"), "--trust", "one", "two"]
+    with pytest.raises(LoadedError) as found:
+        analyze.main(words)
+    assert found.value.args == ("one", "two")
+
+
+def test_trust_without_a_network_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["analyze", "alignment", "--trust", "one"]) == 1
+    assert "alignment has no use for --trust: leave that out" in capsys.readouterr().err
