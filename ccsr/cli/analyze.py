@@ -18,7 +18,8 @@ from ccsr.evaluation import plots
 from ccsr.evaluation.results import environment, json_text, write_json
 from ccsr.suggest import near
 
-FLAGS = ("model", "trust", "data", "test", "encoder", "limit", "steps")  # that not every analysis reads
+# that not every analysis reads
+FLAGS = ("model", "trust", "data", "test", "encoder", "limit", "steps")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -1,11 +1,14 @@
 """The loss: how far patches are from their targets, plainly or in proportion to bicubic's."""
 
-from typing import Literal, get_args
+import inspect
+from collections.abc import Callable
+from typing import Any, Literal, cast, get_args
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ccsr.metrics import luma
+from ccsr.model.registry import imported
 
 Relative = Literal["rmse", "l1"]
 Plain = Literal["plain_l1", "charbonnier"]
@@ -57,3 +60,42 @@ def _bounded(error: Tensor) -> Tensor:
     """Magnitudes; beyond 1, where only a network that explodes comes, they grow as a logarithm."""
     error = error.abs()
     return torch.where(error > 1, 1 + error.clamp_min(1).log(), error)
+
+
+def foreign(path: str) -> Callable[..., Tensor]:
+    """The loss of another package.
+
+    Raises:
+        ValueError: if there is none, or it cannot be called.
+    """
+    found: Any = imported("loss", path)
+    try:
+        signature = None if isinstance(found, type) else inspect.signature(found)
+        fits = signature is not None and bool(signature.bind(None, None))
+    except (TypeError, ValueError):  # nothing that is called, or not with two arguments
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"loss {path!r}: expected a function of two batches (N, 3, H, W), the network's and "
+            f"the target, got {found!r}: of a class name an instance, package.module:NAME"
+        )
+    if isinstance(found, nn.Module):
+        found.requires_grad_(False)  # its weights are no part of what is trained
+    return cast(Callable[..., Tensor], found)
+
+
+def checked(loss: Any, path: str) -> Tensor:
+    """A loss of another package, if it can be trained by.
+
+    Raises:
+        ValueError: if it is no scalar, or does not depend on the network.
+    """
+    if not isinstance(loss, Tensor):
+        got = f"{loss!r}, which has no gradient"
+    elif loss.numel() != 1:
+        got = f"the shape {tuple(loss.shape)}: take its mean"
+    elif torch.is_grad_enabled() and not loss.requires_grad:
+        got = "one that does not depend on the network: let it stay a tensor, without detach()"
+    else:
+        return loss.reshape(())
+    raise ValueError(f"loss {path!r} must give a scalar tensor with a gradient, got {got}")

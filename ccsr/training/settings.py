@@ -62,6 +62,17 @@ def whole(name: str, value: object, least: int = 1, most: float = math.inf) -> i
     raise ValueError(f"{name} must be {wanted}, got {value!r}")
 
 
+def flag(name: str, value: object) -> bool:
+    """The value of a setting that is true or false.
+
+    Raises:
+        ValueError: if it is neither: any other text would count as true.
+    """
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be true or false, got {value!r}")
+    return value
+
+
 def choice(name: str, value: object, literal: Any) -> str:
     """The value of a setting that is one of a `Literal`'s words.
 

@@ -14,15 +14,15 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from ccsr.grid import ProjectedGrid, as_pair, size_of
 from ccsr.model import Network
-from ccsr.model.registry import imported, is_path
+from ccsr.model.registry import is_path
 from ccsr.resample import resize
 from ccsr.training.batches import Batch
 from ccsr.training.finite import Finite
-from ccsr.training.loss import PLAIN, Loss, Plain, Relative, plain, relative
+from ccsr.training.loss import PLAIN, Loss, Plain, Relative, checked, foreign, plain, relative
 from ccsr.training.optimizer import Kind, build_optimizer
 from ccsr.training.recorded import RecordedSteps, blocks_of
 from ccsr.training.schedule import Schedule, rate_factor
-from ccsr.training.settings import choice, number, numbers
+from ccsr.training.settings import choice, flag, number, numbers
 from ccsr.training.validation import Item, ScaleMean, Validation, as_float, quantised, score
 
 
@@ -87,7 +87,7 @@ class SRModule(LightningModule):
         super().__init__()
         self._foreign_loss: Callable[..., Tensor] | None = None
         if is_path(loss):
-            self._foreign_loss = imported("loss", loss)
+            self._foreign_loss = foreign(loss)
         else:
             choice("module.loss", loss, Loss)
         choice("module.schedule", schedule, Schedule)
@@ -103,6 +103,8 @@ class SRModule(LightningModule):
             ("learning_rate", learning_rate), ("warmup", warmup), ("weight_decay", weight_decay),
         ):  # fmt: skip
             number(f"module.{name}", value)
+        flag("module.replay", replay)
+        flag("module.compile", compile)
         number("module.momentum", momentum, "[0, 1)")
         first, second = numbers("module.betas", betas, "[0, 1)", count=2)
         betas, milestones = (first, second), numbers("module.milestones", milestones, "(0, 1)")
@@ -181,7 +183,7 @@ class SRModule(LightningModule):
         grid = ProjectedGrid.project(size_of(lr), size_of(hr))
         sr, hr = self(lr, grid, effort), as_float(hr)
         if self._foreign_loss is not None:
-            return self._foreign_loss(sr, hr)
+            return checked(self._foreign_loss(sr, hr), self.loss)
         if self.loss in PLAIN:
             return plain(sr, hr, cast(Plain, self.loss))
         return relative(sr, hr, resize(as_float(lr), grid), cast(Relative, self.loss))

@@ -10,6 +10,7 @@ import torch
 from lightning_fabric.plugins import TorchCheckpointIO
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.callbacks import (
+    BaseFinetuning,
     BatchSizeFinder,
     Checkpoint,
     EarlyStopping,
@@ -35,7 +36,7 @@ from ccsr.training.checkpoints import Configuration
 from ccsr.training.config import made
 from ccsr.training.loggers import build_loggers
 from ccsr.training.processes import launch
-from ccsr.training.settings import choice, number, whole
+from ccsr.training.settings import choice, flag, number, whole
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +67,8 @@ _HARMFUL: dict[type[Callback], str] = {  # callbacks of Lightning that a run her
     GradientAccumulationScheduler: "a run here has one epoch: give trainer.accumulate_grad_batches",
     LearningRateFinder: "the rate is that of the schedule: give module.learning_rate",
     BatchSizeFinder: "give data.batch_size",
+    BaseFinetuning: "a run here has one epoch, in which all weights are trained: give init=FILE to "
+    "start from another's",
     ModelPruning: "a network whose weights are renamed while it is trained cannot be kept",
 }
 _STRATEGIES = ("auto", "ddp")
@@ -184,6 +187,10 @@ def _check_options(options: Mapping[str, Any]) -> None:
             f"steps, its own folder, log and bar{instead}"
         )
     whole("trainer.num_sanity_val_steps", options.get("num_sanity_val_steps", 0), least=0)
+    for name in ("benchmark", "detect_anomaly", "deterministic", "inference_mode"):
+        value = options.get(name)
+        if value is not None and (name, value) != ("deterministic", "warn"):
+            flag(f"trainer.{name}", value)
     if options.get("gradient_clip_algorithm", "norm") not in ("norm", None):
         raise ValueError(
             "trainer.gradient_clip_algorithm must be norm, got "

@@ -35,6 +35,7 @@ def lightning(name, *more):
             lightning("ModelPruning", "+callbacks.x.pruning_fn=l1_unstructured"),
             "x cannot be a ModelPruning: .* cannot be kept",
         ),
+        (lightning("BackboneFinetuning"), r"x cannot be a BaseFinetuning: .* give init=FILE"),
         (
             lightning("EarlyStopping", "+callbacks.x.monitor=loss"),
             r"^callbacks\.x\.monitor must be a column of val\.csv .* val/gain, got 'loss'",
@@ -48,6 +49,14 @@ def lightning(name, *more):
 def test_callbacks_that_would_not_be_obeyed_are_refused(configure, tmp_path, overrides, message):
     with pytest.raises(ValueError, match=message):
         train(configure(*overrides), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", ["benchmark", "detect_anomaly", "deterministic", "inference_mode"])
+def test_what_lightning_would_take_for_true_is_refused(configure, tmp_path, name):
+    message = f"^trainer.{name} must be true or false, got 'abc'"
+    with pytest.raises(ValueError, match=message):
+        train(configure(f"++trainer.{name}=abc"), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 

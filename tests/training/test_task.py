@@ -1,6 +1,7 @@
 """The training task."""
 
 import math
+import sys
 
 import pytest
 import torch
@@ -199,3 +200,79 @@ def test_hyperparameters_are_plain():
 def test_numbers_out_of_their_range_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         SRModule(Bicubic(), **options)
+
+
+STRANGE = """
+from torch import nn
+
+def good(image, target):
+    return (image - target).abs().mean()[None]
+
+def maps(image, target):
+    return (image - target).abs()
+
+def number(image, target):
+    return (image - target).abs().mean().item()
+
+def detached(image, target):
+    return (image - target).abs().mean().detach()
+
+def one(image):
+    return image.mean()
+
+three = 3
+
+class Features(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Conv2d(3, 2, 1)
+
+    def forward(self, image, target):
+        return (self.layer(image) - self.layer(target)).square().mean()
+
+features = Features()
+"""
+
+
+@pytest.fixture
+def strange(tmp_path, monkeypatch):
+    (tmp_path / "strange.py").write_text(STRANGE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield
+    sys.modules.pop("strange", None)
+
+
+@pytest.mark.parametrize("name", ["one", "three", "Features"])
+def test_a_loss_that_cannot_be_called_with_two_batches_is_refused(strange, name):
+    with pytest.raises(ValueError, match=rf"^loss 'strange:{name}': expected a function of two"):
+        SRModule(Bicubic(), loss=f"strange:{name}")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("maps", r"got the shape \(1, 3, 8, 8\): take its mean"),
+        ("number", r"got \d\.\d+, which has no gradient"),
+        ("detached", "got one that does not depend on the network: let it stay a tensor, without detach"),
+    ],
+)
+def test_a_loss_that_nothing_can_be_trained_by_is_refused(strange, name, message):
+    module = SRModule(Bicubic(), loss=f"strange:{name}")
+    with pytest.raises(ValueError, match=f"must give a scalar tensor with a gradient, {message}"):
+        module.loss_of(torch.rand(1, 3, 4, 4), torch.rand(1, 3, 8, 8))
+
+
+def test_the_weights_of_a_loss_are_not_trained(strange):
+    """Their gradients would add up from step to step, and clipping would count them."""
+    plain, module = (SRModule(Bicubic(), loss=f"strange:{n}") for n in ("good", "features"))
+    for each in (plain, module):
+        loss = each.loss_of(torch.rand(1, 3, 4, 4), torch.rand(1, 3, 8, 8))
+        assert loss.shape == ()
+        loss.backward()
+        assert [p.grad is not None for p in each.parameters() if p.requires_grad] == [True]
+
+
+@pytest.mark.parametrize("name", ["replay", "compile"])
+def test_what_is_neither_true_nor_false_is_refused(name):
+    with pytest.raises(ValueError, match=f"^module.{name} must be true or false, got 'maybe'"):
+        SRModule(Bicubic(), **{name: "maybe"})
