@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from ccsr.bundled import resource_dir
 from ccsr.model import Network
 from ccsr.model.registry import check_trusted, packages
+from ccsr.training.obeyed import check_heard
 from ccsr.training.overrides import key_hint, keys, quoted
 from ccsr.training.settings import whole
 
@@ -77,6 +78,7 @@ def resumed(folder: Path, arguments: Sequence[str]) -> DictConfig:
         if isinstance(OmegaConf.select(cfg, key), DictConfig):
             raise ValueError(f"{key!r} cannot be replaced as a whole: give {key}.NAME=...")
         OmegaConf.update(cfg, key, parser.parse_override(quoted(argument)).value())
+    check_heard(cfg, arguments)
     named: Any = OmegaConf.to_container(cfg)
     try:
         check_trusted({key: named[key] for key in ("model", "module")}, named["trust"])
@@ -161,22 +163,6 @@ def _paths(config: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], str, str
                     f"letters, digits, '_', '-' and '.', got {name!r}: {place!r}"
                 )
             yield sets, "data.val.sets", name
-
-
-def check_obeyed(cfg: DictConfig) -> None:
-    """See that every group or setting at the top is one, or that another refers to it.
-
-    Raises:
-        ValueError: if nothing would ever look at it.
-    """
-    known = {str(each) for each in OmegaConf.load(resource_dir("conf") / "train.yaml")}
-    known |= {"model", "data", "module", "trainer", "logger"}
-    text = OmegaConf.to_yaml(cfg)
-    for name in map(str, cfg):
-        if name not in known and f"${{{name}" not in text:
-            raise ValueError(
-                f"there is no setting {name!r}, and none refers to it{key_hint(name, keys(cfg))}"
-            )
 
 
 def _check_settings(name: str, value: object) -> None:

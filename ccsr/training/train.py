@@ -25,7 +25,6 @@ from ccsr.bundled import resource_dir
 from ccsr.terminal import say
 from ccsr.training.checkpoints import CONFIG, FINAL, LAST, keep
 from ccsr.training.config import (
-    check_obeyed,
     check_whole,
     made,
     network_of,
@@ -36,6 +35,7 @@ from ccsr.training.config import (
 from ccsr.training.data import PhotoData
 from ccsr.training.folder import Past, accumulated, existing, past_of, remove_empty
 from ccsr.training.loggers import close, log_to
+from ccsr.training.obeyed import check_heard, check_obeyed
 from ccsr.training.overrides import explain, for_hydra
 from ccsr.training.processes import launch, rank, restarted, started
 from ccsr.training.start import check_kept, start_from
@@ -219,6 +219,7 @@ def _run(arguments: Sequence[str]) -> list[Exception]:
         folder = Path(HydraConfig.get().runtime.output_dir)
         try:
             check_obeyed(cfg)
+            check_heard(cfg, HydraConfig.get().overrides.task)
             _check_agreed(cfg)
             if restarted() and (folder / LAST).exists():
                 return train(resumed(folder, []), folder, resume=True)["gain"]

@@ -11,9 +11,10 @@ from omegaconf import OmegaConf
 
 from ccsr.bundled import resource_dir
 from ccsr.model import build
-from ccsr.training.config import check_obeyed, made, plain, resumed
+from ccsr.training.config import made, plain, resumed
 from ccsr.training.data import PhotoData
 from ccsr.training.degradation import Degradation
+from ccsr.training.obeyed import check_heard, check_obeyed
 from ccsr.training.overrides import explain, for_hydra, quoted
 from ccsr.training.scales import Scales
 from ccsr.training.start import start_from
@@ -343,3 +344,39 @@ def test_a_setting_at_the_top_that_nothing_looks_at_is_refused():
         cfg = compose("train", overrides=["+learning_rate=0.1"])
     with pytest.raises(ValueError, match=r"no setting 'learning_rate'.*'module\.learning_rate'"):
         check_obeyed(cfg)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["module.decay=0.5"],
+            r"module\.decay=0\.5 has no .* module\.schedule=cosine: leave it out",
+        ),
+        (["module.milestones=[0.1]"], r"beside module\.schedule=cosine.*schedule=steps"),
+        (["+module.gamma=0.1", "module.schedule=constant"], "beside module.schedule=constant"),
+        (["module.momentum=0.5", "module.optimizer=adamw"], "the first of module.betas"),
+        (["data.scales.min=2", "data.scales.values=[2,3]"], r"values=\[2, 3\]: .*values=null"),
+        (["data.scales.pairs=8", "data.scales.anisotropic=0"], "give data.scales.anisotropic"),
+        (["data.val.subfolder=a", "data.val.root=b"], "give data.val.root=null"),
+    ],
+)
+def test_a_setting_that_another_makes_meaningless_is_refused(words, message):
+    cfg = OmegaConf.create(composed(*(word.lstrip("+") for word in words)))
+    with pytest.raises(ValueError, match=message):
+        check_heard(cfg, words)
+    check_heard(cfg, words[1:])  # nobody typed it
+
+
+def test_a_setting_that_is_looked_at_is_heard():
+    words = ["module.schedule=steps", "module.milestones=[0.1]", "data.scales.min=2"]
+    words += ["module=liif", "data.val.subfolder=null", "data.val.root=there"]
+    check_heard(OmegaConf.create(composed(*words)), words)
+    foreign = ["module._target_=mine.Module", "module.decay=0.5"]
+    check_heard(OmegaConf.create(composed(*foreign)), foreign)
+
+
+def test_a_resumed_run_refuses_what_it_would_not_look_at(run):
+    with pytest.raises(ValueError, match=r"module\.decay=0\.1 has no meaning"):
+        resumed(run, ["module.decay=0.1"])
+    assert resumed(run, ["module.decay=0.1", "module.schedule=trapezoid"]).module.decay == 0.1

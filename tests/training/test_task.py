@@ -253,7 +253,10 @@ def test_a_loss_that_cannot_be_called_with_two_batches_is_refused(strange, name)
     [
         ("maps", r"got the shape \(1, 3, 8, 8\): take its mean"),
         ("number", r"got \d\.\d+, which has no gradient"),
-        ("detached", "got one that does not depend on the network: let it stay a tensor, without detach"),
+        (
+            "detached",
+            "got one that does not depend on the network: let it stay a tensor, without detach",
+        ),
     ],
 )
 def test_a_loss_that_nothing_can_be_trained_by_is_refused(strange, name, message):

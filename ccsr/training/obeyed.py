@@ -1,0 +1,97 @@
+"""Settings that a run would not obey: they are refused before it begins."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from omegaconf import DictConfig, OmegaConf
+
+from ccsr.bundled import resource_dir
+from ccsr.training.overrides import key_hint, keys
+
+
+class Rule(NamedTuple):
+    """Settings of which another one decides whether they are looked at.
+
+    Attributes:
+        settings: their dotted names.
+        decides: the name of that other one.
+        heard: whether they are looked at with its value.
+        instead: what to give.
+    """
+
+    settings: tuple[str, ...]
+    decides: str
+    heard: Callable[[Any], bool]
+    instead: str
+
+
+_OURS = {"module": "ccsr.training.task.SRModule", "data": "ccsr.training.data.PhotoData"}
+_RULES = (
+    Rule(
+        ("module.decay",), "module.schedule", lambda each: each == "trapezoid",
+        "give module.schedule=trapezoid",
+    ),
+    Rule(
+        ("module.milestones", "module.gamma"), "module.schedule", lambda each: each == "steps",
+        "give module.schedule=steps",
+    ),
+    Rule(
+        ("module.momentum",), "module.optimizer", lambda each: each == "muon",
+        "the first of module.betas is that of Adam",
+    ),
+    Rule(
+        ("data.scales.min", "data.scales.max"), "data.scales.values", lambda each: each is None,
+        "give data.scales.values=null for a range",
+    ),
+    Rule(
+        ("data.scales.pairs",), "data.scales.anisotropic", bool,
+        "give data.scales.anisotropic, the share of batches that take one",
+    ),
+    Rule(
+        ("data.val.subfolder",), "data.val.root", lambda each: each is None,
+        "give data.val.root=null for a folder within data.root",
+    ),
+)  # fmt: skip
+
+
+def check_obeyed(cfg: DictConfig) -> None:
+    """See that every group or setting at the top is one, or that another refers to it.
+
+    Raises:
+        ValueError: if nothing would ever look at it.
+    """
+    known = {str(each) for each in OmegaConf.load(resource_dir("conf") / "train.yaml")}
+    known |= {"model", "data", "module", "trainer", "logger"}
+    text = OmegaConf.to_yaml(cfg)
+    for name in map(str, cfg):
+        if name not in known and f"${{{name}" not in text:
+            raise ValueError(
+                f"there is no setting {name!r}, and none refers to it{key_hint(name, keys(cfg))}"
+            )
+
+
+def check_heard(cfg: DictConfig, arguments: Sequence[str]) -> None:
+    """See that a run looks at every setting that a person typed.
+
+    What a preset says beside what it decides is no fault: only `arguments` are looked at.
+
+    Args:
+        cfg: the configuration that they are part of.
+        arguments: `key=value` each, as Hydra takes them.
+
+    Raises:
+        ValueError: if another setting makes one of them meaningless.
+    """
+    typed = {argument.partition("=")[0].lstrip("+") for argument in arguments}
+    for rule in _RULES:
+        group = rule.decides.partition(".")[0]
+        decides = OmegaConf.select(cfg, rule.decides)
+        if OmegaConf.select(cfg, f"{group}._target_") != _OURS[group] or rule.heard(decides):
+            continue
+        for name in rule.settings:
+            value = OmegaConf.select(cfg, name)
+            if name in typed and value is not None:
+                raise ValueError(
+                    f"{name}={value} has no meaning beside {rule.decides}={decides}: leave it out, "
+                    f"or {rule.instead}"
+                )
