@@ -157,7 +157,8 @@ def _line(found: Difference) -> list[str]:
     ranked = sorted(found.images.items(), key=lambda item: item[1])
     ends = [f"{image} {told(value)}" for image, value in (ranked[0], ranked[-1])]
     sign = 1 if found.metric.best is max else -1
-    better = sum(sign * value > 0 for value in found.images.values())
+    shown = (round(value, found.metric.digits) for value in found.images.values())
+    better = sum(sign * value > 0 for value in shown)  # what is told as 0 is no difference
     if between := found.interval:
         known = f"{told(between.low)} to {told(between.high)}"
     elif len(ranked) < FEWEST:

@@ -2,9 +2,10 @@
 
 A file stands for a test image if its name begins with the image's
 (`baby.png`, `babyx2.png`, `baby_x2_SR.png`, `img_001_SRF_2_SRCNN.png`), whatever folders lie above
-it. The scale stands in the name (`x2`, `X2.5`, `2x`, `SRF_2`, `x4x1.5` for WIDTHxHEIGHT) or in the
-nearest folder that names one (`X2`, `2`, `image_SRF_2`, `EDSR_Lx2_DIV2K`), or nowhere, where there
-is one scale. Low- and high-resolution images (`LR`, `HR`, `GT`, `baby_x2_LR.png`) are none.
+it, in any case where that is clear. The scale stands in the name (`x2`, `X2.5`, `2x`, `SRF_2`,
+`x4x1.5` for WIDTHxHEIGHT) or in the nearest folder that names one (`X2`, `2`, `scale2`,
+`image_SRF_2`, `EDSR_Lx2_DIV2K`), or nowhere, where there is one
+scale. Low- and high-resolution images (`LR`, `HR`, `GT`, `baby_x2_LR.png`) are none.
 """
 
 import re
@@ -14,13 +15,15 @@ from pathlib import Path
 
 from ccsr.evaluation.testsets import TestSet, stem_of
 from ccsr.grid import Pair
+from ccsr.image.folders import in_any_case
 
 LARGEST_SCALE = 100
 _NO_RESULTS = {"lr", "hr", "gt", "lrbi", "hrbi", "original", "input", "target"}
 _SCALE = re.compile(
-    r"(?P<x>[a-z]?x)?(\d+(?:\.\d+)?)(?:x(\d+(?:\.\d+)?))?(?P<times>x)?", re.IGNORECASE
+    r"(?P<x>[a-z]?[x×]|scale)?(\d+(?:\.\d+)?)(?:[x×](\d+(?:\.\d+)?))?(?P<times>[x×])?",
+    re.IGNORECASE,
 )
-_REST = re.compile(r"[_\-+, ]|x\d", re.IGNORECASE)  # how what follows the image's name begins
+_REST = re.compile(r"[_\-+, ]|[x×]\d", re.IGNORECASE)  # how what follows the image's name begins
 _BETWEEN = re.compile(r"[_\-+, ]+")
 
 
@@ -42,16 +45,18 @@ class Candidate:
 def candidates(files: Iterable[Path], folder: Path, testset: TestSet) -> dict[str, list[Candidate]]:
     """For each image of a test set, those of the files below `folder` that stand for it."""
     keys = {stem_of(key): key for key in testset.names()}
+    folded = {small: keys[stem] for small, stem in in_any_case(keys).items()}
     found: dict[str, list[Candidate]] = {key: [] for key in keys.values()}
     for path in files:
         folders = path.relative_to(folder).parts[:-1]
         for end in range(len(path.stem), 0, -1):  # of two names that fit the longer one
             stem, rest = path.stem[:end], path.stem[end:]
-            if stem in keys and (not rest or _REST.match(rest)):
+            key = keys.get(stem) or folded.get(stem.casefold())
+            if key and (not rest or _REST.match(rest)):
                 words = [word for word in _BETWEEN.split(rest) if word]
                 if _NO_RESULTS.isdisjoint(word.lower() for word in (*words, *folders)):
                     scale = _scale_of(words, folders)
-                    found[keys[stem]].append(Candidate(path, folders, scale))
+                    found[key].append(Candidate(path, folders, scale))
                 break
     return found
 
@@ -83,10 +88,11 @@ def _scale_of(words: Sequence[str], folders: Sequence[str]) -> Pair | None:
 
 
 def _scale_in(words: Sequence[str], alone: bool) -> Pair | None:
-    """The first scale that words tell; a bare number is one where it stands alone, or after SRF."""
+    """The first scale that words tell; a bare number is one alone, or after SRF or scale."""
     for before, word in zip(("", *words), words, strict=False):
         match = _SCALE.fullmatch(word)
-        if not match or not (alone or before.upper() == "SRF" or "x" in word.lower()):
+        told = match and (match["x"] or match[3] or match["times"])
+        if not match or not (alone or before.upper() in ("SRF", "SCALE") or told):
             continue
         horizontal, vertical = float(match[2]), float(match[3] or match[2])
         size = match[3] and not match["x"] and not match["times"]  # of pixels, 48x48, maybe

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ccsr.image import READABLE, images_in
+from ccsr.image.folders import in_any_case
 
 _TRUTHS = ("hr", "gtmod12", "gtmod4", "gt", "original")
 _HALVES = ("test", "valid", "validation", "val")
@@ -180,9 +181,11 @@ def low_resolution(root: Path, name: str, key: str, label: str) -> Path:
     stems += [f"{stem}x{label}{kind}" for kind in "mdw"]  # DIV2K's mild, difficult and wild
     for folder in _low_folders(root, name, label):
         files = {path.stem: path for path in _images(folder)}
+        folded = in_any_case(files)
         for candidate in stems:
-            if candidate in files:
-                return files[candidate]
+            found = candidate if candidate in files else folded.get(candidate.casefold())
+            if found is not None:
+                return files[found]
     raise FileNotFoundError(
         f"no low-resolution image of {key} for the scale {label} in {root}: expected one of "
         f"{', '.join(stems)} (.png, ...) there or in its folder x{label}/"
@@ -195,7 +198,7 @@ def stem_of(key: str) -> str:
 
 
 def _low_folders(root: Path, name: str, label: str) -> Iterator[Path]:
-    plain = (f"x{label}", f"X{label}", label, f"image_SRF_{label}")
+    plain = (f"x{label}", f"X{label}", f"×{label}", label, f"image_SRF_{label}")
     below = ("", "LR/", "LR_bicubic/", "LR/LRBI/", f"LR/LRBI/{name}/")
     for top in (root / name, root):
         for candidate in (*(f"{b}{p}" for b in below for p in plain), f"LRbicx{label}"):

@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from ccsr.image.formats import named_as_image
@@ -68,3 +69,10 @@ def _as_ordered(number: re.Match[str]) -> str:
     """Digits that sort by their value, and before whatever else a name can hold."""
     digits = str(int(number[0]))
     return f"\0{chr(len(digits))}{digits}"
+
+
+def in_any_case(names: Iterable[str]) -> dict[str, str]:
+    """The names by what they are in any case, but those that differ from another by case alone."""
+    known = list(names)
+    counts = Counter(name.casefold() for name in known)
+    return {name.casefold(): name for name in known if counts[name.casefold()] == 1}

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from ccsr.bundled import resource_dir
 from ccsr.training.overrides import key_hint, keys
@@ -70,7 +70,7 @@ def check_obeyed(cfg: DictConfig) -> None:
             )
 
 
-def check_heard(cfg: DictConfig, arguments: Sequence[str]) -> None:
+def check_heard(cfg: DictConfig | ListConfig, arguments: Sequence[str]) -> None:
     """See that a run looks at every setting that a person typed.
 
     What a preset says beside what it decides is no fault: only `arguments` are looked at.

@@ -10,13 +10,14 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from ccsr.grid import Size
+from ccsr.image.folders import in_any_case
 from ccsr.training.batches import Batch
 from ccsr.training.photos import Photos
 from ccsr.training.sources import Cuts, Source
 
 Numbers = dict[float, np.ndarray]  # scale -> (n, 2) numbers of photos: high and low resolution
-_FOLDER = re.compile(r"(?:image_SRF_|LRbic|[xX])?x?(\d+(?:\.\d+)?)")
-_FILE = re.compile(r"(.+?)(?:x(\d+(?:\.\d+)?)[mdw]?|_SRF_(\d+)_LR|_LRBI_x(\d+))")
+_FOLDER = re.compile(r"(?:image_SRF_|LRbic|[xX×])?x?(\d+(?:\.\d+)?)")
+_FILE = re.compile(r"(.+?)(?:[xX×](\d+(?:\.\d+)?)[mdw]?|_SRF_(\d+)_LR|_LRBI_x(\d+))")
 _FINEST = 100  # denominator of a scale
 _NAMED = 5  # in one message
 
@@ -29,11 +30,13 @@ def find_partners(
     Args:
         truths: high-resolution files, `0001.png` or `img_001_SRF_2_HR.png`.
         low: low-resolution files, `X2/0001x2.png`: the scale stands in the file's name or is the
-            folder's, the name is that of the photo with or without the scale.
+            folder's, the name is that of the photo with or without the scale, in any case
+            where that is clear.
         scales: that are wanted.
 
     Raises:
-        ValueError: if two photos have one name, or one of them lacks a wanted scale.
+        ValueError: if two photos have one name, or one of them lacks a wanted scale, or has
+            two images of it.
     """
     photos: dict[str, Path] = {}
     for path in truths:
@@ -44,12 +47,20 @@ def find_partners(
                 "data.root the one folder that belongs to it"
             )
         photos[name] = path
+    folded = in_any_case(photos)
     given: defaultdict[float, dict[str, Path]] = defaultdict(dict)
     for path in low:
         for name, scale in _names_and_scales(path):
-            if name in photos:
-                given[scale][name] = path
-                break
+            known = name if name in photos else folded.get(name.casefold())
+            if known is None:
+                continue
+            other = given[scale].setdefault(known, path)
+            if other != path and scale in scales:
+                raise ValueError(
+                    f"data.lr has two images of {known} at the scale {scale:g}, {other} and "
+                    f"{path}: give the folder of one kind, such as DIV2K_train_LR_bicubic"
+                )
+            break
     found: dict[float, list[tuple[Path, Path]]] = {}
     for scale in scales:
         missing = [name for name in photos if name not in given[scale]]

@@ -95,6 +95,12 @@ def test_nothing_has_no_sign():
     assert line == ["2", "0.00", "0.00 to 0.00", "0 of 3", "0.png 0.00", "2.png 0.00"]
 
 
+def test_what_is_told_as_nothing_is_no_image_that_is_better():
+    """Such as what 16 bits of a dump make of the same output."""
+    found = differences(records(one=[30.001, 31, 29.01], other=[30, 31, 29]), "one", "other", {})
+    assert grids(found, "one", "other")[0].lines[0][3] == "1 of 3"
+
+
 @pytest.mark.parametrize(
     ("one", "says"),
     [([30, 31], "none: needs 3 images"), ([30, 31, math.inf], "none: not all are finite")],

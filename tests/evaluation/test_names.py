@@ -40,6 +40,14 @@ def found(tmp_path, *files, keys=("baby.png", "bird.png")):
         ("image_SRF_3/baby_SRF_3_SRCNN.png", (3, 3)),
         ("4/baby.bmp", (4, 4)),
         ("out/baby_2.37x.png", (2.37, 2.37)),  # ccsr upscale
+        ("×2/baby.png", (2, 2)),
+        ("baby×2.png", (2, 2)),
+        ("baby_4×1.5.png", (1.5, 4)),
+        ("2×/baby.png", (2, 2)),
+        ("Set5/scale3/baby.png", (3, 3)),
+        ("scale_2.5/baby.png", (2.5, 2.5)),
+        ("X2/BABYX2.PNG", (2, 2)),
+        ("Baby_X3_SR.png", (3, 3)),
         ("baby_4x1.5x.png", (1.5, 4)),
         ("X4x1.5/babyx4x1.5.png", (1.5, 4)),
         ("4x1.5/baby.png", (1.5, 4)),
@@ -68,6 +76,15 @@ def test_files_as_programs_name_them(tmp_path, file, scale):
 )
 def test_other_files_stand_for_no_image(tmp_path, file):
     assert found(tmp_path, file) == {}
+
+
+def test_names_that_differ_by_case_alone_are_told_apart(tmp_path):
+    files = ["A_x2.png", "a_x3.png", "b_x2.png"]
+    assert found(tmp_path, *files, keys=("A.png", "a.png", "B.png")) == {
+        "A.png": [("A_x2.png", (2, 2))],
+        "a.png": [("a_x3.png", (3, 3))],
+        "B.png": [("b_x2.png", (2, 2))],
+    }
 
 
 def test_the_longer_of_two_names_that_fit(tmp_path):

@@ -157,6 +157,8 @@ def test_a_folder_that_leads_to_itself_is_no_layout(tmp_path):
         "x2/0001.png",
         "X2/0001x2.png",
         "2/0001.webp",
+        "×2/0001.png",
+        "X2/0001X2.png",
         "LR_bicubic/X2/0001x2.png",
         "LRbicx2/0001.png",
         "DIV2K_valid_LR_bicubic/X2/0001x2.png",

@@ -90,11 +90,29 @@ def test_an_unreadable_partner_is_replaced(div2k):
         ("mild/0001x4m.png", 4),
         ("image_SRF_2/0001_SRF_2_LR.png", 2),
         ("X1.5/0001x1.5.png", 1.5),
+        ("×2/0001.png", 2),
+        ("all/0001×3.png", 3),
+        ("all/0001X3.PNG", 3),
     ],
 )
 def test_layouts(file, scale):
     truth = Path("HR/0001.png")
     assert find_partners([truth], [Path(file)], [scale]) == {scale: [(truth, Path(file))]}
+
+
+def test_names_in_another_case():
+    truths = [Path("HR/Fox.png"), Path("HR/b.png"), Path("HR/B.png")]
+    low = [Path("X2/FOXx2.png"), Path("X2/bx2.png"), Path("X2/Bx2.png")]
+    assert find_partners(truths, low, [2]) == {2: list(zip(truths, low, strict=True))}
+
+
+def test_two_images_of_one_photo_are_refused():
+    """Which of them it was trained on would depend on the order of the folders."""
+    low = [Path("LR_bicubic/X2/1x2.png"), Path("LR_unknown/X2/1x2.png")]
+    with pytest.raises(ValueError, match=r"two images of 1 at the scale 2, LR_b.* and LR_u"):
+        find_partners([Path("HR/1.png")], low, [2])
+    other = find_partners([Path("HR/1.png")], [*low, Path("X3/1x3.png")], [3])
+    assert other == {3: [(Path("HR/1.png"), Path("X3/1x3.png"))]}
 
 
 def test_a_name_that_ends_like_a_scale():
