@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ccsr import image, metrics
 from ccsr.grid import Pair, ProjectedGrid, Size, size_of
-from ccsr.model.registry import imported, is_path
+from ccsr.model.registry import advertised, imported, is_path
 from ccsr.resample import reduce_uint8
 
 STEPS = (1, 2, 5, 10, 20)
@@ -210,11 +210,14 @@ PROTOCOLS: dict[str, EvaluationProtocol] = {
 def by_name(name: str) -> EvaluationProtocol:
     """The protocol called `name`, or one of another package: `package.module:NAME`.
 
+    Its entry point's name will do, see :func:`ccsr.model.registry.advertised`.
+
     Raises:
         ValueError: naming the known ones, or for an import path with no protocol behind it.
     """
-    if is_path(name):
-        found = imported("protocol", name)
+    path = str(advertised("protocol", name, PROTOCOLS))
+    if is_path(path):
+        found = imported("protocol", path)
         if not isinstance(found, EvaluationProtocol):
             raise ValueError(
                 f"protocol {name!r}: expected an instance of {__name__}.EvaluationProtocol, got "

@@ -7,12 +7,20 @@ from torch import nn
 
 from ccsr.model.decoder import DECODERS
 from ccsr.model.encoder import ENCODERS, RENAMED, Encoder
+from ccsr.model.fields import FIELDS
 from ccsr.model.network import CCSR
-from ccsr.model.registry import check_trusted, construct
+from ccsr.model.registry import advertised, check_trusted, construct
 from ccsr.model.stack import STACKS, Stack
 from ccsr.model.whole import Network
 
 BASES = ("bicubic", "none")  # what the decoder's result is added to
+_OWN: Mapping[str, Collection[str]] = {  # names of each kind that no package can take
+    "encoder": {*ENCODERS, *RENAMED},
+    "stack": STACKS,
+    "field": FIELDS,
+    "decoder": DECODERS,
+    "network": (),
+}
 
 
 def build(
@@ -44,7 +52,9 @@ def build(
             trusted, before anything of it is imported.
     """
     given = {"encoder": encoder, "stack": stack, "decoder": decoder, "network": network}
-    architecture = {part: _plain(value) for part, value in given.items() if value is not None}
+    architecture = with_paths(
+        {part: _plain(value) for part, value in given.items() if value is not None}
+    )
     if architecture.keys() not in ({"encoder", "stack", "decoder"}, {"network"}):
         got = ", ".join(architecture) or "nothing"
         raise ValueError(f"expected encoder, stack and decoder, or network alone, got {got}")
@@ -62,6 +72,25 @@ def build(
         | ({"base": base} if base != BASES[0] else {})
     )
     return made
+
+
+def with_paths(description: Mapping[str, Any]) -> dict[str, Any]:
+    """Copy a description, with import paths instead of the names that other packages advertise."""
+    parts = {part: description.get(part) for part in _OWN}
+    return {
+        **description,
+        **{
+            part: _named(part, value) for part, value in parts.items() if isinstance(value, Mapping)
+        },
+    }
+
+
+def _named(kind: str, part: Mapping[str, Any]) -> dict[str, Any]:
+    """Copy one part, see :func:`with_paths`; a part may have a field."""
+    changed = {"name": advertised(kind, part["name"], _OWN[kind])} if "name" in part else {}
+    if isinstance(part.get("field"), Mapping):
+        changed["field"] = _named("field", part["field"])
+    return {**part, **changed}
 
 
 def _whole(architecture: Mapping[str, Any]) -> Network:

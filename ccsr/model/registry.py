@@ -6,6 +6,7 @@ import inspect
 import math
 import re
 from collections.abc import Collection, Mapping
+from importlib.metadata import entry_points
 from numbers import Integral
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin
@@ -70,6 +71,34 @@ def construct(
 def is_path(name: object) -> bool:
     """Say whether a name is an import path, `package.module:Class`."""
     return isinstance(name, str) and bool(_PATH.fullmatch(name))
+
+
+def advertised(kind: str, name: object, own: Collection[str]) -> object:
+    """Find the import path that an installed package gives a name, without importing anything.
+
+    A package names its classes by entry points of the group `ccsr.encoder`, `ccsr.loss` and so on,
+    after their kind.
+
+    Args:
+        kind: what is looked for: "encoder".
+        name: of it.
+        own: the names that are ours; no package can take one.
+
+    Returns:
+        The import path, or `name` where it is ours, a path already, or nobody's.
+
+    Raises:
+        ValueError: if two packages give different paths.
+    """
+    if not isinstance(name, str) or name in own or is_path(name):
+        return name
+    found = {f"{each.module}:{each.attr}" for each in entry_points(group=f"ccsr.{kind}", name=name)}
+    if len(found) > 1:
+        raise ValueError(
+            f"several installed packages have a {kind} called {name!r}: give one of "
+            f"{', '.join(sorted(found))}"
+        )
+    return found.pop() if found else name
 
 
 def imported(kind: str, path: str) -> Any:

@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import InstantiationException
@@ -13,7 +13,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from ccsr.bundled import resource_dir
 from ccsr.model import Network
-from ccsr.model.registry import check_trusted, packages
+from ccsr.model.description import with_paths
+from ccsr.model.registry import advertised, check_trusted, packages
+from ccsr.training.loss import Plain, Relative
 from ccsr.training.obeyed import check_heard
 from ccsr.training.overrides import key_hint, keys, quoted
 from ccsr.training.settings import whole
@@ -79,7 +81,7 @@ def resumed(folder: Path, arguments: Sequence[str]) -> DictConfig:
             raise ValueError(f"{key!r} cannot be replaced as a whole: give {key}.NAME=...")
         OmegaConf.update(cfg, key, parser.parse_override(quoted(argument)).value())
     check_heard(cfg, arguments)
-    named: Any = OmegaConf.to_container(cfg)
+    named: Any = _with_paths(cast(dict[str, Any], OmegaConf.to_container(cfg)))
     try:
         check_trusted({key: named[key] for key in ("model", "module")}, named["trust"])
     except ValueError as error:
@@ -131,6 +133,7 @@ def plain(cfg: DictConfig) -> dict[str, Any]:
         _check_settings(name, config.get(name))
     for name in ("val", "scales"):
         _check_settings(f"data.{name}", config["data"].get(name))
+    config = _with_paths(config)
     config.setdefault("init", None)
     whole("seed", config.get("seed"), least=0, most=MOST_SEED)
     for holder, group, key in _paths(config):
@@ -146,6 +149,17 @@ def plain(cfg: DictConfig) -> dict[str, Any]:
         _absolute("init", init)  # refused if it is empty; it may be a name too
         config["init"] = os.path.expanduser(init)  # noqa: PTH111 - Path's raises for some
     return config
+
+
+def _with_paths(config: dict[str, Any]) -> dict[str, Any]:
+    """The settings with import paths instead of names that other packages advertise."""
+    model, module = config.get("model"), config.get("module")
+    if isinstance(model, dict) and model.get("_target_") == BUILD:
+        model = with_paths(model)
+    if isinstance(module, dict) and "loss" in module:
+        own = get_args(Relative) + get_args(Plain)
+        module = {**module, "loss": advertised("loss", module["loss"], own)}
+    return {**config, "model": model, "module": module}
 
 
 def _paths(config: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], str, str]]:
@@ -222,7 +236,8 @@ def trusted(config: Mapping[str, Any]) -> set[str]:
 
     Whoever typed the settings meant them; :func:`resumed` asks about those of a folder.
     """
-    return {*(config.get("trust") or ()), *packages(config["model"])}
+    given = config.get("trust") or ()
+    return {*([given] if isinstance(given, str) else given), *packages(config["model"])}
 
 
 def network_of(config: Any, trust: Collection[str]) -> Network:
