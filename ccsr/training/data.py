@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from ccsr.device import free_memory
 from ccsr.training.batches import Batch, Batches, Reduction
 from ccsr.training.degradation import Degradation
-from ccsr.training.loading import Steps, Timed, leave_signals
+from ccsr.training.loading import Singles, Steps, Timed, leave_signals
 from ccsr.training.pairs import PairBatches, find_partners, numbered
 from ccsr.training.photos import Photos, Roots, find_images
 from ccsr.training.scales import Scales
@@ -58,6 +58,9 @@ class PhotoData(LightningDataModule):
         workers: processes that read files and prepare batches; 0 prepares them between the steps;
             None takes what suits: on a GPU the processors, at most eight, else 0.
 
+    Attributes:
+        singles: samples of a step, if each of them has its own scale and is a batch of one.
+
     Raises:
         ValueError: for settings that cannot be, or photos that cannot be read.
     """
@@ -94,6 +97,8 @@ class PhotoData(LightningDataModule):
         if set(drawn.pairs()) == {(1.0, 1.0)} and not degradation:
             raise ValueError("data.scales has 1 only, where bicubic is exact: nothing to learn")
         files = find_images(_within(root, subfolder))
+        self.singles = batch_size if drawn.per == "sample" else None
+        batch_size = 1 if self.singles else batch_size
         self.batches: Batches | PairBatches
         if lr is None:
             factors = [reduced] if isinstance(reduced, int | float) else reduced or ()
@@ -165,7 +170,7 @@ class PhotoData(LightningDataModule):
             suitable = min(processors, MOST_WORKERS) if device.type == "cuda" else 0
             workers = suitable if self.workers is None else self.workers
         return Timed(
-            self.batches,
+            Singles(self.batches, self.singles) if self.singles else self.batches,
             batch_size=None,
             sampler=steps,
             num_workers=workers,
@@ -195,7 +200,7 @@ class PhotoData(LightningDataModule):
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Before a training batch is used, count the pictures that could not be read."""
-        if isinstance(batch, Batch):
+        if isinstance(batch, Batch | list):
             self.photos.check()
         return batch
 

@@ -41,7 +41,8 @@ class Reports:
 
     def count(self, batch: Any) -> bool:
         """Count a batch; whether there is a new report."""
-        self._meter.count(batch.lr, batch.hr, self._module.last_effort)
+        for each in batch if isinstance(batch, list) else [batch]:
+            self._meter.count(each.lr, each.hr, self._module.last_effort)
         now, step = time.monotonic(), self._trainer.global_step
         late = now - self._last >= self._seconds or step >= self._trainer.max_steps
         if not late or step == self._last_step:

@@ -4,13 +4,31 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from itertools import count
+from typing import Any
 
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ccsr.training.batches import Batch
 
 
-class Timed(DataLoader[Batch]):
+class Singles(Dataset[list[Batch]]):
+    """`singles[step]` is `count` batches of one sample each: every sample has its own scale.
+
+    Like those that it is made of it is a pure function of seed and step.
+
+    Args:
+        batches: of one sample each.
+        count: samples of a step.
+    """
+
+    def __init__(self, batches: Dataset[Batch], count: int) -> None:
+        self.batches, self.count = batches, count
+
+    def __getitem__(self, step: int) -> list[Batch]:
+        return [self.batches[step * self.count + place] for place in range(self.count)]
+
+
+class Timed(DataLoader[Any]):
     """A loader that measures how long its batches are waited for.
 
     Attributes:
@@ -19,7 +37,7 @@ class Timed(DataLoader[Batch]):
 
     waited = 0.0
 
-    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         batches = super().__iter__()
         while True:
             start = time.perf_counter()

@@ -3,15 +3,18 @@
 import math
 from collections.abc import Sequence
 from itertools import permutations
+from typing import Literal
 
 import numpy as np
 
 from ccsr.grid import Pair, as_pair
-from ccsr.training.settings import number, numbers, whole
+from ccsr.training.settings import choice, number, numbers, whole
+
+Per = Literal["batch", "sample"]
 
 
 class Scales:
-    """Scale pairs (vertical, horizontal), drawn one per batch.
+    """Scale pairs (vertical, horizontal), drawn one per batch, or one per patch.
 
     Isotropic scales are the multiples of 1/`denominator` in [`min`, `max`], all equally likely, or
     `values`, where what is listed twice is drawn twice as often. Without a denominator they are
@@ -24,6 +27,7 @@ class Scales:
     a recording, for each of them.
 
     Attributes:
+        per: what has a scale of its own, each ``batch`` or each ``sample``.
         rounds: whether a size that is not whole is rounded, or an error.
 
     Raises:
@@ -39,7 +43,9 @@ class Scales:
         anisotropic: float = 0.25,
         pairs: int | Sequence[Sequence[float]] = 32,
         seed: int = 0,
+        per: Per = "batch",
     ) -> None:
+        self.per = choice("data.scales.per", per, Per)
         number("data.scales.anisotropic", anisotropic, "[0, 1]")
         number("data.scales.min", min)
         number("data.scales.max", max)

@@ -156,22 +156,29 @@ class SRModule(LightningModule):
     def replays(self) -> bool:
         """Whether steps are recorded and replayed: on one GPU, if it is wanted.
 
-        Not where `trainer.detect_anomaly` is to look at each operation.
+        Not where `trainer.detect_anomaly` is to look at each operation, or where each sample has a
+        scale of its own: a recording is of one scale.
         """
-        alone = self.device.type == "cuda" and self.trainer.world_size == 1
-        return self.replay and alone and not cast(Any, self.trainer)._detect_anomaly
+        trainer = cast(Any, self.trainer)
+        alone = self.device.type == "cuda" and trainer.world_size == 1
+        alike = not getattr(getattr(trainer, "datamodule", None), "singles", None)
+        return self.replay and alone and alike and not trainer._detect_anomaly
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Loss of one batch, 1 where the network is as good as bicubic.
+    def training_step(self, batch: Batch | list[Batch], batch_idx: int) -> Tensor:
+        """Loss of one batch, or the mean of several of equal size, that may have other scales.
+
+        It is 1 where the network is as good as bicubic.
 
         Raises:
             RuntimeError: if the loss is not finite.
         """
         effort = self.last_effort = draw_effort(self.model.efforts, self.global_step)
-        lr, hr = batch
-        if self._recorded is None:
-            loss = self.loss_of(lr, hr, effort)
+        if isinstance(batch, list):
+            loss = torch.stack([self.loss_of(*each, effort) for each in batch]).mean()
+        elif self._recorded is None:
+            loss = self.loss_of(*batch, effort)
         else:
+            lr, hr = batch
             key = lr.shape, hr.shape, effort
             loss = self._recorded.loss(key, partial(self.loss_of, effort=effort), lr, hr)
         self.last_loss = loss.detach()

@@ -3,8 +3,10 @@
 import itertools
 
 import pytest
+import torch
 
 from ccsr.training.data import PhotoData, Steps
+from ccsr.training.loading import Singles
 from photos import noise, save
 
 
@@ -92,3 +94,24 @@ def test_a_set_without_images_is_named(tmp_path):
     (tmp_path / "text/x.png").touch()
     with pytest.raises(ValueError, match=r"got 1 files and 2 scales: check data\.val\.sets\.text"):
         several(tmp_path, sets={"text": str(tmp_path / "text" / "x.png")})
+
+
+def test_every_sample_may_have_its_own_scale(tmp_path):
+    """A step is as many batches of one, each a function of seed and step."""
+    save(noise(48, 48), tmp_path / "one.png")
+    scales = {"min": 1.25, "max": 4, "denominator": None, "anisotropic": 0.3, "per": "sample"}
+    data, again = (PhotoData(tmp_path, {"scales": [2]}, scales, 8, 6, seed=3) for _ in range(2))
+    (steps, others) = (Singles(each.batches, each.singles) for each in (data, again))
+    sizes = []
+    for step in range(4):
+        parts = steps[step]
+        assert [part.lr.shape for part in parts] == [(1, 3, 8, 8)] * 6
+        sizes += [tuple(part.hr.shape[-2:]) for part in parts]
+        for one, other in zip(parts, others[step], strict=True):
+            assert torch.equal(one.lr, other.lr)
+            assert torch.equal(one.hr, other.hr)
+    assert len(set(sizes)) > 12
+    assert any(rows != columns for rows, columns in sizes)
+    whole = PhotoData(tmp_path, {"scales": [2]}, {**scales, "per": "batch"}, 8, 6)
+    assert whole.singles is None
+    assert len(whole.batches[0].hr) == 6

@@ -50,6 +50,18 @@ def test_an_elastic_network_sees_the_same_efforts_after_a_stop(configure, tmp_pa
     assert_same_run(tmp_path / "cut", tmp_path / "whole")
 
 
+def test_a_scale_for_each_sample_is_the_same_after_a_stop(configure, tmp_path, monkeypatch):
+    each = ("data.scales.per=sample", "data.scales.denominator=null")
+    each += ("callbacks.checkpoints.minutes=0", "data.batch_size=3")
+    train(configure(*each), tmp_path / "whole")
+    die(monkeypatch, "training_step", lambda module, batch_idx: module.global_step == 3)
+    with pytest.raises(RuntimeError, match="killed"):
+        train(configure(*each), tmp_path / "cut")
+    monkeypatch.undo()
+    train(resumed(tmp_path / "cut", []), tmp_path / "cut", resume=True)
+    assert_same_run(tmp_path / "cut", tmp_path / "whole")
+
+
 def test_a_run_killed_while_it_validates_goes_on_exactly(
     finished, configure, tmp_path, monkeypatch
 ):

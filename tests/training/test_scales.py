@@ -54,6 +54,7 @@ def test_scales_listed_twice_make_no_pairs_of_equals_nor_pairs_twice():
     ("options", "message"),
     [
         ({"min": 3, "max": 2}, "at least one scale"),
+        ({"per": "pixel"}, r"^data\.scales\.per must be batch or sample, got 'pixel'"),
         ({"values": [0, 2]}, "positive ones only"),
         ({"anisotropic": 2}, r"anisotropic must be in \[0, 1\], got 2"),
         ({"denominator": 0}, "denominator must be a positive integer, got 0"),

@@ -10,6 +10,7 @@ from torch import nn
 from ccsr.grid import ProjectedGrid
 from ccsr.model import build
 from ccsr.resample import resize
+from ccsr.training.batches import Batch
 from ccsr.training.schedule import rate_factor
 from ccsr.training.task import SRModule, draw_effort
 
@@ -149,6 +150,19 @@ def test_plain_losses_are_pytorchs(loss):
         "charbonnier": torch.hypot(error, torch.tensor(1e-3)).mean(),
     }
     torch.testing.assert_close(shifting(loss, 0.1).loss_of(lr, hr), expected[loss])
+
+
+def test_samples_of_several_scales_count_alike():
+    """Their mean is that of the same samples in batches of their own."""
+    module = SRModule(Bicubic())
+    sizes = [(8, 8), (12, 12), (8, 20)]
+    parts = [Batch(torch.rand(1, 3, 4, 4), torch.rand(1, 3, *size)) for size in sizes]
+    expected = torch.stack([module.loss_of(*part) for part in parts]).mean()
+    module._watch = lambda what, value: None
+    torch.testing.assert_close(module.training_step(parts, 0), expected)
+    pair = [Batch(part.lr[:1], parts[0].hr) for part in parts]  # of one scale: as one batch
+    whole = Batch(torch.cat([each.lr for each in pair]), torch.cat([each.hr for each in pair]))
+    torch.testing.assert_close(module.training_step(pair, 0), module.training_step(whole, 0))
 
 
 def test_unknown_losses_are_refused():
