@@ -117,4 +117,4 @@ def _number(block: Block, cell: Cell, plus_minus: str, infinity: str) -> str:
 
 def _escaped(text: str) -> str:
     """A text that Markdown prints as it is, in a table's cell too."""
-    return re.sub(r"([\\`*_{}\[\]<>#|~])", r"\\\1", shown(text))
+    return re.sub(r"([\\`*_{}\[\]<>#|~&$])", r"\\\1", shown(text))

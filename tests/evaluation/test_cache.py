@@ -180,3 +180,15 @@ def test_outputs_that_lie_there_are_not_computed_again(world):
     assert damaged.read_bytes() != torn
     kept = [p for p, at in written.items() if "LR" not in p.parts and p not in (lost, damaged)]
     assert [path.stat().st_mtime_ns for path in kept] == [written[path] for path in kept]
+
+
+def test_what_the_outputs_were_made_from_is_written_again(world):
+    dump = Dump(world / "dump", ["bicubic", "net"])
+    run(world, dump=dump)
+    before = {path: path.read_bytes() for path in (world / "dump").rglob("*.png")}
+    given = [path for path in before if "LR" in path.parts]
+    assert given
+    for path in given:
+        path.unlink()
+    run(world, dump=dump)
+    assert {path: path.read_bytes() for path in (world / "dump").rglob("*.png")} == before

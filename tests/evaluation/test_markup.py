@@ -1,5 +1,6 @@
 """The table in LaTeX and in Markdown."""
 
+import html
 import math
 import re
 import shutil
@@ -51,6 +52,15 @@ def test_markdown_of_any_name():
     assert len(header) == 3
     assert re.sub(r"\\(.)", r"\1", header[2]) == NASTY
     assert ["2", "-0.10"] in cells(text)
+
+
+@pytest.mark.parametrize("name", [NASTY, "a&amp;b", "<b>_x_</b>", "$x$ & $y$", "a|b\\|c", "[l](m)"])
+def test_a_reader_of_markdown_gets_the_name(name):
+    reader = pytest.importorskip("markdown_it").MarkdownIt("commonmark").enable("table")
+    heading = re.findall(
+        "<th[^>]*>(.*?)</th>", reader.render(markdown(rows({"bicubic": 30.0, name: 33.0}), "", []))
+    )[2]
+    assert html.unescape(heading) == name
 
 
 def test_runs_stand_with_their_deviation_in_all_forms():
