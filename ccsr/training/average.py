@@ -29,7 +29,7 @@ class Average(WeightAveraging):
         self.decay = decay
         self._averages: list[Tensor] = []
         self._weights: list[Tensor] = []
-        self._buffers: list[tuple[Tensor, Tensor]] = []  # of the average, and of the network
+        self._buffers: tuple[list[Tensor], list[Tensor]] = ([], [])  # of average and network
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Begin the average; it is what the module keeps."""
@@ -48,11 +48,11 @@ class Average(WeightAveraging):
         if not self._weights:
             self._averages = [p.detach() for p in average.parameters()]
             self._weights = [p.detach() for p in pl_module.parameters()]
-            self._buffers = list(zip(average.module.buffers(), pl_module.buffers(), strict=True))
+            self._buffers = ([*average.module.buffers()], [*pl_module.buffers()])
         decay = min(self.decay, step / (9 + step)) if step > 1 else 0.0
         torch._foreach_lerp_(self._averages, self._weights, 1 - decay)
-        for kept, buffer in self._buffers:  # such as the statistics of a normalisation
-            kept.copy_(buffer)
+        if self._buffers[0]:  # such as the statistics of a normalisation
+            torch._foreach_copy_(*self._buffers)
         average.n_averaged += 1
 
     @property

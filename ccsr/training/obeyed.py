@@ -1,12 +1,13 @@
 """Settings that a run would not obey: they are refused before it begins."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from ccsr.bundled import resource_dir
 from ccsr.training.overrides import key_hint, keys
+from ccsr.training.scales import Scales
 
 
 class Rule(NamedTuple):
@@ -83,6 +84,8 @@ def check_heard(cfg: DictConfig | ListConfig, arguments: Sequence[str]) -> None:
         ValueError: if another setting makes one of them meaningless.
     """
     typed = {argument.partition("=")[0].lstrip("+") for argument in arguments}
+    if "data.scales.anisotropic" in typed:
+        _check_pairs(cfg)
     for rule in _RULES:
         group = rule.decides.partition(".")[0]
         decides = OmegaConf.select(cfg, rule.decides)
@@ -95,3 +98,22 @@ def check_heard(cfg: DictConfig | ListConfig, arguments: Sequence[str]) -> None:
                     f"{name}={value} has no meaning beside {rule.decides}={decides}: leave it out, "
                     f"or {rule.instead}"
                 )
+
+
+def _check_pairs(cfg: DictConfig | ListConfig) -> None:
+    """See that a share of batches of two scales finds such pairs.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    scales = OmegaConf.select(cfg, "data.scales")
+    if OmegaConf.select(cfg, "data._target_") != _OURS["data"] or not isinstance(
+        scales, DictConfig
+    ):
+        return
+    wanted, listed = scales.get("anisotropic"), OmegaConf.to_container(scales, resolve=True)
+    if wanted and not Scales(**cast(dict[str, Any], listed)).anisotropic:
+        raise ValueError(
+            f"data.scales.anisotropic={wanted} has no meaning where no two scales differ: give "
+            "data.scales.pairs, or more than one of data.scales.values"
+        )

@@ -359,6 +359,8 @@ def test_a_setting_at_the_top_that_nothing_looks_at_is_refused():
         (["data.scales.min=2", "data.scales.values=[2,3]"], r"values=\[2, 3\]: .*values=null"),
         (["data.scales.pairs=8", "data.scales.anisotropic=0"], "give data.scales.anisotropic"),
         (["data.val.subfolder=a", "data.val.root=b"], "give data.val.root=null"),
+        (["data.scales.anisotropic=0.5", "data.scales.values=[2,2]"], "no two scales differ: give"),
+        (["data.scales.anisotropic=0.5", "data.scales.pairs=0"], r"give data\.scales\.pairs"),
     ],
 )
 def test_a_setting_that_another_makes_meaningless_is_refused(words, message):
@@ -370,6 +372,7 @@ def test_a_setting_that_another_makes_meaningless_is_refused(words, message):
 
 def test_a_setting_that_is_looked_at_is_heard():
     words = ["module.schedule=steps", "module.milestones=[0.1]", "data.scales.min=2"]
+    words += ["data.scales.anisotropic=0.5", "data.scales.pairs=[[2,3]]"]
     words += ["module=liif", "data.val.subfolder=null", "data.val.root=there"]
     check_heard(OmegaConf.create(composed(*words)), words)
     foreign = ["module._target_=mine.Module", "module.decay=0.5"]
