@@ -170,6 +170,11 @@ def _callback(name: str, config: Any) -> Callback:
             f"{name}.monitor must be a column of val.csv with val/ before it, such as val/gain, "
             f"got {watched!r}"
         )
+    if watched not in (None, "step") and cast(Any, made_).mode == "min":
+        raise ValueError(
+            f"{name}.mode is min, Lightning's default, and of {watched} more is better: give "
+            f"{name}.mode=max"
+        )
     return made_
 
 

@@ -41,6 +41,14 @@ def lightning(name, *more):
             r"^callbacks\.x\.monitor must be a column of val\.csv .* val/gain, got 'loss'",
         ),
         (
+            lightning("EarlyStopping", "+callbacks.x.monitor=val/gain"),
+            r"^callbacks\.x\.mode is min, .* and of val/gain more is better: give .*mode=max",
+        ),
+        (
+            lightning("ModelCheckpoint", "+callbacks.x.monitor=val/psnr_x2"),
+            r"of val/psnr_x2 more is better",
+        ),
+        (
             ("+callbacks.x._target_=collections.Counter",),
             r"^callbacks\.x must be a callback of Lightning, got (builtins|collections)",
         ),
