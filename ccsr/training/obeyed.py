@@ -49,6 +49,14 @@ _RULES = (
         "give data.scales.anisotropic, the share of batches that take one",
     ),
     Rule(
+        ("data.device_mb",), "data.place", lambda each: each != "memory",
+        "give data.place=auto or device",
+    ),
+    Rule(
+        ("data.cache", "data.cache_mb", "data.workers"), "data.place",
+        lambda each: each != "device", "give data.place=auto or memory",
+    ),
+    Rule(
         ("data.val.subfolder",), "data.val.root", lambda each: each is None,
         "give data.val.root=null for a folder within data.root",
     ),

@@ -360,6 +360,8 @@ def test_a_setting_at_the_top_that_nothing_looks_at_is_refused():
         (["data.scales.pairs=8", "data.scales.anisotropic=0"], "give data.scales.anisotropic"),
         (["data.val.subfolder=a", "data.val.root=b"], "give data.val.root=null"),
         (["data.scales.anisotropic=0.5", "data.scales.values=[2,2]"], "no two scales differ: give"),
+        (["data.device_mb=9", "data.place=memory"], r"give data\.place=auto or device"),
+        (["data.workers=2", "data.place=device"], r"give data\.place=auto or memory"),
         (["data.scales.anisotropic=0.5", "data.scales.pairs=0"], r"give data\.scales\.pairs"),
     ],
 )
