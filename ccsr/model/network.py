@@ -10,7 +10,15 @@ from ccsr.grid import ProjectedGrid, Size, reach, size_of
 from ccsr.model.encoder import Encoder, Span
 from ccsr.model.residual import Encoded
 from ccsr.model.stack import Stack, covering
-from ccsr.model.whole import BASE_KERNEL_SIZE, Crop, Network, bounded, input_range, sane
+from ccsr.model.whole import (
+    BASE_KERNEL_SIZE,
+    Crop,
+    Network,
+    bounded,
+    check_shape,
+    input_range,
+    sane,
+)
 from ccsr.resample import add_resized, needed, resize
 
 STRIP_VALUES = 1 << 22  # of a CC layer's result: what follows it finds them in cache
@@ -61,8 +69,10 @@ class CCSR(Network):
         """
         via = self.route(size_of(x), grid) if via is None else via
         features = self.encoder(x - 0.5, via[0])  # (N, C, *via[0].size)
+        check_shape(self.encoder, features, (len(x), self.encoder.channels, *via[0].size))
         features = self.stack(features, grid, via)  # (N, C', H, W)
         residual: Tensor = self.decoder(features)  # (N, 3, H, W)
+        check_shape(self.decoder, residual, (len(x), 3, *grid.size))
         return residual if self.base == "none" else resize(x, grid) + residual
 
     def enlarge(
@@ -77,7 +87,9 @@ class CCSR(Network):
 
         They do not depend on the scale: many results can be read from them.
         """
-        return self.encoder.guarded(x - 0.5, grid)
+        encoded = self.encoder.guarded(x - 0.5, grid)
+        check_shape(self.encoder, encoded.features, (len(x), self.encoder.channels, *grid.size))
+        return encoded
 
     @torch.no_grad()
     def read(
@@ -96,6 +108,7 @@ class CCSR(Network):
         for strip in self._strips(len(x), grid, via):
             part, on_the_way = self._cut(encoded.features, strip, via)
             residual = self.decoder(self.stack(part, strip, on_the_way))
+            check_shape(self.decoder, residual, (len(x), 3, *strip.size))
             if self.base == "none":
                 residual = residual - resize(x, strip)
             if encoded.trust is not None:

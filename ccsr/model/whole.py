@@ -69,7 +69,9 @@ class Network(nn.Module):
         self, x: Tensor, grid: ProjectedGrid, via: Sequence[ProjectedGrid] | None = None
     ) -> Tensor:
         """Compute :meth:`forward` for use instead of training, :func:`bounded`."""
-        return bounded(self(x, grid, via).to(x.dtype), x, grid)
+        result = self(x, grid, via).to(x.dtype)
+        check_shape(self, result, (len(x), 3, *grid.size))
+        return bounded(result, x, grid)
 
     def route(
         self, size: Size, grid: ProjectedGrid, effort: float = 1.0
@@ -109,6 +111,18 @@ class Network(nn.Module):
             for axis, limit in zip((window.rows, window.columns), size, strict=True)
         )
         return Crop(slice(top, bottom), slice(left, right), window.shifted(top, left), ())
+
+
+def check_shape(part: nn.Module, result: Tensor, expected: tuple[int, ...]) -> None:
+    """Raise ValueError unless a part, maybe of another package, gives what it must.
+
+    What is too small would be repeated or read beside its place without a word.
+    """
+    if tuple(result.shape) != expected:
+        raise ValueError(
+            f"{type(part).__name__} must give a tensor of the shape {expected}, got "
+            f"{tuple(result.shape)}: pad its convolutions, and see docs/plugins.md"
+        )
 
 
 def sane(residual: Tensor) -> Tensor:

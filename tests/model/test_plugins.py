@@ -42,6 +42,7 @@ from torch import nn
 
 from ccsr.grid import ProjectedGrid
 from ccsr.model import CCLayer, Network
+from ccsr.model.encoder import Encoder
 from ccsr.model.fields import SeparableField
 from ccsr.model.stack import Direct
 from ccsr.resample import resize
@@ -88,6 +89,30 @@ class Short(Whole):
     def __init__(self) -> None:
         super().__init__()
         del self.radius
+
+
+class Unpadded(Encoder):
+    """Its features are smaller than the image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.channels, self.radius = 4, 1
+        self.layer = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x, grid):
+        return self.layer(x)
+
+
+class Grey(nn.Conv2d):
+    def __init__(self, in_channels: int) -> None:
+        super().__init__(in_channels, 1, 1)
+
+
+class Fixed(Whole):
+    """It gives twice the size, whatever is asked for."""
+
+    def forward(self, x, grid, via=None):
+        return nn.functional.interpolate(x, scale_factor=2)
 
 
 class NoNetwork:
@@ -314,6 +339,35 @@ def test_a_whole_network_keeps_bicubic_where_it_answers_with_anything(tmp_path: 
 def test_what_is_no_part_is_refused(parts: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build(**parts, trust=["rdn", "others", "nosuch"])
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        (
+            {"encoder": {"name": "others:Unpadded"}, **REST},
+            r"Unpadded must give a tensor of the shape \(1, 4, 6, 7\), got \(1, 4, 4, 5\): pad",
+        ),
+        (
+            {"encoder": RDN, **REST, "decoder": {"name": "others:Grey"}},
+            r"Grey must give a tensor of the shape \(1, 3, 9, 11\), got \(1, 1, 9, 11\)",
+        ),
+        (
+            {"network": {"name": "others:Fixed"}},
+            r"Fixed must give a tensor of the shape \(1, 3, 9, 11\), got \(1, 3, 12, 14\)",
+        ),
+    ],
+    ids=["encoder", "decoder", "network"],
+)
+def test_a_part_that_gives_another_shape_is_named(parts: dict[str, Any], message: str) -> None:
+    """What is smaller would be repeated, or read beside its place."""
+    model = build(**parts, trust=["rdn", "others"]).requires_grad_(False)
+    x, grid = torch.rand(1, 3, 6, 7), ProjectedGrid.project((6, 7), (9, 11))
+    with pytest.raises(ValueError, match=message):
+        model.enlarge(x, grid)
+    if "network" not in parts:
+        with pytest.raises(ValueError, match=message):
+            model(x, grid)
 
 
 def test_names_of_earlier_versions_are_understood(tmp_path: Path) -> None:
