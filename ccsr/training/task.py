@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from ccsr.grid import ProjectedGrid, as_pair, size_of
 from ccsr.model import Network
 from ccsr.model.registry import is_path
+from ccsr.model.whole import check_shape
 from ccsr.resample import resize
 from ccsr.training.batches import Batch
 from ccsr.training.finite import Finite
@@ -132,6 +133,7 @@ class SRModule(LightningModule):
         """Read the image `x` (N, 3, h, w), uint8 or float in [0, 1], at `grid`; float32."""
         x = as_float(x).contiguous(memory_format=torch.channels_last)
         sr: Tensor = self.model(x, grid, self.model.route(size_of(x), grid, effort))
+        check_shape(self.model, sr, (len(x), 3, *grid.size))
         return sr.float()
 
     def on_train_start(self) -> None:

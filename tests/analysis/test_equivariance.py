@@ -55,7 +55,7 @@ def test_fractions_cost_a_cubic_layer_little() -> None:
 
 
 def test_the_table_and_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def few(models: object) -> list[Subject]:
+    def few(models: object, trust: object) -> list[Subject]:
         torch.manual_seed(0)
         return [equivariance.convolution(3, 2), *equivariance.continuous(2.0)]
 

@@ -82,6 +82,19 @@ def test_forward_takes_uint8_and_float_alike():
     assert module(x, grid).shape == (2, 3, 12, 15)
 
 
+def test_a_network_that_gives_another_shape_is_named():
+    """Its one channel would be compared with each of three."""
+
+    class Grey(Bicubic):
+        def forward(self, x, grid, via):
+            return super().forward(x, grid, via)[:, :1]
+
+    with pytest.raises(
+        ValueError, match=r"Grey must give a tensor of the shape \(1, 3, 8, 8\), got"
+    ):
+        SRModule(Grey()).loss_of(torch.rand(1, 3, 4, 4), torch.rand(1, 3, 8, 8))
+
+
 def distance(loss, error):
     """What `loss` makes of one error in red, green and blue, and so of 219/255 of it in luma."""
     colour, grey = (1 + math.log(e) if e > 1 else e for e in (error, error * 219 / 255))
