@@ -152,7 +152,12 @@ def test_an_interrupt_and_an_export_show_names_as_text(tmp_path: Path, model: st
     for number in range(200):
         Image.new("RGB", (300, 300)).save(odd / f"{number}.png")
     command = [sys.executable, "-m", "ccsr", "upscale", str(odd), "--scale", "4", "--model", model]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # also in a background
+    ) as process:
         assert process.stderr
         process.stderr.readline()
         time.sleep(0.05)
