@@ -1,9 +1,13 @@
 """Tiny training runs: their settings, and what they leave."""
 
 import csv
+from typing import Any
 
 import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
+from ccsr.bundled import resource_dir
 from ccsr.model import checkpoint
 
 TINY = (
@@ -46,3 +50,10 @@ def assert_same_run(folder, other):
     weights = (checkpoint.load(f / "model.safetensors")[0].state_dict() for f in (folder, other))
     first, second = weights
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def composed(*overrides: str) -> Any:
+    """What `ccsr train` composes of these, as plain values."""
+    with initialize_config_dir(str(resource_dir("conf")), version_base="1.3"):
+        cfg = compose("train", overrides=["data.root=somewhere", *overrides])
+    return OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)

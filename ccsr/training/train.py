@@ -24,14 +24,7 @@ from ccsr.atomic import sweep
 from ccsr.bundled import resource_dir
 from ccsr.terminal import say
 from ccsr.training.checkpoints import CONFIG, FINAL, LAST, keep
-from ccsr.training.config import (
-    check_whole,
-    made,
-    network_of,
-    plain,
-    resumed,
-    trusted,
-)
+from ccsr.training.config import check_whole, made, network_of, plain, resumed, trusted
 from ccsr.training.data import PhotoData
 from ccsr.training.folder import Past, accumulated, existing, past_of, remove_empty
 from ccsr.training.loggers import close, log_to

@@ -49,8 +49,5 @@ def choose_engine(engine: str, model: str | Path) -> Engine:
 def _installed(engine: Engine) -> bool:
     try:
         return find_spec(_PACKAGES[engine]) is not None
-    except (
-        ImportError,
-        ValueError,
-    ):  # from hooks that keep it out, as in tests and frozen programs
+    except (ImportError, ValueError):  # of hooks that keep it out, as in frozen programs
         return False

@@ -1,6 +1,5 @@
 """Parts and networks of other packages, by their import path."""
 
-import importlib
 import json
 import sys
 from pathlib import Path
@@ -10,10 +9,7 @@ import pytest
 import torch
 import yaml
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 from PIL import Image
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 
 from ccsr import Upscaler
 from ccsr.bundled import resource_dir
@@ -23,126 +19,17 @@ from ccsr.grid import ProjectedGrid
 from ccsr.model import Network, build, checkpoint
 from ccsr.model.network import parts_of
 from ccsr.model.registry import packages
-from ccsr.protocols import PROTOCOLS, by_name
-from ccsr.training.config import plain, resumed, trusted
+from ccsr.training.config import resumed
 from ccsr.training.train import _run, train
+from foreign import FIELD, RDN, REST, found, saved
 from networks import tiny
 from runs import TINY
-
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-RDN = {"name": "rdn:RDN", "channels": 6, "blocks": 2, "layers": 2, "growth": 4}
-FIELD = {"name": "fourier", "kernel_size": 3, "basis": 4}
-REST = {
-    "stack": {"name": "friendly", "channels": 5, "field": FIELD},
-    "decoder": {"name": "identity"},
-}
-
-OTHERS = '''
-from torch import nn
-
-from ccsr.grid import ProjectedGrid
-from ccsr.model import CCLayer, Network
-from ccsr.model.encoder import Encoder
-from ccsr.model.fields import SeparableField
-from ccsr.model.stack import Direct
-from ccsr.resample import resize
-
-
-class Flat(SeparableField):
-    """One function, the same everywhere in the support."""
-
-    def __init__(self, kernel_size: int) -> None:
-        super().__init__()
-        self.kernel_size, self.basis = kernel_size, 1
-
-    def factors(self, offset, scale, axis):
-        return (offset.abs() <= self.kernel_size / 2).to(offset.dtype)[..., None, None]
-
-
-class Mine(Direct):
-    """A stack of another name."""
-
-
-class Head(nn.Conv2d):
-    def __init__(self, in_channels: int, factor: float = 0.1) -> None:
-        super().__init__(in_channels, 3, 1)
-        nn.init.constant_(self.weight, factor)
-
-
-class Whole(Network):
-    """Blurs, reads there with one CC layer, and adds bicubic."""
-
-    def __init__(self, channels: int = 4, widths: list = ()) -> None:
-        super().__init__()
-        self.channels, self.radius = channels, 1 + 2
-        self.head = nn.Conv2d(3, channels, 3, padding=1)
-        self.layer = CCLayer(channels, 3, 3)
-        self.widths = widths
-
-    def forward(self, x, grid, via=None):
-        return resize(x, grid) + 0.1 * self.layer(self.head(x), grid)
-
-
-class Short(Whole):
-    """Its radius is missing."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        del self.radius
-
-
-class Unpadded(Encoder):
-    """Its features are smaller than the image."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.channels, self.radius = 4, 1
-        self.layer = nn.Conv2d(3, 4, 3)
-
-    def forward(self, x, grid):
-        return self.layer(x)
-
-
-class Grey(nn.Conv2d):
-    def __init__(self, in_channels: int) -> None:
-        super().__init__(in_channels, 1, 1)
-
-
-class Fixed(Whole):
-    """It gives twice the size, whatever is asked for."""
-
-    def forward(self, x, grid, via=None):
-        return nn.functional.interpolate(x, scale_factor=2)
-
-
-class NoNetwork:
-    pass
-
-
-def squares(image, target):
-    return (image - target).square().mean()
-'''
 
 
 @pytest.fixture(autouse=True)
 def _packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """The example and a package of somebody else, found but not imported."""
-    (tmp_path / "others").mkdir()
-    (tmp_path / "others" / "__init__.py").write_text(OTHERS)
-    monkeypatch.syspath_prepend(str(EXAMPLES))
-    monkeypatch.syspath_prepend(str(tmp_path))
-    yield
-    for name in ("rdn", "others"):
-        sys.modules.pop(name, None)
-
-
-def saved(folder: Path, trust: str, **parts: Any) -> Path:
-    torch.manual_seed(0)
-    model = build(**parts, trust=[trust])
-    for weight in model.parameters():
-        torch.nn.init.normal_(weight, std=0.1)
-    checkpoint.save(folder / "model.safetensors", model, {"licence": "MIT"})
-    return folder / "model.safetensors"
+    with found(tmp_path, monkeypatch):
+        yield
 
 
 def assert_tiles_are_exact(path: Path, trust: str) -> None:
@@ -211,101 +98,6 @@ def test_every_part_can_come_from_elsewhere(tmp_path: Path, parts: dict[str, Any
         checkpoint.load(path)
     assert checkpoint.load(path, ["others"])[0].architecture == parts
     assert_tiles_are_exact(path, "others")
-
-
-ENTRY_POINTS = """
-[ccsr.encoder]
-dense = rdn:RDN
-plain = rdn:RDN
-[ccsr.field]
-flat = others:Flat
-[ccsr.decoder]
-head = others:Head
-[ccsr.loss]
-squares = others:squares
-[ccsr.protocol]
-mine = others:protocol
-"""
-
-
-def installed(folder: Path, name: str, entry_points: str) -> None:
-    """What pip leaves of a package in a folder where Python looks."""
-    info = folder / f"{name}-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(entry_points)
-    importlib.invalidate_caches()
-
-
-def test_an_entry_points_name_stands_for_its_import_path(tmp_path: Path) -> None:
-    """Files hold the path, so that they can be read where the package has no such name."""
-    installed(tmp_path, "somebodys", ENTRY_POINTS)
-    small = {**RDN, "name": "dense"}
-    parts = {
-        "encoder": small,
-        "stack": REST["stack"] | {"field": {"name": "flat", "kernel_size": 3}},
-        "decoder": {"name": "head"},
-    }
-    for name in ("rdn", "others"):
-        sys.modules.pop(name, None)
-    with pytest.raises(ValueError, match="names classes of the package 'others'"):
-        build(**parts)
-    assert not {"rdn", "others"} & set(sys.modules)  # nothing is imported by a name either
-    made = build(**parts, trust=["rdn", "others"]).architecture
-    assert made["encoder"] == RDN
-    assert made["stack"]["field"]["name"] == "others:Flat"
-    assert made["decoder"]["name"] == "others:Head"
-    assert packages(build({"name": "plain", "channels": 4, "blocks": 1}, **REST).architecture) == (
-        set()
-    )  # nobody can take a name of ours
-
-
-def test_a_file_with_a_name_of_another_package_imports_nothing_either(tmp_path: Path) -> None:
-    path = saved(tmp_path, "rdn", encoder=RDN, **REST)
-    with safe_open(path, framework="pt") as file:
-        metadata = file.metadata()
-    metadata["architecture"] = metadata["architecture"].replace("rdn:RDN", "dense")
-    save_file(load_file(path), path, metadata)
-    del sys.modules["rdn"]
-    with pytest.raises(ValueError, match="unknown encoder 'dense'"):
-        checkpoint.load(path)
-    installed(tmp_path, "somebodys", ENTRY_POINTS)
-    with pytest.raises(ValueError, match=r"names classes of the package 'rdn'.*--trust rdn"):
-        checkpoint.load(path)
-    assert "rdn" not in sys.modules
-    assert checkpoint.load(path, ["rdn"])[0].architecture["encoder"] == RDN
-
-
-def test_a_name_of_two_packages_is_refused(tmp_path: Path) -> None:
-    installed(tmp_path, "somebodys", ENTRY_POINTS)
-    installed(tmp_path, "anothers", "[ccsr.encoder]\ndense = others:Dense\n")
-    with pytest.raises(ValueError, match="called 'dense': give one of others:Dense, rdn:RDN"):
-        build({**RDN, "name": "dense"}, **REST, trust=["rdn", "others"])
-
-
-def test_a_run_takes_names_that_packages_advertise(tmp_path: Path) -> None:
-    installed(tmp_path, "somebodys", ENTRY_POINTS)
-    words = ["model=tiny", "model.encoder.name=dense", "module.loss=squares", "data.root=x"]
-    with initialize_config_dir(str(resource_dir("conf")), version_base="1.3"):
-        composed = compose("train", overrides=words)
-    config = plain(composed)
-    assert config["model"]["encoder"]["name"] == "rdn:RDN"
-    assert config["module"]["loss"] == "others:squares"
-    assert "rdn" in trusted(config)  # who typed the name meant it
-    (tmp_path / "config.yaml").write_text(OmegaConf.to_yaml(composed))  # with the bare names
-    for trust in ([], ["trust=[rdn]"], ["trust=[others]"]):
-        with pytest.raises(ValueError, match=r"config\.yaml: it names classes of the package"):
-            resumed(tmp_path, trust)
-    resumed(tmp_path, ["trust=[rdn,others]"])
-
-
-def test_a_protocol_that_a_package_advertises(tmp_path: Path) -> None:
-    installed(tmp_path, "somebodys", ENTRY_POINTS)
-    with (tmp_path / "others" / "__init__.py").open("a") as module:
-        module.write("\nfrom ccsr.protocols import PROTOCOLS\nprotocol = PROTOCOLS['liif-y']\n")
-    assert by_name("mine") is PROTOCOLS["liif-y"]
-    with pytest.raises(ValueError, match=r"or package\.module:NAME, got 'nobodys'"):
-        by_name("nobodys")
 
 
 def test_a_whole_network_keeps_bicubic_where_it_answers_with_anything(tmp_path: Path) -> None:

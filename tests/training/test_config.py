@@ -14,12 +14,12 @@ from ccsr.model import build
 from ccsr.training.config import made, plain, resumed
 from ccsr.training.data import PhotoData
 from ccsr.training.degradation import Degradation
-from ccsr.training.obeyed import check_heard, check_obeyed
 from ccsr.training.overrides import explain, for_hydra, quoted
 from ccsr.training.scales import Scales
 from ccsr.training.start import start_from
 from ccsr.training.train import main
 from ccsr.training.validation import ValidationSet
+from runs import composed
 
 CONF = resource_dir("conf")
 CHOICES = [
@@ -30,12 +30,6 @@ CHOICES = [
 
 
 NEEDED = {"network": ["model.network.name=package.module:Class"]}  # of choices that lack a value
-
-
-def composed(*overrides):
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = compose("train", overrides=["data.root=somewhere", *overrides])
-    return OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
 
 
 def bind(node, target=None):
@@ -332,53 +326,6 @@ def test_a_folder_of_a_run_that_is_empty_is_not_this_folder(given, monkeypatch, 
     assert (
         f"{given.partition('=')[0]} is empty, which would be this folder" in capsys.readouterr().err
     )
-
-
-def test_a_setting_at_the_top_that_nothing_looks_at_is_refused():
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        experiments = [f"experiment={path.stem}" for path in (CONF / "experiment").iterdir()]
-        assert experiments
-        for words in ([], *([each] for each in experiments)):
-            check_obeyed(compose("train", overrides=words))
-        check_obeyed(compose("train", overrides=["+width=8", "model.encoder.channels=${width}"]))
-        cfg = compose("train", overrides=["+learning_rate=0.1"])
-    with pytest.raises(ValueError, match=r"no setting 'learning_rate'.*'module\.learning_rate'"):
-        check_obeyed(cfg)
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (
-            ["module.decay=0.5"],
-            r"module\.decay=0\.5 has no .* module\.schedule=cosine: leave it out",
-        ),
-        (["module.milestones=[0.1]"], r"beside module\.schedule=cosine.*schedule=steps"),
-        (["+module.gamma=0.1", "module.schedule=constant"], "beside module.schedule=constant"),
-        (["module.momentum=0.5", "module.optimizer=adamw"], "the first of module.betas"),
-        (["data.scales.min=2", "data.scales.values=[2,3]"], r"values=\[2, 3\]: .*values=null"),
-        (["data.scales.pairs=8", "data.scales.anisotropic=0"], "give data.scales.anisotropic"),
-        (["data.val.subfolder=a", "data.val.root=b"], "give data.val.root=null"),
-        (["data.scales.anisotropic=0.5", "data.scales.values=[2,2]"], "no two scales differ: give"),
-        (["data.device_mb=9", "data.place=memory"], r"give data\.place=auto or device"),
-        (["data.workers=2", "data.place=device"], r"give data\.place=auto or memory"),
-        (["data.scales.anisotropic=0.5", "data.scales.pairs=0"], r"give data\.scales\.pairs"),
-    ],
-)
-def test_a_setting_that_another_makes_meaningless_is_refused(words, message):
-    cfg = OmegaConf.create(composed(*(word.lstrip("+") for word in words)))
-    with pytest.raises(ValueError, match=message):
-        check_heard(cfg, words)
-    check_heard(cfg, words[1:])  # nobody typed it
-
-
-def test_a_setting_that_is_looked_at_is_heard():
-    words = ["module.schedule=steps", "module.milestones=[0.1]", "data.scales.min=2"]
-    words += ["data.scales.anisotropic=0.5", "data.scales.pairs=[[2,3]]"]
-    words += ["module=liif", "data.val.subfolder=null", "data.val.root=there"]
-    check_heard(OmegaConf.create(composed(*words)), words)
-    foreign = ["module._target_=mine.Module", "module.decay=0.5"]
-    check_heard(OmegaConf.create(composed(*foreign)), foreign)
 
 
 def test_a_resumed_run_refuses_what_it_would_not_look_at(run):

@@ -38,21 +38,21 @@ def test_a_killed_run_goes_on_exactly(finished, configure, tmp_path, monkeypatch
     assert_same_run(folder, finished[0])
 
 
-def test_an_elastic_network_sees_the_same_efforts_after_a_stop(configure, tmp_path, monkeypatch):
-    small = ("model=elastic", "model.encoder.channels=6", "model.encoder.blocks=1")
-    small += ("model.stack.channels=6", "callbacks.checkpoints.minutes=0")
-    train(configure(*small), tmp_path / "whole")
-    die(monkeypatch, "training_step", lambda module, batch_idx: module.global_step == 3)
-    with pytest.raises(RuntimeError, match="killed"):
-        train(configure(*small), tmp_path / "cut")
-    monkeypatch.undo()
-    train(resumed(tmp_path / "cut", []), tmp_path / "cut", resume=True)
-    assert_same_run(tmp_path / "cut", tmp_path / "whole")
-
-
-def test_a_scale_for_each_sample_is_the_same_after_a_stop(configure, tmp_path, monkeypatch):
-    each = ("data.scales.per=sample", "data.scales.denominator=null")
-    each += ("callbacks.checkpoints.minutes=0", "data.batch_size=3")
+@pytest.mark.parametrize(
+    "settings",
+    [
+        (
+            "model=elastic", "model.encoder.channels=6", "model.encoder.blocks=1",
+            "model.stack.channels=6",
+        ),
+        ("data.scales.per=sample", "data.scales.denominator=null", "data.batch_size=3"),
+    ],
+    ids=["efforts of an elastic network", "a scale for each sample"],
+)  # fmt: skip
+def test_what_is_drawn_in_each_step_is_the_same_after_a_stop(
+    configure, tmp_path, monkeypatch, settings
+):
+    each = (*settings, "callbacks.checkpoints.minutes=0")
     train(configure(*each), tmp_path / "whole")
     die(monkeypatch, "training_step", lambda module, batch_idx: module.global_step == 3)
     with pytest.raises(RuntimeError, match="killed"):
