@@ -31,7 +31,7 @@ class Options:
         trust: the packages, but ours, whose classes the networks' files may name.
     """
 
-    models: tuple[str, ...] = ()
+    models: Sequence[str] = ()
     data: Path | None = None
     test: Path | None = None
     encoder: Encoder = "light"

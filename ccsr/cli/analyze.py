@@ -18,8 +18,16 @@ from ccsr.evaluation import plots
 from ccsr.evaluation.results import environment, json_text, write_json
 from ccsr.suggest import near
 
-# that not every analysis reads
-FLAGS = ("model", "trust", "data", "test", "encoder", "limit", "steps")
+# those that not every analysis reads, and what they are called among its options
+FLAGS = {
+    "model": "models",
+    "trust": "trust",
+    "data": "data",
+    "test": "test",
+    "encoder": "encoder",
+    "limit": "limit",
+    "steps": "steps",
+}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -79,7 +87,8 @@ def main(argv: Sequence[str]) -> int:
     args = parser().parse_args(argv)
     analysis = ANALYSES[args.name]
     reads = {*analysis.reads, *(["trust"] if "model" in analysis.reads else [])}
-    unread = [flag for flag in FLAGS if getattr(args, flag) and flag not in reads]
+    given = {flag: value for flag in FLAGS if (value := getattr(args, flag))}
+    unread = [flag for flag in given if flag not in reads]
     if unread:
         raise ValueError(f"{args.name} has no use for --{' and --'.join(unread)}: leave that out")
     names = [Path(model).stem for model in args.model]
@@ -93,9 +102,8 @@ def main(argv: Sequence[str]) -> int:
         if not plots.available():
             terminal.say("ccsr: pictures need matplotlib: pip install 'ccsr[evaluate]'")
     start = time.monotonic()
-    given = {name: getattr(args, name) for name in (*FLAGS[2:], "out")}
-    chosen = {name: value for name, value in given.items() if value is not None}
-    findings = analysis.run(Options(tuple(args.model), trust=tuple(args.trust), **chosen))
+    chosen = {FLAGS[flag]: value for flag, value in given.items()}
+    findings = analysis.run(Options(out=args.out, **chosen))
     document = {
         "analysis": args.name,
         "command": shlex.join(["ccsr", "analyze", *argv]),

@@ -22,7 +22,7 @@ from ccsr.training.finite import Finite
 from ccsr.training.loss import PLAIN, Loss, Plain, Relative, checked, foreign, plain, relative
 from ccsr.training.optimizer import Kind, build_optimizer
 from ccsr.training.recorded import RecordedSteps, blocks_of
-from ccsr.training.schedule import Schedule, rate_factor
+from ccsr.training.schedule import Rate, Schedule
 from ccsr.training.settings import choice, flag, number, numbers
 from ccsr.training.validation import Item, ScaleMean, Validation, as_float, quantised, score
 
@@ -42,14 +42,7 @@ class SRModule(LightningModule):
         optimizer: ``muon``: :class:`ccsr.training.optimizer.Muon` moves the filters, Adam the rest;
             ``adamw`` or ``adam`` moves all.
         learning_rate: at the end of the warm-up.
-        schedule: what follows the warm-up: ``cosine`` falls to zero over all steps; ``trapezoid``
-            stays, then falls to zero in a line over the last part, so that a training can be cut
-            into runs and prolonged before it falls; ``constant`` stays to the end; ``steps`` is
-            multiplied by `gamma` at each of `milestones`.
-        decay: that last part, as a share of all steps.
-        milestones: shares of all steps, in (0, 1).
-        gamma: in (0, 1].
-        warmup: steps of linear warm-up, at most a tenth of all.
+        schedule, decay, milestones, gamma, warmup: see :class:`ccsr.training.schedule.Rate`.
         momentum: of Muon.
         betas: of Adam.
         weight_decay: of the filters, apart from the gradient; ``adam`` has none.
@@ -91,30 +84,25 @@ class SRModule(LightningModule):
             self._foreign_loss = foreign(loss)
         else:
             choice("module.loss", loss, Loss)
-        choice("module.schedule", schedule, Schedule)
         choice("module.optimizer", optimizer, Kind)
         if optimizer == "adam" and weight_decay != 0:
             raise ValueError(
                 f"module.optimizer=adam has no weight decay, got module.weight_decay={weight_decay}"
                 ": give module.weight_decay=0, or module.optimizer=adamw"
             )
-        number("module.decay", decay, "(0, 1]")
-        number("module.gamma", gamma, "(0, 1]")
-        for name, value in (
-            ("learning_rate", learning_rate), ("warmup", warmup), ("weight_decay", weight_decay),
-        ):  # fmt: skip
-            number(f"module.{name}", value)
+        self.rate = Rate(schedule, warmup, decay, milestones, gamma)
+        number("module.learning_rate", learning_rate)
+        number("module.weight_decay", weight_decay)
         flag("module.replay", replay)
         flag("module.compile", compile)
         number("module.momentum", momentum, "[0, 1)")
         first, second = numbers("module.betas", betas, "[0, 1)", count=2)
-        betas, milestones = (first, second), numbers("module.milestones", milestones, "(0, 1)")
+        betas = first, second
         self.save_hyperparameters(ignore=["model", "facts"])
         self.model = model.to(memory_format=torch.channels_last)
-        self.loss, self.learning_rate, self.warmup = loss, learning_rate, warmup
+        self.loss, self.optimizer, self.learning_rate = loss, optimizer, learning_rate
         self.momentum, self.betas, self.weight_decay = momentum, betas, weight_decay
-        self.schedule, self.decay, self.milestones, self.gamma = schedule, decay, milestones, gamma
-        self.optimizer, self.replay, self.compiles = optimizer, replay, compile
+        self.replay, self.compiles = replay, compile
         self.last_loss = torch.tensor(math.nan)
         self.last_effort = 1.0
         self._finite = Finite()
@@ -272,16 +260,7 @@ class SRModule(LightningModule):
 
     def _factor(self, step: int) -> float:
         """Of the learning rate at a step of this run."""
-        steps = self.trainer.max_steps
-        return rate_factor(
-            step,
-            min(self.warmup, steps // 10),
-            steps,
-            self.schedule,
-            self.decay,
-            self.milestones,
-            self.gamma,
-        )
+        return self.rate.factor(step, self.trainer.max_steps)
 
     def on_validation_model_zero_grad(self) -> None:
         """Keep the places of gradients that recordings know: Lightning would free them here."""
@@ -342,10 +321,10 @@ class SRModule(LightningModule):
 
 
 def draw_effort(efforts: Sequence[float], step: int) -> float:
-    """One of `efforts`, all equally likely; the same whenever `step` is the same."""
-    if len(efforts) == 1:
-        return efforts[0]
-    return efforts[int(np.random.default_rng(step).integers(len(efforts)))]
+    """One of `efforts`, the full one half of the time; the same whenever `step` is the same."""
+    *others, full = efforts
+    drawn = int(np.random.default_rng(step).integers(2 * len(others))) if others else 0
+    return others[drawn] if drawn < len(others) else full
 
 
 class _Average(Protocol):

@@ -100,7 +100,7 @@ def test_the_flags_of_heads_reach_it(monkeypatch: pytest.MonkeyPatch) -> None:
     assert main(["analyze", "heads", "--test", "t", "--encoder", "small", "--steps", "9"]) == 0
     assert seen == [Options(test=Path("t"), encoder="small", steps=9)]
     assert main(["analyze", "heads", "--data", "d", "--model", "a", "b"]) == 0
-    assert seen[1] == Options(("a", "b"), Path("d"))
+    assert seen[1] == Options(["a", "b"], Path("d"))
 
 
 def test_the_flags_of_heads_are_its_own(capsys: pytest.CaptureFixture[str]) -> None:

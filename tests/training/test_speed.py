@@ -10,7 +10,7 @@ from ccsr.grid import ProjectedGrid
 from ccsr.model import build
 from ccsr.training.config import resumed
 from ccsr.training.folder import step_of
-from ccsr.training.schedule import rate_factor
+from ccsr.training.schedule import Rate
 from ccsr.training.speed import Meter, multiply_adds, peak
 from ccsr.training.train import train
 from networks import tiny
@@ -92,8 +92,8 @@ def test_the_peak_is_one():
 
 
 def test_a_trapezoid_stays_and_falls_to_zero():
-    rates = [rate_factor(step, 10, 100, "trapezoid", 0.3) for step in range(101)]
-    assert rates[:11] == [rate_factor(step, 10, 100) for step in range(11)]
+    rates = [Rate("trapezoid", 10, 0.3).factor(step, 100) for step in range(101)]
+    assert rates[:11] == [Rate(warmup=10).factor(step, 100) for step in range(11)]
     assert set(rates[10:71]) == {1.0}
     assert rates[85] == pytest.approx(0.5)
     assert rates[100] == 0
@@ -101,7 +101,7 @@ def test_a_trapezoid_stays_and_falls_to_zero():
 
 
 def test_a_constant_rate_stays():
-    assert [rate_factor(step, 2, 9, "constant") for step in (0, 1, 2, 8, 9)] == [
+    assert [Rate("constant", 2).factor(step, 20) for step in (0, 1, 2, 8, 20)] == [
         pytest.approx(1 / 3),
         pytest.approx(2 / 3),
         1.0,
