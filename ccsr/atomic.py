@@ -35,16 +35,29 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def naming(path: Path, but: type[OSError] | tuple[type[OSError], ...] = ()) -> Iterator[None]:
+    """Make the errors of writing `path` sentences about it, all `but` those of another kind.
+
+    Raises:
+        OSError: as such a sentence.
+    """
+    try:
+        yield
+    except but:
+        raise
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+
+
 def make_folder(path: Path) -> None:
     """Make the folder that the file `path` will lie in.
 
     Raises:
         OSError: as a sentence about `path`.
     """
-    try:
+    with naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _cannot_write(path, error) from error
 
 
 def _cannot_write(path: Path, error: OSError) -> OSError:

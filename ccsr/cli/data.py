@@ -7,15 +7,17 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ccsr import terminal
 from ccsr.cli import arguments, options
+from ccsr.cli.interrupts import ended_as_interrupted
 from ccsr.cli.progress import StatusLine
 from ccsr.clock import Clock
 from ccsr.datasets import archives, open_tiles
-from ccsr.datasets.gather import Task, gather
+from ccsr.datasets.gather import Task, gather, room_needed
 from ccsr.datasets.remote import Mirror, Source, Web
 
 LISTED_FAILURES = 20
@@ -92,15 +94,9 @@ def main(argv: Sequence[str]) -> int:
     if args.mirror and args.server:
         raise ValueError("--mirror and --server are two places to fetch from: give one of them")
     folder: Path = args.folder
-    chosen = open_tiles.tiles()[: args.tiles] if args.name == "open" else []
-    if args.name == "open":
-        tasks = open_tiles.tasks(chosen, folder)
-        licences = [f"{n} x {name}" for name, n in Counter(t.licence for t in chosen).most_common()]
-    elif args.name == "div2k":
-        tasks, licences = archives.div2k_tasks(folder), [archives.DIV2K_TERMS]
-    else:
-        tasks = archives.benchmark_tasks(args.sets, folder)
-        licences = [f"{name}: {archives.BENCHMARKS[name][0]}" for name in args.sets]
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"expected a folder, or the name of a new one, got {folder}")
+    tasks, licences = _wanted(args)
     size = sum(task.file.size for task in tasks)
     told = {"folder": str(folder), "files": len(tasks), "bytes": size, "licences": licences}
     if not args.json:
@@ -113,62 +109,146 @@ def main(argv: Sequence[str]) -> int:
     )
     if tasks and restricted and not args.accept:
         _ask(may=not args.json)
-    if tasks and folder.exists() and shutil.disk_usage(folder).free < size:
-        raise OSError(f"{folder} has not {size / 1e6:,.0f} MB free: make room, or choose another")
-    failures = _fetch(tasks, args)
-    if args.name == "open":
-        open_tiles.write_attribution(chosen, folder)
-        if not args.json:
-            terminal.tell(f"whom to credit: {folder / open_tiles.ATTRIBUTION}")
-    return _finish(args, told, len(tasks) - len(failures), failures)
+    _check_room(tasks, folder)
+    fetching = _Fetching(tasks, args)
+    try:
+        fetching.run()
+    except (OSError, KeyboardInterrupt) as error:
+        with suppress(OSError):  # which is what went wrong
+            _credit(args)
+        how = "the same command goes on from here"
+        if isinstance(error, KeyboardInterrupt):
+            _finish(args, told, fetching)
+            raise KeyboardInterrupt(how) from error
+        _finish(args, told, fetching, str(error))
+        raise OSError(f"{error} ({how} when that is mended)") from error
+    fetching.tell()
+    _credit(args)
+    return _finish(args, told, fetching)
+
+
+def _wanted(args: argparse.Namespace) -> tuple[list[Task], list[str]]:
+    """What is to be done, and the licences of what is asked for, a line each."""
+    if args.name == "div2k":
+        return archives.div2k_tasks(args.folder), [archives.DIV2K_TERMS]
+    if args.name == "benchmarks":
+        sets = list(dict.fromkeys(args.sets))
+        licences = [f"{name}: {archives.BENCHMARKS[name][0]}" for name in sets]
+        return archives.benchmark_tasks(sets, args.folder), licences
+    listed = open_tiles.tiles()
+    if args.tiles is not None and args.tiles > len(listed):
+        raise ValueError(f"--tiles: the list has {len(listed)} tiles, got {args.tiles}")
+    chosen = listed[: args.tiles]
+    licences = [f"{n} x {name}" for name, n in Counter(t.licence for t in chosen).most_common()]
+    return open_tiles.tasks(chosen, args.folder), licences
+
+
+def _check_room(tasks: Sequence[Task], folder: Path) -> None:
+    """See that there is room for what is still to come, before anything is fetched.
+
+    Raises:
+        OSError: if not.
+    """
+    needed, place = room_needed(tasks, folder), folder.absolute()
+    while not place.exists():
+        place = place.parent
+    if tasks and (free := shutil.disk_usage(place).free) < needed:
+        raise OSError(
+            f"{folder} has not {needed / 1e6:,.0f} MB free: expected room for what is still to be "
+            f"fetched and made, got {free / 1e6:,.0f} MB: make room, or choose another folder"
+        )
+
+
+def _credit(args: argparse.Namespace) -> None:
+    """Write whom to credit for the open tiles, of all that are there."""
+    if args.name != "open" or not args.folder.is_dir():
+        return
+    open_tiles.write_attribution(open_tiles.tiles(), args.folder)
+    if not args.json:
+        terminal.tell(f"whom to credit: {args.folder / open_tiles.ATTRIBUTION}")
 
 
 def _finish(
-    args: argparse.Namespace, told: dict[str, Any], done: int = 0, failures: Sequence[str] = ()
+    args: argparse.Namespace,
+    told: dict[str, Any],
+    fetching: "_Fetching | None" = None,
+    stopped: str = "",
 ) -> int:
-    """Tell programs what came of it; returns the exit code."""
+    """Tell programs what came of it, and what ended it early; returns the exit code."""
+    done, failures = (fetching.succeeded, fetching.failures) if fetching else (0, [])
     if args.json:
-        terminal.tell(terminal.as_json(told | {"done": done, "failed": failures}, indent=2))
+        failed = [*failures, *filter(None, [stopped])]
+        terminal.tell(terminal.as_json(told | {"done": done, "failed": failed}, indent=2))
     return 1 if failures else 0
 
 
-def _fetch(tasks: list[Task], args: argparse.Namespace) -> list[str]:
-    """Do the tasks and say which failed; returns a sentence for each."""
-    line = StatusLine(args.quiet)
-    stop = threading.Event()
-    received, finished, clock, since = 0, 0, Clock(), time.monotonic()
-    ended = 0  # bytes of the files that are finished, also of what had come before
-    total = sum(task.file.size for task in tasks)
+class _Fetching:
+    """Does the tasks, and says how far it is.
 
-    def show(count: int) -> None:
-        nonlocal received
-        received += count
-        rate = received / max(time.monotonic() - since, 1e-3)
-        line.rewrite(
-            f"{finished}/{len(tasks)} files, {max(received, ended) / 1e6:,.0f} of "
-            f"{total / 1e6:,.0f} MB, {rate / 1e6:.1f} MB/s, "
-            f"{clock.left(max(received, ended) / max(total, 1))} left"
+    Args:
+        tasks: what is to be done.
+        args: of the command.
+
+    Attributes:
+        failures: a sentence for each that failed, once it has run.
+        succeeded: how many did not.
+    """
+
+    def __init__(self, tasks: Sequence[Task], args: argparse.Namespace) -> None:
+        self._tasks, self._args, self._line = tasks, args, StatusLine(args.quiet)
+        self._total = sum(task.file.size for task in tasks)
+        self._received = self._finished = 0
+        self._ended = 0  # bytes of the files that are finished, also of what had come before
+        self._clock, self._since = Clock(), time.monotonic()
+        self.failures: list[str] = []
+
+    def run(self) -> None:
+        """Do them all.
+
+        Raises:
+            OSError: if something cannot be written.
+            KeyboardInterrupt: on Ctrl-C, or SIGTERM.
+        """
+        args, stop = self._args, threading.Event()
+        source: Source = Mirror(args.mirror) if args.mirror else Web(args.server, self._show, stop)
+        try:
+            with ended_as_interrupted():
+                self.failures = gather(
+                    self._tasks, source, args.folder, args.jobs, self._done, stop,
+                    self.failures.append,
+                )  # fmt: skip
+        finally:
+            self._line.rewrite("")
+
+    @property
+    def succeeded(self) -> int:
+        """How many of the tasks are done."""
+        return self._finished - len(self.failures)
+
+    def tell(self) -> None:
+        """Say what failed."""
+        if not self._args.quiet:
+            self._line.say(f"{self.succeeded} of {len(self._tasks)} files done")
+        for failure in self.failures[:LISTED_FAILURES]:
+            self._line.complain(failure)
+        if len(self.failures) > LISTED_FAILURES:
+            self._line.complain(f"and {len(self.failures) - LISTED_FAILURES} more")
+        if self.failures:
+            self._line.say("ccsr: the same command tries these again and keeps what is there")
+
+    def _show(self, count: int) -> None:
+        self._received += count
+        rate = self._received / max(time.monotonic() - self._since, 1e-3)
+        come = max(self._received, self._ended)
+        self._line.rewrite(
+            f"{self._finished}/{len(self._tasks)} files, {come / 1e6:,.0f} of "
+            f"{self._total / 1e6:,.0f} MB, {rate / 1e6:.1f} MB/s, "
+            f"{self._clock.left(come / max(self._total, 1))} left"
         )
 
-    def done(task: Task) -> None:
-        nonlocal finished, ended
-        finished, ended = finished + 1, ended + task.file.size
-        show(0)
-
-    source: Source = Mirror(args.mirror) if args.mirror else Web(args.server, show, stop)
-    try:
-        failures = gather(tasks, source, args.folder, args.jobs, done, stop)
-    except KeyboardInterrupt as error:
-        raise KeyboardInterrupt("the same command goes on from here") from error
-    if not args.quiet:
-        line.say(f"{len(tasks) - len(failures)} of {len(tasks)} files done")
-    for failure in failures[:LISTED_FAILURES]:
-        line.complain(failure)
-    if len(failures) > LISTED_FAILURES:
-        line.complain(f"and {len(failures) - LISTED_FAILURES} more")
-    if failures:
-        line.say("ccsr: the same command tries these again and keeps what is there")
-    return failures
+    def _done(self, task: Task) -> None:
+        self._finished, self._ended = self._finished + 1, self._ended + task.file.size
+        self._show(0)
 
 
 def _ask(may: bool) -> None:

@@ -1,12 +1,9 @@
 """Carrying out a plan, and telling what comes of it: on the screen, at the end, in the report."""
 
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Callable, Sequence
 
 from ccsr import image, terminal
+from ccsr.cli.interrupts import ended_as_interrupted
 from ccsr.cli.progress import Progress
 from ccsr.jobs import pipeline
 from ccsr.jobs.checks import Job
@@ -103,7 +100,7 @@ def carry_out(
     for folder, message in plan.unlisted.items():
         ledger.fail(folder, message)
     try:
-        with _ended_as_interrupted():
+        with ended_as_interrupted():
             work(ledger.add, progress.update)
     except KeyboardInterrupt as error:
         remaining = [job for job in plan.jobs if job not in ledger.finished]
@@ -123,28 +120,6 @@ def carry_out(
         if report.error:
             progress.error(report.error)
     return len(ledger.failures) + bool(report.error)
-
-
-@contextmanager
-def _ended_as_interrupted() -> Iterator[None]:
-    """SIGTERM, the word of Slurm, Kubernetes and shutdowns, means what Ctrl-C means."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        handler = signal.getsignal(signal.SIGINT)
-        if not callable(handler):  # shells let what they start in the background ignore Ctrl-C
-            raise KeyboardInterrupt
-        handler(signal.SIGINT, frame)
-
-    usual = signal.getsignal(signal.SIGTERM)  # which Ray has made its own
-    main = threading.current_thread() is threading.main_thread()
-    if not main or usual in (None, signal.SIG_IGN):
-        yield
-        return
-    signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, usual)
 
 
 def _advice(plan: Plan, remaining: Sequence[Job]) -> str:

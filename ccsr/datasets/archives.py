@@ -3,12 +3,13 @@
 import csv
 import shutil
 import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ccsr.atomic import make_folder, replacing
+from ccsr.atomic import make_folder, naming, replacing
 from ccsr.bundled import resource_dir
-from ccsr.datasets.gather import Task
+from ccsr.datasets.gather import Task, within
 from ccsr.datasets.remote import RemoteFile
 
 DIV2K_URL = "https://data.vision.ee.ethz.ch/cvl/DIV2K"
@@ -43,9 +44,10 @@ def div2k_tasks(folder: Path) -> list[Task]:
         Task(
             RemoteFile(sha256, size, f"{name}.zip", url=f"{DIV2K_URL}/{name}.zip"),
             _unpacking(name, folder),
+            made=size,  # photos are packed as they are
         )
         for name, (size, sha256) in DIV2K.items()
-        if not (folder / name).exists()
+        if not ((folder / name).is_dir() and any((folder / name).iterdir()))
     ]
 
 
@@ -62,10 +64,10 @@ def benchmark_tasks(names: Sequence[str], folder: Path) -> list[Task]:
                 repo=row["repo"],
                 commit=row["commit"],
             ),
-            _copying(folder / row["file"]),
+            _copying(path),
         )
         for row in rows
-        if not (folder / row["file"]).exists()
+        if not (path := within(folder, row["file"])).is_file()
     ]
 
 
@@ -85,12 +87,15 @@ def _unpacking(name: str, folder: Path) -> Callable[[Path], None]:
         room = folder / f".ccsr-unpack-{name}"
         shutil.rmtree(room, ignore_errors=True)
         try:
-            with zipfile.ZipFile(copy) as archive:
-                archive.extractall(room)  # keeps within the folder whatever the names say
-            if not (room / name).is_dir():
-                raise ValueError(f"{name}.zip holds no folder {name}: this is no archive of DIV2K")
-            (room / name).rename(folder / name)
-        except zipfile.BadZipFile as error:
+            with naming(folder / name):
+                with zipfile.ZipFile(copy) as archive:
+                    archive.extractall(room)  # keeps within the folder whatever the names say
+                if not (room / name).is_dir():
+                    raise ValueError(
+                        f"{name}.zip holds no folder {name}: this is no archive of DIV2K"
+                    )
+                (room / name).rename(folder / name)
+        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
             raise ValueError(f"{name}.zip cannot be unpacked: {error}") from error
         finally:
             shutil.rmtree(room, ignore_errors=True)

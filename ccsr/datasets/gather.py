@@ -1,14 +1,24 @@
 """Fetching many files at once and making something of each."""
 
+import os
+import sys
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 
-from ccsr.datasets.remote import RemoteFile, Source, StoppedError, UnavailableError
+from ccsr.atomic import naming
+from ccsr.datasets.answers import UnavailableError
+from ccsr.datasets.remote import RemoteFile, Source, StoppedError
+
+if sys.platform != "win32":
+    import fcntl
 
 ROOM = ".ccsr-download"  # in the folder that is built: what has come so far
+_PATIENCE = 3.0  # seconds that what is given up has to end; a server may hold it for a minute
 
 
 @dataclass(frozen=True)
@@ -19,10 +29,34 @@ class Task:
         file: to be fetched.
         make: called with a verified copy, which is removed afterwards. Raises `ValueError` with
             a sentence if the content is not what the list says.
+        made: bytes of what is made, as far as they are needed beside the copy's.
     """
 
     file: RemoteFile
     make: Callable[[Path], None]
+    made: int = 0
+
+
+def within(folder: Path, name: str) -> Path:
+    """The path `name` of a list in `folder`.
+
+    Raises:
+        ValueError: if it lies elsewhere.
+    """
+    place = Path(name)
+    if not place.parts or place.is_absolute() or ".." in place.parts or "\0" in name:
+        raise ValueError(f"expected lists of names within the folder that is built, got {name!r}")
+    return folder / place
+
+
+def room_needed(tasks: Sequence[Task], folder: Path) -> int:
+    """Bytes on the disk that the tasks still need, less what has come already."""
+    needed = 0
+    for task in tasks:
+        part = folder / ROOM / task.file.sha256
+        have = part.stat().st_size if part.is_file() else 0
+        needed += max(0, task.file.size - have) + task.made
+    return needed
 
 
 def gather(
@@ -32,6 +66,7 @@ def gather(
     jobs: int,
     done: Callable[[Task], None],
     stop: threading.Event,
+    failed: Callable[[str], None] = lambda reason: None,
 ) -> list[str]:
     """Do all tasks, `jobs` at a time.
 
@@ -42,44 +77,107 @@ def gather(
         jobs: number of files on their way at once.
         done: called with each task that ended, done or failed.
         stop: set here when the work is given up; the source watches it.
+        failed: called with a sentence for each file that could not be had, as soon as that is so.
 
     Returns:
-        A sentence for each file that could not be had, in the order of the tasks.
+        These sentences, in the order of the tasks.
 
     Raises:
-        OSError: if something cannot be written; nothing more is begun then.
+        OSError: if something cannot be written, or another process is building the folder; nothing
+            more is begun then.
     """
     room = folder / ROOM
-    room.mkdir(parents=True, exist_ok=True)
+    with naming(folder):
+        room.mkdir(parents=True, exist_ok=True)
     failures: dict[int, str] = {}
+    waiting = iter(enumerate(tasks))
+    mutex = threading.Lock()
 
-    def do(number: int, task: Task) -> None:
-        if stop.is_set():
-            return
-        try:
-            copy = source.fetch(task.file, room)
+    def work() -> None:
+        while not stop.is_set():
+            with mutex:
+                number, task = next(waiting, (0, None))
+            if task is None:
+                return
             try:
-                task.make(copy)
-            finally:
-                copy.unlink()
-        except (UnavailableError, ValueError) as error:
-            failures[number] = str(error)
-        except StoppedError:
-            return
-        done(task)
+                _do(task, source, room)
+            except (UnavailableError, ValueError) as error:
+                failures[number] = str(error)
+                failed(failures[number])
+            done(task)
 
-    with ThreadPoolExecutor(jobs) as pool:
-        futures = [pool.submit(do, number, task) for number, task in enumerate(tasks)]
+    with _alone(folder):
         try:
-            finished, _ = wait(futures, return_when=FIRST_EXCEPTION)
+            _in_threads(work, min(jobs, len(tasks)), stop)
         finally:
-            if any(not future.done() or future.exception() for future in futures):
-                stop.set()
-                pool.shutdown(wait=True, cancel_futures=True)
-    for future in finished:
-        future.result()
-    if not failures:
-        for left in room.iterdir():
-            left.unlink()
-        room.rmdir()
+            with suppress(OSError):  # what is in it belongs to files that are still to be had
+                room.rmdir()
     return [failures[number] for number in sorted(failures)]
+
+
+def _in_threads(work: Callable[[], None], count: int, stop: threading.Event) -> None:
+    """Run `work` in `count` threads, until all end, one raises, or Ctrl-C.
+
+    None of them keeps the process alive: a server that says nothing is not waited for.
+    """
+    ended: SimpleQueue[BaseException | None] = SimpleQueue()
+
+    def run() -> None:
+        try:
+            work()
+        except StoppedError:
+            ended.put(None)
+        except BaseException as error:  # whoever waits is told
+            ended.put(error)
+        else:
+            ended.put(None)
+
+    threads = [threading.Thread(target=run, daemon=True) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in threads:
+            if error := ended.get():
+                raise error
+    except BaseException:
+        stop.set()
+        raise
+    finally:
+        until = time.monotonic() + _PATIENCE
+        for thread in threads:
+            thread.join(max(0.0, until - time.monotonic()))
+
+
+def _do(task: Task, source: Source, room: Path) -> None:
+    """Do one task; where what it makes finds no room, the copy stays for the next time."""
+    copy = source.fetch(task.file, room)
+    try:
+        task.make(copy)
+    except ValueError:
+        copy.unlink()
+        raise
+    copy.unlink()
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """See that no other process builds the folder meanwhile.
+
+    Raises:
+        OSError: if one does.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(number)
+        raise OSError(f"another process is building {folder}: wait until it has ended") from error
+    except OSError:  # a file system without locks
+        pass
+    try:
+        yield
+    finally:
+        os.close(number)

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ccsr.atomic import make_folder, replacing
 from ccsr.bundled import resource_dir
-from ccsr.datasets.gather import Task
+from ccsr.datasets.gather import Task, within
 from ccsr.datasets.remote import RemoteFile
 
 ATTRIBUTION = "ATTRIBUTION.csv"
@@ -71,7 +71,7 @@ def tasks(chosen: Sequence[Tile], folder: Path) -> list[Task]:
     """What is left to do to have these tiles in `folder`: one task per picture."""
     by_picture: dict[RemoteFile, list[Tile]] = {}
     for tile in chosen:
-        if not (folder / tile.place).exists():
+        if not within(folder, str(tile.place)).is_file():
             by_picture.setdefault(tile.file, []).append(tile)
     return [Task(file, _cutting(of_it, folder)) for file, of_it in by_picture.items()]
 
@@ -82,7 +82,7 @@ def write_attribution(chosen: Iterable[Tile], folder: Path) -> None:
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(["file", "licence", "stated in", "credit", "picture", "changes"])
     for tile in chosen:
-        if (folder / tile.place).exists():
+        if (folder / tile.place).is_file():
             changes = f"cut to {tile.box}"
             if tile.factor < 1:
                 changes = f"reduced to {tile.factor:g}, {changes}"
@@ -120,6 +120,8 @@ def _cutting(of_picture: Sequence[Tile], folder: Path) -> Callable[[Path], None]
                 upright = ImageOps.exif_transpose(picture).convert("RGB")
         except UnidentifiedImageError as error:
             raise ValueError(f"{label} is in no format that this Pillow reads") from error
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise ValueError(f"{label} cannot be read by this Pillow: {error}") from error
         for tile in of_picture:
             width, height = (max(1, round(side * tile.factor)) for side in upright.size)
             if tile.box[2] > width or tile.box[3] > height:

@@ -4,6 +4,8 @@ Whatever arrives is compared with its size and SHA-256 before anything is made o
 """
 
 import hashlib
+import os
+import re
 import subprocess
 import threading
 from collections.abc import Callable
@@ -13,29 +15,26 @@ from typing import Protocol
 from urllib.parse import quote, urlsplit
 
 import requests
+import urllib3
+
+from ccsr.atomic import naming
+from ccsr.datasets.answers import (
+    ElsewhereError,
+    InterruptedTransferError,
+    UnavailableError,
+    failure,
+    goes_on,
+)
 
 GITHUB = "https://raw.githubusercontent.com"
 PAUSES = (1.0, 4.0, 15.0, 60.0)  # seconds between attempts that bring nothing
-LONGEST_PAUSE = 120.0  # that a server can ask for
 TIMEOUT = (15, 60)  # seconds: to connect, and between two pieces of a body
 PIECE = 1 << 16
-_TEMPORARY = (408, 416, 425, 429, 500, 502, 503, 504)
-
-
-class UnavailableError(Exception):
-    """A file that cannot be had, with a sentence that says why."""
+_POINTER = b"version https://git-lfs"  # what a repository holds instead of a large file
 
 
 class StoppedError(Exception):
     """The work was given up while a file was on its way."""
-
-
-class _InterruptedError(Exception):
-    """An attempt that may succeed when it is repeated, after `wait` seconds at least."""
-
-    def __init__(self, reason: str, wait: float = 0.0) -> None:
-        super().__init__(reason)
-        self.wait = wait
 
 
 @dataclass(frozen=True)
@@ -49,6 +48,9 @@ class RemoteFile:
         url: of an archive; empty for a file of a repository.
         repo: ``OWNER/NAME`` of a repository on GitHub; empty for an archive.
         commit: of the repository.
+
+    Raises:
+        ValueError: if the SHA-256 is none; a name is made of it.
     """
 
     sha256: str
@@ -57,6 +59,13 @@ class RemoteFile:
     url: str = ""
     repo: str = ""
     commit: str = ""
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch("[0-9a-f]{64}", self.sha256):
+            raise ValueError(
+                f"the list of files has no SHA-256 of {self.label}: expected 64 hexadecimal "
+                f"digits, got {self.sha256!r}"
+            )
 
     def address(self, server: str = "") -> str:
         """Its URL, on another server under the same path if `server` is given."""
@@ -112,14 +121,16 @@ class Web:
     def fetch(self, file: RemoteFile, folder: Path) -> Path:
         """See :class:`Source`."""
         part = folder / file.sha256
+        if part.is_symlink():  # to a file of a mirror, which is nothing to write to
+            part.unlink()
         url = file.address(self._server)
-        failed, damaged = 0, 0
+        failed, damaged, most = 0, 0, _length(part)
         while True:
-            before = _length(part)
             try:
                 self._receive(url, file, part)
-            except _InterruptedError as error:
-                failed = 0 if _length(part) - before >= PIECE else failed + 1
+            except InterruptedTransferError as error:
+                failed = 0 if _length(part) - most >= PIECE else failed + 1
+                most = max(most, _length(part))  # what came, was thrown away and comes again is old
                 if failed > len(self._pauses):
                     raise UnavailableError(f"{url}: {error}, {failed} times in a row") from error
                 if self._stop.wait(max(self._pauses[max(failed - 1, 0)], error.wait)):
@@ -128,13 +139,11 @@ class Web:
             found = _digest(part)
             if found == (file.size, file.sha256):
                 return part
+            reason = f"{url}: {_difference(file, found, part)}: what is there has been changed"
             part.unlink()
             damaged += 1
             if damaged == 2:
-                raise UnavailableError(
-                    f"{url}: expected {file.size} bytes with SHA-256 {file.sha256}, got "
-                    f"{found[0]} bytes with {found[1]}: what is there has been changed"
-                )
+                raise UnavailableError(reason)
 
     def _receive(self, url: str, file: RemoteFile, part: Path) -> None:
         """Append to `part` what is missing, or begin anew if the server cannot go on."""
@@ -146,27 +155,28 @@ class Web:
             headers["Range"] = f"bytes={have}-"
         try:
             with self._session().get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
-                if answer.status_code == 416:  # what is here already is no beginning of it
-                    part.unlink()
-                goes_on = _goes_on(answer, have)
-                with part.open("ab" if goes_on else "wb") as stream:
-                    for piece in answer.iter_content(PIECE):
-                        if self._stop.is_set():
-                            raise StoppedError
-                        stream.write(piece)
-                        self._received(len(piece))
-                        if stream.tell() > file.size:
-                            return  # too much of it: the digest will say so
-        except (requests.ConnectionError, requests.Timeout) as error:
-            if isinstance(error, requests.exceptions.SSLError):
-                raise UnavailableError(f"{url}: no secure connection: {error}") from error
-            raise _InterruptedError("the server cannot be reached or does not answer") from error
-        except requests.exceptions.ChunkedEncodingError as error:
-            raise _InterruptedError("the connection breaks off") from error
-        except requests.RequestException as error:
-            raise UnavailableError(f"{url}: {error}") from error
+                try:
+                    follows = goes_on(answer, have)
+                except ElsewhereError:
+                    part.unlink(missing_ok=True)
+                    raise
+                self._write(answer, part, "ab" if follows else "wb", file.size)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
+            raise failure(url, error) from error
         if (got := _length(part)) < file.size:
-            raise _InterruptedError(f"the server ends after {got} of {file.size} bytes")
+            raise InterruptedTransferError(f"the server ends after {got} of {file.size} bytes")
+
+    def _write(self, answer: requests.Response, part: Path, mode: str, size: int) -> None:
+        """Write the body to `part`, until it is more than `size` bytes: the digest will say so."""
+        answer.raw.enforce_content_length = False  # else the last piece before a break is lost
+        with naming(part, but=requests.RequestException), part.open(mode) as stream:
+            for piece in answer.iter_content(PIECE):
+                if self._stop.is_set():
+                    raise StoppedError
+                stream.write(piece)
+                self._received(len(piece))
+                if stream.tell() > size:
+                    return
 
     def _session(self) -> requests.Session:
         if not hasattr(self._local, "session"):
@@ -202,28 +212,37 @@ class Mirror:
             copy.symlink_to(archive.resolve())
         found = _digest(copy)
         if found != (file.size, file.sha256):
+            reason = f"{file.label} in {self._folder}: {_difference(file, found, copy)}"
             copy.unlink()
-            raise UnavailableError(
-                f"{file.label} in {self._folder}: expected {file.size} bytes with SHA-256 "
-                f"{file.sha256}, got {found[0]} bytes with {found[1]}"
-            )
+            raise UnavailableError(reason)
         return copy
 
     def _from_repository(self, file: RemoteFile, copy: Path) -> None:
         git = self._git_folder(file.repo)
         command = ["git", "--git-dir", str(git), "cat-file", "blob", f"{file.commit}:{file.path}"]
-        with copy.open("wb") as stream:
-            done = subprocess.run(command, stdout=stream, stderr=subprocess.PIPE, check=False)
+        alone = {**os.environ, "GIT_ALLOW_PROTOCOL": "none"}  # a partial clone would ask its origin
+        with naming(copy), copy.open("wb") as stream:
+            try:
+                done = subprocess.run(
+                    command, stdout=stream, stderr=subprocess.PIPE, check=False, env=alone
+                )
+            except FileNotFoundError as error:
+                raise UnavailableError(
+                    f"{file.label}: --mirror reads clones by git, which is not installed"
+                ) from error
         if done.returncode:
             copy.unlink()
             reason = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
-            raise UnavailableError(f"{file.label} is not in {git}: {' '.join(reason)}")
+            raise UnavailableError(
+                f"{file.label} is not in {git}: {' '.join(reason)} (expected the commit "
+                f"{file.commit}, which git fetch origin {file.commit} brings)"
+            )
 
     def _git_folder(self, repo: str) -> Path:
         for name in (repo, repo.replace("/", "+"), f"{repo}.git"):
             base = self._folder / name
             for folder in (base / ".git", base / "repo" / ".git", base / "repo", base):
-                if (folder / "objects").is_dir():
+                if (folder / "objects").is_dir() or (folder.name == ".git" and folder.is_file()):
                     return folder
         raise UnavailableError(
             f"no clone of {repo} in {self._folder}: expected it in {repo}/ or "
@@ -231,23 +250,15 @@ class Mirror:
         )
 
 
-def _goes_on(answer: requests.Response, have: int) -> bool:
-    """Whether the body follows the first `have` bytes of the file; else it is the whole file.
-
-    Raises:
-        _InterruptedError: for an answer that another attempt may better.
-        UnavailableError: for any other answer without the file.
-    """
-    code = answer.status_code
-    if code in _TEMPORARY:
-        asked = answer.headers.get("Retry-After", "")
-        wait = min(float(asked), LONGEST_PAUSE) if asked.isdecimal() else 0.0
-        raise _InterruptedError(f"the server answers {code} {answer.reason}", wait)
-    if code == 200:
-        return False
-    if code == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
-        return True
-    raise UnavailableError(f"{answer.url}: the server answers {code} {answer.reason}")
+def _difference(file: RemoteFile, found: tuple[int, str], copy: Path) -> str:
+    """How the content of `copy`, of which `found` is the digest, is not that of `file`."""
+    text = (
+        f"expected {file.size} bytes with SHA-256 {file.sha256}, got {found[0]} bytes with "
+        f"{found[1]}"
+    )
+    with copy.open("rb") as stream:
+        pointer = stream.read(len(_POINTER)) == _POINTER
+    return text + (" (a pointer of Git LFS instead of the file)" if pointer else "")
 
 
 def _length(path: Path) -> int:

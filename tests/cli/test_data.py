@@ -1,7 +1,22 @@
+import csv
+import hashlib
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+
 import pytest
+from PIL import Image
 
 from ccsr.cli.main import main
-from ccsr.datasets import archives
+from ccsr.datasets import archives, open_tiles
+from wicked import Wicked
+
+HEADER = "name repo commit path sha256 bytes licence stated_in credit factor left top right bottom"
 
 
 def test_dry_run_says_what_and_how_much_and_fetches_nothing(tmp_path, capsys):
@@ -34,9 +49,6 @@ def test_free_sets_ask_nothing_and_what_fails_is_listed(tmp_path, capsys):
 
 
 def test_archives_from_a_folder(tmp_path, monkeypatch):
-    import hashlib
-    import zipfile
-
     path = tmp_path / "DIV2K_valid_HR.zip"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("DIV2K_valid_HR/0801.png", "picture")
@@ -62,3 +74,111 @@ def test_places_that_are_none(tmp_path, capsys, words, said):
     words = [word.replace("DIR", str(tmp_path)) for word in words]
     assert main(["data", "open", str(tmp_path / "o"), "--tiles", "1", *words]) == 1
     assert said in capsys.readouterr().err
+
+
+@pytest.fixture
+def wicked():
+    server = Wicked()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def listed(tmp_path, wicked, monkeypatch):
+    """A list of two tiles of two pictures, `a` and `b`; returns the folder of the list."""
+    folder = tmp_path / "lists"
+    folder.mkdir()
+    rows = []
+    for name, colour in (("a", 10), ("b", 20)):
+        stream = io.BytesIO()
+        Image.new("RGB", (9, 9), (colour, 0, 0)).save(stream, "PNG")
+        body = stream.getvalue()
+        wicked.put(f"/o/n/c/{name}.png", body)
+        digest = hashlib.sha256(body).hexdigest()
+        rows.append([name, "o/n", "c", f"{name}.png", digest, len(body), "CC0", "L", "", 1])
+        rows[-1] += [0, 0, 8, 8]
+    with (folder / "tiles.csv").open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows([HEADER.split(), *rows])
+    (folder / "validation.csv").write_text("name,kind\n", encoding="utf-8")
+    monkeypatch.setattr(open_tiles, "resource_dir", lambda _: folder)
+    return folder
+
+
+def test_more_tiles_than_there_are(listed, tmp_path, capsys):
+    assert main(["data", "open", str(tmp_path / "o"), "--tiles", "3"]) == 1
+    assert "--tiles: the list has 2 tiles, got 3" in capsys.readouterr().err
+
+
+def test_whoever_was_to_be_credited_still_is(listed, tmp_path, wicked, capsys):
+    words = ["data", "open", str(tmp_path / "o"), "--server", wicked.url]
+    assert main(words) == 0
+    assert main([*words, "--tiles", "1"]) == 0
+    text = (tmp_path / "o/ATTRIBUTION.csv").read_text(encoding="utf-8")
+    assert text.count("train/") == 2
+
+
+def test_a_file_in_the_place_of_the_folder(tmp_path, capsys):
+    (tmp_path / "f").touch()
+    for place, said in (
+        ("f", "expected a folder, or the name of a new one"),
+        ("f/x", "write"),
+    ):
+        assert main(["data", "open", str(tmp_path / place), "--tiles", "1"]) == 1
+        assert said in capsys.readouterr().err
+
+
+def test_a_disk_without_room_is_said_before_anything_is_fetched(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda place: _Free())
+    assert main(["data", "div2k", str(tmp_path / "new/d"), "--accept"]) == 1
+    said = capsys.readouterr().err
+    assert "has not 7,959 MB free" in said  # both archives, and as much again unpacked
+    assert "got 5 MB" in said
+    assert not (tmp_path / "new").exists()
+
+
+class _Free:
+    free = 5_000_000
+
+
+def test_programs_are_told_what_came_of_it_when_it_ends_early(listed, tmp_path, wicked, capsys):
+    (tmp_path / "o").mkdir()
+    (tmp_path / "o/train").write_text("a file in the place of a folder")
+    words = ["data", "open", str(tmp_path / "o"), "--server", wicked.url, "--json"]
+    assert main(words) == 1
+    said = capsys.readouterr()
+    told = json.loads(said.out)
+    assert told["done"] == 0
+    assert told["failed"][0].startswith(f"cannot write {tmp_path / 'o/train'}")
+    assert "goes on from here when that is mended" in json.loads(said.err.splitlines()[-1])["error"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_what_a_silent_server_holds_is_given_up_at_once(listed, tmp_path, wicked, sign):
+    wicked.ways["/o/n/c/b.png"] = ("silent",)
+    code = (
+        "import pathlib, signal, sys; from ccsr.datasets import open_tiles;"
+        "from ccsr.cli import main;"
+        f"open_tiles.resource_dir = lambda _: pathlib.Path({str(listed)!r});"
+        "signal.signal(signal.SIGINT, signal.default_int_handler); sys.exit(main.main())"
+    )
+    words = ["data", "open", str(tmp_path / "o"), "--server", wicked.url, "--json"]
+    with subprocess.Popen(
+        [sys.executable, "-c", code, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as run:
+        until = time.monotonic() + 60
+        while not (wicked.asked["/o/n/c/b.png"] and (tmp_path / "o/train/a.webp").exists()):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        time.sleep(0.2)
+        since = time.monotonic()
+        run.send_signal(sign)
+        out, err = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert time.monotonic() - since < 10  # and not the minute that the server may be silent
+    assert json.loads(out)["done"] == 1
+    assert json.loads(err)["error"] == "interrupted: the same command goes on from here"
+    assert "train/a.webp" in (tmp_path / "o/ATTRIBUTION.csv").read_text(encoding="utf-8")
+    wicked.ways["/o/n/c/b.png"] = ("well",)
+    assert main(words) == 0
+    assert wicked.asked["/o/n/c/a.png"] == 1

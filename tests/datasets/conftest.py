@@ -1,95 +1,8 @@
-import hashlib
-import re
-import threading
-from collections import Counter
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import contextmanager
 
 import pytest
 
-from ccsr.datasets.remote import RemoteFile
-
-
-class Wicked:
-    """A server on loopback whose files arrive as badly as they are asked to.
-
-    `files` are the bodies by path; `ways` says how a path is served: a list with one way for each
-    request in turn, the last for all that follow.
-    """
-
-    def __init__(self):
-        self.files, self.ways, self.asked, self.ranges = {}, {}, Counter(), []
-        wicked = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self):
-                wicked.answer(self)
-
-            def log_message(self, *_):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.server.handle_error = lambda *_: None  # who asked has hung up
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True)
-        self.thread.start()
-
-    def put(self, path, body, *ways):
-        self.files[path], self.ways[path] = body, ways or ("well",)
-
-    def file(self, path, body, *ways):
-        self.put(f"/{path}", body, *ways)
-        return RemoteFile(hashlib.sha256(body).hexdigest(), len(body), path, f"{self.url}/{path}")
-
-    def answer(self, to):
-        path = to.path
-        ways = self.ways.get(path, ("404",))
-        way = ways[min(self.asked[path], len(ways) - 1)]
-        self.asked[path] += 1
-        wanted = re.fullmatch(r"bytes=(\d+)-", to.headers.get("Range", ""))
-        self.ranges.append(int(wanted[1]) if wanted else None)
-        if way.isdecimal():
-            self.head(to, int(way), {"Retry-After": "0", "Content-Length": "0"})
-        elif way.startswith("to "):
-            self.head(to, 302, {"Location": way.removeprefix("to "), "Content-Length": "0"})
-        elif way == "endless":
-            self.head(to, 200, {"Transfer-Encoding": "chunked"})
-            for _ in range(1000):
-                to.wfile.write(b"10000\r\n" + bytes(1 << 16) + b"\r\n")
-        else:
-            start = int(wanted[1]) if wanted and "no ranges" not in way else 0
-            self.send(to, self.files[path], start, way)
-
-    def send(self, to, body, start, way):
-        part = bytes(len(body) - start) if "another" in way else body[start:]
-        length = len(part)
-        if "says less" in way:
-            length //= 2
-            part = part[:length]
-        if "says more" in way:
-            length += 1000
-        if "breaks" in way:
-            part = part[: len(part) // 2]
-        to.close_connection = length != len(part)
-        headers = {"Content-Length": str(length)}
-        if start:
-            headers["Content-Range"] = f"bytes {start}-{len(body) - 1}/{len(body)}"
-        self.head(to, 206 if start else 200, headers)
-        to.wfile.write(part)
-
-    @staticmethod
-    def head(to, code, headers):
-        to.send_response(code)
-        for name, value in headers.items():
-            to.send_header(name, value)
-        to.end_headers()
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join(5)
+from wicked import Wicked
 
 
 @pytest.fixture
@@ -97,3 +10,20 @@ def wicked():
     server = Wicked()
     yield server
     server.close()
+
+
+@pytest.fixture
+def small_files():
+    """Makes this process unable to write more than so many bytes to a file, as on a full disk."""
+    resource = pytest.importorskip("resource")
+
+    @contextmanager
+    def limited(size):
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited

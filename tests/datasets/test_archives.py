@@ -50,10 +50,32 @@ def test_div2k_is_unpacked_to_the_layout_of_its_configuration(build, tmp_path):
     assert not archives.div2k_tasks(tmp_path / "div2k")  # nothing is left to do
 
 
+def damaged(compression, place):
+    """An archive with one bit of a member's content turned over."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", compression) as archive:
+        archive.writestr("DIV2K_valid_HR/0801.png", bytes(range(256)) * 8)
+    body = bytearray(stream.getvalue())
+    body[place] ^= 16
+    return bytes(body)
+
+
+def marked(place, value):
+    """An archive whose member says something else about itself, here and in the directory."""
+    body = bytearray(zipped(**{"DIV2K_valid_HR/0801.png": "x"}))
+    directory = body.index(b"PK\1\2")
+    body[place], body[directory + place + 2] = value, value
+    return bytes(body)
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [
         (b"no archive", "cannot be unpacked"),
+        (damaged(zipfile.ZIP_STORED, 100), "cannot be unpacked: Bad CRC-32"),
+        (damaged(zipfile.ZIP_DEFLATED, 60), "cannot be unpacked: (Error -3|Bad CRC)"),
+        (marked(6, 1), "cannot be unpacked: .* is encrypted"),
+        (marked(8, 99), "cannot be unpacked: .*compression"),
         (zipped(**{"other/0001.png": "x"}), "holds no folder DIV2K_valid_HR"),
     ],
 )
@@ -68,6 +90,51 @@ def test_an_archive_cannot_write_elsewhere(build, tmp_path):
     build(DIV2K_valid_HR=body)
     assert not (tmp_path / "outside.png").exists()
     assert not (tmp_path.parent / "outside.png").exists()
+
+
+@pytest.mark.parametrize("name", ["/DIV2K_valid_HR/absolute.png", "DIV2K_valid_HR/link"])
+def test_absolute_names_and_links_stay_within(build, tmp_path, name):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("DIV2K_valid_HR/0801.png", "x")
+        member = zipfile.ZipInfo(name)
+        member.create_system, member.external_attr = 3, 0o120777 << 16  # a link, as Unix writes it
+        archive.writestr(member, "/etc/passwd")
+    assert not build(DIV2K_valid_HR=stream.getvalue())
+    made = [p for p in (tmp_path / "div2k").rglob("*") if not p.is_dir()]
+    assert not any(path.is_symlink() for path in made)
+    assert len(made) == 2
+
+
+def test_where_unpacking_finds_no_room_the_archive_stays(build, tmp_path, wicked, small_files):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("DIV2K_valid_HR/0801.png", bytes(100_000))
+    with small_files(50_000), pytest.raises(OSError, match=r"cannot write .*/DIV2K_valid_HR: F"):
+        build(DIV2K_valid_HR=stream.getvalue())
+    assert [p.name for p in (tmp_path / "div2k").iterdir()] == [".ccsr-download"]
+    assert not build(DIV2K_valid_HR=stream.getvalue())
+    assert wicked.asked == {"/cvl/DIV2K/DIV2K_valid_HR.zip": 1}
+    assert [p.name for p in (tmp_path / "div2k").iterdir()] == ["DIV2K_valid_HR"]
+
+
+def test_a_file_or_an_empty_folder_is_no_set(tmp_path):
+    (tmp_path / "DIV2K_train_HR").mkdir()
+    (tmp_path / "DIV2K_valid_HR").touch()
+    assert len(archives.div2k_tasks(tmp_path)) == 2
+    (tmp_path / "DIV2K_train_HR/0001.png").touch()
+    assert len(archives.div2k_tasks(tmp_path)) == 1
+    (tmp_path / "Kodak24/kodim01.png").mkdir(parents=True)
+    assert len(archives.benchmark_tasks(["Kodak24"], tmp_path)) == 24
+
+
+@pytest.mark.parametrize("name", ["../out.png", "/out.png", "Set5/../../out.png", ""])
+def test_names_of_a_list_stay_within(tmp_path, monkeypatch, name):
+    row = f"Set5,o/n,c,a.png,{'0' * 64},1,{name}"
+    (tmp_path / "images.csv").write_text(f"set,repo,commit,path,sha256,bytes,file\n{row}\n")
+    monkeypatch.setattr(archives, "resource_dir", lambda _: tmp_path)
+    with pytest.raises(ValueError, match="within the folder that is built, got"):
+        archives.benchmark_tasks(["Set5"], tmp_path / "built")
 
 
 def test_the_official_addresses():

@@ -1,7 +1,9 @@
 import csv
+import os
 import re
 import threading
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from PIL import Image
 
 from ccsr.bundled import resource_dir
 from ccsr.datasets import open_tiles
-from ccsr.datasets.gather import ROOM, gather
+from ccsr.datasets.gather import ROOM, gather, room_needed
 from ccsr.datasets.remote import Web
 
 COLUMNS = "name repo commit path sha256 bytes licence stated_in credit factor left top right bottom"
@@ -107,6 +109,37 @@ def test_whom_to_credit(small, tmp_path, wicked):
     assert row["picture"].endswith("/o/n/c/0.png")
 
 
+def test_what_is_on_its_way_of_other_files_stays(small, tmp_path, wicked):
+    folder = tmp_path / "built"
+    (folder / ROOM).mkdir(parents=True)
+    (folder / ROOM / "another").write_text("3 GB of an archive")
+    assert build(folder, wicked.url)[1] == []
+    assert [path.name for path in (folder / ROOM).iterdir()] == ["another"]
+
+
+def test_a_folder_is_built_by_one_process_at_a_time(small, tmp_path, wicked):
+    fcntl = pytest.importorskip("fcntl")
+    folder = tmp_path / "built"
+    folder.mkdir()
+    number = os.open(folder, os.O_RDONLY)  # another process
+    fcntl.flock(number, fcntl.LOCK_EX)
+    with pytest.raises(OSError, match=f"another process is building {folder}: wait until it has"):
+        build(folder, wicked.url)
+    os.close(number)
+    assert build(folder, wicked.url)[1] == []
+
+
+def test_room_that_is_needed_is_less_what_has_come(small, tmp_path):
+    folder = tmp_path / "built"
+    work = open_tiles.tasks(open_tiles.tiles(), folder)
+    sizes = [task.file.size for task in work]
+    assert room_needed(work, folder) == sum(sizes)
+    (folder / ROOM).mkdir(parents=True)
+    (folder / ROOM / work[0].file.sha256).write_bytes(bytes(1000))
+    assert room_needed(work, folder) == sum(sizes) - 1000
+    assert room_needed([replace(work[1], made=7)], folder) == sizes[1] + 7
+
+
 def test_what_is_there_is_not_fetched_again(small, tmp_path, wicked):
     folder = tmp_path / "built"
     build(folder, wicked.url)
@@ -133,15 +166,18 @@ def test_pictures_that_are_none_or_too_small(tmp_path, wicked):
         return open_tiles.tasks([tile], tmp_path / "built")
 
     Image.new("RGB", (6, 6)).save(tmp_path / "small.png")
+    whole = (tmp_path / "small.png").read_bytes()
     said = []
-    for body in (b"no picture", (tmp_path / "small.png").read_bytes()):
+    for body in (b"no picture", whole, whole[:44]):
         said += gather(
             task(body), Web(), tmp_path / "built", 1, lambda task: None, threading.Event()
         )
     assert said == [
         "p.png is in no format that this Pillow reads",
         "p.png is too small for the tile (0, 0, 8, 8): 6x6",
+        said[2],
     ]
+    assert said[2].startswith("p.png cannot be read by this Pillow: ")
     assert not [*(tmp_path / "built").rglob("*.webp")]
 
 
