@@ -190,8 +190,11 @@ class _Fetching:
         args: of the command.
 
     Attributes:
-        failures: a sentence for each that failed, once it has run.
-        succeeded: how many did not.
+        failures: a sentence for each that failed, as far as it has run.
+
+    Raises:
+        ValueError: for a server that is none.
+        OSError: for a mirror that is none.
     """
 
     def __init__(self, tasks: Sequence[Task], args: argparse.Namespace) -> None:
@@ -201,6 +204,10 @@ class _Fetching:
         self._ended = 0  # bytes of the files that are finished, also of what had come before
         self._clock, self._since = Clock(), time.monotonic()
         self.failures: list[str] = []
+        self._stop, server = threading.Event(), args.server
+        self._source: Source = (
+            Mirror(args.mirror) if args.mirror else Web(server, self._show, self._stop)
+        )
 
     def run(self) -> None:
         """Do them all.
@@ -209,12 +216,11 @@ class _Fetching:
             OSError: if something cannot be written.
             KeyboardInterrupt: on Ctrl-C, or SIGTERM.
         """
-        args, stop = self._args, threading.Event()
-        source: Source = Mirror(args.mirror) if args.mirror else Web(args.server, self._show, stop)
+        args = self._args
         try:
             with ended_as_interrupted():
                 self.failures = gather(
-                    self._tasks, source, args.folder, args.jobs, self._done, stop,
+                    self._tasks, self._source, args.folder, args.jobs, self._done, self._stop,
                     self.failures.append,
                 )  # fmt: skip
         finally:
