@@ -2,10 +2,14 @@
 
 import os
 import secrets
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+if sys.platform != "win32":
+    import fcntl
 
 _PREFIX, _SUFFIX = ".ccsr-", ".part"
 ABANDONED = 3600  # seconds without a change
@@ -73,3 +77,31 @@ def sweep(folder: Path, abandoned: float = ABANDONED) -> None:
         for path in folder.glob(f"{_PREFIX}*{_SUFFIX}"):
             if time.time() - path.stat().st_mtime >= abandoned:
                 path.unlink()
+
+
+@contextmanager
+def locked(folder: Path, wait: bool) -> Iterator[bool]:
+    """Hold a folder against other processes that ask for it so; nothing is written into it.
+
+    Args:
+        folder: that exists.
+        wait: until another process that holds it has ended, or gives it free.
+
+    Yields:
+        Whether it is held; true as well where the system has no such locks.
+    """
+    if sys.platform == "win32":
+        yield True
+        return
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        held = True
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            held = False
+        except OSError:  # a file system without locks
+            pass
+        yield held
+    finally:
+        os.close(number)

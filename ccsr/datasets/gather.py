@@ -1,21 +1,16 @@
 """Fetching many files at once and making something of each."""
 
-import os
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
-from ccsr.atomic import naming
+from ccsr.atomic import locked, naming
 from ccsr.datasets.answers import UnavailableError
 from ccsr.datasets.remote import RemoteFile, Source, StoppedError
-
-if sys.platform != "win32":
-    import fcntl
 
 ROOM = ".ccsr-download"  # in the folder that is built: what has come so far
 _PATIENCE = 3.0  # seconds that what is given up has to end; a server may hold it for a minute
@@ -106,7 +101,9 @@ def gather(
                 failed(failures[number])
             done(task)
 
-    with _alone(folder):
+    with locked(folder, wait=False) as alone:
+        if not alone:
+            raise OSError(f"another process is building {folder}: wait until it has ended")
         try:
             _in_threads(work, min(jobs, len(tasks)), stop)
         finally:
@@ -157,27 +154,3 @@ def _do(task: Task, source: Source, room: Path) -> None:
         copy.unlink()
         raise
     copy.unlink()
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """See that no other process builds the folder meanwhile.
-
-    Raises:
-        OSError: if one does.
-    """
-    if sys.platform == "win32":
-        yield
-        return
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(number)
-        raise OSError(f"another process is building {folder}: wait until it has ended") from error
-    except OSError:  # a file system without locks
-        pass
-    try:
-        yield
-    finally:
-        os.close(number)

@@ -24,12 +24,14 @@ class Step(NamedTuple):
         least: smallest amount.
         most: largest amount.
         definition: in words, with the amount at `{}`.
+        whole: whether the amount has to be a whole number.
     """
 
     apply: Pixels
     least: float
     most: float
     definition: str
+    whole: bool = False
 
 
 def _coded(picture: Image.Image, form: str, quality: float) -> Image.Image:
@@ -47,9 +49,15 @@ def _noisy(picture: Image.Image, sigma: float, rng: np.random.Generator) -> Imag
 
 STEPS: dict[str, Step] = {
     "jpeg": Step(
-        lambda x, quality, rng: _coded(x, "JPEG", quality), 1, 100, "JPEG of quality {} (4:2:0)"
+        lambda x, quality, rng: _coded(x, "JPEG", quality),
+        1,
+        100,
+        "JPEG of quality {} (4:2:0)",
+        whole=True,
     ),
-    "webp": Step(lambda x, quality, rng: _coded(x, "WEBP", quality), 0, 100, "WebP of quality {}"),
+    "webp": Step(
+        lambda x, quality, rng: _coded(x, "WEBP", quality), 0, 100, "WebP of quality {}", whole=True
+    ),
     "noise": Step(_noisy, 0, 100, "Gaussian noise of {} levels in every channel"),
     "blur": Step(
         lambda x, sigma, rng: x.filter(ImageFilter.GaussianBlur(sigma)),
@@ -82,12 +90,12 @@ class Degrade:
     @property
     def text(self) -> str:
         """`jpeg:40+noise:3`."""
-        return "+".join(f"{name}:{amount:g}" for name, amount in self.steps)
+        return "+".join(f"{name}:{amount:.15g}" for name, amount in self.steps)
 
     @property
     def definition(self) -> str:
         """In words, for tables."""
-        parts = [STEPS[name].definition.format(f"{amount:g}") for name, amount in self.steps]
+        parts = [STEPS[name].definition.format(f"{amount:.15g}") for name, amount in self.steps]
         return f"The LR image then goes through {', then '.join(parts)}"
 
     def __call__(self, lr: Tensor, name: str) -> Tensor:
@@ -113,9 +121,10 @@ def _step(text: str) -> tuple[str, float]:
     except ValueError:
         value = float("nan")
     step = STEPS[name]
-    if not step.least <= value <= step.most:
+    if not step.least <= value <= step.most or (step.whole and value % 1):
+        kind = "whole number" if step.whole else "number"
         raise ValueError(
-            f"expected {name}: with a number from {step.least:g} to {step.most:g}, such as "
+            f"expected {name}: with a {kind} from {step.least:g} to {step.most:g}, such as "
             f"{name}:{min(step.most, 40):g}, got {text!r}"
         )
     return name, value

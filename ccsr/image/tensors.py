@@ -54,7 +54,11 @@ def read_rgb(path: Path) -> Tensor:
         ValueError: if it is no picture that can be read, or several frames.
         OSError: if the file cannot be read.
     """
-    return opaque(read(path)).expand(3, -1, -1).contiguous()
+    picture = read(path)
+    try:
+        return opaque(picture).expand(3, -1, -1).contiguous()
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def from_array(values: Levels) -> Tensor:

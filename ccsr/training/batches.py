@@ -8,7 +8,7 @@ wherever they lie, by the same operations.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from functools import partial
 from typing import Literal, NamedTuple
@@ -27,6 +27,8 @@ from ccsr.training.scales import Scales
 from ccsr.training.sources import Cuts, Source
 
 Reduction = Literal["uint8", "float"]
+# For a patch whose photo is unreadable so many others are drawn, and then looked for in order.
+DRAWN_ANEW, LAST_RESORT = 100, 1000
 
 
 class Batch(NamedTuple):
@@ -193,6 +195,18 @@ class Batches(Dataset[Batch]):
             mine = chosen == number
             photo[mine] = np.searchsorted(weights, places[mine], side="right")
         turned = np.array([turn for turn, _ in turns])[chosen]
+        return self._placed(rng, photo, turned, source, margin)
+
+    def _placed(
+        self,
+        rng: np.random.Generator,
+        photo: np.ndarray,
+        turned: np.ndarray,
+        source: Size,
+        margin: Size,
+    ) -> Cuts:
+        """Where in these photos, which are large enough, patches are cut, and how flipped."""
+        count = len(photo)
         length, around = (
             np.where(turned[:, None], pair[::-1], pair) for pair in (source, margin)
         )  # along the photo's axes
@@ -204,14 +218,46 @@ class Batches(Dataset[Batch]):
     def _another(self, step: int, place: int, source: Size, margin: Size) -> Tensor:
         """A patch instead of one whose photo is unreadable, again a function of seed and step.
 
-        Once too many photos are (see :meth:`ccsr.training.photos.Photos.check`), it may be black.
+        Once too many photos are (see :meth:`ccsr.training.photos.Photos.check` and
+        :meth:`check_left`), it may be black.
         """
         rng = np.random.default_rng((self.seed, step, place, 0))
-        for _ in range(100):
-            patches, lacking = self.source.cut(self.draw(rng, source, margin, 1))
+        for cuts in self._others(rng, source, margin):
+            patches, lacking = self.source.cut(cuts)
             if not lacking:
                 break
         return patches[0]
+
+    def _others(self, rng: np.random.Generator, source: Size, margin: Size) -> Iterator[Cuts]:
+        """Single patches, by which one whose photo is unreadable may be replaced."""
+        for _ in range(DRAWN_ANEW):
+            yield self.draw(rng, source, margin, 1)
+        for turned, weights in self._choices(source):
+            for photo in np.flatnonzero(np.diff(weights, prepend=0))[:LAST_RESORT]:
+                yield self._placed(rng, np.array([photo]), np.array([turned]), source, margin)
+
+    def check_left(self, unreadable: np.ndarray) -> None:
+        """See that each scale has a photo left to cut from, of what is unreadable by now.
+
+        Args:
+            unreadable: (number of photos,) bool.
+
+        Raises:
+            ValueError: if one has none.
+        """
+        for scale in self.scales.pairs():
+            source = self._sides(scale)[2]
+            upright, turned = ((self.sizes >= size).all(1) for size in (source, source[::-1]))
+            if not ((upright | turned) & ~unreadable).any():
+                raise nothing_left(self.patch, scale_text(scale))
+
+
+def nothing_left(patch: int, scale: str) -> ValueError:
+    """That all photos that are large enough for a scale are unreadable."""
+    return ValueError(
+        f"none of the photos that are large enough for data.patch={patch} at the scale {scale} can "
+        "be read: repair them, each is named in the log, or add others"
+    )
 
 
 def _margin(side: int, other: int, kernel: Kernel = "cubic") -> int:

@@ -65,6 +65,8 @@ class PhotoData(LightningDataModule):
         ValueError: for settings that cannot be, or photos that cannot be read.
     """
 
+    _unreadable = 0  # photos, at the last look
+
     def __init__(
         self,
         root: Roots,
@@ -202,6 +204,10 @@ class PhotoData(LightningDataModule):
         """Before a training batch is used, count the pictures that could not be read."""
         if isinstance(batch, Batch | list):
             self.photos.check()
+            unreadable = self.photos.unreadable
+            if (count := int(unreadable.sum())) > self._unreadable:
+                self.batches.check_left(unreadable)
+                self._unreadable = count
         return batch
 
     def val_dataloader(self) -> DataLoader[Any]:

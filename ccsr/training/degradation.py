@@ -81,7 +81,7 @@ class Degradation:
         avif: share of them that are compressed as AVIF, likewise.
 
     Raises:
-        ValueError: if a number is out of its range, or AVIF is wanted and Pillow lacks it.
+        ValueError: if a number is out of its range, or a format is wanted that Pillow lacks.
     """
 
     def __init__(
@@ -108,11 +108,12 @@ class Degradation:
                 "data.degradation.jpeg, webp and avif are shares of the same patches: expected at "
                 f"most 1 together, got {jpeg}, {webp} and {avif}"
             )
-        if avif and not features.check("avif"):
-            raise ValueError(
-                f"data.degradation.avif={avif} needs a Pillow that writes AVIF, and this one does "
-                "not: install its wheel, or give data.degradation.avif=0"
-            )
+        for name, value in (("webp", webp), ("avif", avif)):
+            if value and not features.check(name):
+                raise ValueError(
+                    f"data.degradation.{name}={value} needs a Pillow that writes {name.upper()}, "
+                    f"and this one does not: install its wheel, or give data.degradation.{name}=0"
+                )
         self.clean, self.kernels, self.blur, self.noise = clean, kernels, blur, noise
         self.files = np.cumsum((jpeg, webp, avif))
         self.halved, self.twice = halved, twice

@@ -57,6 +57,20 @@ _RULES = (
         lambda each: each != "device", "give data.place=auto or memory",
     ),
     Rule(
+        ("data.degradation.sigmas",), "data.degradation.blur", bool,
+        "give data.degradation.blur, the share of patches that are blurred",
+    ),
+    Rule(
+        ("data.degradation.levels",), "data.degradation.noise", bool,
+        "give data.degradation.noise, the share of patches that get some",
+    ),
+    Rule(
+        ("data.degradation.quality", "data.degradation.halved", "data.degradation.twice"),
+        "data.degradation",
+        lambda each: bool(each) and any(each.get(name) for name in ("jpeg", "webp", "avif")),
+        "give data.degradation.jpeg, webp or avif, the shares of patches that are compressed",
+    ),
+    Rule(
         ("data.val.subfolder",), "data.val.root", lambda each: each is None,
         "give data.val.root=null for a folder within data.root",
     ),

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from torch.utils.data import Dataset
 
-from ccsr.grid import Size
+from ccsr.grid import Size, scale_text
 from ccsr.image.folders import in_any_case
-from ccsr.training.batches import Batch
+from ccsr.training.batches import DRAWN_ANEW, LAST_RESORT, Batch, nothing_left
 from ccsr.training.photos import Photos
 from ccsr.training.sources import Cuts, Source
 
@@ -102,7 +102,7 @@ def numbered(photos: Photos, partners: Mapping[float, Sequence[tuple[Path, Path]
                     f"not the {width}x{height} of {photos.photos[hr].path}: give data.lr the "
                     "reductions of these photos"
                 )
-        found[scale] = np.array(pairs).reshape(-1, 2)
+        found[scale] = np.array(pairs, np.int64).reshape(-1, 2)
     return found
 
 
@@ -175,20 +175,36 @@ class PairBatches(Dataset[Batch]):
         rng = np.random.default_rng((self.seed, step))
         scale = self.scales[int(rng.integers(len(self.scales)))]
         batch, lacking = self._cut(rng, scale, self.batch_size)
+        count = len(self._pairs[scale][0])
         for place in lacking:
             own = np.random.default_rng((self.seed, step, place))
-            for _ in range(100):
-                other, again = self._cut(own, scale, 1)
+            for pair in [None] * DRAWN_ANEW + list(range(min(count, LAST_RESORT))):
+                other, again = self._cut(own, scale, 1, pair)
                 if not again:
                     break
             batch.lr[place], batch.hr[place] = other.lr[0], other.hr[0]
         return batch
 
-    def _cut(self, rng: np.random.Generator, scale: float, count: int) -> tuple[Batch, list[int]]:
-        """`count` random pairs of patches, and which of them lack a photo, unreadable."""
+    def check_left(self, unreadable: np.ndarray) -> None:
+        """See that a pair that can be read is left at each scale, of what is unreadable by now.
+
+        Raises:
+            ValueError: if there is none.
+        """
+        for scale, (pairs, _, _) in self._pairs.items():
+            if unreadable[pairs].any(1).all():
+                raise nothing_left(self.patch, scale_text((scale, scale)))
+
+    def _cut(
+        self, rng: np.random.Generator, scale: float, count: int, pair: int | None = None
+    ) -> tuple[Batch, list[int]]:
+        """`count` pairs of patches, random or of one pair, and which lack a photo, unreadable."""
         pairs, areas, starts = self._pairs[scale]
         ratio = self._ratios[scale]
-        chosen = np.searchsorted(areas, rng.integers(areas[-1], size=count), side="right")
+        if pair is None:
+            chosen = np.searchsorted(areas, rng.integers(areas[-1], size=count), side="right")
+        else:
+            chosen = np.full(count, pair)
         steps = rng.integers(starts[chosen])
         flipped = rng.integers(2, size=(count, 2)).astype(bool)
         turned = rng.integers(2, size=count).astype(bool)

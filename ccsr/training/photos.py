@@ -50,11 +50,16 @@ def find_images(roots: Roots) -> list[Path]:
             found = iter([folder] if image.named_as_image(folder.name) else [])
         else:
             found = image.images_in(folder, recursive=True, through_links=True, unlisted=_unlisted)
-        files.update(path for path in found if path.is_file())  # a pipe would be waited for
+        files.update(path for path in found if _may_be_read(path))
     if not files:
         names = ", ".join(repr(str(f)) for f in folders)
         raise FileNotFoundError(f"expected image files in {names}, got none")
     return sorted(files)
+
+
+def _may_be_read(path: Path) -> bool:
+    """Whether it is a file, or a link that leads nowhere; a pipe would be waited for."""
+    return path.is_file() or (path.is_symlink() and not path.exists())
 
 
 def _unlisted(folder: Path, reason: str) -> None:
@@ -114,7 +119,7 @@ class Photos:
         with image.steady_warnings():
             for path in files:
                 try:
-                    size = image.probe(path).size
+                    size = _size(path)
                 except OSError as error:
                     self.headless.append(path)
                     log.warning("left out a picture that cannot be read: %s", error)
@@ -130,6 +135,8 @@ class Photos:
         self.starts = np.concatenate(([0], ends))
         folder = _folder(cache, self.photos)
         self.cache = SharedCache(int(self.starts[self.kept]), len(self), folder)
+        states = self.cache.states  # what an earlier run could not read may be readable by now
+        states[states == _BROKEN] = _UNSEEN
         log.info("%d photos, %.1f megapixels", len(self), self.bytes / 3e6)
         self.check()
 
@@ -153,14 +160,16 @@ class Photos:
         if state == _BROKEN:
             return None
         if state == _KEPT:
-            kept = self.cache.read(int(self.starts[index]), 3 * h * w)
-            return torch.from_numpy(kept).view(3, h, w)
+            kept = self.cache.read(index, int(self.starts[index]), 3 * h * w)
+            if kept is not None:
+                return torch.from_numpy(kept).view(3, h, w)
         first = index - index % self.versions
         original = self._decoded(first) if factor == 1 else self.get(first)
         if original is None:
             return None
         photo = original if factor == 1 else reduced_to(original, (h, w))
-        if index < self.kept and self.cache.write(int(self.starts[index]), photo.numpy()):
+        start = int(self.starts[index])
+        if index < self.kept and self.cache.write(index, start, photo.numpy()):
             self.cache.states[index] = _KEPT
         return photo
 
@@ -203,20 +212,36 @@ class Photos:
         """Count what is unreadable by now.
 
         Raises:
-            ValueError: if that is more than one picture in a hundred (and more than one).
+            ValueError: if that is more than one picture in a hundred (and more than one), or all.
         """
         broken = self.broken()
-        if len(broken) == self.told:
+        if len(broken) <= self.told:
             return
         self.told = len(broken)
-        if len(broken) > max(1, self.total // _TOLERATED):
+        if len(broken) > max(1, self.total // _TOLERATED) or len(broken) == self.total:
             more = f", and {len(broken) - _NAMED} more" if len(broken) > _NAMED else ""
+            many = f", more than one in {_TOLERATED}" if len(broken) > 1 else ""
             raise ValueError(
-                f"{len(broken)} of {self.total} pictures cannot be read, more than one in "
-                f"{_TOLERATED}: repair or remove them; each is named in the log: "
+                f"{len(broken)} of {self.total} pictures cannot be read{many}: repair or remove "
+                "them; each is named in the log: "
                 f"{', '.join(map(str, broken[:_NAMED]))}{more}"
             )
         log.warning("%d of %d pictures left out, unreadable", len(broken), self.total)
+
+
+def _size(path: Path) -> Size:
+    """(h, w) of a single picture, upright, by its header.
+
+    Raises:
+        OSError: if it cannot be read, or holds several.
+    """
+    header = image.probe(path)
+    if header.frames > 1:
+        raise OSError(
+            f"{path}: expected a single picture, got {header.frames} frames or pages: save them as "
+            "single files"
+        )
+    return header.size
 
 
 def _folder(cache: str | Path | None, photos: Sequence[Photo]) -> Path | None:

@@ -176,7 +176,7 @@ class ValidationSet(Dataset[Item]):
             try:
                 photo = image.read_rgb(path)
             except (OSError, ValueError) as error:
-                log.warning("skipped a broken image: %s: %s", path, error)
+                log.warning("skipped a broken image: %s", error)
                 continue
             self._starts.append(len(self.items))
             for name, chain in self.chains.items():

@@ -11,6 +11,7 @@ from ccsr.datasets import archives
 from ccsr.datasets.gather import gather
 from ccsr.datasets.remote import Web
 from ccsr.evaluation.testsets import find, low_resolution
+from small_disk import files_of_at_most
 
 
 def zipped(**files):
@@ -106,11 +107,14 @@ def test_absolute_names_and_links_stay_within(build, tmp_path, name):
     assert len(made) == 2
 
 
-def test_where_unpacking_finds_no_room_the_archive_stays(build, tmp_path, wicked, small_files):
+def test_where_unpacking_finds_no_room_the_archive_stays(build, tmp_path, wicked):
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("DIV2K_valid_HR/0801.png", bytes(100_000))
-    with small_files(50_000), pytest.raises(OSError, match=r"cannot write .*/DIV2K_valid_HR: F"):
+    with (
+        files_of_at_most(50_000),
+        pytest.raises(OSError, match=r"cannot write .*/DIV2K_valid_HR: F"),
+    ):
         build(DIV2K_valid_HR=stream.getvalue())
     assert [p.name for p in (tmp_path / "div2k").iterdir()] == [".ccsr-download"]
     assert not build(DIV2K_valid_HR=stream.getvalue())

@@ -9,6 +9,7 @@ import pytest
 
 from ccsr.datasets.answers import UnavailableError
 from ccsr.datasets.remote import Mirror, RemoteFile, StoppedError, Web
+from small_disk import files_of_at_most
 
 QUICK = (0.0, 0.0)
 BODY = np.random.default_rng(0).bytes(1 << 18)
@@ -138,9 +139,12 @@ def test_a_list_with_a_name_instead_of_a_digest():
         RemoteFile("../../elsewhere", 3, "a.bin")
 
 
-def test_a_full_disk_is_said_and_what_came_stays(wicked, tmp_path, small_files):
+def test_a_full_disk_is_said_and_what_came_stays(wicked, tmp_path):
     file = wicked.file("a.bin", BODY, "well")
-    with small_files(100_000), pytest.raises(OSError, match=f"cannot write .*{file.sha256}: File"):
+    with (
+        files_of_at_most(100_000),
+        pytest.raises(OSError, match=f"cannot write .*{file.sha256}: File"),
+    ):
         fetch(file, tmp_path)
     fetch(file, tmp_path)
     assert wicked.ranges == [None, 100_000]

@@ -41,12 +41,33 @@ def test_steps_follow_each_other():
     assert "blur of 1 pixels, then Gaussian noise of 3 levels" in one.definition
 
 
+def test_the_text_says_all_that_is_done():
+    for text in ("noise:1.2345678", "jpeg:40+jpeg:40", "blur:0.5+webp:0"):
+        assert Degrade.parse(text).text == text
+        assert Degrade.parse(Degrade.parse(text).text) == Degrade.parse(text)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 1)])
+def test_a_row_of_pixels_goes_through_everything(mode, size):
+    lr = photo(mode)[:, : size[0], : size[1]]
+    made = Degrade.parse("blur:1+noise:3+webp:40+jpeg:40")(lr, "a")
+    assert made.shape == lr.shape
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("jpg:40", "unknown degradation 'jpg'"),
-        ("jpeg", "expected jpeg: with a number from 1 to 100, such as jpeg:40, got 'jpeg'"),
+        ("jpeg", "expected jpeg: with a whole number from 1 to 100, such as jpeg:40, got 'jpeg'"),
         ("jpeg:0", "from 1 to 100"),
+        ("jpeg:101", "from 1 to 100"),
+        ("jpeg:40.6", "expected jpeg: with a whole number"),
+        ("webp:0.5", "expected webp: with a whole number"),
+        ("jpeg:abc", "got 'jpeg:abc'"),
+        ("noise:-1", "expected noise: with a number from 0 to 100"),
+        ("noise:", "got 'noise:'"),
+        ("jpeg:40+", "unknown degradation ''"),
         ("noise:nan", "from 0 to 100"),
         ("blur:1+", "unknown degradation ''"),
     ],

@@ -221,3 +221,22 @@ def test_black_patches_stand_where_no_photo_can_be_read():
     scales = Scales(values=[1], anisotropic=0)
     made = Batches(FromFiles(Held(None)), [(16, 16)], scales, 8, 2)
     assert not made[0].hr.any()
+
+
+def test_a_large_photo_that_is_unreadable_leaves_its_patches_to_a_small_one():
+    whole = torch.full((3, 8, 12), 9, dtype=torch.uint8)
+    scales = Scales(values=[1], anisotropic=0)
+    made = Batches(FromFiles(Held(None, whole)), [(5000, 5000), (8, 12)], scales, 8, 4)
+    for step in range(3):
+        assert (made[step].hr == 9).all()
+        assert all(map(torch.equal, made[step], made[step]))
+
+
+def test_every_scale_needs_a_photo_that_can_be_read():
+    made = batches(noise(40, 20), noise(9, 9), values=(1, 2))
+    made.check_left(np.array([False, True]))
+    message = (
+        r"none of the photos that are large enough for data\.patch=8 at the scale 2 can be read"
+    )
+    with pytest.raises(ValueError, match=message):
+        made.check_left(np.array([True, False]))

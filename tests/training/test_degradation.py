@@ -127,6 +127,8 @@ def test_a_webp_may_have_been_a_jpeg():
 
 def test_a_pillow_without_avif_is_named(monkeypatch):
     monkeypatch.setattr("ccsr.training.degradation.features.check", lambda name: False)
+    with pytest.raises(ValueError, match=r"webp=0\.1 needs a Pillow that writes WEBP.*webp=0$"):
+        Degradation(webp=0.1)
     with pytest.raises(ValueError, match=r"avif=0\.1 needs a Pillow that writes AVIF.*avif=0$"):
         Degradation(avif=0.1)
 

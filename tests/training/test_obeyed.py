@@ -40,6 +40,26 @@ def test_a_setting_at_the_top_that_nothing_looks_at_is_refused():
         (["data.device_mb=9", "data.place=memory"], r"give data\.place=auto or device"),
         (["data.workers=2", "data.place=device"], r"give data\.place=auto or memory"),
         (["data.scales.anisotropic=0.5", "data.scales.pairs=0"], r"give data\.scales\.pairs"),
+        (
+            ["data.degradation.levels=[0,5]", "data.degradation.noise=0", "data/degradation=photo"],
+            r"beside data\.degradation\.noise=0: .*give data\.degradation\.noise, the share",
+        ),
+        (
+            [
+                "data.degradation.sigmas=[0,0.5]",
+                "data.degradation.blur=0",
+                "data/degradation=photo",
+            ],
+            r"give data\.degradation\.blur",
+        ),
+        (
+            [
+                "data.degradation.quality=[60,90]",
+                "data.degradation.jpeg=0",
+                "data/degradation=jpeg",
+            ],
+            r"give data\.degradation\.jpeg, webp or avif",
+        ),
     ],
 )
 def test_a_setting_that_another_makes_meaningless_is_refused(words, message):
@@ -53,6 +73,7 @@ def test_a_setting_that_is_looked_at_is_heard():
     words = ["module.schedule=steps", "module.milestones=[0.1]", "data.scales.min=2"]
     words += ["data.scales.anisotropic=0.5", "data.scales.pairs=[[2,3]]"]
     words += ["module=liif", "data.val.subfolder=null", "data.val.root=there"]
+    words += ["data/degradation=photo", "data.degradation.jpeg=0", "data.degradation.halved=1"]
     check_heard(OmegaConf.create(composed(*words)), words)
     foreign = ["module._target_=mine.Module", "module.decay=0.5"]
     check_heard(OmegaConf.create(composed(*foreign)), foreign)

@@ -80,6 +80,30 @@ def test_an_unreadable_partner_is_replaced(div2k):
         assert all(part.flatten(1).any(1).all() for part in batches[step])
 
 
+def test_the_last_pair_that_can_be_read_is_found(div2k):
+    save(noise(1600, 1600), div2k / "DIV2K_train_HR/0002.png")
+    save(noise(800, 800), div2k / "DIV2K_train_LR_bicubic/X2/0002x2.png")
+    for path in div2k.rglob("0002*.png"):
+        path.write_bytes(path.read_bytes()[:200])
+    data = data_of(div2k, {"values": [2], "anisotropic": 0})
+    for step in range(3):
+        assert all(part.flatten(1).any(1).all() for part in data.batches[step])
+    number = {photo.path.name: n for n, photo in enumerate(data.photos.photos)}
+    unreadable = data.photos.unreadable
+    data.batches.check_left(unreadable)
+    unreadable[number["0001x2.png"]] = True
+    with pytest.raises(ValueError, match="at the scale 2 can be read: repair them"):
+        data.batches.check_left(unreadable)
+
+
+def test_one_photo_whose_partner_has_no_header(div2k):
+    for path in div2k.rglob("0002*.png"):
+        path.unlink()
+    (div2k / "DIV2K_train_LR_bicubic/X2/0001x2.png").write_bytes(b"")
+    with pytest.raises(ValueError, match="no low-resolution image at the scale 2 has the 8x8"):
+        data_of(div2k, {"values": [2], "anisotropic": 0})
+
+
 @pytest.mark.parametrize(
     ("file", "scale"),
     [

@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from ccsr.training.cache import SharedCache
 from ccsr.training.photos import Photos, find_images, reduced_to
 from photos import noise, save
 
@@ -166,6 +167,80 @@ def test_forked_processes_share_what_is_kept_and_what_is_broken(folder):
         os._exit(0)
     os.waitpid(child, 0)
     assert photos.cache.states.tolist() == [1, 2]
+
+
+def test_one_photo_that_is_unreadable_is_too_many(tmp_path):
+    save(noise(9, 9), tmp_path / "one.png")
+    cut(tmp_path / "one.png")
+    photos = Photos(find_images(tmp_path))
+    assert photos.get(0) is None
+    with pytest.raises(ValueError, match=r"^1 of 1 pictures cannot be read: repair .*one\.png$"):
+        photos.check()
+
+
+def test_several_pictures_in_a_file_and_links_to_nowhere_are_named_at_the_start(folder, caplog):
+    pages = [Image.new("RGB", (9, 9), colour) for colour in ("red", "blue")]
+    for name in ("a.gif", "a.tif"):
+        pages[0].save(folder / name, save_all=True, append_images=pages[1:])
+    (folder / "lost.png").symlink_to(folder / "nowhere.png")
+    with pytest.raises(ValueError, match="3 of 5 pictures cannot be read"):
+        Photos(find_images(folder))
+    named = sorted(warned(caplog))
+    assert f"{folder / 'a.gif'}: expected a single picture, got 2 frames" in named[0]
+    assert f"{folder / 'a.tif'}: expected a single picture, got 2 frames" in named[1]
+    assert "lost.png" in named[2]
+
+
+def kept(files, place, cache_mb=1.0):
+    """Photos with a cache in the folder `place`, all of them drawn."""
+    photos = Photos(files, cache_mb, place)
+    for n in range(len(photos)):
+        photos.get(n)
+    return photos
+
+
+def test_a_run_that_keeps_less_takes_nothing_from_another(folder, tmp_path, monkeypatch):
+    files = find_images(folder)
+    first = kept(files, tmp_path / "cache")
+    small = kept(files, tmp_path / "cache", cache_mb=0.0001)
+    assert small.kept == 0
+    monkeypatch.setattr("ccsr.image.read_rgb", None)
+    for photos in (first, small, Photos(files, 1, tmp_path / "cache")):
+        assert torch.equal(photos.get(0), noise(20, 30))
+        assert torch.equal(photos.get(1), noise(40, 10))
+
+
+@pytest.mark.parametrize("name", ["pixels", "sums", "states"])
+@pytest.mark.parametrize("damage", ["cut", "overwritten", "removed"])
+def test_a_damaged_cache_is_made_anew(folder, tmp_path, name, damage):
+    files = find_images(folder)
+    path = kept(files, tmp_path / "cache").cache.folder / name
+    if damage == "removed":
+        path.unlink()
+    else:
+        size = path.stat().st_size
+        path.write_bytes(b"" if damage == "cut" else bytes(range(7, 8)) * size)
+    for _ in range(2):
+        photos = Photos(files, 1, tmp_path / "cache")
+        assert torch.equal(photos.get(0), noise(20, 30))
+        assert torch.equal(photos.get(1), noise(40, 10))
+        assert photos.cache.states.tolist() == [1, 1]
+
+
+def test_what_could_not_be_read_once_is_tried_again_by_the_next_run(folder, tmp_path, monkeypatch):
+    def fail(path):
+        raise OSError(f"cannot read {path}: the server is away")
+
+    files = find_images(folder)
+    with monkeypatch.context() as away:
+        away.setattr("ccsr.image.read_rgb", fail)
+        assert Photos(files, 1, tmp_path / "cache").get(1) is None
+    assert torch.equal(Photos(files, 1, tmp_path / "cache").get(1), noise(40, 10))
+
+
+def test_memory_that_is_not_to_be_had_is_said():
+    with pytest.raises(OSError, match=r"decoded photos in memory: .*: lower data\.cache_mb"):
+        SharedCache(1 << 61, 1, None)
 
 
 @pytest.mark.parametrize("factor", [0, 1, 1.5])

@@ -1,8 +1,6 @@
 """What a run leaves, and what it refuses."""
 
-import resource
 import sys
-from contextlib import contextmanager
 
 import pytest
 import torch
@@ -17,6 +15,7 @@ from ccsr.training.task import SRModule
 from ccsr.training.train import train
 from ccsr.training.trainer import AtomicIO
 from runs import assert_same_run, rows, state
+from small_disk import files_of_at_most
 
 
 def test_a_run_leaves_one_folder_with_everything(finished):
@@ -252,17 +251,6 @@ def test_several_validation_sets_have_a_curve_each(configure, photos, tmp_path):
     assert "validation, people, PSNR (bicubic): x2 " in (tmp_path / "run/train.log").read_text()
 
 
-@contextmanager
-def files_of_at_most(size):
-    """A limit that the system keeps, as a full disk would: also within native code."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 def test_a_disk_that_is_full_is_told_in_a_sentence(tmp_path):
     path = tmp_path / "last.ckpt"
     message = rf"^cannot write {path}: File too large$"
@@ -337,3 +325,18 @@ def test_a_step_has_as_many_batches_whoever_shares_them(configure, tmp_path):
     val = [(tmp_path / name / "val.csv").read_text() for name in ("whole", "cut")]
     assert val[0] == val[1]
     assert "accumulate_grad_batches: 2" in config.read_text()
+
+
+@pytest.mark.parametrize("place", ["memory", "device"])
+def test_no_run_is_trained_on_black_patches(configure, photos, tmp_path, place):
+    """The only photo that is large enough turns out to be unreadable; the other one is fine."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    with Image.open(photos / "0.png") as photo:
+        photo.crop((0, 0, 12, 12)).save(folder / "small.png")
+        photo.save(folder / "large.png")
+    body = (folder / "large.png").read_bytes()
+    (folder / "large.png").write_bytes(body[: len(body) // 2])
+    words = [f"data.root={folder}", "data.scales.values=[1.5,4]", f"data.place={place}"]
+    with pytest.raises(ValueError, match=r"data\.patch=8 at the scale 4 can be read"):
+        train(configure(*words, "data.scales.anisotropic=0"), tmp_path / "run")
