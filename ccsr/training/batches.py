@@ -21,9 +21,10 @@ from torchvision.transforms.v2.functional import to_dtype
 
 from ccsr.grid import Pair, ProjectedGrid, Size, output_size, scale_text
 from ccsr.resample import KERNELS, Kernel, reduce_uint8, resize
-from ccsr.training.degradation import Degradation, Drawn, degraded
+from ccsr.training.degradation import SMALLEST, Degradation, Drawn, degraded
 from ccsr.training.dots import dotted
 from ccsr.training.scales import Scales
+from ccsr.training.settings import number
 from ccsr.training.sources import Cuts, Source
 
 Reduction = Literal["uint8", "float"]
@@ -85,10 +86,13 @@ class Batches(Dataset[Batch]):
                 "data.degradation ends in the levels of a file: expected data.reduction=uint8, got "
                 f"{reduction}"
             )
+        if degradation and patch < SMALLEST:
+            raise ValueError(
+                f"data.degradation needs a data.patch of at least {SMALLEST}, got {patch}"
+            )
         if reduction not in ("uint8", "float"):
-            raise ValueError(f"reduction must be 'uint8' or 'float', got {reduction!r}")
-        if not 0 <= dots <= 1:
-            raise ValueError(f"data.dots must be in [0, 1], got {dots}")
+            raise ValueError(f"data.reduction must be 'uint8' or 'float', got {reduction!r}")
+        number("data.dots", dots, "[0, 1]")
         self.source, self.scales, self.patch, self.dots = source, scales, patch, dots
         self.batch_size, self.seed, self.reduction = batch_size, seed, reduction
         self.degradation = degradation
@@ -191,10 +195,10 @@ class Batches(Dataset[Batch]):
         totals = np.array([weights[-1] for _, weights in turns])
         places = rng.integers(totals[chosen])
         photo = np.empty(count, np.int64)
-        for number, (_, weights) in enumerate(turns):
-            mine = chosen == number
+        for turn, (_, weights) in enumerate(turns):
+            mine = chosen == turn
             photo[mine] = np.searchsorted(weights, places[mine], side="right")
-        turned = np.array([turn for turn, _ in turns])[chosen]
+        turned = np.array([swapped for swapped, _ in turns])[chosen]
         return self._placed(rng, photo, turned, source, margin)
 
     def _placed(

@@ -77,9 +77,15 @@ def resumed(folder: Path, arguments: Sequence[str]) -> DictConfig:
                 f"{key!r} cannot change when a run is resumed, it would be another run: start a "
                 "new one without resume"
             )
-        if isinstance(OmegaConf.select(cfg, key), DictConfig):
+        before, after = OmegaConf.select(cfg, key), parser.parse_override(quoted(argument)).value()
+        if isinstance(before, DictConfig):
             raise ValueError(f"{key!r} cannot be replaced as a whole: give {key}.NAME=...")
-        OmegaConf.update(cfg, key, parser.parse_override(quoted(argument)).value())
+        if key == "data.lr" and (before is None) != (after is None):
+            raise ValueError(
+                "data.lr cannot change between given low-resolution images and none when a run is "
+                "resumed, it would be another run: start a new one without resume"
+            )
+        OmegaConf.update(cfg, key, after)
     check_heard(cfg, arguments)
     named: Any = _with_paths(cast(dict[str, Any], OmegaConf.to_container(cfg)))
     try:
@@ -133,6 +139,12 @@ def plain(cfg: DictConfig) -> dict[str, Any]:
         _check_settings(name, config.get(name))
     for name in ("val", "scales"):
         _check_settings(f"data.{name}", config["data"].get(name))
+    degradation = config["data"].get("degradation")
+    if degradation is not None and not isinstance(degradation, dict):
+        raise ValueError(
+            f"data.degradation must be a group of settings, got {degradation!r}: choose one by "
+            "data/degradation=jpeg"
+        )
     config = _with_paths(config)
     config.setdefault("init", None)
     whole("seed", config.get("seed"), least=0, most=MOST_SEED)

@@ -1,5 +1,6 @@
 """Training data: batches from folders of photos, and the validation set beside them."""
 
+import hashlib
 import logging
 import os
 import sys
@@ -18,7 +19,7 @@ from ccsr.training.loading import Singles, Steps, Timed, leave_signals
 from ccsr.training.pairs import PairBatches, find_partners, numbered
 from ccsr.training.photos import Photos, Roots, find_images
 from ccsr.training.scales import Scales
-from ccsr.training.settings import choice, number, whole
+from ccsr.training.settings import choice, number, numbers, whole
 from ccsr.training.sources import FromFiles, OnDevice
 from ccsr.training.validation import ValidationSet
 
@@ -92,6 +93,7 @@ class PhotoData(LightningDataModule):
         for name, value in (("cache_mb", cache_mb), ("device_mb", device_mb)):
             if value is not None:
                 number(f"data.{name}", value)
+        whole("data.seed", seed, least=0)
         if workers is not None:
             whole("data.workers", workers, least=0)
         self.place, self.device_mb, self.workers = place, device_mb, workers
@@ -103,8 +105,7 @@ class PhotoData(LightningDataModule):
         batch_size = 1 if self.singles else batch_size
         self.batches: Batches | PairBatches
         if lr is None:
-            factors = [reduced] if isinstance(reduced, int | float) else reduced or ()
-            self.photos = Photos(files, cache_mb, cache, factors)
+            self.photos = Photos(files, cache_mb, cache, _factors(reduced))
             source = FromFiles(self.photos)
             self.batches = Batches(
                 source,
@@ -131,18 +132,7 @@ class PhotoData(LightningDataModule):
                 source, self.photos.sizes, numbers, singles, patch, batch_size, seed
             )
         self._tell_small()
-        options = dict(val)
-        own, part, sets = (options.pop(name, None) for name in ("root", "subfolder", "sets"))
-        if sets and (own is not None or part is not None):
-            raise ValueError(
-                "data.val.sets says where the images lie, and so do data.val.root and "
-                "data.val.subfolder: leave these null"
-            )
-        if sets:
-            self.validation = ValidationSet({k: find_images(v) for k, v in sets.items()}, **options)
-        else:
-            files = find_images(_within(root, part) if part is not None and own is None else own)
-            self.validation = ValidationSet(files, **options)
+        self.validation = _validation(root, val)
 
     def _tell_small(self) -> None:
         """Name the photos that are too small for every scale."""
@@ -200,6 +190,21 @@ class PhotoData(LightningDataModule):
             )
         return fits
 
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint tells of the photos: how many, and a digest of their sizes."""
+        sizes = hashlib.sha256(repr(self.photos.sizes).encode()).hexdigest()
+        return {"photos": len(self.photos), "sizes": sizes}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Say it if these are not the photos of the run so far, from which batches follow."""
+        if state_dict != (now := self.state_dict()):
+            log.warning(
+                "the photos are not those of the run so far, %d then and %d now, of other sizes: "
+                "from here on its batches are not those that it would have had",
+                state_dict["photos"],
+                now["photos"],
+            )
+
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Before a training batch is used, count the pictures that could not be read."""
         if isinstance(batch, Batch | list):
@@ -213,6 +218,35 @@ class PhotoData(LightningDataModule):
     def val_dataloader(self) -> DataLoader[Any]:
         """One item per (image, scale)."""
         return DataLoader(self.validation, batch_size=None)
+
+
+def _factors(reduced: Sequence[float] | float | None) -> list[float]:
+    """The factors that the photos are reduced by too; one may stand alone."""
+    if reduced is None:
+        return []
+    return numbers("data.reduced", [reduced] if isinstance(reduced, int | float) else reduced)
+
+
+def _validation(root: Roots, val: Mapping[str, Any]) -> ValidationSet:
+    """The validation set of `data.val` beside photos in `root`.
+
+    Raises:
+        ValueError: if it says twice or nowhere where its images lie, or see `ValidationSet`.
+        FileNotFoundError: see :func:`ccsr.training.photos.find_images`.
+    """
+    options = dict(val)
+    own, part, sets = (options.pop(name, None) for name in ("root", "subfolder", "sets"))
+    if sets is None:
+        files = find_images(_within(root, part) if part is not None and own is None else own)
+        return ValidationSet(files, **options)
+    if not sets:
+        raise ValueError("data.val.sets names no set: give some, or data.val.sets=null")
+    if own is not None or part is not None:
+        raise ValueError(
+            "data.val.sets says where the images lie, and so do data.val.root and "
+            "data.val.subfolder: leave these null"
+        )
+    return ValidationSet({k: find_images(v) for k, v in sets.items()}, **options)
 
 
 def _check_given(scales: Scales, reduction: str, changes: Mapping[str, object]) -> None:

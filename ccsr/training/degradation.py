@@ -22,6 +22,7 @@ from ccsr.training.settings import number, numbers
 
 TAPS = 5  # of a blur, enough for 0.8 pixels
 PASSES = 2  # of compression, at most
+SMALLEST = 2  # side of a patch, whose noise is reflected at its borders
 LARGEST_BLUR = 0.8
 LARGEST_NOISE = 64.0  # levels
 # Formats that libraries make, and how fast they are asked to work.

@@ -1,6 +1,6 @@
 """Settings that a run would not obey: they are refused before it begins."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
@@ -67,7 +67,8 @@ _RULES = (
     Rule(
         ("data.degradation.quality", "data.degradation.halved", "data.degradation.twice"),
         "data.degradation",
-        lambda each: bool(each) and any(each.get(name) for name in ("jpeg", "webp", "avif")),
+        lambda each: not isinstance(each, Mapping)
+        or any(each.get(name) for name in ("jpeg", "webp", "avif")),
         "give data.degradation.jpeg, webp or avif, the shares of patches that are compressed",
     ),
     Rule(

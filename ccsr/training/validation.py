@@ -194,7 +194,13 @@ class ValidationSet(Dataset[Item]):
         for scale in self.scales:
             if chain is None and scale == (1.0, 1.0):
                 continue  # the image itself
-            item = _item(photo, scale, crop, chain, path.name)
+            try:
+                item = _item(photo, scale, crop, chain, path.name)
+            except ValueError as error:
+                raise ValueError(
+                    f"{path}, cut to data.val.crop={crop}, at the scale {scale_text(scale)} of "
+                    f"data.val.scales: {error}"
+                ) from error
             if math.isfinite(item.bicubic):
                 self.items.append(item._replace(kind=kind))
             else:

@@ -332,3 +332,10 @@ def test_a_resumed_run_refuses_what_it_would_not_look_at(run):
     with pytest.raises(ValueError, match=r"module\.decay=0\.1 has no meaning"):
         resumed(run, ["module.decay=0.1"])
     assert resumed(run, ["module.decay=0.1", "module.schedule=trapezoid"]).module.decay == 0.1
+
+
+def test_a_choice_of_a_group_is_not_its_value():
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = compose("train", overrides=["data.root=somewhere", "data.degradation=jpeg"])
+    with pytest.raises(ValueError, match=r"got 'jpeg': choose one by data/degradation=jpeg$"):
+        plain(cfg)

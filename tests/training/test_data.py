@@ -45,6 +45,34 @@ def test_settings_below_zero_are_refused(tmp_path, name):
         PhotoData(None, {"scales": [2]}, {}, 8, 1, **{name: -1})
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"reduced": "abc"}, r"data\.reduced must be a list of numbers, got 'abc'"),
+        ({"reduced": ["abc"]}, r"data\.reduced must be a number, got 'abc'"),
+        ({"reduced": 2}, r"data\.reduced must be factors between 0 and 1, got 2"),
+        ({"dots": None}, r"data\.dots must be a number, got None"),
+        ({"reduction": "foo"}, r"data\.reduction must be 'uint8' or 'float', got 'foo'"),
+        ({"seed": -1}, r"data\.seed must not be negative, got -1"),
+        ({"seed": None}, r"data\.seed must be an integer, got None"),
+        (
+            {"degradation": {"noise": 1.0}, "patch": 1},
+            r"data\.degradation needs a data\.patch of at least 2, got 1",
+        ),
+        ({"val": {"sets": {}}}, r"data\.val\.sets names no set: give some, or .*=null"),
+        (
+            {"val": {"crop": 1, "scales": [2]}},
+            r"\.png, cut to data\.val\.crop=1, at the scale 2 of data\.val\.scales: an image",
+        ),
+    ],
+)
+def test_values_that_cannot_be_are_named_by_their_settings(tmp_path, options, message):
+    save(noise(40, 40), tmp_path / "one.png")
+    usual = {"patch": 8, "scales": {"values": [2], "anisotropic": 0}, "val": {"scales": [2]}}
+    with pytest.raises(ValueError, match=message):
+        PhotoData(tmp_path, batch_size=2, **{**usual, **options})
+
+
 def test_a_cache_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").touch()
     message = r"cannot keep photos in data\.cache, .*file.*: Not a directory"

@@ -1,6 +1,7 @@
 """Runs that are stopped, and go on as if they had not been."""
 
 import os
+import shutil
 import signal
 
 import pytest
@@ -183,3 +184,21 @@ def test_a_run_of_an_older_layout_goes_on(configure, tmp_path):
     path.write_text("\n".join(lines) + "\n")
     train(resumed(tmp_path, ["trainer.max_steps=6"]), tmp_path, resume=True)
     assert step_of(tmp_path / "last.ckpt") == 6
+
+
+def test_other_photos_than_those_of_the_run_so_far_are_said(configure, photos, tmp_path):
+    folder, same, other = tmp_path / "run", tmp_path / "same", tmp_path / "other"
+    shutil.copytree(photos, same)
+    shutil.copytree(photos, other)
+    (other / "0.png").unlink()
+    train(configure("trainer.max_steps=4"), folder)
+    for root, steps, told in ((same, 5, False), (other, 6, True)):
+        words = [f"data.root={root}", f"trainer.max_steps={steps}"]
+        train(resumed(folder, words), folder, resume=True)
+        said = "not those of the run so far, 3 then and 2 now" in (folder / "train.log").read_text()
+        assert said == told
+
+
+def test_given_low_resolution_images_are_another_run(finished):
+    with pytest.raises(ValueError, match=r"data\.lr cannot change between given .* another run"):
+        resumed(finished[0], ["data.lr=somewhere"])
