@@ -3,7 +3,7 @@
 import argparse
 import textwrap
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from ccsr.choices import Table
 from ccsr.cli import arguments, options
@@ -67,7 +67,7 @@ def _add_images(add: options.Add) -> None:
         help="the factors to measure at, or WIDTHxHEIGHT pairs of them; default: 2,3,4",
     )  # fmt: skip
     add(
-        "--degrade", type=_degrade, metavar="CHAIN",
+        "--degrade", type=_degrade, action=_Once, metavar="CHAIN",
         help="send the low-resolution images through jpeg:QUALITY, webp:QUALITY, noise:LEVELS or "
         "blur:PIXELS, or several, as in jpeg:40+noise:3; the scale 1 is allowed then",
     )  # fmt: skip
@@ -157,6 +157,24 @@ def _scales(text: str) -> list[Pair]:
                 f"expected factors of 1 to {LARGEST_SCALE}, got {text!r}"
             )
     return pairs
+
+
+class _Once(argparse.Action):
+    """An option that may stand once: the last of several would be all that is heard."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Keep the value."""
+        if getattr(namespace, self.dest) is not None:
+            raise argparse.ArgumentError(
+                self, "given twice: join the steps of one chain, as in jpeg:40+noise:3"
+            )
+        setattr(namespace, self.dest, values)
 
 
 def _degrade(text: str) -> Degrade:

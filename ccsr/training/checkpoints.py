@@ -13,7 +13,7 @@ from typing import Any, NoReturn, cast
 
 from omegaconf import OmegaConf
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.callbacks import Checkpoint, Timer
 from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
@@ -139,6 +139,22 @@ def keep(module: SRModule, path: Path) -> None:
     if module.validation:
         summary["validation"] = {k: round(v, 3) for k, v in module.validation.metrics().items()}
     checkpoint.save(path, module.kept, summary)
+
+
+def tell_early(trainer: Trainer) -> None:
+    """Say it if a training ended before its last step, by what, and how to go on."""
+    if trainer.global_step >= trainer.max_steps:
+        return
+    what, more = "a callback", ""
+    for each in cast(Any, trainer).callbacks:
+        if isinstance(each, Timer) and (each.time_remaining() or 0) <= 0:
+            what = "trainer.max_time, which counts from the very first start"
+            more = " trainer.max_time=null (or a longer one)"
+    folder, step = trainer.default_root_dir, trainer.global_step
+    log.warning(
+        "ended at step %d of %d by %s; to go on: ccsr train 'resume=%s'%s",
+        step, trainer.max_steps, what, folder, more,
+    )  # fmt: skip
 
 
 class Configuration(Callback):

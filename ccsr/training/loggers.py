@@ -190,6 +190,8 @@ def log_to(path: Path | None) -> None:
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated")
+    # of callbacks that a resumed run leaves out, as it may: trainer.max_time=null
+    warnings.filterwarnings("ignore", r"Be aware that when using `ckpt_path`, callbacks used")
     log = logging.getLogger("ccsr")
     for handler in list(log.handlers):
         log.removeHandler(handler)

@@ -23,7 +23,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from ccsr.atomic import sweep
 from ccsr.bundled import resource_dir
 from ccsr.terminal import say
-from ccsr.training.checkpoints import CONFIG, FINAL, LAST, keep
+from ccsr.training.checkpoints import CONFIG, FINAL, LAST, keep, tell_early
 from ccsr.training.config import check_whole, made, network_of, plain, resumed, trusted
 from ccsr.training.data import PhotoData
 from ccsr.training.folder import Past, accumulated, existing, past_of, remove_empty
@@ -99,7 +99,9 @@ def _train(config: dict[str, Any], folder: Path, past: Past) -> dict[str, float]
             f"the run is at step {step} already, beyond trainer.max_steps={most}: give more, or "
             "take its best.safetensors as it is"
         )
-    if step:
+    if step == most:
+        log.info("all %d steps are done already: what they led to is written again", most)
+    elif step:
         log.info("going on at step %d of %d", step, most)
     seed_everything(config["seed"], verbose=False)
     trust = trusted(config)
@@ -142,6 +144,7 @@ def finish(trainer: Trainer, module: SRModule, data: PhotoData) -> dict[str, flo
     if trainer.is_global_zero:
         keep(module, path)
         log.info("wrote %s", path)
+        tell_early(trainer)
     return module.validation.metrics() if module.validation else {}
 
 

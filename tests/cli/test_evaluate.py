@@ -212,6 +212,8 @@ def test_missing_folders_are_errors(folder, tmp_path, capsys):
     ("more", "message"),
     [
         (["--scales", "0.5"], "expected factors of 1 to 100"),
+        (["--degrade", "jpeg:40", "--degrade", "noise:3"], "as in jpeg:40+noise:3"),
+        (["--degrade", "jpeg:40.5"], "expected jpeg: with a whole number from 1 to 100"),
         (["--scales", "1"], "at 1 an image is its own enlargement"),
         (["--scales", "2,x"], "WIDTHxHEIGHT such as 2x1.5, got 'x'"),
         (["--scales", "2x3x4"], "got '2x3x4'"),

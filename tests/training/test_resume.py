@@ -119,6 +119,26 @@ def test_a_finished_run_can_be_prolonged(configure, tmp_path):
     assert [row["step"] for row in rows(folder / "val.csv")] == ["4", "6"]
 
 
+def test_a_run_whose_time_is_over_says_so(configure, tmp_path):
+    folder = tmp_path / "run"
+    long = ("trainer.max_steps=100000", "trainer.val_check_interval=100000")
+    train(configure("trainer.max_time='00:00:00:01'", *long), folder)
+    train(resumed(folder, []), folder, resume=True)
+    told = [line for line in (folder / "train.log").read_text().splitlines() if "ended" in line]
+    assert len(told) == 2
+    for line in told:
+        assert (
+            "of 100000 by trainer.max_time, which counts from the very first start; to go" in line
+        )
+        assert line.endswith(f"'resume={folder}' trainer.max_time=null (or a longer one)")
+    steps = step_of(folder / "last.ckpt") + 1
+    words = ["trainer.max_time=null", f"trainer.max_steps={steps}"]
+    train(resumed(folder, words), folder, resume=True)
+    assert "ended" not in (folder / "train.log").read_text().splitlines()[-1]
+    train(resumed(folder, words), folder, resume=True)
+    assert f"all {steps} steps are done already" in (folder / "train.log").read_text()
+
+
 def test_a_run_killed_before_it_wrote_its_result_writes_it(finished, configure, tmp_path):
     folder = tmp_path / "run"
     train(configure(), folder)
