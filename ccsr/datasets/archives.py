@@ -65,6 +65,7 @@ def benchmark_tasks(names: Sequence[str], folder: Path) -> list[Task]:
                 commit=row["commit"],
             ),
             _copying(path),
+            folders=(path.parent,),
         )
         for row in rows
         if not (path := within(folder, row["file"])).is_file()

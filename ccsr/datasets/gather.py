@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
-from ccsr.atomic import locked, naming
+from ccsr.atomic import locked, naming, sweep
 from ccsr.datasets.answers import UnavailableError
 from ccsr.datasets.remote import RemoteFile, Source, StoppedError
 
@@ -25,11 +25,13 @@ class Task:
         make: called with a verified copy, which is removed afterwards. Raises `ValueError` with
             a sentence if the content is not what the list says.
         made: bytes of what is made, as far as they are needed beside the copy's.
+        folders: where what is made lies; what a process that was killed left there is removed.
     """
 
     file: RemoteFile
     make: Callable[[Path], None]
     made: int = 0
+    folders: tuple[Path, ...] = ()
 
 
 def within(folder: Path, name: str) -> Path:
@@ -104,6 +106,8 @@ def gather(
     with locked(folder, wait=False) as alone:
         if not alone:
             raise OSError(f"another process is building {folder}: wait until it has ended")
+        for place in {each for task in tasks for each in task.folders}:
+            sweep(place, abandoned=0)  # nobody else is at work here
         try:
             _in_threads(work, min(jobs, len(tasks)), stop)
         finally:

@@ -73,7 +73,10 @@ def tasks(chosen: Sequence[Tile], folder: Path) -> list[Task]:
     for tile in chosen:
         if not within(folder, str(tile.place)).is_file():
             by_picture.setdefault(tile.file, []).append(tile)
-    return [Task(file, _cutting(of_it, folder)) for file, of_it in by_picture.items()]
+    return [
+        Task(file, _cutting(of, folder), folders=tuple((folder / tile.place).parent for tile in of))
+        for file, of in by_picture.items()
+    ]
 
 
 def write_attribution(chosen: Iterable[Tile], folder: Path) -> None:

@@ -23,6 +23,7 @@ from ccsr.grid import Pair, ProjectedGrid, Size, output_size, scale_text
 from ccsr.resample import KERNELS, Kernel, reduce_uint8, resize
 from ccsr.training.degradation import SMALLEST, Degradation, Drawn, degraded
 from ccsr.training.dots import dotted
+from ccsr.training.photos import UnreadableError
 from ccsr.training.scales import Scales
 from ccsr.training.settings import number
 from ccsr.training.sources import Cuts, Source
@@ -247,7 +248,7 @@ class Batches(Dataset[Batch]):
             unreadable: (number of photos,) bool.
 
         Raises:
-            ValueError: if one has none.
+            UnreadableError: if one has none.
         """
         for scale in self.scales.pairs():
             source = self._sides(scale)[2]
@@ -256,9 +257,9 @@ class Batches(Dataset[Batch]):
                 raise nothing_left(self.patch, scale_text(scale))
 
 
-def nothing_left(patch: int, scale: str) -> ValueError:
+def nothing_left(patch: int, scale: str) -> UnreadableError:
     """That all photos that are large enough for a scale are unreadable."""
-    return ValueError(
+    return UnreadableError(
         f"none of the photos that are large enough for data.patch={patch} at the scale {scale} can "
         "be read: repair them, each is named in the log, or add others"
     )

@@ -20,6 +20,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from ccsr.atomic import replacing
 from ccsr.model import checkpoint
 from ccsr.training.data import PhotoData
+from ccsr.training.photos import UnreadableError
 from ccsr.training.settings import number
 from ccsr.training.task import SRModule
 
@@ -31,9 +32,10 @@ log = logging.getLogger(__name__)
 class Checkpoints(Checkpoint):
     """Keeps ``last.ckpt`` to resume from, and ``best.safetensors`` by ``val/gain``.
 
-    ``last.ckpt`` is written every `minutes`, after each validation, at the end, and when the
-    process is asked to stop (SIGTERM or Ctrl-C; a second one stops at once), always between two
-    steps, validation included. Of several processes all save and stop if one is to.
+    ``last.ckpt`` is written every `minutes`, after each validation, at the end, when too many
+    pictures turn out to be unreadable, and when the process is asked to stop (SIGTERM or Ctrl-C; a
+    second one stops at once), always between two steps, validation included. Of several processes
+    all save and stop if one is to.
 
     Args:
         minutes: between two checkpoints.
@@ -118,8 +120,12 @@ class Checkpoints(Checkpoint):
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
-        """Say how to go on."""
+        """Keep what was trained before pictures were missing, and say how to go on."""
         folder = Path(trainer.default_root_dir)
+        whole = not (trainer.fit_loop.total_batch_idx + 1) % trainer.accumulate_grad_batches
+        alone = trainer.world_size == 1  # other processes would be waited for
+        if isinstance(exception, UnreadableError) and alone and whole and trainer.global_step:
+            self._save(trainer)
         if (folder / LAST).exists():
             log.info("stopped; to go on: ccsr train 'resume=%s'", folder)
 

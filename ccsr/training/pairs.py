@@ -189,7 +189,7 @@ class PairBatches(Dataset[Batch]):
         """See that a pair that can be read is left at each scale, of what is unreadable by now.
 
         Raises:
-            ValueError: if there is none.
+            UnreadableError: if there is none.
         """
         for scale, (pairs, _, _) in self._pairs.items():
             if unreadable[pairs].any(1).all():

@@ -28,6 +28,10 @@ _TOLERATED = 100  # one picture in so many may be unreadable
 _NAMED = 20  # in one message
 
 
+class UnreadableError(ValueError):
+    """Too many pictures cannot be read; none of them was trained on."""
+
+
 def find_images(roots: Roots) -> list[Path]:
     """Files with an image's suffix in `roots` (folders, searched to the bottom, or files), sorted.
 
@@ -212,7 +216,8 @@ class Photos:
         """Count what is unreadable by now.
 
         Raises:
-            ValueError: if that is more than one picture in a hundred (and more than one), or all.
+            UnreadableError: if that is more than one picture in a hundred (and more than one), or
+                all.
         """
         broken = self.broken()
         if len(broken) <= self.told:
@@ -221,7 +226,7 @@ class Photos:
         if len(broken) > max(1, self.total // _TOLERATED) or len(broken) == self.total:
             more = f", and {len(broken) - _NAMED} more" if len(broken) > _NAMED else ""
             many = f", more than one in {_TOLERATED}" if len(broken) > 1 else ""
-            raise ValueError(
+            raise UnreadableError(
                 f"{len(broken)} of {self.total} pictures cannot be read{many}: repair or remove "
                 "them; each is named in the log: "
                 f"{', '.join(map(str, broken[:_NAMED]))}{more}"

@@ -117,6 +117,14 @@ def test_what_is_on_its_way_of_other_files_stays(small, tmp_path, wicked):
     assert [path.name for path in (folder / ROOM).iterdir()] == ["another"]
 
 
+def test_what_a_killed_run_left_is_removed(small, tmp_path, wicked):
+    folder = tmp_path / "built"
+    (folder / "train").mkdir(parents=True)
+    (folder / "train/.ccsr-0123456789ab.part").write_text("half a tile")
+    assert build(folder, wicked.url)[1] == []
+    assert sorted(path.name for path in (folder / "train").iterdir()) == ["a.webp", "b.webp"]
+
+
 def test_a_folder_is_built_by_one_process_at_a_time(small, tmp_path, wicked):
     fcntl = pytest.importorskip("fcntl")
     folder = tmp_path / "built"

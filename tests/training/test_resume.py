@@ -10,6 +10,7 @@ import torch
 from ccsr.model import checkpoint
 from ccsr.training.config import resumed
 from ccsr.training.folder import step_of
+from ccsr.training.photos import UnreadableError
 from ccsr.training.task import SRModule
 from ccsr.training.train import train
 from runs import assert_same_run, rows, state
@@ -117,6 +118,27 @@ def test_a_finished_run_can_be_prolonged(configure, tmp_path):
     train(resumed(folder, ["trainer.max_steps=6"]), folder, resume=True)
     assert [row["step"] for row in rows(folder / "train.csv")] == [str(i) for i in range(1, 7)]
     assert [row["step"] for row in rows(folder / "val.csv")] == ["4", "6"]
+
+
+@pytest.mark.parametrize("accumulated", [1, 2])
+def test_pictures_that_go_missing_cost_no_step(configure, tmp_path, monkeypatch, accumulated):
+    settings = (f"trainer.accumulate_grad_batches={accumulated}", "trainer.max_steps=5")
+    train(configure(*settings), tmp_path / "whole")
+    counts = iter(range(100))
+
+    def check(self):
+        if next(counts) == 3 * accumulated:
+            raise UnreadableError("7 of 9 pictures cannot be read")
+
+    folder = tmp_path / "run"
+    with monkeypatch.context() as missing:
+        missing.setattr("ccsr.training.photos.Photos.check", check)
+        next(counts)  # that at the start
+        with pytest.raises(UnreadableError, match="7 of 9"):
+            train(configure(*settings), folder)
+    assert step_of(folder / "last.ckpt") > 0
+    train(resumed(folder, []), folder, resume=True)
+    assert_same_run(folder, tmp_path / "whole")
 
 
 def test_a_run_whose_time_is_over_says_so(configure, tmp_path):
