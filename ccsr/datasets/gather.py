@@ -89,6 +89,7 @@ def gather(
     failures: dict[int, str] = {}
     waiting = iter(enumerate(tasks))
     mutex = threading.Lock()
+    alike = {task.file.sha256: threading.Lock() for task in tasks}  # a list may repeat a content
 
     def work() -> None:
         while not stop.is_set():
@@ -97,7 +98,8 @@ def gather(
             if task is None:
                 return
             try:
-                _do(task, source, room)
+                with alike[task.file.sha256]:  # of which there is one copy
+                    _do(task, source, room)
             except (UnavailableError, ValueError) as error:
                 failures[number] = str(error)
                 failed(failures[number])

@@ -1,15 +1,17 @@
 import csv
+import hashlib
 import io
 import re
 import threading
+import time
 import zipfile
 
 import pytest
 
 from ccsr.bundled import resource_dir
 from ccsr.datasets import archives
-from ccsr.datasets.gather import gather
-from ccsr.datasets.remote import Web
+from ccsr.datasets.gather import Task, gather
+from ccsr.datasets.remote import RemoteFile, Web
 from ccsr.evaluation.testsets import find, low_resolution
 from small_disk import files_of_at_most
 
@@ -139,6 +141,30 @@ def test_names_of_a_list_stay_within(tmp_path, monkeypatch, name):
     monkeypatch.setattr(archives, "resource_dir", lambda _: tmp_path)
     with pytest.raises(ValueError, match="within the folder that is built, got"):
         archives.benchmark_tasks(["Set5"], tmp_path / "built")
+
+
+def test_files_of_one_content_are_fetched_one_after_the_other(tmp_path):
+    """As in the list, where many low-resolution images are alike at two scales."""
+    busy, body = threading.Lock(), b"the same"
+
+    class Alone:
+        def fetch(self, file, folder):
+            assert busy.acquire(blocking=False)
+            time.sleep(0.05)
+            (folder / file.sha256).write_bytes(body)
+            return folder / file.sha256
+
+    def make(path):
+        def keep(copy):
+            path.write_bytes(copy.read_bytes())
+            busy.release()
+
+        return keep
+
+    file = RemoteFile(hashlib.sha256(body).hexdigest(), len(body), "a")
+    work = [Task(file, make(tmp_path / str(n))) for n in range(4)]
+    assert not gather(work, Alone(), tmp_path, 4, lambda task: None, threading.Event())
+    assert {(tmp_path / str(n)).read_bytes() for n in range(4)} == {body}
 
 
 def test_the_official_addresses():
