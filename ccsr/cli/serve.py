@@ -2,8 +2,10 @@
 
 import argparse
 import os
+import socket
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from ccsr import terminal
 from ccsr.cli import arguments, options
@@ -24,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     add("--port", type=_port, default=0, metavar="N", help="where to listen; default: any free one")
     add(
-        "--host", default="127.0.0.1", metavar="ADDRESS",
+        "--host", type=_host, default="127.0.0.1", metavar="ADDRESS",
         help="the address to listen at; any other than the default, 127.0.0.1, lets other machines "
         "in",
     )  # fmt: skip
@@ -69,6 +71,17 @@ def main(argv: Sequence[str]) -> int:
         ready=ready,
     )
     return 0
+
+
+def _host(text: str) -> str:
+    """A name, or an address in full: `0` and `127.1` are some too."""
+    text = text.strip().removeprefix("[").removesuffix("]")
+    if not text:
+        raise argparse.ArgumentTypeError("expected an address such as 127.0.0.1, got none")
+    with suppress(OSError, UnicodeError):  # of names
+        found = socket.getaddrinfo(text, None, flags=socket.AI_NUMERICHOST)
+        return str(found[0][4][0])
+    return text
 
 
 def _port(text: str) -> int:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import logging
-import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -23,7 +22,7 @@ from starlette.routing import Route
 from ccsr.image import CHOICES
 from ccsr.web import downloads, requests
 from ccsr.web.enlarging import Enlargement
-from ccsr.web.entry import LimitError, plain_name
+from ccsr.web.entry import LimitError
 from ccsr.web.models import Models
 from ccsr.web.shelf import Shelf
 from ccsr.web.views import FIXED, Views, encode_end
@@ -124,11 +123,10 @@ class App:
 
     async def _receive(self, request: Request) -> Response:
         length = request.headers.get("content-length", "")
-        if not length.isdecimal():
-            raise HTTPException(411, "a picture is sent with its Content-Length")
-        entry = self.shelf.reserve(
-            int(length), plain_name(unquote(request.headers.get("x-name", "")))
-        )
+        # of a body in chunks the length that the header tells is not the one that comes
+        if not length.isdecimal() or "transfer-encoding" in request.headers:
+            raise HTTPException(411, "a picture is sent with its Content-Length, in one piece")
+        entry = self.shelf.reserve(int(length), unquote(request.headers.get("x-name", "")))
         try:
             with entry.path.open("wb") as file:
                 async for chunk in request.stream():
@@ -183,7 +181,8 @@ class App:
             raise ValueError("there is no picture to enlarge: choose some first")
         if sum(each.running for each in self.enlargements.values()) >= self.shelf.limits.jobs:
             raise LimitError("too many enlargements wait already: cancel some")
-        entries = [self.shelf.find(number) for number in dict.fromkeys(numbers)]
+        found = [self.shelf.find(number) for number in numbers]
+        entries = list({entry.number: entry for entry in found}.values())
         if fields.get("frame") is not None:
             frame = requests.whole(fields["frame"], "frame", 1)
             picked = [partial(self.shelf.frame, entry.number, frame) for entry in entries]
@@ -212,12 +211,11 @@ class App:
         enlargement = self._enlargement(request.path_params["number"])
         enlargement.cancel()
         del self.enlargements[enlargement.number]
-        # after the worker has left it
-        self.worker.later(lambda: shutil.rmtree(enlargement.folder, ignore_errors=True))
+        self.worker.later(enlargement.release)  # after the worker has left it
         return Response(status_code=204)
 
     def _enlargement(self, number: Any) -> Enlargement:
-        if number not in self.enlargements:
+        if type(number) is not int or number not in self.enlargements:
             raise ValueError("there is no such enlargement any more")
         return self.enlargements[number]
 
@@ -232,6 +230,8 @@ class App:
         return JSONResponse({"url": f"/download/{self._tickets.give(answer)}"})
 
     async def _download(self, request: Request) -> Response:
+        if request.method != "GET":  # a HEAD would use the link up
+            raise HTTPException(405, "Method Not Allowed", {"Allow": "GET"})
         return self._tickets.take(request.path_params["ticket"])
 
     def _measure(self, name: str) -> None:
@@ -287,7 +287,7 @@ async def _failed(request: Request, error: Exception) -> Response:
 
 
 async def _refused(request: Request, error: HTTPException) -> Response:
-    return JSONResponse({"error": error.detail}, error.status_code)
+    return JSONResponse({"error": error.detail}, error.status_code, error.headers)
 
 
 async def _left(request: Request, error: Exception) -> Response:

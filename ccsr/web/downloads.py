@@ -46,20 +46,36 @@ def result(enlargement: Enlargement, number: int) -> Response:
     """One result as a file.
 
     Raises:
-        ValueError: if it is not done.
+        ValueError: if it is not done, or was removed.
     """
     item = enlargement.items[number]
-    if item not in enlargement.done:
-        raise ValueError(f"{item.name} is not done")
+    if item not in enlargement.done or not item.output.exists():
+        raise ValueError(f"{item.name} is not here: it is not done, or was removed")
     return FileResponse(item.output, filename=item.name)
 
 
 def results(enlargement: Enlargement) -> Response:
-    """All results that are done, as one zip."""
+    """All results that are done, as one zip; it comes whole even if they are removed meanwhile.
+
+    Raises:
+        ValueError: if there is none, or they were removed.
+    """
+    if not enlargement.done or not enlargement.folder.exists():
+        raise ValueError("there are no results: none is done, or they were removed")
     pairs = [(item.output, item.name) for item in enlargement.done]
     name = quote(f"ccsr_{enlargement.target.label}.zip")
     disposition = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return StreamingResponse(stream(pairs), media_type="application/zip", headers=disposition)
+    return StreamingResponse(
+        _held(enlargement, pairs), media_type="application/zip", headers=disposition
+    )
+
+
+def _held(enlargement: Enlargement, files: Iterable[tuple[Path, str]]) -> Iterator[bytes]:
+    enlargement.hold()
+    try:
+        yield from stream(files)
+    finally:
+        enlargement.release()
 
 
 class _Pipe:

@@ -1,6 +1,7 @@
 """*Enlarge* on the page: the same pipeline as `ccsr upscale`, with the state of each picture."""
 
 import math
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -65,7 +66,8 @@ class Enlargement:
         folder: an empty one for the results.
 
     Raises:
-        ValueError: if no such file can be written.
+        ValueError: if no such file can be written of any of the pictures; of some, those have
+            failed from the start.
     """
 
     number: int
@@ -78,15 +80,29 @@ class Enlargement:
     items: list[Item] = field(default_factory=list)
     _cancelled: threading.Event = field(default_factory=threading.Event)
     _started: float = 0.0
+    _users: int = 1  # of the folder: itself, and those who send what is in it
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         self.models.check(self.model)
         taken: set[str] = set()
-        for entry in self.entries:
-            name = _unused(output_name(Path(entry.name), self.target, self.output), taken)
-            path = self.folder / f"{len(self.items) + 1}{Path(name).suffix}"
-            image.check_output(path, self.output)
-            self.items.append(Item(entry, path, name, self._expected(entry)))
+        for number, entry in enumerate(self.entries, 1):
+            self.items.append(self._item(number, entry, taken))
+        if not any(item.state == "waiting" for item in self.items):
+            raise ValueError(self.items[0].text)
+
+    def _item(self, number: int, entry: Entry, taken: set[str]) -> Item:
+        name = entry.name
+        item = Item(entry, self.folder / str(number), name, 0.0)
+        try:
+            name = output_name(Path(entry.name), self.target, self.output)
+            item.output = item.output.with_suffix(Path(name).suffix)
+            image.check_output(item.output, self.output)
+            item.work = self._expected(entry)
+            item.name = _unused(name, taken)
+        except ValueError as error:
+            item.state, item.text = "failed", told(error, {item.output: name})
+        return item
 
     def run(self, breathe: Callable[[], None]) -> None:
         """Do all that is not cancelled; `breathe` is called after each piece.
@@ -112,16 +128,18 @@ class Enlargement:
                 return
             upscaler = self.models.upscaler(self.model)
             self.models.measure(self.model)
-            for item in self.items:
+            items = [item for item in self.items if item.state == "waiting"]
+            for item in items:
                 item.work = self._expected(item.entry)
-            jobs = [Job(item.entry.path, item.output) for item in self.items]
+            jobs = [Job(item.entry.path, item.output) for item in items]
             pipeline.run(jobs, self.target, upscaler, report, self.output, watch)
         except Stopped:
             if not self._cancelled.is_set():
                 raise
         except (OSError, ValueError, RuntimeError) as error:  # the network cannot be loaded
             for item in self.items:
-                item.state, item.text = "failed", str(error)
+                if item.state in ("waiting", "running"):
+                    item.state, item.text = "failed", str(error)
         finally:
             self._close()
 
@@ -130,6 +148,19 @@ class Enlargement:
         self._cancelled.set()
         if not self._started:
             self._close()
+
+    def hold(self) -> None:
+        """Keep the files until `release` was called once more."""
+        with self._lock:
+            self._users += 1
+
+    def release(self) -> None:
+        """Remove the files, unless somebody holds them."""
+        with self._lock:
+            self._users -= 1
+            last = not self._users
+        if last:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
     def running(self) -> bool:
@@ -171,7 +202,8 @@ class Enlargement:
     def _note(self, item: Item, outcome: Outcome) -> None:
         if outcome.size is None:
             item.state = "failed"
-            item.text = told(outcome.error, item.entry, item.output)
+            names = {item.entry.path: item.entry.name, item.output: item.name}
+            item.text = told(outcome.error, names)
             return
         item.share, item.state = 1.0, "done"
         item.text = f"{outcome.summary}, {item.output.stat().st_size / 1e6:.2f} MB{outcome.lost}"

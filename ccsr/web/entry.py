@@ -1,9 +1,15 @@
 """What is known of each picture of a session, and how many of them there may be."""
 
+import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ccsr.grid import Size
+
+LONGEST_NAME = 150  # characters
+LONGEST_NAME_BYTES = 200  # of UTF-8
+_JOINERS = "\u200c\u200d"  # by which Persian and emoji are spelled
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,7 @@ class Entry:
         size: (h, w) of the first frame, upright.
         frames: their number.
         sent: its bytes, if a browser sent it.
+        stamp: of the file as it was looked at, see `stamp`.
         of: the number of the picture that it is a frame or page of; 0 for a whole picture.
         frame: which of them, from 1.
         error: why it cannot be used; a sentence without paths of this machine.
@@ -51,6 +58,7 @@ class Entry:
     size: Size = (0, 0)
     frames: int = 0
     sent: int = 0
+    stamp: tuple[int, int] | None = None
     of: int = 0
     frame: int = 0
     error: str = ""
@@ -73,16 +81,33 @@ class Entry:
         }
 
 
-def told(error: Exception | str, entry: Entry, *more: Path) -> str:
-    """A sentence about a picture by the name that the person knows."""
+def stamp(path: Path) -> tuple[int, int] | None:
+    """What tells that a file has changed: its time and its bytes; None if it is not there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
+
+
+def told(error: Exception | str, names: Mapping[Path, str]) -> str:
+    """A sentence about files by the names that the person knows, instead of their paths here."""
     text = str(error)
-    for path in (entry.path, *more):
-        text = text.replace(str(path), entry.name)
+    for path, name in names.items():
+        text = text.replace(str(path), name)
     return text
 
 
 def plain_name(text: str) -> str:
-    """The last part of a name that a browser gives, without what a terminal or a file dislikes."""
+    """The last part of a name, without what a terminal, a file or JSON dislikes.
+
+    It has at most 150 characters and 200 bytes, so that a result's name has room beside it.
+    """
     name = PurePosixPath(text.replace("\\", "/")).name
-    kept = "".join(char for char in name if char.isprintable() and char not in '<>:"|?*')
-    return kept.strip(". ")[-150:] or "picture"
+    kept = "".join(char for char in name if _is_plain(char)).strip(". ")[-LONGEST_NAME:]
+    return kept.encode()[-LONGEST_NAME_BYTES:].decode(errors="ignore") or "picture"
+
+
+def _is_plain(char: str) -> bool:
+    spaces_or_joins = unicodedata.category(char) == "Zs" or char in _JOINERS
+    return (char.isprintable() or spaces_or_joins) and char not in '<>:"|?*'

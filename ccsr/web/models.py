@@ -12,6 +12,7 @@ import torch
 from ccsr.grid import Size
 from ccsr.model import checkpoint
 from ccsr.upscaling.upscaler import AUTO, Upscaler
+from ccsr.web.entry import plain_name
 
 SIDE = 96  # of the picture that is timed, in input pixels
 SCALES = (2.0, 4.0)
@@ -55,7 +56,7 @@ class Models:
         self._paths = {AUTO: AUTO, **checkpoint.shipped()}
         if self.default not in self._paths:
             path = checkpoint.resolve(self.default)
-            self.default = path.name
+            self.default = plain_name(path.name)
             self._paths[self.default] = path
 
     @property

@@ -54,6 +54,8 @@ def typed(text: str) -> Wish:
     Raises:
         ValueError: for anything else.
     """
+    if len(text) > LONGEST_TEXT:
+        raise ValueError(_TELL)
     words = " ".join(text.lower().replace(",", ".").replace("×", "x").split())
     if "@" in words:
         return Wish(*_on_paper(words.removeprefix("print ")))
@@ -104,7 +106,7 @@ def wish(given: Any) -> Wish:
             f"{factors!r}"
         )
     if set(fields) == {"text"} and isinstance(fields["text"], str):
-        return typed(fields["text"][:LONGEST_TEXT])
+        return typed(fields["text"])
     raise ValueError(f"a target is a scale or a text, got {given!r}")
 
 
@@ -136,16 +138,19 @@ def output(given: Any) -> image.Output:
     """How results are written.
 
     Raises:
-        ValueError: for an unknown format or policy, or a quality out of range.
+        ValueError: for an unknown format or policy, a quality out of range, or another type.
     """
     fields = _mapping(given, "an output")
     quality, background = fields.get("quality"), fields.get("background")
+    lossless = fields.get("lossless", False)
+    if not isinstance(lossless, bool):
+        raise ValueError(f"lossless must be true or false, got {lossless!r}")
     if background is not None and not (isinstance(background, list) and len(background) == 3):
         raise ValueError(f"background must be red, green and blue, got {background!r}")
     return image.Output(
         cast(FileFormat, fields.get("format")),
         None if quality is None else whole(quality, "quality", 1, 100),
-        fields.get("lossless") is True,
+        lossless,
         None if background is None else _colour(background),
         cast(Policy, fields.get("metadata", "keep")),
     )

@@ -1,5 +1,6 @@
 """The server's life: a folder, a token, a port; until Ctrl-C."""
 
+import asyncio
 import secrets
 import signal
 import socket
@@ -20,6 +21,7 @@ from ccsr.web.models import Models
 from ccsr.web.shelf import Shelf
 
 GRACE = 2  # seconds that what is being sent may take when the server ends
+LEAVING = 1  # seconds that the handlers of connections that were cut then may take
 
 
 class Server(uvicorn.Server):
@@ -33,10 +35,11 @@ class Server(uvicorn.Server):
                 ws="none",
                 lifespan="off",
                 log_config=None,
+                log_level="error",  # not each request that is none, which anyone here can send
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
-                timeout_graceful_shutdown=GRACE,
+                timeout_graceful_shutdown=GRACE + LEAVING,
             )
         )
         self.held = app
@@ -44,7 +47,14 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """See uvicorn."""
         self.held.worker.stop()
+        cut = asyncio.get_running_loop().call_later(GRACE, self._cut)
         await super().shutdown(sockets)
+        cut.cancel()
+
+    def _cut(self) -> None:
+        """End what still comes or goes, as if the browser had left."""
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
 
 
 def run(

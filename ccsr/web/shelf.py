@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from ccsr import image
 from ccsr.image.coding import Coding
 from ccsr.upscaling.pixels import LevelSource
-from ccsr.web.entry import Entry, LimitError, Limits, told
+from ccsr.web.entry import Entry, LimitError, Limits, plain_name, stamp, told
 
 DECODED = 2  # pictures whose pixels are kept
 AT_HAND = 256 << 20  # bytes of a picture of which all frames are kept
@@ -45,6 +45,7 @@ class Shelf:
     _decoded: "OrderedDict[int, Opened]" = field(default_factory=OrderedDict)
     _several: "tuple[int, image.Picture] | None" = None  # that frames were last asked of
     _lock: threading.RLock = field(default_factory=threading.RLock)
+    _parting: threading.Lock = field(default_factory=threading.Lock)  # one file into frames
     _last: int = 0
 
     def take(self, given: Iterable[Path]) -> None:
@@ -55,15 +56,14 @@ class Shelf:
             ValueError: for more than the limit, or a folder without pictures.
         """
         for path in given:
-            paths = _pictures_in(path) if path.is_dir() else [path]
-            for each in paths:
-                if not each.exists():
-                    raise FileNotFoundError(f"no picture or folder at {each}: check the path")
+            if not path.exists():
+                raise FileNotFoundError(f"no picture or folder at {path}: check the path")
+            for each in _pictures_in(path) if path.is_dir() else [path]:
                 if each not in (entry.path for entry in self._entries.values()):
                     self.put(replace(self.reserve(0, each.name), path=each))
 
     def reserve(self, size: int, name: str) -> Entry:
-        """A place for a picture of `size` bytes that is going to be sent.
+        """A place for a picture of `size` bytes that is going to be sent, under a plain name.
 
         Raises:
             LimitError: if the session has no room for it.
@@ -83,20 +83,26 @@ class Shelf:
                 )
             self._last += 1
             path = self.folder / f"picture-{self._last}"
-            self._entries[self._last] = Entry(self._last, path, name, sent=size)
+            self._entries[self._last] = Entry(self._last, path, plain_name(name), sent=size)
             return self._entries[self._last]
 
     def put(self, entry: Entry) -> Entry:
-        """Look at the file of an entry, and keep what came of it in its place."""
+        """Look at the file of an entry, and keep what came of it in its place.
+
+        Raises:
+            ValueError: if it was removed meanwhile.
+        """
+        entry = replace(entry, stamp=stamp(entry.path))
         try:
-            if not entry.path.is_file():  # opening a pipe would wait for ever
+            if entry.stamp and not entry.path.is_file():  # opening a pipe would wait for ever
                 raise OSError(f"cannot read {entry.path}: it is no file")
             header = image.probe(entry.path)
         except OSError as error:
-            entry = replace(entry, error=told(error, entry))
+            entry = replace(entry, error=_told(error, entry))
         else:
             entry = replace(entry, size=header.size, frames=header.frames)
         with self._lock:
+            self._check_here(entry.number)
             self._entries[entry.number] = entry
         return entry
 
@@ -120,9 +126,7 @@ class Shelf:
             ValueError: if there is none of that number, or it cannot be read.
         """
         with self._lock:
-            entry = self._entries.get(number) if isinstance(number, int) else None
-        if entry is None:
-            raise ValueError(f"there is no picture {number!r} any more: choose it again")
+            entry = self._entries[self._check_here(number)]
         if entry.error or not entry.frames:
             raise ValueError(entry.error or f"{entry.name} is not here yet: wait a moment")
         return entry
@@ -139,7 +143,7 @@ class Shelf:
         Of a picture with one frame that is the picture itself.
 
         Raises:
-            ValueError: as `find`, or if there is no such frame.
+            ValueError: as `find`, or if there is no such frame, or the file has changed.
             OSError: if it is damaged, or finds no room.
         """
         whole = self.find(number)
@@ -147,22 +151,36 @@ class Shelf:
             raise ValueError(f"frame must be from 1 to {whole.frames}, got {which}")
         if whole.frames == 1:
             return whole
-        with self._lock:  # which also keeps two tabs from decoding it twice
-            for entry in self._entries.values():
-                if (entry.of, entry.frame) == (number, which):
-                    return entry
-            picture = self._read_several(whole)
-            values = picture.frames[which - 1]
+        with self._parting:  # not `_lock`: others need not wait while it is decoded
+            return self._made(whole, which) or self._make(whole, which)
+
+    def _made(self, whole: Entry, which: int) -> Entry | None:
+        _check_unchanged(whole)
+        with self._lock:
+            made = (each for each in self._entries.values() if each.of == whole.number)
+            return next((entry for entry in made if entry.frame == which), None)
+
+    def _make(self, whole: Entry, which: int) -> Entry:
+        picture = self._read_several(whole)
+        values = picture.frames[which - 1]
+        with self._lock:
             self._last += 1
-            path = self.folder / f"picture-{self._last}.tif"  # which holds all that a frame can be
-            single = image.Picture((values,), picture.metadata, coding=picture.coding)
-            image.write(single, path)
-            given = PurePosixPath(whole.name)
-            name = f"{given.stem}-{which}{given.suffix}"
-            size = values.shape[0], values.shape[1]
-            entry = Entry(self._last, path, name, size, 1, of=number, frame=which)
-            self._entries[self._last] = entry
-            return entry
+            number = self._last
+        path = self.folder / f"picture-{number}.tif"  # which holds all that a frame can be
+        image.write(image.Picture((values,), picture.metadata, coding=picture.coding), path)
+        given = PurePosixPath(whole.name)
+        name = f"{given.stem}-{which}{given.suffix}"
+        size = values.shape[0], values.shape[1]
+        entry = Entry(number, path, name, size, 1, stamp=stamp(path), of=whole.number, frame=which)
+        with self._lock:
+            try:
+                self._check_here(whole.number)
+            except ValueError:
+                path.unlink()
+                self._several = None
+                raise
+            self._entries[number] = entry
+        return entry
 
     def _read_several(self, whole: Entry) -> image.Picture:
         """All frames of a picture; those of the last one stay at hand if they are not too large."""
@@ -171,7 +189,7 @@ class Shelf:
         try:
             picture = image.read(whole.path)
         except OSError as error:
-            raise OSError(told(error, whole)) from error
+            raise OSError(_told(error, whole)) from error
         small = sum(frame.nbytes for frame in picture.frames) <= AT_HAND
         self._several = (whole.number, picture) if small else None
         return picture
@@ -180,10 +198,11 @@ class Shelf:
         """The decoded first frame of a picture.
 
         Raises:
-            ValueError: as `find`.
+            ValueError: as `find`, or if the file has changed.
             OSError: if it is damaged.
         """
         entry = self.find(number)
+        _check_unchanged(entry)
         with self._lock:
             if number in self._decoded:
                 self._decoded.move_to_end(number)
@@ -191,7 +210,7 @@ class Shelf:
         try:
             picture = image.read(entry.path)
         except OSError as error:
-            raise OSError(told(error, entry)) from error
+            raise OSError(_told(error, entry)) from error
         source = LevelSource(picture.frames[0])
         opened = Opened(source, picture.metadata.profile, picture.coding)
         with self._lock:
@@ -199,6 +218,25 @@ class Shelf:
             while len(self._decoded) > DECODED:
                 self._decoded.popitem(last=False)
         return opened
+
+    def _check_here(self, number: object) -> int:
+        """`number`, if a picture has it."""
+        if type(number) is not int or number not in self._entries:
+            raise ValueError(f"there is no picture {number!r} any more: choose it again")
+        return number
+
+
+def _told(error: OSError, entry: Entry) -> str:
+    return told(error, {entry.path: entry.name})
+
+
+def _check_unchanged(entry: Entry) -> None:
+    """Refuse a file that another program has written since; one that is gone may be held."""
+    if stamp(entry.path) not in (entry.stamp, None):
+        raise ValueError(
+            f"{entry.name} has changed since it was opened: remove it from the list and add it "
+            "again"
+        )
 
 
 def _pictures_in(folder: Path) -> list[Path]:

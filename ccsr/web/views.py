@@ -79,7 +79,7 @@ class Tile(NamedTuple):
 
 def encode_end(error: str = "") -> bytes:
     """What ends a view: no side, no pixels, and a sentence if something went wrong."""
-    text = error.encode()
+    text = error.encode(errors="replace")
     return _HEADER.pack(_ERROR, 0, 0, len(text), 0) + text
 
 

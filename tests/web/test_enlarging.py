@@ -150,6 +150,67 @@ def test_several_pictures_come_in_one_zip_and_a_bad_one_is_named(client, served,
         assert status in (asked.status_code, client.get(link).status_code)
 
 
+def test_a_picture_that_can_not_be_had_so_large_is_named_and_the_others_are_done(
+    client, served, cat, tmp_path
+):
+    Image.new("RGB", (1, 300_000)).save(tmp_path / "line.png")
+    served.app.shelf.take([tmp_path / "line.png", cat])
+    wide = {"text": "width 2000"}
+    alone = order(client, target=wide, pictures=[1])
+    assert alone.status_code == 400
+    assert "at most 1,000,000 million pixels" in alone.json()["error"]
+    items = finished(client, order(client, target=wide).json()["id"])["items"]
+    assert [item["state"] for item in items] == ["failed", "done"]
+    assert items[0]["name"] == "line.png"
+    assert items[0]["text"] == alone.json()["error"]
+
+
+@pytest.mark.parametrize("number", [[], {}, [1], "1", True, 1.0, None, 7])
+def test_what_is_no_enlargement_has_no_link(client, served, cat, number):
+    served.app.shelf.take([cat])
+    finished(client, order(client).json()["id"])
+    answer = client.post("/api/tickets", json={"enlargement": number, "item": 0})
+    assert answer.status_code == 400
+    assert "no such enlargement" in answer.json()["error"]
+
+
+def test_a_zip_comes_whole_though_its_files_are_removed_meanwhile(client, served, cat, tmp_path):
+    (tmp_path / "b.png").write_bytes(cat.read_bytes())
+    served.app.shelf.take([cat, tmp_path / "b.png"])
+    number = order(client).json()["id"]
+    finished(client, number)
+    links = [
+        client.post("/api/tickets", json={"enlargement": number} | fields).json()["url"]
+        for fields in ({}, {}, {"item": 0})
+    ]
+    enlargement = served.app.enlargements[number]
+    content = downloads._held(enlargement, [(each.output, each.name) for each in enlargement.done])
+    start = next(content)
+    assert client.delete(f"/api/enlargements/{number}").status_code == 204
+    done = threading.Event()
+    served.app.worker.later(done.set)  # after the removal
+    assert done.wait(10)
+    with zipfile.ZipFile(io.BytesIO(start + b"".join(content))) as archive:
+        assert archive.testzip() is None
+        assert len(archive.namelist()) == 2
+    assert not enlargement.folder.exists()
+    for link in links:
+        answer = client.get(link)
+        assert answer.status_code == 400
+        assert "removed" in answer.json()["error"]
+        assert str(served.folder) not in answer.text
+
+
+def test_a_look_at_a_link_does_not_use_it_up(client, served, cat):
+    served.app.shelf.take([cat])
+    number = order(client).json()["id"]
+    finished(client, number)
+    url = client.post("/api/tickets", json={"enlargement": number, "item": 0}).json()["url"]
+    looked = client.head(url)
+    assert (looked.status_code, looked.headers["allow"]) == (405, "GET")
+    assert client.get(url).status_code == 200
+
+
 def test_a_link_works_once_and_for_a_while(client, served, cat, monkeypatch):
     served.app.shelf.take([cat])
     number = order(client).json()["id"]
@@ -218,10 +279,12 @@ def test_an_order_that_makes_no_sense_is_refused(client, served, cat):
         ({"model": "bicubic"}, "model must be one of"),
         ({"output": {"format": "jpg", "lossless": True}}, "always loses something"),
         ({"target": {"scale": [0, 0]}}, "scale must be two factors"),
+        *(({"pictures": [no]}, "there is no picture") for no in ([], {}, [1], True, 1.0, None)),
     ):
         answer = order(client, **fields)
         assert answer.status_code == 400
         assert sentence in answer.json()["error"]
+        assert str(served.folder) not in answer.json()["error"]
     assert client.get("/api/state").json()["enlargements"] == []
 
 

@@ -1,6 +1,7 @@
 """Who may talk to the server."""
 
 import asyncio
+import socket
 
 import httpx
 import pytest
@@ -66,6 +67,30 @@ def test_a_preflight_of_another_site_is_not_allowed(client):
     answer = client.options("/api/view", headers=wanted)
     assert answer.status_code == 405
     assert not [name for name in answer.headers if name.startswith("access-control-")]
+
+
+@pytest.mark.parametrize(("method", "path"), [("PUT", "/api/pictures"), ("POST", "/")])
+def test_a_method_that_is_not_allowed_is_told_which_are(client, method, path):
+    answer = client.request(method, path)
+    assert answer.status_code == 405
+    assert answer.headers["allow"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x16\x03\x01\x02\x00\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: {host}\r\nHost: {host}\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: {host}\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+    ],
+    ids=["tls", "two hosts", "websocket"],
+)
+def test_what_any_program_here_can_send_is_not_told_in_the_terminal(served, caplog, content):
+    with socket.create_connection(("127.0.0.1", served.port)) as line:
+        line.settimeout(10)
+        line.sendall(content.replace(b"{host}", f"127.0.0.1:{served.port}".encode()))
+        assert line.recv(1000)
+    assert caplog.records == []
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,17 @@
 """Pictures that come to the server, by the command line or from a browser."""
 
 import io
+import os
 import socket
 import struct
+import sys
+import threading
 import time
 import zlib
 from pathlib import Path
 from urllib.parse import quote
 
+import httpx
 import numpy as np
 import pytest
 from PIL import Image
@@ -93,6 +97,18 @@ def test_a_body_without_its_length_is_refused(client, served):
     assert list(served.folder.iterdir()) == []
 
 
+def test_a_body_in_chunks_is_not_taken_for_its_length(client, served):
+    """A length beside chunks says nothing, so that the limit of bytes would not hold."""
+    content = b"POST /api/pictures HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n"
+    content += f"Host: 127.0.0.1:{served.port}\r\n".encode()
+    content += f"X-Token: {client.headers['X-Token']}\r\n\r\n".encode()
+    with socket.create_connection(("127.0.0.1", served.port)) as line:
+        line.settimeout(10)
+        line.sendall(content + b"3e8\r\n" + bytes(1000) + b"\r\n0\r\n\r\n")
+        assert line.recv(1000).startswith(b"HTTP/1.1 411 ")
+    assert list(served.folder.iterdir()) == []
+
+
 def test_a_picture_that_is_half_sent_is_forgotten(client, served, caplog):
     with socket.create_connection(("127.0.0.1", served.port)) as line:
         head = f"POST /api/pictures HTTP/1.1\r\nHost: 127.0.0.1:{served.port}\r\n"
@@ -155,12 +171,97 @@ def test_a_damaged_picture_is_named_when_it_is_decoded(tmp_path):
         ('<a>:"b"|?*.png', "ab.png"),
         ("..", "picture"),
         ("\x1b[31m.png", "[31m.png"),
+        ("a\nb\r\t.png", "ab.png"),
+        ("latin\udce9.png", "latin.png"),
+        ("\u202egnp.exe", "gnp.exe"),
+        ("1.23\u202fPM \u3000.png", "1.23\u202fPM \u3000.png"),
+        ("\U0001f468\u200d\U0001f469.png", "\U0001f468\u200d\U0001f469.png"),
+        ("\u732b" * 200 + ".png", "\u732b" * 65 + ".png"),
         ("x" * 300 + ".png", "x" * 146 + ".png"),
     ],
 )
 def test_plain_names(given, kept):
     assert plain_name(given) == kept
     assert Path(kept).name == kept
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are text here")
+@pytest.mark.parametrize("name", [b"latin\xe9.png", b"a\nb.png", b"..\\..\\a.png", b"q\"'.png"])
+def test_names_of_the_command_line_are_plain_too(client, served, cat, tmp_path, name):
+    path = tmp_path / os.fsdecode(name)
+    path.write_bytes(cat.read_bytes())
+    served.app.shelf.take([path])
+    (picture,) = client.get("/api/state").json()["pictures"]
+    assert picture["name"] == plain_name(path.name)
+    path.unlink()
+    with pytest.raises(OSError, match="cannot read") as failure:
+        served.app.shelf.opened(1)
+    assert str(failure.value) == f"cannot read {picture['name']}: No such file or directory"
+
+
+def test_a_folder_with_a_link_to_nowhere_is_taken(tmp_path, cat):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    (folder / "a.png").symlink_to(tmp_path / "nowhere")
+    (folder / "b.png").symlink_to(cat)
+    os.mkfifo(folder / "c.png")
+    shelf = Shelf(tmp_path / "session")
+    shelf.take([folder])
+    first, second, third = shelf.listed()
+    assert first.error == "cannot read a.png: No such file or directory"
+    assert second.size == (150, 200)
+    assert third.error == "cannot read c.png: it is no file"
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_a_picture_that_changes_on_disk_is_not_shown_as_if_it_had_not(tmp_path, booklet, before):
+    shelf = Shelf(tmp_path / "session")
+    shelf.folder.mkdir()
+    shelf.take([booklet])
+    if before:
+        shelf.opened(1)
+        shelf.frame(1, 2)
+    Image.new("RGB", (400, 300)).save(booklet)
+    sentence = "booklet.tif has changed since it was opened: remove it from the list and add it"
+    with pytest.raises(ValueError, match=sentence):
+        shelf.opened(1)
+    with pytest.raises(ValueError, match=sentence):
+        shelf.frame(1, 2)
+    shelf.remove(1)
+    shelf.take([booklet])
+    assert shelf.opened(2 + before).source.size == (300, 400)
+
+
+def test_a_picture_that_is_removed_while_it_comes_does_not_come_back(tmp_path, booklet):
+    shelf = Shelf(tmp_path)
+    entry = shelf.reserve(3, "a.png")
+    shelf.remove(entry.number)
+    with pytest.raises(ValueError, match="there is no picture 1 any more"):
+        shelf.put(entry)
+    assert shelf.listed() == []
+
+
+def test_while_pages_are_decoded_others_need_not_wait(client, served, booklet, monkeypatch):
+    served.app.shelf.take([booklet])
+    begun, go, answers = threading.Event(), threading.Event(), []
+    read = image.read
+
+    def slowly(path):
+        begun.set()
+        assert go.wait(10)
+        return read(path)
+
+    monkeypatch.setattr(image, "read", slowly)
+    asking = threading.Thread(target=lambda: answers.append(frame_of(client, 1, 2)))
+    asking.start()
+    assert begun.wait(10)
+    with httpx.Client(base_url=served.base, headers=client.headers, timeout=5) as other:
+        assert len(other.get("/api/state").json()["pictures"]) == 1
+        assert other.delete("/api/pictures/1").status_code == 204
+    go.set()
+    asking.join(10)
+    assert "there is no picture 1 any more" in answers[0].json()["error"]
+    assert list(served.folder.iterdir()) == []
 
 
 def frame_of(client, number, frame):

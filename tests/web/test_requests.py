@@ -94,6 +94,7 @@ def test_a_target_is_read(given, expected):
                 "12 mp 3",
                 "0 mp",
                 "2px3",
+                "2" + " " * 300 + "x3",
             )
         ),
         ({"text": "30x20cm@0"}, "pixels an inch, such as 30x20cm@300"),
@@ -131,6 +132,8 @@ def test_an_output_is_read():
         ({"format": "jpg", "quality": 101}, "quality must be a whole number from 1 to 100"),
         ({"format": "jpg", "background": [1, 2]}, "background must be red, green and blue"),
         ({"format": "jpg", "background": [1, 2, 256]}, "background must be a whole number"),
+        ({"format": "webp", "lossless": 1}, "lossless must be true or false, got 1"),
+        ({"format": "webp", "lossless": "yes"}, "lossless must be true or false"),
         ("png", "expected an output, got 'png'"),
     ],
 )

@@ -4,14 +4,17 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from ccsr.cli.main import main
+from ccsr.web.guard import is_loopback
 from ccsr.web.server import bind
 
 
@@ -91,6 +94,32 @@ def test_the_end_does_not_wait_for_what_is_computed(start, cat, network):
     assert server.folders == []
 
 
+@pytest.mark.long
+def test_the_end_is_quiet_while_something_comes_and_goes(start, cat, network):
+    server = start(cat, "--model", network)
+    base, token = server.address.split("#")
+    host = urlsplit(base).netloc
+    view = {"picture": 1, "target": {"scale": [30, 30]}, "left": 0, "top": 0, "width": 6000}
+    view |= {"height": 4500, "methods": ["bicubic", "lanczos"], "divider": 0, "tab": ""}
+    lines = [socket.create_connection(host.split(":")) for _ in range(3)]
+    for line, path, content in zip(
+        lines,
+        ("pictures", "view", "view"),
+        (bytes(1000), b"{", json.dumps(view).encode()),
+        strict=True,
+    ):
+        length = len(content) if content.endswith(b"}") else 1_000_000
+        head = f"POST /api/{path} HTTP/1.1\r\nHost: {host}\r\nX-Token: {token}\r\n"
+        line.sendall(f"{head}Content-Length: {length}\r\n\r\n".encode() + content)
+    assert lines[2].recv(100)  # the view comes, and nobody reads on
+    server.process.send_signal(signal.SIGINT)
+    assert server.process.communicate(timeout=20) == ("", "")
+    assert server.process.returncode == 0
+    assert server.folders == []
+    for line in lines:
+        line.close()
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -119,6 +148,33 @@ def test_a_port_is_a_number(capsys, port):
     with pytest.raises(SystemExit):
         main(["serve", f"--port={port}"])
     assert "expected a port from 0 to 65535" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "heard"),
+    [
+        ("127.1", "127.0.0.1"),
+        ("0", "0.0.0.0"),
+        ("[::1]", "::1"),
+        ("0:0:0:0:0:0:0:1", "::1"),
+        (" localhost ", "localhost"),
+        ("Studio.local", "Studio.local"),
+        ("x" * 300, "x" * 300),
+    ],
+)
+def test_addresses_are_spelled_in_one_way(monkeypatch, capsys, given, heard):
+    hosts = []
+    monkeypatch.setattr("ccsr.web.server.run", lambda given, **options: hosts.append(options))
+    assert main(["serve", "--host", given]) == 0
+    assert hosts[0]["host"] == heard
+    assert ("other machines" in capsys.readouterr().err) is not is_loopback(heard)
+
+
+@pytest.mark.parametrize("host", ["", " ", "[]"])
+def test_no_address_is_refused(capsys, host):
+    with pytest.raises(SystemExit):
+        main(["serve", "--host", host])
+    assert "expected an address such as 127.0.0.1, got none" in capsys.readouterr().err
 
 
 def test_other_machines_are_let_in_with_a_warning(capsys, monkeypatch):
