@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ccsr import image
 from ccsr.cli.main import main
@@ -223,6 +224,67 @@ def test_everything_can_be_done_by_keyboard(tab, cat):
     assert reached == [*first, "which", "model", "format", "metadata", "start"]
     page.keyboard.press("Enter")
     page.wait_for_selector("#results >> text=Download")
+
+
+def test_keys_need_no_click_before(tab, cat):
+    tab.send(cat)
+    tab.settle()
+    assert tab.page.evaluate("document.activeElement === document.body")
+    tab.after(lambda: tab.page.keyboard.press("1"))
+    assert tab.views[-1]["target"] == {"scale": [1, 1]}
+    tab.page.select_option("#format", "webp")
+    tab.page.focus("#quality")
+    tab.page.keyboard.type("80")
+    tab.page.focus("#factor")
+    tab.page.keyboard.type("1l0+")  # what is typed elsewhere is no key of the stage
+    assert tab.page.is_hidden("#loupe")
+    assert tab.page.input_value("#quality") == "80"
+    assert tab.views[-1]["target"] == {"scale": [1, 1]}
+
+
+def test_what_is_typed_is_what_is_enlarged(tab, cat):
+    """The button is pressed with the cursor still in the box."""
+    tab.send(cat)
+    tab.settle()
+    tab.page.fill("#factor", "1,5")
+    tab.page.click("#start")
+    tab.page.wait_for_selector("#results >> text=cat_1.5x.png")
+    assert tab.page.input_value("#factor") == "1.5"
+    tab.page.fill("#factor", "large")
+    tab.page.click("#start")
+    tab.page.wait_for_selector("#message:has-text('Type a factor such as 2.37')")
+    tab.page.fill("#factor", "2.5")
+    tab.page.click("#start")
+    tab.page.wait_for_selector("#results >> text=cat_2.5x.png")
+    assert tab.page.locator("#results > li").count() == 2
+
+
+def test_the_box_follows_the_view_though_the_cursor_is_in_it(tab, cat):
+    tab.send(cat)
+    tab.type("4")
+    tab.page.mouse.move(300, 300)
+    tab.after(lambda: tab.page.mouse.wheel(0, -100))
+    factor = tab.views[-1]["target"]["scale"][0]
+    assert factor > 4
+    assert tab.page.evaluate("document.activeElement.id") == "factor"
+    assert tab.page.input_value("#factor") == str(factor)
+    tab.page.keyboard.type("9")  # and does not while one types
+    tab.after(lambda: tab.page.mouse.wheel(0, 100))
+    assert tab.page.input_value("#factor").startswith(str(factor))
+    tab.page.click("#fit")
+    tab.page.wait_for_function("document.getElementById('factor').value === '2.85'")
+
+
+def test_a_picture_of_millions_of_pixels_in_a_row_is_fitted_as_far_as_it_can(
+    tab, served, tmp_path, monkeypatch
+):
+    Image.new("L", (1, 7_000_000)).save(tmp_path / "line.png")
+    monkeypatch.setattr(served.app.views, "tiles", lambda view: iter(()))
+    tab.send(tmp_path / "line.png")
+    tab.settle()
+    assert tab.views[-1]["target"] == {"scale": [1e-4, 1e-4]}
+    tab.after(lambda: tab.page.mouse.wheel(0, 100))
+    assert tab.views[-1]["target"] == {"scale": [1e-4, 1e-4]}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 // Where an enlargement lies on the screen, in device pixels.
 
-export const LARGEST = 64; // factor
+export const [LEAST, LARGEST] = [1e-4, 64]; // factors
 const HALF = 0.5 + 1e-9; // as the server rounds sizes
 
 export const side = (n, factor) => Math.max(1, Math.floor(n * factor + HALF));
@@ -32,8 +32,7 @@ export function moved(from, to) {
   return [start, place(from.first + from.length) - start];
 }
 
-export const target = (place) => place.target ?? { scale: [place.sy, place.sx] };
-
 // The factor as it is shown is the factor that is computed.
-export const rounded = (factor) =>
-  Number(factor < 1 ? factor.toPrecision(5) : factor.toFixed(5));
+export const rounded = (factor) => Number(factor < 1 ? factor.toPrecision(5) : factor.toFixed(5));
+
+export const target = (place) => place.target ?? { scale: [place.sy, place.sx].map(rounded) };

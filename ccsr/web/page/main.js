@@ -1,13 +1,13 @@
 // Lists, forms and downloads around the stage.
 
 import { ask, post, send } from "./api.js";
-import { layout, target } from "./geometry.js";
+import { layout, rounded, target } from "./geometry.js";
 import { Stage } from "./stage.js";
 
 const POLL = 400; // ms between looks at what is being computed
 const $ = (id) => document.getElementById(id);
 let state = { pictures: [], enlargements: [], models: [], fixed: [], formats: [] };
-let timer, asked;
+let timer, typing = false; // whether the box has what the view did not follow yet
 
 const told = (words) => ($("status").textContent = words);
 const stage = new Stage($("stage"), { told, changed });
@@ -70,6 +70,7 @@ function chooseFormat() {
 }
 
 function show(picture) {
+  typing = false;
   stage.show(picture);
   const several = state.pictures.find(({ id }) => id === whole(picture))?.frames ?? 1;
   $("frames").hidden = $("which").options[1].hidden = several < 2;
@@ -115,8 +116,7 @@ const take = guarded(async (files) => {
       });
       const picture = await send(file);
       state.pictures.push(picture);
-      if (shown || picture.error) listPictures();
-      else show(picture);
+      shown || picture.error ? listPictures() : show(picture);
       shown ||= !picture.error;
     } catch (error) {
       problem = error.message;
@@ -130,8 +130,9 @@ function changed() {
   const { place, picture, canvas } = stage;
   if (!picture) return ($("size").textContent = $("factor").value = "");
   const { x, y } = layout(place, picture, canvas);
-  const factor = place.sx === place.sy ? place.sx : `${place.sx}x${place.sy}`;
-  if (document.activeElement !== $("factor")) $("factor").value = place.target?.text ?? factor;
+  const [across, down] = [place.sx, place.sy].map(rounded);
+  const factor = across === down ? across : `${across}x${down}`;
+  if (!typing) $("factor").value = place.target?.text ?? factor;
   const pace = state.models.find((model) => model.name === $("model").value)?.pace;
   const [inputs, outputs] = [picture.width * picture.height, x.whole * y.whole];
   const frames = $("which").value === "frame" ? 1 : Number($("frame").max);
@@ -140,22 +141,24 @@ function changed() {
     (pace ? `, about ${Number(seconds.toPrecision(2))} s` : "");
 }
 
-// The server knows what a typed size means; Enter says it twice, as a change and to submit.
-const typed = guarded(async (event) => {
-  event.preventDefault();
+// Moves the view to what was typed, which the server understands; fails if that is no size.
+async function follow() {
   const [{ picture }, text] = [stage, $("factor").value];
-  if (!picture || text === asked) return;
-  asked = text;
+  if (!picture || !typing) return;
   $("stage").ariaBusy = "true";
-  const given = { picture: picture.id, text };
-  const { error, ...to } = await post("size", given).finally(() => (asked = null));
-  say(error ?? "");
-  if (!error && picture === stage.picture) stage.go(to);
-  else $("stage").ariaBusy = "false";
-});
+  const asked = post("size", { picture: picture.id, text });
+  const { error, ...to } = await asked.catch(({ message }) => ({ error: message }));
+  if (error) { $("stage").ariaBusy = "false"; throw new Error(error); }
+  if (!typing || picture !== stage.picture) return; // moved by other means since
+  typing = text !== $("factor").value;
+  stage.go(to);
+}
+
+const typed = guarded(async (event) => { event.preventDefault(); await follow(); say(""); });
 
 const enlarge = guarded(async (event) => {
   event.preventDefault();
+  await follow(); // the button may be pressed with the cursor in the box
   say("");
   const given = (id) => $(id).closest("[hidden]") ? "" : $(id).value;
   const [format, lossless] = $("format").value.split(" ");
@@ -199,17 +202,12 @@ for (const name of ["dragover", "dragleave", "drop"]) {
 addEventListener("paste", (event) => take([...event.clipboardData.files]));
 addEventListener("focus", poll);
 for (const each of document.querySelectorAll(".choose")) each.onclick = () => $("files").click();
-const choose = () => { take([...$("files").files]); $("files").value = ""; };
-$("files").onchange = choose;
+const choose = $("files").onchange = () => { take([...$("files").files]); $("files").value = ""; };
+$("factor").oninput = () => (typing = true); $("enlarge").onsubmit = enlarge;
 $("factor-form").onsubmit = $("factor").onchange = typed;
-$("in").onclick = () => stage.zoom(1.1);
-$("out").onclick = () => stage.zoom(1 / 1.1);
-$("fit").onclick = () => stage.fit();
-$("one").onclick = () => stage.picture && stage.go({ sx: 1, sy: 1 });
-$("left").onchange = $("right").onchange = compare;
-$("model").onchange = poll;
-$("frame").onchange = turn;
-$("which").onchange = changed;
-$("format").onchange = chooseFormat;
-$("enlarge").onsubmit = enlarge;
+const moves = { in: () => stage.zoom(1.1), out: () => stage.zoom(1 / 1.1), fit: () => stage.fit(),
+  one: () => stage.picture && stage.go({ sx: 1, sy: 1 }) };
+for (const id in moves) $(id).onclick = () => { typing = false; moves[id](); };
+$("left").onchange = $("right").onchange = compare; $("frame").onchange = turn;
+$("model").onchange = poll; $("format").onchange = chooseFormat; $("which").onchange = changed;
 $("files").files.length ? choose() : poll(); // some may be chosen before the page is ready

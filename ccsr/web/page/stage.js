@@ -1,7 +1,7 @@
 // The picture on the screen: moved without steps, computed when it rests.
 
 import { view } from "./api.js";
-import { LARGEST, layout, moved, rounded, target } from "./geometry.js";
+import { LARGEST, LEAST, layout, moved, rounded, target } from "./geometry.js";
 
 const REST = 120; // ms without input after which a view is asked for
 const KEPT = 40; // device pixels of the stage into which the picture always reaches
@@ -46,7 +46,8 @@ export class Stage {
     const { picture, canvas } = this;
     if (picture) {
       const { width, height } = picture;
-      const s = rounded(Math.min(canvas.width / width, canvas.height / height, LARGEST));
+      const whole = Math.min(canvas.width / width, canvas.height / height);
+      const s = rounded(clamp(whole, LEAST, LARGEST));
       this.place = { sx: s, sy: s, cx: width / 2, cy: height / 2 };
     }
     this.touch();
@@ -64,7 +65,7 @@ export class Stage {
   zoom(by, x, y) {
     if (!this.picture) return;
     const [{ sx, sy }, { width, height }] = [this.place, this.picture];
-    const least = Math.min(1, 16 / Math.max(width, height));
+    const least = clamp(16 / Math.max(width, height), LEAST, 1);
     const ratio = clamp(by, least / Math.min(sx, sy), LARGEST / Math.max(sx, sy));
     this.go({ sx: sx * ratio, sy: sy * ratio }, x, y);
   }
@@ -202,7 +203,7 @@ export class Stage {
     canvas.onpointermove = (event) => this.#follow(event);
     canvas.onlostpointercapture = (event) => this.#pointers.delete(event.pointerId);
     canvas.onpointerleave = () => (this.pointer = null);
-    root.onkeydown = (event) => this.#key(event);
+    document.addEventListener("keydown", (event) => this.#key(event));
     divider.oninput = () => this.redraw();
   }
 
@@ -230,7 +231,9 @@ export class Stage {
   }
 
   #key(event) {
-    const own = event.target === this.divider && /^(Arrow|Page|Home|End)/.test(event.key);
+    const at = event.target; // other parts of the page have keys of their own
+    const own = at === this.divider ? /^(Arrow|Page|Home|End)/.test(event.key) :
+      at !== document.body && !this.root.contains(at);
     if (own || event.ctrlKey || event.metaKey || event.altKey || !this.picture) return;
     const { x, y } = this.pointer ?? {};
     const step = (event.shiftKey ? 0.5 : 0.1) * this.canvas.height;
