@@ -11,8 +11,8 @@ import torch
 
 from ccsr.grid import Size
 from ccsr.model import checkpoint
+from ccsr.upscaling.engines import ONNX
 from ccsr.upscaling.upscaler import AUTO, Upscaler
-from ccsr.web.entry import plain_name
 
 SIDE = 96  # of the picture that is timed, in input pixels
 SCALES = (2.0, 4.0)
@@ -56,7 +56,12 @@ class Models:
         self._paths = {AUTO: AUTO, **checkpoint.shipped()}
         if self.default not in self._paths:
             path = checkpoint.resolve(self.default)
-            self.default = plain_name(path.name)
+            if path.suffix.lower() == ONNX:
+                raise ValueError(
+                    f"the page computes by torch, which takes no ONNX file, got {path.name}: give "
+                    "a model's name or a .safetensors file"
+                )
+            self.default = path.name
             self._paths[self.default] = path
 
     @property

@@ -24,6 +24,11 @@ def test_what_is_no_model_is_refused(tmp_path):
         Models("lite", {})
     with pytest.raises(FileNotFoundError, match="no model file at"):
         Models(str(tmp_path / "none.safetensors"), {})
+    (tmp_path / "light.onnx").touch()
+    with pytest.raises(
+        ValueError, match=r"takes no ONNX file, got light\.onnx: give a model's name"
+    ):
+        Models(str(tmp_path / "light.onnx"), {})
     for name in ("../base", None, 3, "base.safetensors"):
         with pytest.raises(ValueError, match="model must be one of light, auto, base"):
             Models("light", {}).check(name)

@@ -314,6 +314,24 @@ def test_the_page_is_accessible(open_tab, cat, tmp_path, options):
     assert scrolled <= width
 
 
+@pytest.mark.parametrize("width", [320, 900])
+def test_a_long_name_makes_nothing_wider(open_tab, served, cat, tmp_path, width):
+    tab = open_tab(viewport={"width": width, "height": 700})
+    long = "x" * 140
+    (tmp_path / f"{long}.png").write_bytes(cat.read_bytes())
+    (tmp_path / f"{long}b.png").write_bytes(cat.read_bytes()[:20_000])
+    tab.send(tmp_path / f"{long}.png", tmp_path / f"{long}b.png")
+    tab.page.select_option("#which", "all")
+    tab.page.click("#start")
+    tab.page.wait_for_selector("#results >> text=Download")
+    tab.page.locator("#pictures .name").nth(1).click()
+    tab.page.wait_for_selector("#status:has-text('truncated')")
+    tab.page.evaluate("document.getElementById('message').textContent = 'x'.repeat(150)")
+    script = """[document.documentElement, ...document.querySelectorAll("aside, #status, #message")]
+        .filter((each) => each.scrollWidth > each.clientWidth + 1).map((each) => each.outerHTML)"""
+    assert tab.page.evaluate(script) == []
+
+
 def audit(page):
     page.evaluate(AXE.read_text(encoding="utf-8"))
     report = page.evaluate("axe.run()")
