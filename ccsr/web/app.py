@@ -58,7 +58,9 @@ class App:
         self._numbers = 0
         self._measured: set[str] = set()
         self._tickets = downloads.Tickets()
-        self._page = {path.name: path for path in files("ccsr.web").joinpath("page").iterdir()}
+        found = files("ccsr.web").joinpath("page").iterdir()
+        # without what editors and systems leave in folders
+        self._page = {path.name: path for path in found if Path(path.name).suffix in _TYPES}
 
     def start(self) -> None:
         """Begin to compute; where nobody waits, to measure how fast the default network is.
