@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccsr.grid import (
-    REMEMBERED,
     Axis,
     ProjectedGrid,
     Size,
     array_neighbours,
+    is_remembered,
     neighbours,
     reach,
     size_of,
@@ -237,7 +237,7 @@ def _banded(
     """
     import torch
 
-    remember = axis.size <= REMEMBERED and not torch.compiler.is_compiling()
+    remember = not torch.compiler.is_compiling() and is_remembered(axis)
     make = _remembered_bands if remember else _bands
     return make(axis, kernel, x.shape[-2], x.dtype, x.device, block, channels)
 

@@ -31,10 +31,10 @@ from ccsr.grid.sizes import (
     size_of,
 )
 from ccsr.grid.support import (
-    REMEMBERED,
     Neighbours,
     array_neighbours,
     first_pixel,
+    is_remembered,
     neighbours,
     reach,
 )
@@ -42,7 +42,6 @@ from ccsr.grid.support import (
 __all__ = [
     "HALF",
     "LARGEST_SIDE",
-    "REMEMBERED",
     "Anchor",
     "Axis",
     "Neighbours",
@@ -57,6 +56,7 @@ __all__ = [
     "checked_size",
     "choose_grid",
     "first_pixel",
+    "is_remembered",
     "neighbours",
     "output_size",
     "position",

@@ -11,7 +11,14 @@ from ccsr.grid.projected_grid import Axis, position
 if TYPE_CHECKING:  # slow to import, and not always there
     from torch import Tensor
 
-REMEMBERED = 512  # outputs per axis up to which what depends on positions alone is made once
+# What depends on the positions of an axis alone is made once up to so many outputs that lie over
+# so many input pixels.
+REMEMBERED, REMEMBERED_PIXELS = 512, 8192
+
+
+def is_remembered(axis: Axis) -> bool:
+    """Whether what depends on the positions of an axis alone is small enough to be kept."""
+    return axis.size <= min(REMEMBERED, REMEMBERED_PIXELS * axis.scale)
 
 
 def first_pixel(position: Any, reach: Any) -> Any:

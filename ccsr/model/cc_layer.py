@@ -16,7 +16,7 @@ from typing import Any, get_args
 import torch
 from torch import Tensor, nn
 
-from ccsr.grid import REMEMBERED, Axis, ProjectedGrid, neighbours, size_of
+from ccsr.grid import Axis, ProjectedGrid, is_remembered, neighbours, size_of
 from ccsr.model.algorithms import PLANS, Plan
 from ccsr.model.costs import cheapest_plan
 from ccsr.model.fields import Field, FourierField, SeparableField
@@ -126,7 +126,7 @@ class CCLayer(nn.Module):
 
     def taps(self, axis: Axis) -> tuple[Tensor, Tensor]:
         """List the neighbours along an axis: pixel and offset, each (size, taps), on our device."""
-        remember = axis.size <= REMEMBERED and not torch.compiler.is_compiling()
+        remember = not torch.compiler.is_compiling() and is_remembered(axis)
         make = _remembered_taps if remember else _taps
         return make(axis, self.kernel_size, self._coordinate_dtype, self.weight.device)
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ccsr.grid import REMEMBERED, Axis, ProjectedGrid
+from ccsr.grid import Axis, ProjectedGrid, is_remembered
 from ccsr.model.stack import Stack
 
 
@@ -131,7 +131,7 @@ def near(axis: Axis, limit: int, like: Tensor, taps: int) -> Near:
         like: gives the type and device of offsets.
         taps: 1 or 2.
     """
-    remember = axis.size <= REMEMBERED and not torch.compiler.is_compiling()
+    remember = not torch.compiler.is_compiling() and is_remembered(axis)
     return (_remembered if remember else _near)(axis, limit, taps, like.dtype, like.device)
 
 

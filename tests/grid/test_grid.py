@@ -5,7 +5,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ccsr.grid import ProjectedGrid, checked_size, choose_grid, output_size
+from ccsr.grid import (
+    Axis,
+    ProjectedGrid,
+    checked_size,
+    choose_grid,
+    is_remembered,
+    output_size,
+)
 
 
 def test_a_scale_is_centred_and_a_size_is_a_ratio() -> None:
@@ -71,3 +78,14 @@ def test_results_of_days_are_refused() -> None:
     for size in ((0, 5), (5, 2**31)):
         with pytest.raises(ValueError, match=r"sizes must be 1 to 2147483647, got"):
             checked_size(size)
+
+
+def test_what_is_remembered_of_an_axis_is_small() -> None:
+    def axis(pixels: int, outputs: int) -> Axis:
+        return ProjectedGrid.project((1, pixels), (1, outputs)).columns
+
+    assert is_remembered(axis(64, 512))
+    assert is_remembered(axis(8192, 512))
+    assert not is_remembered(axis(64, 513))
+    assert not is_remembered(axis(8192 * 2, 512))  # each reads thousands of pixels
+    assert not is_remembered(axis(8_000_000, 1000))
