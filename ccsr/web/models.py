@@ -98,12 +98,14 @@ class Models:
             return
         upscaler = self.upscaler(name)
         noise = torch.rand(3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
-        seconds = []
-        for scale in (SCALES[0], *SCALES):  # the very first sets things up
+
+        def seconds(scale: float) -> float:
             start = time.perf_counter()
             upscaler.tensor(noise, scale=scale)
-            seconds.append(time.perf_counter() - start)
-        _, less, more = seconds
+            return time.perf_counter() - start
+
+        # the first at each scale sets things up
+        less, more = (min(seconds(scale) for _ in range(2)) for scale in SCALES)
         few, many = ((SIDE * scale) ** 2 for scale in SCALES)
         outputs = max(more - less, 0.05 * more) / (many - few)
         self.pace[name] = Pace(max(less - outputs * few, 0.0) / SIDE**2, outputs)

@@ -1,6 +1,10 @@
 """The networks that a page offers, and how long they are expected to take."""
 
+import time
+from pathlib import Path
+
 import pytest
+import torch
 
 from ccsr.model.checkpoint import shipped
 from ccsr.web.models import Models, Pace
@@ -43,6 +47,24 @@ def test_the_pace_is_measured_once_and_grows_with_the_work(network):
     assert 0 < pace.seconds((10, 10), (20, 20)) < pace.seconds((10, 10), (40, 40))
     models.measure("tiny.safetensors")
     assert models.pace["tiny.safetensors"] is pace
+
+
+def test_what_is_set_up_at_each_scale_once_is_no_part_of_the_pace(
+    network: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, seen = 0.0, set()
+
+    def enlarge(x: torch.Tensor, *, scale: float) -> torch.Tensor:
+        nonlocal now
+        now += 1e-6 * scale**2 * x[0].numel() + (scale not in seen) * 7
+        seen.add(scale)
+        return x
+
+    models = Models(str(network), {"device": "cpu"})
+    monkeypatch.setattr(models.upscaler("tiny.safetensors"), "tensor", enlarge)
+    monkeypatch.setattr(time, "perf_counter", lambda: now)
+    models.measure("tiny.safetensors")
+    assert models.pace["tiny.safetensors"].outputs == pytest.approx(1e-6)
 
 
 def test_the_pace_approaches_what_pictures_take():
