@@ -7,7 +7,7 @@ import { Stage } from "./stage.js";
 const POLL = 400; // ms between looks at what is being computed
 const $ = (id) => document.getElementById(id);
 let state = { pictures: [], enlargements: [], models: [], fixed: [], formats: [] };
-let timer, typing = false; // whether the box has what the view did not follow yet
+let timer, asked = {}, typing = false; // whether the box has what the view did not follow yet
 
 const told = (words) => ($("status").textContent = words);
 const stage = new Stage($("stage"), { told, changed });
@@ -142,16 +142,22 @@ function changed() {
 }
 
 // Moves the view to what was typed, which the server understands; fails if that is no size.
-async function follow() {
-  const [{ picture }, text] = [stage, $("factor").value];
+async function heed(text) {
+  const { picture } = stage;
   if (!picture || !typing) return;
   $("stage").ariaBusy = "true";
-  const asked = post("size", { picture: picture.id, text });
-  const { error, ...to } = await asked.catch(({ message }) => ({ error: message }));
+  const answer = post("size", { picture: picture.id, text });
+  const { error, ...to } = await answer.catch(({ message }) => ({ error: message }));
   if (error) { $("stage").ariaBusy = "false"; throw new Error(error); }
   if (!typing || picture !== stage.picture) return; // moved by other means since
   typing = text !== $("factor").value;
   stage.go(to);
+}
+
+function follow() { // once, though Enter says it twice, as a change and to submit
+  const text = $("factor").value;
+  if (asked.text !== text) asked = { text, heeded: heed(text).finally(() => (asked = {})) };
+  return asked.heeded;
 }
 
 const typed = guarded(async (event) => { event.preventDefault(); await follow(); say(""); });
