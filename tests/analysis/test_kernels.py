@@ -73,6 +73,7 @@ def test_a_layer_behind_a_friendly_grid_works_at_what_is_left_of_the_scale() -> 
     assert last.own_scale(1.25) == (0.625, 0.625)
 
 
+@pytest.mark.long
 def test_the_table_the_pictures_and_the_film(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

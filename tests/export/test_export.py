@@ -149,8 +149,9 @@ def test_a_field_that_is_not_separable_needs_few_phases(scale):
 
 @pytest.mark.parametrize(
     "scale",
-    [(1.5, 1.5), (2.0, 2.0), (2.37, 2.37), (4.0, 1.5), (6.0, 3.5), (7.9, 16.0), (66.0, 40.0)],
-)
+    [(1.5, 1.5), (2.0, 2.0), (2.37, 2.37), (4.0, 1.5), (6.0, 3.5), (7.9, 16.0),
+        pytest.param((66.0, 40.0), marks=pytest.mark.long)],
+)  # fmt: skip
 def test_scale_as_an_input(scale):
     model = network()
     assert_agrees(to_onnx(model, None), upscaler_of(model), scale, given=scale)

@@ -82,6 +82,7 @@ def test_frames_that_do_not_fit_together(tmp_path: Path, monkeypatch: pytest.Mon
             image.read(tmp_path / f"a{suffix}")
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux tells it")
 def test_the_estimate_holds(tmp_path: Path) -> None:
     """Of the peak while reading; and it is not far from it."""

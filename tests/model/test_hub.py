@@ -255,6 +255,7 @@ def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
         hub.fetch(pinned(), 1)
 
 
+@pytest.mark.long
 def test_on_the_command_line(server: Hub, tmp_path: Path) -> None:
     from PIL import Image
 

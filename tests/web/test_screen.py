@@ -118,6 +118,7 @@ def test_a_typed_size_moves_the_view_there(tab, cat, whole, typed, target, wish)
     assert is_rounded(tab.screen(), window(enlarged, view))
 
 
+@pytest.mark.long
 def test_what_is_no_size_is_refused(tab, cat):
     tab.send(cat)
     tab.settle()
@@ -135,7 +136,13 @@ def test_what_is_no_size_is_refused(tab, cat):
     assert len(tab.views) == before + 1
 
 
-@pytest.mark.parametrize("pointer", [(100, 480), (300, 200), (441, 333)])
+@pytest.mark.parametrize(
+    "pointer",
+    [
+        (100, 480),
+        *(pytest.param(each, marks=pytest.mark.long) for each in ((300, 200), (441, 333))),
+    ],
+)
 def test_zooming_keeps_what_is_under_the_pointer(tab, cat, pointer):
     tab.send(cat)
     tab.type("4.3")
