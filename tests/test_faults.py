@@ -7,12 +7,10 @@ import itertools
 import json
 import os
 import random
-import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +30,7 @@ from ccsr.jobs.target import Target
 from ccsr.jobs.writing import Outcome
 from ccsr.model import checkpoint
 from networks import tiny
+from small_disk import files_of_at_most
 
 SCRIPTS = Path(__file__).parent
 TWICE = Target(scale=(2.0, 2.0))
@@ -90,21 +89,6 @@ def expected(jobs: list[Job]) -> dict[str, bytes]:
     return contents
 
 
-def full_disk(limit: int) -> AbstractContextManager[None]:
-    """Within it the kernel writes at most so many bytes of each file, the last write a part."""
-
-    @contextmanager
-    def limited() -> Iterator[None]:
-        before = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
-        try:
-            yield
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-    return limited()
-
-
 def test_a_disk_that_is_full_after_any_number_of_bytes(
     jobs: list[Job], expected: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,7 +98,7 @@ def test_a_disk_that_is_full_after_any_number_of_bytes(
     failed = set()
     for limit in [*range(0, largest, 29), largest - 1, largest]:
         restore(jobs)
-        with full_disk(limit):
+        with files_of_at_most(limit):
             outcomes = outcomes_of(jobs)
         check_whole(jobs, outcomes, expected)
         failed.add(sum(bool(outcome.error) for outcome in outcomes))
@@ -138,13 +122,13 @@ def test_no_format_leaves_a_part_of_a_file(tmp_path: Path, suffix: str, frames: 
     path.write_bytes(b"before")
     for limit in (0, 1, size // 3, size // 2, size - 4097, size - 1):
         with (
-            full_disk(max(0, limit)),
+            files_of_at_most(max(0, limit)),
             pytest.raises(OSError, match=r"cannot write .*File too large"),
         ):
             image.write(picture, path)
         assert path.read_bytes() == b"before"
         assert [path] == list(tmp_path.iterdir())
-    with full_disk(size):
+    with files_of_at_most(size):
         image.write(picture, path)
     assert path.stat().st_size == size
 
@@ -170,7 +154,7 @@ def test_a_report_has_whole_lines_only(tmp_path: Path) -> None:
     line = path.stat().st_size
     for room in range(line, 3 * line + 1, 7):
         report = Report(path, Plan())
-        with full_disk(room):
+        with files_of_at_most(room):
             for _ in range(3):
                 report.add(Path("a.png"), "left out")
         whole = room // line
