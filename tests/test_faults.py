@@ -243,6 +243,7 @@ def run_command(command: list[str]) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.long
 def test_runs_that_are_killed_or_interrupted() -> None:
     """The short form of `make fuzz`, as the next one."""
     done = run_script("kill.py", "--trials", "6", "--seed", "1")

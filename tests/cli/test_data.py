@@ -153,9 +153,8 @@ def test_programs_are_told_what_came_of_it_when_it_ends_early(listed, tmp_path, 
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
-@pytest.mark.parametrize(
-    "sign", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_what_a_silent_server_holds_is_given_up_at_once(listed, tmp_path, wicked, sign):
     wicked.ways["/o/n/c/b.png"] = ("silent",)
     code = (

@@ -8,6 +8,7 @@ import pytest
 AXE = Path(__file__).with_name("axe.min.js")
 
 
+@pytest.mark.long
 def test_everything_can_be_done_by_keyboard(tab, cat):
     tab.send(cat)
     tab.settle()
@@ -81,11 +82,14 @@ def test_two_fingers_zoom_about_their_middle(open_tab, cat):
 @pytest.mark.parametrize(
     "options",
     [
-        {"color_scheme": "light"},
-        {"color_scheme": "dark"},
-        {"color_scheme": "light", "viewport": {"width": 360, "height": 640}, "has_touch": True},
+        pytest.param({"color_scheme": "light"}, id="light"),
+        pytest.param({"color_scheme": "dark"}, id="dark", marks=pytest.mark.long),
+        pytest.param(
+            {"color_scheme": "light", "viewport": {"width": 360, "height": 640}, "has_touch": True},
+            id="phone",
+            marks=pytest.mark.long,
+        ),
     ],
-    ids=["light", "dark", "phone"],
 )
 def test_the_page_is_accessible(open_tab, cat, tmp_path, options):
     if not AXE.exists():
@@ -105,7 +109,7 @@ def test_the_page_is_accessible(open_tab, cat, tmp_path, options):
     assert scrolled <= width
 
 
-@pytest.mark.parametrize("width", [320, 900])
+@pytest.mark.parametrize("width", [320, pytest.param(900, marks=pytest.mark.long)])
 def test_a_long_name_makes_nothing_wider(open_tab, served, cat, tmp_path, width):
     tab = open_tab(viewport={"width": width, "height": 700})
     long = "x" * 140

@@ -75,6 +75,7 @@ def test_each_side_of_the_divider_shows_its_method(tab, cat, whole):
     assert is_rounded(shown[:, cut:], right[:, cut:])
 
 
+@pytest.mark.long
 def test_a_screen_of_high_density_shows_a_pixel_as_a_pixel(open_tab, cat, whole):
     tab = open_tab(device_scale_factor=2)
     tab.send(cat)
