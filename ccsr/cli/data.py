@@ -43,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
         if name == "open":
             add(
                 "--tiles", type=arguments.whole, metavar="N",
-                help="build only the N tiles that teach most; default: all",
+                help="of those to train on build only the N that teach most; default: all",
             )  # fmt: skip
         if name == "benchmarks":
             add(
@@ -136,9 +136,10 @@ def _wanted(args: argparse.Namespace) -> tuple[list[Task], list[str]]:
         licences = [f"{name}: {archives.BENCHMARKS[name][0]}" for name in sets]
         return archives.benchmark_tasks(sets, args.folder), licences
     listed = open_tiles.tiles()
-    if args.tiles is not None and args.tiles > len(listed):
-        raise ValueError(f"--tiles: the list has {len(listed)} tiles, got {args.tiles}")
-    chosen = listed[: args.tiles]
+    teaching = [tile for tile in listed if not tile.kind]
+    if args.tiles is not None and args.tiles > len(teaching):
+        raise ValueError(f"--tiles: the list has {len(teaching)} to train on, got {args.tiles}")
+    chosen = [*teaching[: args.tiles], *(tile for tile in listed if tile.kind)]
     licences = [f"{n} x {name}" for name, n in Counter(t.licence for t in chosen).most_common()]
     return open_tiles.tasks(chosen, args.folder), licences
 

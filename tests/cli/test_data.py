@@ -106,7 +106,17 @@ def listed(tmp_path, wicked, monkeypatch):
 
 def test_more_tiles_than_there_are(listed, tmp_path, capsys):
     assert main(["data", "open", str(tmp_path / "o"), "--tiles", "3"]) == 1
-    assert "--tiles: the list has 2 tiles, got 3" in capsys.readouterr().err
+    assert "--tiles: the list has 2 to train on, got 3" in capsys.readouterr().err
+
+
+def test_few_tiles_to_train_on_come_with_all_to_validate_by(listed, tmp_path, wicked, capsys):
+    (listed / "validation.csv").write_text("name,kind\nb,text\n", encoding="utf-8")
+    words = ["data", "open", str(tmp_path / "o"), "--server", wicked.url, "--tiles"]
+    assert main([*words, "2"]) == 1
+    assert "the list has 1 to train on" in capsys.readouterr().err
+    assert main([*words, "1"]) == 0
+    built = {path.relative_to(tmp_path / "o").as_posix() for path in tmp_path.glob("o/*/**/*.webp")}
+    assert built == {"train/a.webp", "val/text/b.webp"}
 
 
 def test_whoever_was_to_be_credited_still_is(listed, tmp_path, wicked, capsys):
