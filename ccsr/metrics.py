@@ -1,13 +1,16 @@
 """PSNR, SSIM and luma: the only definitions of them, for validation and evaluation alike.
 
 Pure functions of float tensors in [0, 1]. They neither clamp nor round: what an output is
-before it is measured is the business of a protocol (`ccsr.protocols`).
+before it is measured is the business of a protocol (`ccsr.protocols`). Tensors of whole numbers are
+levels of files, and are refused.
 """
 
 import importlib
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from numbers import Integral
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -34,8 +37,10 @@ def luma(rgb: Tensor, weights: tuple[float, float, float] = WEIGHTS_BT601) -> Te
         Shape `(..., 1, H, W)`, range [16/255, 235/255] for RGB input.
 
     Raises:
+        TypeError: if `rgb` is not floating point.
         ValueError: if there are neither 1 nor 3 channels.
     """
+    _check_kind(rgb)
     channels = rgb.shape[-3] if rgb.ndim >= 3 else 0
     if channels == 1:
         return rgb
@@ -57,14 +62,16 @@ def psnr(sr: Tensor, hr: Tensor, shave: int | tuple[int, int] = 0) -> float:
         shave: pixels left out at each border, one number or (vertical, horizontal).
 
     Returns:
-        `-10 log10(mean squared error)` over all channels; `inf` for equal images.
+        `-10 log10(mean squared error)` over all channels; `inf` for equal images, `nan` where a
+        value is not a number.
 
     Raises:
+        TypeError: if an image is not floating point.
         ValueError: if the shapes differ or nothing is left after shaving.
     """
     sr, hr = _paired(sr, hr, shave, least=1)
     error = float((sr - hr).square().mean())
-    return -10 * math.log10(error) if error > 0 else math.inf
+    return math.inf if error == 0 else -10 * math.log10(error)
 
 
 def ssim(sr: Tensor, hr: Tensor, shave: int | tuple[int, int] = 0) -> float:
@@ -79,9 +86,10 @@ def ssim(sr: Tensor, hr: Tensor, shave: int | tuple[int, int] = 0) -> float:
         shave: pixels left out at each border, one number or (vertical, horizontal).
 
     Returns:
-        The mean over windows and channels, at most 1.
+        The mean over windows and channels, at most 1; `nan` where a value is not a number.
 
     Raises:
+        TypeError: if an image is not floating point.
         ValueError: if the shapes differ or fewer than 11x11 pixels are left after shaving.
     """
     sr, hr = _paired(sr, hr, shave, least=_WINDOW)
@@ -150,12 +158,13 @@ def _paired(
     sr: Tensor, hr: Tensor, shave: int | tuple[int, int], least: int
 ) -> tuple[Tensor, Tensor]:
     """Both images without their border, in double precision where the device has it."""
-    if sr.shape != hr.shape or sr.ndim != 3:
+    if sr.shape != hr.shape or sr.ndim != 3 or not len(sr):
         raise ValueError(
             f"expected two images of one shape (C, H, W), got {tuple(sr.shape)} and "
             f"{tuple(hr.shape)}: crop the larger one first"
         )
-    rows, columns = (shave, shave) if isinstance(shave, int) else shave
+    _check_kind(sr, hr)
+    rows, columns = _as_border(shave)
     height, width = sr.shape[-2] - 2 * rows, sr.shape[-1] - 2 * columns
     if min(rows, columns) < 0 or min(height, width) < least:
         raise ValueError(
@@ -166,3 +175,20 @@ def _paired(
     dtype = torch.float32 if sr.device.type == "mps" else torch.float64
     window = (..., slice(rows, rows + height), slice(columns, columns + width))
     return sr[window].to(dtype), hr[window].to(dtype)
+
+
+def _check_kind(*images: Tensor) -> None:
+    """Raise TypeError for an image of levels, of which the peak is not 1."""
+    for each in images:
+        if not each.is_floating_point():
+            raise TypeError(
+                f"expected floating point in [0, 1], got {each.dtype}: divide levels by their largest"
+            )
+
+
+def _as_border(shave: Any) -> tuple[int, int]:
+    """Pixels at each border, (rows, columns), of one whole number or two."""
+    pair = tuple(shave) if isinstance(shave, Sequence) else (shave, shave)
+    if len(pair) != 2 or not all(isinstance(each, Integral) for each in pair):
+        raise ValueError(f"shave must be a whole number of pixels, or two of them, got {shave!r}")
+    return int(pair[0]), int(pair[1])

@@ -4,6 +4,7 @@ import math
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -125,6 +126,29 @@ def test_ssim_leaves_out_the_border():
     sr, hr = pictures()
     sr[:, :4] = 0
     assert ssim(sr, hr, (4, 2)) == pytest.approx(ssim(sr[:, 4:-4, 2:-2], hr[:, 4:-4, 2:-2]))
+
+
+@pytest.mark.parametrize("metric", [psnr, ssim])
+def test_what_is_not_a_number_is_no_perfect_result(metric):
+    sr, hr = pictures()
+    sr[0, 12, 15] = math.nan
+    assert math.isnan(metric(sr, hr))
+
+
+@pytest.mark.parametrize("metric", [psnr, ssim, lambda x, _: luma(x)])
+@pytest.mark.parametrize("kind", [torch.uint8, torch.int32, torch.bool])
+def test_levels_are_refused(metric, kind):
+    x = torch.ones(3, 12, 12, dtype=kind)
+    with pytest.raises(TypeError, match=r"expected floating point in \[0, 1\], got torch\."):
+        metric(x, x)
+
+
+@pytest.mark.parametrize("shave", [1.5, (1,), (1, 2, 3), "1", (1, 2.0), None])
+def test_a_border_is_one_whole_number_or_two(shave):
+    sr, hr = pictures()
+    with pytest.raises(ValueError, match="shave must be a whole number of pixels, or two of them"):
+        psnr(sr, hr, shave)
+    assert psnr(sr, hr, np.int64(2)) == psnr(sr, hr, [2, 2]) == psnr(sr, hr, 2)
 
 
 def test_images_of_different_shape_are_refused():

@@ -145,7 +145,10 @@ def _measured(comparison: Comparison, contender: Contender, case: Case) -> Measu
     if known and (dump is None or dump.holds(contender.name, case, known.pixels, _digest)):
         return known
     start = time.perf_counter()
-    sr = comparison.protocol.finish(contender.output(case)).contiguous()
+    sr = contender.output(case)
+    if sr.isnan().any():
+        raise ValueError(f"{contender.name} gives values that are not numbers")
+    sr = comparison.protocol.finish(sr).contiguous()
     seconds = time.perf_counter() - start if isinstance(contender, Method) else None
     if dump:
         dump.write_given(case)

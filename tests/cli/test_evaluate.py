@@ -160,6 +160,15 @@ def test_a_method_that_fails_leaves_the_image_out_for_all(folder):
     assert [r.image for r in findings.records] == ["a.png", "a.png", "c.png", "c.png"]
 
 
+@pytest.mark.parametrize("protocol", ["benchmark-y", "liif-y"])
+def test_values_that_are_not_numbers_are_no_perfect_result(folder, protocol):
+    protocol = PROTOCOLS[protocol]
+    broken = Method("broken", lambda lr, size: torch.full((len(lr), *size), torch.nan))
+    comparison = Comparison([broken], [(2.0, 2.0)], protocol)
+    found = measure(comparison, [(find(folder), "a.png")])
+    assert [one.reason for one in found.left_out] == ["broken gives values that are not numbers"]
+
+
 def test_no_usable_image_is_an_error(tmp_path, capsys):
     (tmp_path / "a.png").write_bytes(b"not a picture")
     assert cli.main(["evaluate", *arguments(tmp_path, "--model", "bicubic")]) == 1
