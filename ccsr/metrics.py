@@ -182,7 +182,7 @@ def _check_kind(*images: Tensor) -> None:
     for each in images:
         if not each.is_floating_point():
             raise TypeError(
-                f"expected floating point in [0, 1], got {each.dtype}: divide levels by their largest"
+                f"expected floats in [0, 1], got {each.dtype}: divide levels by their largest"
             )
 
 

@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from ccsr import image, metrics
-from ccsr.grid import Pair, ProjectedGrid, Size, size_of
+from ccsr.grid import Pair, ProjectedGrid, Size, scale_text, size_of
 from ccsr.model.registry import advertised, imported, is_path
 from ccsr.resample import reduce_uint8
 
@@ -41,13 +41,13 @@ def exact_sizes(extent: int, scale: float) -> tuple[int, int]:
             units = extent // whole
             if units < 1:
                 raise ValueError(
-                    f"{extent} pixels are too few for the scale {scale:g}: use a larger image"
+                    f"{extent} pixels are too few for the scale {scale:.10g}: use a larger image"
                 )
             return units * step, units * whole
     near = round(scale * STEPS[-1]) / STEPS[-1]
     raise ValueError(
         f"scale must be a multiple of 0.05 or 0.1 so that sizes have exactly this ratio, got "
-        f"{scale:g}: use {near:g}, or a protocol that redefines the scale as out/in (liif-y)"
+        f"{scale:.10g}: use {near:.10g}, or a protocol that redefines the scale as out/in (liif-y)"
     )
 
 
@@ -61,7 +61,9 @@ def floor_sizes(extent: int, scale: float) -> tuple[int, int]:
     """
     low = math.floor(extent / scale + 1e-9)
     if low < 1:
-        raise ValueError(f"{extent} pixels are too few for the scale {scale:g}: use a larger image")
+        raise ValueError(
+            f"{extent} pixels are too few for the scale {scale:.10g}: use a larger image"
+        )
     return low, round(low * scale)
 
 
@@ -132,11 +134,12 @@ class EvaluationProtocol:
             0 <= n - round(m * s) < s for n, m, s in whole
         ):
             return round(lr_size[0] * scale[0]), round(lr_size[1] * scale[1])
-        expected = self.crop(size, scale)[0]
+        expected, part = self.crop(size, scale)
         raise ValueError(
             f"the low-resolution image has {lr_size[1]}x{lr_size[0]} pixels, expected "
             f"{expected[1]}x{expected[0]} for {size[1]}x{size[0]} at the scale "
-            f"{scale[1]:g}x{scale[0]:g}: give --lr the folder of that scale"
+            f"{scale_text(scale)}: give --lr the folder of that scale, whose images were made of "
+            f"the first {part[1]}x{part[0]} pixels"
         )
 
     def shave(self, scale: Pair) -> Size:

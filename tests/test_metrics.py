@@ -139,7 +139,7 @@ def test_what_is_not_a_number_is_no_perfect_result(metric):
 @pytest.mark.parametrize("kind", [torch.uint8, torch.int32, torch.bool])
 def test_levels_are_refused(metric, kind):
     x = torch.ones(3, 12, 12, dtype=kind)
-    with pytest.raises(TypeError, match=r"expected floating point in \[0, 1\], got torch\."):
+    with pytest.raises(TypeError, match=r"expected floats in \[0, 1\], got torch\."):
         metric(x, x)
 
 

@@ -24,11 +24,13 @@ class Analysis(NamedTuple):
         run: measures, and returns what was found.
         text: what the command line says it is about.
         reads: the flags of `ccsr analyze` that concern it, beside --out.
+        trains: those of them that concern networks that it trains, none of which is given.
     """
 
     run: Callable[[Options], Findings]
     text: str
     reads: tuple[str, ...] = ()
+    trains: tuple[str, ...] = ()
 
 
 ANALYSES = {
@@ -63,6 +65,7 @@ ANALYSES = {
         heads.analyse,
         "heads of other papers beside ours on one encoder (trains them)",
         ("model", "data", "test", "encoder", "limit", "steps"),
+        ("data", "encoder", "steps"),
     ),
     "kernels": Analysis(kernels.analyse, "learned filters as continuous surfaces", ("model",)),
 }

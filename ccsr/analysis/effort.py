@@ -13,6 +13,7 @@ from ccsr.evaluation.methods import BICUBIC
 from ccsr.evaluation.plots import save
 from ccsr.evaluation.table import unique
 from ccsr.image import read_rgb
+from ccsr.model.checkpoint import called
 from ccsr.training.photos import find_images
 from ccsr.upscaling.upscaler import Upscaler
 
@@ -59,7 +60,7 @@ def measure(
         efforts = Upscaler.load(model, trust=trust).model.efforts
         for effort in efforts:
             upscaler = Upscaler.load(model, precision="fp32", effort=effort, trust=trust)
-            entries.append((Path(model).stem, effort, len(efforts) > 1, upscaler))
+            entries.append((called(model), effort, len(efforts) > 1, upscaler))
     if not any(choice for _, _, choice, _ in entries):
         raise ValueError(
             f"expected a network with an elastic encoder, got {', '.join(models)}: give one by "

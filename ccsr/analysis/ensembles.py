@@ -18,6 +18,8 @@ from ccsr.evaluation.plots import save
 from ccsr.evaluation.table import unique
 from ccsr.grid import ProjectedGrid, Size
 from ccsr.image import read_rgb
+from ccsr.model.checkpoint import called
+from ccsr.model.network import parts_of
 from ccsr.training.photos import find_images
 from ccsr.upscaling.pixels import FloatSource
 from ccsr.upscaling.upscaler import Upscaler
@@ -103,13 +105,19 @@ class Gain:
 def measure(
     model: str, photos: Sequence[Tensor], scales: Sequence[float], trust: Sequence[str] = ()
 ) -> list[Gain]:
-    """All ensembles on photos, uint8 (3, H, W)."""
+    """All ensembles on photos, uint8 (3, H, W).
+
+    Raises:
+        ValueError: for a network that has no intermediate grids to average over.
+    """
     upscalers = {
         name: Averaged(
             Upscaler.load(model, precision="fp32", ensemble=flips * "flips", trust=trust), grids
         )
         for name, (grids, flips) in ENSEMBLES.items()
     }
+    for each in upscalers.values():
+        parts_of(each.upscaler.model)  # or says that there are no grids within
     found: list[Gain] = []
     for scale in scales:
         results = {
@@ -120,7 +128,7 @@ def measure(
         for name, pairs in results.items():
             psnr, seconds = (fmean(column) for column in zip(*pairs, strict=True))
             gain, cost = psnr - plain_psnr, seconds / plain_time
-            found.append(Gain(Path(model).stem, name, scale, psnr, gain, cost))
+            found.append(Gain(called(model), name, scale, psnr, gain, cost))
     return found
 
 

@@ -153,7 +153,7 @@ def _trained(options: Options) -> dict[str, Path]:
 
 def given(models: Sequence[str]) -> dict[str, Path]:
     """The file of each run's folder, model's name or file."""
-    return {Path(model).stem: checkpoint.resolve(model) for model in models}
+    return {checkpoint.called(model): checkpoint.resolve(model) for model in models}
 
 
 def _check_encoders(networks: dict[str, Network]) -> None:

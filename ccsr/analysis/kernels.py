@@ -179,7 +179,7 @@ def analyse(options: Options) -> Findings:
             line = offsets(one.layer.kernel_size, 16)
             reference = surface(one.layer, line, line, one.own_scale(2.0)).double()
             found += [profile(one, scale, reference) for scale in SCALES]
-        stem = f"kernels-{Path(model).stem}"
+        stem = f"kernels-{checkpoint.called(model)}"
         pictures[f"{stem}.webp"] = partial(draw, layers=parts, found=tuple(found))
         pictures[f"{stem}-over-scale.webp"] = partial(film, layers=parts)
     lines = [["layer", "scale", "own scale", "spread", "half power", "change"]]

@@ -16,6 +16,7 @@ from ccsr.choices import Encoder
 from ccsr.cli import arguments, options
 from ccsr.evaluation import plots
 from ccsr.evaluation.results import environment, json_text, write_json
+from ccsr.model.checkpoint import called
 from ccsr.suggest import near
 
 # those that not every analysis reads, and what they are called among its options
@@ -42,13 +43,13 @@ def parser() -> argparse.ArgumentParser:
     add = flags.add_argument
     add("name", type=_name, metavar="NAME", help="the analysis, one of those below")
     add(
-        "--out", type=arguments.path, metavar="DIR",
+        "--out", type=arguments.folder, metavar="DIR",
         help="the folder for NAME.json, NAME.md and pictures, which is made if it is missing",
     )  # fmt: skip
     add(
-        "--model", nargs="+", default=[], metavar="NAME|FILE", help="the networks to "
-        "analyse; default: light (effort: elastic and light; degradation: light, base, photo and "
-        "photo-base). heads compares these finished runs, "
+        "--model", nargs="+", action="extend", default=[], metavar="NAME|FILE",
+        help="the networks to analyse; default: light (effort: elastic and light; degradation: "
+        "light, base, photo and photo-base). heads compares these finished runs, "
         "given as folders or files, instead of training its own. alignment and gradual take none",
     )  # fmt: skip
     options.trust(add)
@@ -91,13 +92,20 @@ def main(argv: Sequence[str]) -> int:
     unread = [flag for flag in given if flag not in reads]
     if unread:
         raise ValueError(f"{args.name} has no use for --{' and --'.join(unread)}: leave that out")
-    names = [Path(model).stem for model in args.model]
+    unread = [flag for flag in given if args.model and flag in analysis.trains]
+    if unread:
+        raise ValueError(
+            f"{args.name} trains nothing where --model gives its networks, so it has no use for "
+            f"--{' and --'.join(unread)}: leave that out"
+        )
+    names = [called(model) for model in args.model]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(
             f"--model: expected different names, got {', '.join(twice)} twice: rename a file"
         )
     if args.out:
+        _check_out(args.out, [each for each in (args.data, args.test) if each])
         args.out.mkdir(parents=True, exist_ok=True)
         if not plots.available():
             terminal.say("ccsr: pictures need matplotlib: pip install 'ccsr[evaluate]'")
@@ -121,11 +129,21 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
+def _check_out(out: Path, sources: Sequence[Path]) -> None:
+    """See that pictures of results, and of runs, will not be found as images to measure on."""
+    for each in sources:
+        if each.is_dir() and out.resolve().is_relative_to(each.resolve()):
+            raise ValueError(
+                f"--out: the pictures in {out} would count as images of {each} the next time: "
+                "choose a folder beside it"
+            )
+
+
 def _write(out: Path, name: str, document: dict[str, object], findings: Findings) -> None:
     write_json(out / f"{name}.json", document)
     with replacing(out / f"{name}.md") as temporary:
         text = "\n".join(table.markdown() for table in findings.tables)
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
     if plots.available():
         for file, draw in findings.pictures.items():
             draw(out / file)

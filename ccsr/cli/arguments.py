@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import os
 import re
 import sys
 from argparse import ArgumentTypeError
@@ -131,6 +132,17 @@ def path(text: str) -> Path:
     if not text:
         raise ArgumentTypeError("expected a path, got an empty text: it would be this folder")
     return Path(text)
+
+
+def folder(text: str) -> Path:
+    """A folder that is there, or can be made."""
+    wanted = path(text)
+    known = next((each for each in (wanted, *wanted.parents) if os.path.lexists(each)), wanted)
+    if os.path.lexists(known) and not known.is_dir():
+        raise ArgumentTypeError(
+            f"expected a folder, or the name of a new one, got {text!r}: {known} is a file"
+        )
+    return wanted
 
 
 def anywhere(text: str) -> Place:

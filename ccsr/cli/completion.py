@@ -12,7 +12,7 @@ from ccsr.cli import arguments, options
 _PARSED = (
     "upscale", "report", "serve", "models", "evaluate", "analyze", "export", "data", "completion",
 )  # fmt: skip
-_PATHS = (arguments.path, arguments.place, arguments.source)
+_PATHS = (arguments.path, arguments.folder, arguments.place, arguments.source)
 _NAMED = {"model"}  # may be files too
 _EPILOG = """\
 bash: ccsr completion bash > ~/.local/share/bash-completion/completions/ccsr

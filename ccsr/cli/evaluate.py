@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from ccsr import terminal
 from ccsr.cli import evaluate_output
@@ -23,6 +24,8 @@ from ccsr.suggest import near
 
 __all__ = ["main", "parser"]
 
+SCALES = ((2.0, 2.0), (3.0, 3.0), (4.0, 4.0))
+
 
 def main(argv: Sequence[str]) -> int:
     """Run `ccsr evaluate` with the arguments after that word; returns the exit code.
@@ -34,17 +37,10 @@ def main(argv: Sequence[str]) -> int:
     """
     flags = parser()
     args = flags.parse_args(argv)
-    if (1.0, 1.0) in args.scales and not args.degrade:
-        flags.error("--scales: at 1 an image is its own enlargement: leave it out, or --degrade it")
-    args.protocol = args.protocol or [PROTOCOLS["benchmark-y"]]  # `extend` adds to a default
-    args.model = args.model or ["light"]
-    names = [each.name for each in args.protocol]
-    if len(set(names)) < len(names):
-        flags.error("--protocol: one is given twice: leave it out")
-    for protocol in args.protocol:
-        for scale in args.scales:
-            protocol.crop((10**6, 10**6), scale)  # a scale it cannot do is no image's fault
+    _settle(flags, args)
     testsets = find_all(args.data)
+    if args.out:
+        _check_out(args.out, args.data, testsets)
     images = [(testset, key) for testset in testsets for key in testset.names()[: args.limit]]
     if args.lr and not args.lr.is_dir():
         raise NotADirectoryError(f"--lr: expected a folder, got {args.lr}")
@@ -70,6 +66,39 @@ def main(argv: Sequence[str]) -> int:
     else:
         evaluate_output.tell(found, args.table)
     return 1 if findings.left_out else 0
+
+
+def _settle(flags: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Give what is not asked for its default, as `extend` adds to one, and refuse what cannot be.
+
+    Raises:
+        ValueError: for a scale that a protocol cannot do.
+    """
+    args.scales = list(dict.fromkeys(args.scales or SCALES))  # `extend` adds to a default
+    if (1.0, 1.0) in args.scales and not args.degrade:
+        flags.error("--scales: at 1 an image is its own enlargement: leave it out, or --degrade it")
+    if args.json and args.table != "text":
+        flags.error("--table: --json prints no table: leave one of them out")
+    args.protocol = args.protocol or [PROTOCOLS["benchmark-y"]]
+    args.model = args.model or ["light"]
+    names = [each.name for each in args.protocol]
+    if len(set(names)) < len(names):
+        flags.error("--protocol: one is given twice: leave it out")
+    for protocol in args.protocol:
+        for scale in args.scales:
+            protocol.crop((10**6, 10**6), scale)  # a scale it cannot do is no image's fault
+
+
+def _check_out(out: Path, roots: Sequence[Path], testsets: Sequence[TestSet]) -> None:
+    """See that pictures of results will not be found as test images."""
+    for root, testset in zip(roots, testsets, strict=True):
+        for place in testset.folders.values():
+            way = place.resolve(), *place.resolve().parents
+            if out.resolve() in way and out.resolve().is_relative_to(root.resolve()):
+                raise ValueError(
+                    f"--out: the pictures in {out} would count as test images of {root} the next "
+                    "time: choose a folder beside it"
+                )
 
 
 def _comparisons(args: argparse.Namespace) -> list[Comparison]:
@@ -122,13 +151,13 @@ def _check_names(comparison: Comparison, compared: Collection[str]) -> None:
 def _look_for_pictures(
     comparisons: Sequence[Comparison], images: Sequence[tuple[TestSet, str]]
 ) -> None:
-    """See that other programs' pictures can be told apart and are there, before any work."""
+    """See that files can be told apart, and other programs' are there, before any work."""
     keys: dict[str, tuple[TestSet, list[str]]] = {}
     for testset, key in images:
         keys.setdefault(testset.name, (testset, []))[1].append(key)
     for comparison in comparisons:
         for testset, names in keys.values():
-            if comparison.pictures or comparison.dump:
+            if comparison.pictures or comparison.dump or comparison.lr:
                 check_names(testset)
             for pictures in comparison.pictures:
                 for scale in comparison.scales:

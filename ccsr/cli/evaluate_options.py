@@ -62,8 +62,7 @@ def _add_images(add: options.Add) -> None:
         help="take low-resolution images from there, paired by name, instead of making them",
     )  # fmt: skip
     add(
-        "--scales", type=_scales, default=[(2.0, 2.0), (3.0, 3.0), (4.0, 4.0)],
-        metavar="S[,S...]",
+        "--scales", type=_scales, action="extend", metavar="S[,S...]",
         help="the factors to measure at, or WIDTHxHEIGHT pairs of them; default: 2,3,4",
     )  # fmt: skip
     add(
@@ -104,7 +103,7 @@ def _add_contenders(add: options.Add) -> None:
 
 def _add_results(add: options.Add) -> None:
     add(
-        "--out", type=arguments.path, metavar="DIR",
+        "--out", type=arguments.folder, metavar="DIR",
         help="the folder for the results, which is made if it is missing",
     )  # fmt: skip
     add(
@@ -117,12 +116,12 @@ def _add_results(add: options.Add) -> None:
         "95 %% bootstrap interval; may be repeated",
     )  # fmt: skip
     add(
-        "--dump", type=arguments.path, metavar="FOLDER",
+        "--dump", type=arguments.folder, metavar="FOLDER",
         help="write the outputs there, as FOLDER/MODEL/PROTOCOL/Set5/X2/babyx2.png, and what they "
         "were made from in FOLDER/LR; --results takes FOLDER/MODEL",
     )  # fmt: skip
     add(
-        "--cache", type=arguments.path, metavar="FOLDER",
+        "--cache", type=arguments.folder, metavar="FOLDER",
         help="keep what is measured there, and measure nothing again that has not changed; "
         "several runs may share it; default: the folder cache in --out",
     )  # fmt: skip
@@ -150,7 +149,7 @@ def _results(text: str) -> tuple[str, Path]:
 
 def _scales(text: str) -> list[Pair]:
     """`1.5,2,4x1.5` -> (vertical, horizontal) pairs."""
-    pairs = list(dict.fromkeys(arguments.scale(part) for part in text.split(",")))
+    pairs = [arguments.scale(part) for part in text.split(",")]
     for pair in pairs:
         if not 1 <= min(pair) <= max(pair) <= LARGEST_SCALE:
             raise argparse.ArgumentTypeError(

@@ -71,6 +71,7 @@ def document(found: Outcome, command: Sequence[str], facts: Mapping[str, str]) -
             {"name": each.protocol.name, "definition": each.protocol.definition}
             for each in found.comparisons
         ],
+        "lr": first.lr and str(first.lr),
         "degrade": degrade and {"chain": degrade.text, "definition": degrade.definition},
         "command": shlex.join(["ccsr", "evaluate", *command]),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -149,6 +150,9 @@ def _tell_protocol(found: Outcome, comparison: Comparison, style: Table) -> None
         terminal.say(f"ccsr: protocol {name}: no image could be evaluated")
         return
     definition = f"Protocol {name}. {comparison.protocol.definition}."
+    if comparison.lr:
+        place = terminal.shown(str(comparison.lr))
+        definition += f" The LR images were not made so, but are those in {place}."
     if comparison.degrade:
         definition += f" {comparison.degrade.definition}."
     grids = [
@@ -164,7 +168,8 @@ def _tell_protocol(found: Outcome, comparison: Comparison, style: Table) -> None
         if left_out:
             terminal.say(f"ccsr: protocol {name}: {note}")
         return
-    terminal.tell(textwrap.fill(definition, 96) + "\n")
+    lines = textwrap.TextWrapper(96, break_on_hyphens=False, break_long_words=False)  # keeps paths
+    terminal.tell(lines.fill(definition) + "\n")
     terminal.tell(table(rows, bold=sys.stdout.isatty()), styled=True)
     for grid in grids:
         terminal.tell("\n" + grid_text(grid))

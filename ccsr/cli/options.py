@@ -24,7 +24,7 @@ def model(add: Add, default: str = "light", more: str = "") -> None:
 def trust(add: Add) -> None:
     """`--trust`, for model files that name classes of other packages."""
     add(
-        "--trust", nargs="+", default=[], metavar="PACKAGE",
+        "--trust", nargs="+", action="extend", default=[], metavar="PACKAGE",
         help="Python packages whose classes the model's file may use: loading it then runs their "
         "code, which is not done without your word",
     )  # fmt: skip

@@ -65,14 +65,14 @@ def check_names(testset: TestSet) -> None:
     """See that the images of a test set differ by more than their suffixes.
 
     Raises:
-        ValueError: if two do not: their results could not be told apart.
+        ValueError: if two do not: files of one could be taken for those of the other.
     """
     stems = [stem_of(key) for key in testset.names()]
     twice = sorted({stem for stem in stems if stems.count(stem) > 1})
     if twice:
         raise ValueError(
-            f"{testset.name} has two images called {twice[0]}, whose results would have one name: "
-            "rename one, or leave out --results and --dump"
+            f"{testset.name} has two images called {twice[0]}, which --lr, --results and --dump "
+            "could not tell apart: rename one"
         )
 
 

@@ -17,6 +17,7 @@ from ccsr.atomic import replacing
 from ccsr.evaluation.results import Mean
 from ccsr.evaluation.table import spell, unique
 from ccsr.grid import Pair, Size
+from ccsr.terminal import shown_lines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -150,6 +151,14 @@ def draw_crops(path: Path, shown: Sequence[Crops], scale: Pair) -> None:
 
 
 def save(figure: "Figure", path: Path, dpi: int = 150) -> None:
-    """Write `figure` in the format of the suffix (.png, .webp), whole or not at all."""
+    """Write `figure` in the format of the suffix (.png, .webp), whole or not at all.
+
+    Texts stand there as they are: names of files and models may hold anything, `$` too.
+    """
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
+        text.set_text(shown_lines(text.get_text()))
     with replacing(path) as temporary:
         figure.savefig(temporary, format=path.suffix[1:], dpi=dpi)

@@ -166,7 +166,8 @@ def write_csv(path: Path, rows: Sequence[Mean]) -> None:
     writer.writeheader()
     writer.writerows(row.row() for row in rows)
     with replacing(path) as temporary:
-        temporary.write_text(stream.getvalue(), encoding="utf-8")
+        # names that are no Unicode stand as they are shown
+        temporary.write_text(stream.getvalue(), encoding="utf-8", errors="backslashreplace")
 
 
 def environment() -> dict[str, object]:

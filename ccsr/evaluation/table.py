@@ -56,8 +56,8 @@ def spell(scale: Pair) -> str:
     """A scale (vertical, horizontal) in words that cannot be read the wrong way round."""
     vertical, horizontal = scale
     if vertical == horizontal:
-        return f"{vertical:g}"
-    return f"{horizontal:g} wide x {vertical:g} high"
+        return f"{vertical:.10g}"
+    return f"{horizontal:.10g} wide x {vertical:.10g} high"
 
 
 @dataclass(frozen=True)

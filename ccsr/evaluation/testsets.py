@@ -66,13 +66,13 @@ class TestSet:
 
 
 def find(folder: Path) -> TestSet:
-    """The test set in `folder`.
+    """The test set in `folder`, which has the name of a link that leads there.
 
     Raises:
         OSError: if the folder does not exist or cannot be read.
         ValueError: if none of the known layouts is found in it.
     """
-    folder = folder.resolve()
+    folder = folder.resolve() if ".." in folder.parts else folder.absolute()
     if not folder.is_dir():
         raise NotADirectoryError(f"expected a folder of images, but {folder} is not a folder")
     folders = _located(folder)
@@ -155,7 +155,8 @@ def find_all(folders: list[Path]) -> list[TestSet]:
         ValueError: see `find`; also if a folder is given twice.
     """
     sets = [find(folder) for folder in folders]
-    if len({tuple(one.folders.values()) for one in sets}) < len(sets):
+    places = [tuple(place.resolve() for place in one.folders.values()) for one in sets]
+    if len(set(places)) < len(sets):
         raise ValueError("the same --data folder is given twice: leave one out")
     names = [one.name for one in sets]
     return [

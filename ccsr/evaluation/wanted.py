@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ccsr.evaluation import runs
-from ccsr.model.checkpoint import SUFFIX
+from ccsr.model.checkpoint import SUFFIX, called
 
 LIIF = "liif:"  # before the file of its authors
 _NETWORK = re.compile(  # NAME, NAME+flips, NAME@4+lanczos, NAME+flips@4+lanczos
@@ -91,5 +91,5 @@ def _split(text: str) -> tuple[str, str]:
 
 def _short(names: Sequence[str]) -> list[str]:
     """Stems of files, but whole names where stems would be the same."""
-    short = [(Path(name).name or Path(name).resolve().name).replace(SUFFIX, "") for name in names]
+    short = [called(name).replace(SUFFIX, "") for name in names]  # before an ending
     return [a if short.count(a) == 1 else b for a, b in zip(short, names, strict=True)]

@@ -117,7 +117,7 @@ def _step(text: str) -> tuple[str, float]:
     if name not in STEPS:
         raise ValueError(f"unknown degradation {name!r}: {near(name, STEPS)}")
     try:
-        value = float(amount)
+        value = float(amount) + 0.0  # -0 is 0
     except ValueError:
         value = float("nan")
     step = STEPS[name]

@@ -182,6 +182,12 @@ def resolve(name_or_path: str | Path) -> Path:
     raise ValueError(f"no model called {name!r}: {near(name, models)}; or give a {SUFFIX} file")
 
 
+def called(name_or_path: str | Path) -> str:
+    """Give what tables call a model: its name, that of its file without suffix, or its folder's."""
+    path = Path(name_or_path)
+    return (path.name or path.resolve().name).removesuffix(SUFFIX)
+
+
 def _kept(folder: Path) -> Path:
     """The model file in the folder of a run."""
     path = folder / FINAL

@@ -8,6 +8,7 @@ from ccsr.analysis.findings import Options
 from ccsr.bundled import resource_dir
 from ccsr.grid import ProjectedGrid
 from ccsr.upscaling.upscaler import Upscaler
+from foreign import found, saved
 from networks import tiny
 
 
@@ -33,6 +34,16 @@ def test_gains_are_against_the_plain_result(
     assert line[2].startswith("+0.00 (")
     findings.pictures["ensembles.png"](tmp_path / "ensembles.png")
     assert (tmp_path / "ensembles.png").stat().st_size > 5_000
+
+
+def test_a_network_without_grids_within_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with found(tmp_path, monkeypatch):
+        file = saved(tmp_path, "others", network={"name": "others:Whole"})
+        options = Options([str(file)], trust=["others"], limit=1)
+        with pytest.raises(ValueError, match="got others:Whole, which is a whole of its own"):
+            ensembles.analyse(options)
 
 
 def test_scales_are_the_mean_over_finer_intermediate_grids() -> None:

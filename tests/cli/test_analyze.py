@@ -99,8 +99,44 @@ def test_the_flags_of_heads_reach_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(ANALYSES, "heads", ANALYSES["heads"]._replace(run=note))
     assert main(["analyze", "heads", "--test", "t", "--encoder", "small", "--steps", "9"]) == 0
     assert seen == [Options(test=Path("t"), encoder="small", steps=9)]
-    assert main(["analyze", "heads", "--data", "d", "--model", "a", "b"]) == 0
-    assert seen[1] == Options(["a", "b"], Path("d"))
+    assert main(["analyze", "heads", "--test", "t", "--model", "a", "--model", "b"]) == 0
+    assert seen[1] == Options(["a", "b"], test=Path("t"))
+
+
+def test_finished_runs_leave_nothing_to_train(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--model", "a", "--data", "d", "--steps", "9", "--encoder", "small"]
+    assert main(["analyze", "heads", *words]) == 1
+    assert "it has no use for --data and --encoder and --steps" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", ["", "results"])
+def test_results_among_the_images_are_refused(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(ANALYSES, "effort", ANALYSES["effort"]._replace(run=fake))
+    words = ["analyze", "effort", "--data", str(tmp_path), "--out"]
+    assert main([*words, str(tmp_path / place)]) == 1
+    assert "would count as images of" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+    beside = tmp_path.parent / f"{tmp_path.name}-results"
+    assert main([*words, str(beside)]) == 0
+
+
+def test_a_file_in_place_of_the_folder_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit) as caught:
+        main(["analyze", "alignment", "--out", str(tmp_path / "file" / "below")])
+    assert caught.value.code == 2
+    assert "--out: expected a folder, or the name of a new one" in capsys.readouterr().err
+
+
+def test_runs_whose_folders_have_dots_in_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ANALYSES, "effort", ANALYSES["effort"]._replace(run=fake))
+    assert main(["analyze", "effort", "--model", "runs/rate0.1", "runs/rate0.2"]) == 0
+    names = [checkpoint.called(each) for each in ("runs/x2.5", "a/b.safetensors", "light")]
+    assert names == ["x2.5", "b", "light"]
 
 
 def test_the_flags_of_heads_are_its_own(capsys: pytest.CaptureFixture[str]) -> None:

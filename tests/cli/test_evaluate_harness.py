@@ -91,6 +91,8 @@ def test_options_of_several_values_may_be_repeated(world, capsys):
     found = document()
     assert [m["name"] for m in found["models"]] == ["bicubic", "one", "m", "lanczos"]
     assert [p["name"] for p in found["protocols"]] == ["liif-y", "arbsr-y"]
+    assert evaluate("--model", "bicubic", "--scales", "3,2", "--out", "out") == 0
+    assert [row["scale_width"] for row in document()["means"]] == [2, 3]
 
 
 def test_markdown_and_latex_are_all_that_is_printed(world, capsys):
@@ -141,6 +143,8 @@ def test_a_sweep_is_one_column_with_its_deviation(world, capsys):
             ["--results", "x=X2", "--degrade", "jpeg:40"],
             "that --dump writes in LR/benchmark-y+jpeg",
         ),
+        (["--out", "Small"], "the pictures in Small would count as test images of Small"),
+        (["--lr", "empty", "--data", "same"], "same has two images called a, which --lr"),
         (["--model", "a=one", "b=two", "a"], "two models are called 'a'"),
         (["--model", "a=one", "b"], "no model called 'b'"),
         (["--dump", "dump", "--model", "LR=one"], "--dump would write 'LR' and another"),
@@ -148,7 +152,8 @@ def test_a_sweep_is_one_column_with_its_deviation(world, capsys):
 )
 def test_what_cannot_go_well_is_refused_before_any_work(world, capsys, monkeypatch, words, message):
     (world / "empty").mkdir()
-    for name in ("dump/X3/ax3.png", "twice/a_1.png", "twice/a_2.png", "X2/a.png"):
+    twins = "same/a.png", "same/a.bmp"
+    for name in (*twins, "dump/X3/ax3.png", "twice/a_1.png", "twice/a_2.png", "X2/a.png"):
         (world / name).parent.mkdir(parents=True, exist_ok=True)
         image.write(image.to_image(torch.rand(3, 60, 74)), world / name)
     monkeypatch.setattr(measuring, "_measured", None)
@@ -163,6 +168,10 @@ def test_what_cannot_go_well_is_refused_before_any_work(world, capsys, monkeypat
         (["--table", "html"], "invalid choice: 'html'"),
         (["--compare", "one"], "expected 2 arguments"),
         (["--protocol", "liif-y", "liif-y"], "--protocol: one is given twice"),
+        (["--json", "--table", "latex"], "--table: --json prints no table"),
+        (["--out", "Small/a.png"], "--out: expected a folder, or the name of a new one"),
+        (["--cache", "Small/a.png"], "--cache: expected a folder, or the name of a new one"),
+        (["--dump", "Small/a.png/b"], "Small/a.png is a file"),
     ],
 )
 def test_words_that_make_no_sense(world, capsys, words, message):

@@ -107,7 +107,13 @@ def test_values_that_are_told_alike_are_equally_good():
 
 
 @pytest.mark.parametrize(
-    ("scale", "words"), [((2, 2), "2"), ((2.5, 2.5), "2.5"), ((1.5, 4), "4 wide x 1.5 high")]
+    ("scale", "words"),
+    [
+        ((2, 2), "2"),
+        ((2.5, 2.5), "2.5"),
+        ((1.5, 4), "4 wide x 1.5 high"),
+        ((2.00001, 2), "2 wide x 2.00001 high"),
+    ],
 )
 def test_scales_in_words(scale, words):
     assert spell(scale) == words
@@ -145,6 +151,23 @@ def test_csv_of_means(tmp_path):
     assert float(rows[3]["psnr"]) == 26.5
     assert rows[3]["lpips"] == rows[3]["psnr_deviation"] == ""
     assert rows[3]["protocol"] == "benchmark-y"
+
+
+NAMES = ["a$^{b$", "$\\nosuch$", "line\nend", "\udcff", "_hidden", "%&#~"]
+
+
+def test_names_of_any_kind_do_not_stop_what_is_written(tmp_path):
+    named = [
+        replace(r, testset=n, model=r.model.replace("light", n)) for r in records() for n in NAMES
+    ]
+    write_csv(tmp_path / "r.csv", means(named))
+    with (tmp_path / "r.csv").open(newline="", encoding="utf-8") as stream:
+        found = {row["testset"] for row in csv.DictReader(stream)}
+    assert found == {name.replace("\udcff", "\\udcff") for name in NAMES}
+    bad = "".join(NAMES)
+    draw_curve(tmp_path / "curve.png", [replace(r, testset=bad) for r in means(named)])
+    crops = [Crops(bad, 1.0, ((bad, torch.rand(1, 4, 4)),))]
+    draw_crops(tmp_path / "crops.png", crops, (2, 2))
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):

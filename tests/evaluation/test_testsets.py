@@ -74,6 +74,14 @@ def test_other_layouts_say_what_to_give(tmp_path, files, found):
         find(tree(tmp_path, *files))
 
 
+def test_a_link_names_the_set_and_is_the_same_folder(tmp_path):
+    tree(tmp_path, "a1b2/HR/a.png")
+    (tmp_path / "Set5").symlink_to("a1b2")
+    assert find(tmp_path / "Set5").name == find(tmp_path / "Set5" / "HR").name == "Set5"
+    with pytest.raises(ValueError, match="the same --data folder is given twice"):
+        find_all([tmp_path / "Set5", tmp_path / "a1b2"])
+
+
 def test_no_folder(tmp_path):
     with pytest.raises(NotADirectoryError, match="expected a folder of images"):
         find(tmp_path / "missing")

@@ -75,3 +75,10 @@ def test_a_row_of_pixels_goes_through_everything(mode, size):
 def test_chains_that_are_none(text, message):
     with pytest.raises(ValueError, match=message):
         Degrade.parse(text)
+
+
+def test_nothing_less_nothing_is_nothing():
+    x = torch.zeros(3, 8, 8, dtype=torch.uint8)
+    chain = Degrade.parse("noise:-0+blur:-0.0")
+    assert chain.text == "noise:0+blur:0"
+    assert torch.equal(chain(x, "a"), x)
