@@ -159,13 +159,17 @@ def test_models_and_reports(folder: Path, model: str, ask) -> None:
 def test_evaluate(folder: Path, ask) -> None:
     Image.effect_noise((64, 48), 60).save(folder / "a.png")
     words = ["evaluate", "--data", str(folder), "--scales", "2", "--model", "bicubic", "--quiet"]
-    code, found, said = ask(*words, "--out", f"{folder}/r")
+    code, found, said = ask(*words, "--out", f"{folder}/r", "--compare", "bicubic", "bicubic")
     assert code == 1  # b.png is left out
-    assert set(found) >= set(promised("evaluate"))
+    assert set(found) == set(promised("evaluate"))
+    for several in ("models", "differences", "left_out"):
+        (row,) = re.findall(rf"^\| `{several}` .*", PAGE, re.MULTILINE)
+        assert set(re.findall(r"`(\w+)`", row)) - {several} == set(found[several][0])
     assert found == json.loads((folder / "r" / "results.json").read_text(encoding="utf-8"))
     (row,) = re.findall(r"^\| `means` .*", PAGE, re.MULTILINE)
     named = set(re.findall(r"`(\w+)`", row)) - {"means"}
-    assert named <= set(found["means"][0])
+    deviations = {f"{name}_deviation" for name in ("ssim", "consistency", "lpips", "seconds")}
+    assert named | deviations == set(found["means"][0])
     assert any("left out" in line["note"] for line in said)
 
 
