@@ -119,11 +119,16 @@ def resize(x: Values, grid: ProjectedGrid, kernel: Kernel = "cubic") -> Values:
         (..., H, W) of the same kind and dtype; overshoots are kept, nothing is clamped or rounded.
 
     Raises:
-        TypeError: if `x` is not floating point.
+        TypeError: if `x` is neither a tensor nor an array, or not floating point.
         ValueError: for an unknown kernel, or a grid that was laid over another size.
     """
     given: Any = x
     array = isinstance(x, np.ndarray)
+    if getattr(given, "ndim", 0) < 2:
+        raise TypeError(
+            "expected a tensor or an array (..., h, w), got "
+            f"{getattr(given, 'shape', type(given).__name__)}"
+        )
     if not (np.issubdtype(given.dtype, np.floating) if array else given.is_floating_point()):
         raise TypeError(f"expected floating point, got {x.dtype}: divide levels by their largest")
     if kernel not in KERNELS:

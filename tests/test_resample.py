@@ -234,6 +234,15 @@ def test_resize_refuses_levels_and_unknown_kernels():
         resize(torch.zeros(1, 4, 4), grid, "foo")
 
 
+@pytest.mark.parametrize(
+    ("x", "told"),
+    [([[1.0] * 4] * 4, "list"), (torch.ones(4), r"torch.Size\(\[4\]\)"), (None, "None")],
+)
+def test_resize_refuses_what_is_no_image(x, told):
+    with pytest.raises(TypeError, match=rf"a tensor or an array \(\.\.\., h, w\), got {told}"):
+        resize(x, ProjectedGrid.project((4, 4), (8, 8)))
+
+
 def test_a_scale_may_be_any_pair_of_numbers():
     assert as_pair([2, 2.5]) == as_pair((2, 2.5)) == (2.0, 2.5)
     for scale in ("2", [1, 2, 3], None):
