@@ -120,12 +120,14 @@ def main(argv: Sequence[str]) -> int:
         "environment": environment(),
         "records": [dict(record) for record in findings.records],
     }
-    if args.out:
-        _write(args.out, args.name, document, findings)
-    if args.json:  # last, as it may fail
-        terminal.tell(json_text(document))
-    else:
-        terminal.tell("\n\n".join(map(str, findings.tables)))
+    try:  # first what is written, then what is printed: one of them may fail
+        if args.out:
+            _write(args.out, args.name, document, findings)
+    finally:
+        if args.json:
+            terminal.tell(json_text(document))
+        else:
+            terminal.tell("\n\n".join(map(str, findings.tables)))
     return 0
 
 

@@ -59,12 +59,14 @@ def main(argv: Sequence[str]) -> int:
     found = evaluate_output.outcome(testsets, comparisons, kinds, findings, args.compare)
     facts = {"device": args.device, "precision": args.precision}
     document = evaluate_output.document(found, argv, facts)
-    if args.out:  # before anything is printed, which may fail
-        evaluate_output.write(found, args.out, document)
-    if args.json:
-        terminal.tell(json_text(document))
-    else:
-        evaluate_output.tell(found, args.table)
+    try:  # first what is written, then what is printed: one of them may fail
+        if args.out:
+            evaluate_output.write(found, args.out, document)
+    finally:
+        if args.json:
+            terminal.tell(json_text(document))
+        else:
+            evaluate_output.tell(found, args.table)
     return 1 if findings.left_out else 0
 
 

@@ -55,6 +55,16 @@ def test_records_and_pictures_go_to_the_folder(tmp_path: Path) -> None:
     assert document["records"] == [{"limit": 3, "value": "inf"}]
 
 
+def test_what_cannot_be_written_is_printed_all_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "alignment.md").mkdir()
+    assert main(["analyze", "alignment", "--out", str(tmp_path)]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == "A table\nname   value\nx          1\n"
+    assert "cannot write" in printed.err
+
+
 def test_without_matplotlib_there_are_no_pictures_and_it_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

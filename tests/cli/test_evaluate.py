@@ -119,6 +119,16 @@ def test_nothing_is_written_without_out(folder, tmp_path, monkeypatch, capsys):
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_what_cannot_be_written_is_printed_all_the_same(folder, tmp_path, capsys, more):
+    (tmp_path / "out" / "results.csv").mkdir(parents=True)
+    argv = arguments(folder, "--model", "bicubic", "--limit", "1", *more)
+    assert cli.main(["evaluate", *argv, "--out", str(tmp_path / "out")]) == 1
+    printed = capsys.readouterr()
+    assert "PSNR in dB" in printed.out or json.loads(printed.out)["means"]
+    assert "results.csv: Is a directory" in printed.err
+
+
 def test_a_name_commands_no_terminal(folder, capsys):
     (folder / "a\x1b[2J.png").write_bytes(b"no picture")
     assert main(arguments(folder, "--model", "bicubic")) == 1
