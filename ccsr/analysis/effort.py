@@ -8,13 +8,11 @@ import numpy as np
 from torch import Tensor
 
 from ccsr.analysis.findings import Findings, Options, Table
-from ccsr.analysis.scoring import PROTOCOL, Bicubic, Enlarger, in_turns, middle
+from ccsr.analysis.scoring import PROTOCOL, Bicubic, Enlarger, in_turns, read_photos
 from ccsr.evaluation.methods import BICUBIC
 from ccsr.evaluation.plots import save
 from ccsr.evaluation.table import unique
-from ccsr.image import read_rgb
 from ccsr.model.checkpoint import called
-from ccsr.training.photos import find_images
 from ccsr.upscaling.upscaler import Upscaler
 
 MODELS = ("elastic", "light")
@@ -86,8 +84,7 @@ def best_within(fixed: Sequence[tuple[float, float]], seconds: float) -> float:
 
 def analyse(options: Options) -> Findings:
     """Measure time and PSNR at every effort, as the flags of `ccsr analyze effort` say."""
-    files = find_images(options.data)[: options.limit]
-    photos = [middle(read_rgb(file), CROP) for file in files]
+    photos = read_photos(options.data, options.limit, CROP, SCALES)
     found = [
         point
         for scale in SCALES

@@ -13,14 +13,12 @@ import torch
 from torch import Tensor
 
 from ccsr.analysis.findings import MODELS, Findings, Options, Table
-from ccsr.analysis.scoring import PROTOCOL, middle, score
+from ccsr.analysis.scoring import PROTOCOL, read_photos, score
 from ccsr.evaluation.plots import save
 from ccsr.evaluation.table import unique
 from ccsr.grid import ProjectedGrid, Size
-from ccsr.image import read_rgb
 from ccsr.model.checkpoint import called
 from ccsr.model.network import parts_of
-from ccsr.training.photos import find_images
 from ccsr.upscaling.pixels import FloatSource
 from ccsr.upscaling.upscaler import Upscaler
 
@@ -134,8 +132,7 @@ def measure(
 
 def analyse(options: Options) -> Findings:
     """Measure what ensembles gain and cost, as the flags of `ccsr analyze ensembles` say."""
-    files = find_images(options.data)[: options.limit]
-    photos = [middle(read_rgb(file), CROP) for file in files]
+    photos = read_photos(options.data, options.limit, CROP, SCALES)
     found = [
         gain
         for model in options.models or MODELS

@@ -17,15 +17,13 @@ import torch
 from torch import Tensor, nn
 
 from ccsr.analysis.findings import Findings, Options, Table
-from ccsr.analysis.scoring import PROTOCOL, middle, score
+from ccsr.analysis.scoring import PROTOCOL, read_photos, score
 from ccsr.analysis.training import trained
 from ccsr.evaluation.plots import save
 from ccsr.evaluation.table import unique
 from ccsr.grid import ProjectedGrid, output_size
-from ccsr.image import read_rgb
 from ccsr.model import CCLayer, build
 from ccsr.model.network import parts_of
-from ccsr.training.photos import find_images
 from ccsr.upscaling.upscaler import Upscaler
 
 LAYERS = (1, 2, 3, 4)
@@ -140,7 +138,7 @@ def analyse(options: Options) -> Findings:
             "gradual trains networks: give --data FOLDER with photos to train on and --out DIR "
             "for the runs (it measures on the photos that come with ccsr)"
         )
-    photos = [middle(read_rgb(path), CROP) for path in find_images(None)[: options.limit]]
+    photos = read_photos(None, options.limit, CROP, SCALES)
     found: list[Result] = []
     for layers in LAYERS:
         name = "direct" if layers == 1 else f"gradual, {layers} layers"

@@ -19,16 +19,14 @@ from ccsr import image
 from ccsr.analysis import consistency
 from ccsr.analysis.borders import bends, border_ratio
 from ccsr.analysis.findings import Findings, Options, photo
-from ccsr.analysis.scoring import PROTOCOL, Bicubic, Enlarger, middle, one_thread, score
+from ccsr.analysis.scoring import PROTOCOL, Bicubic, Enlarger, one_thread, read_photos, score
 from ccsr.analysis.training import trained
 from ccsr.bundled import resource_dir
 from ccsr.device import choose_device
 from ccsr.evaluation.methods import BICUBIC, Method
 from ccsr.grid import Pair, ProjectedGrid, Size, size_of
-from ccsr.image import read_rgb
 from ccsr.model import Network, checkpoint
 from ccsr.model.network import parts_of
-from ccsr.training.photos import find_images
 from ccsr.training.speed import multiply_adds
 from ccsr.upscaling.upscaler import Upscaler
 
@@ -100,13 +98,13 @@ def analyse(options: Options) -> Findings:
     """
     from ccsr.analysis.head_pictures import draw, tables
 
+    photos = read_photos(options.test, options.limit, CROP, SCALES)
     files = given(options.models) if options.models else _trained(options)
     networks = {name: checkpoint.load(file, options.trust) for name, file in files.items()}
     _check_encoders({name: network for name, (network, _) in networks.items()})
     counted = {name: sizes(network) for name, (network, _) in networks.items()}
     enlargers: dict[str, Enlarger] = {BICUBIC: Bicubic()}
     enlargers |= {n: Upscaler(network, precision="fp32") for n, (network, _) in networks.items()}
-    photos = [middle(read_rgb(path), CROP) for path in find_images(options.test)[: options.limit]]
     with torch.inference_mode():
         times = seconds(enlargers)
         found = []

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from statistics import fmean
 from typing import Protocol
 
@@ -10,9 +11,10 @@ import torch
 from torch import Tensor
 
 from ccsr import image
-from ccsr.grid import Pair, ProjectedGrid, as_pair, size_of
+from ccsr.grid import Pair, ProjectedGrid, as_pair, scale_text, size_of
 from ccsr.protocols import by_name
 from ccsr.resample import resize
+from ccsr.training.photos import find_images
 
 PROTOCOL = "liif-y"
 Clock = Callable[[], float]
@@ -98,6 +100,35 @@ def one_thread() -> Iterator[Clock]:
         yield time.process_time
     finally:
         torch.set_num_threads(threads)
+
+
+def read_photos(
+    data: Path | None, limit: int | None, side: int, scales: Sequence[float | Pair]
+) -> list[Tensor]:
+    """Read the images to measure on: at most `side` pixels a side from their middle, uint8.
+
+    Args:
+        data: a folder, searched to the bottom, or an image; None for the bundled photos.
+        limit: at most so many; None for all.
+        side: see above.
+        scales: that each must be large enough for.
+
+    Raises:
+        OSError: if there is none, or one cannot be read.
+        ValueError: naming an image that cannot be measured on.
+    """
+    rule, found = by_name(PROTOCOL), []
+    for path in find_images(data)[:limit]:
+        picture = middle(image.read_rgb(path), side)
+        for pair in map(as_pair, scales):
+            try:
+                _, (height, width) = rule.crop(size_of(picture), pair)
+                part = image.to_float(picture[:, :height, :width])
+                rule.psnr(part, part, pair)
+            except ValueError as error:
+                raise ValueError(f"{path}, at the scale {scale_text(pair)}: {error}") from error
+        found.append(picture)
+    return found
 
 
 def middle(picture: Tensor, side: int) -> Tensor:

@@ -1,10 +1,12 @@
 import time
+from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
-from ccsr.analysis.scoring import Bicubic, in_turns, one_thread, score
+from ccsr.analysis.scoring import Bicubic, in_turns, one_thread, read_photos, score
 from ccsr.evaluation.methods import build
 from ccsr.grid import ProjectedGrid
 from ccsr.image import read_rgb, to_float
@@ -25,6 +27,14 @@ def test_bicubic_scores_as_in_evaluation(scale: float | tuple[float, float]) -> 
     assert score(Bicubic(), PHOTO, scale)[0] == pytest.approx(
         protocol.psnr(sr, to_float(hr), pair), abs=1e-4
     )
+
+
+def test_an_image_that_cannot_be_measured_on_is_named(tmp_path: Path) -> None:
+    Image.new("L", (30, 14)).save(tmp_path / "a.png")
+    (photo,) = read_photos(tmp_path, None, 16, [1.5, (2.0, 4.0)])
+    assert photo.shape == (3, 14, 16)
+    with pytest.raises(ValueError, match=r"a\.png, at the scale 8: an image of 8x8 pixels less 8x8"):
+        read_photos(tmp_path, None, 8, [8.0])
 
 
 def test_the_protocol_decides() -> None:
