@@ -76,11 +76,11 @@ def build(
         warn: called with what the user should know of, such as a job that has no model.
 
     Raises:
-        ValueError: for an unknown name or ensemble, or a name given twice.
+        ValueError: for an unknown name or ensemble, a name given twice, or one network as two runs.
         OSError: for a checkpoint that cannot be read.
     """
     networks: dict[tuple[Path, str], Upscaler] = {}
-    methods = []
+    methods, runs = [], dict[tuple[object, ...], str]()
     for text, name, kind in wanted(names, warn):
         if text in (BICUBIC, LANCZOS):
             methods.append(_fixed(text, protocol, name))
@@ -96,6 +96,12 @@ def build(
         if factor == 0:
             raise ValueError(f"expected a factor above 0 in NAME@FACTOR+lanczos, got {text!r}")
         upscaler, sha256 = networks[path, ensemble], digest(path)
+        same = runs.setdefault((kind, sha256, ensemble, factor), text)
+        if kind and same != text:
+            raise ValueError(
+                f"{same} and {text} hold the same network, which is one run of {kind!r}: leave "
+                "one out"
+            )
         identity = _identity(upscaler, sha256, ensemble, factor)
         run = _network(upscaler, factor)
         methods.append(Method(name, run, path, sha256, kind, identity))

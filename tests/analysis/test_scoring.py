@@ -33,7 +33,9 @@ def test_an_image_that_cannot_be_measured_on_is_named(tmp_path: Path) -> None:
     Image.new("L", (30, 14)).save(tmp_path / "a.png")
     (photo,) = read_photos(tmp_path, None, 16, [1.5, (2.0, 4.0)])
     assert photo.shape == (3, 14, 16)
-    with pytest.raises(ValueError, match=r"a\.png, at the scale 8: an image of 8x8 pixels less 8x8"):
+    with pytest.raises(
+        ValueError, match=r"a\.png, at the scale 8: an image of 8x8 pixels less 8x8"
+    ):
         read_photos(tmp_path, None, 8, [8.0])
 
 

@@ -19,8 +19,7 @@ def run(folder, settings="", done=True):
     folder.mkdir(parents=True)
     (folder / "config.yaml").write_text(settings)
     if done:
-        torch.manual_seed(len(str(folder)))
-        checkpoint.save(folder / "model.safetensors", tiny(), {})
+        checkpoint.save(folder / "model.safetensors", tiny(), {"folder": str(folder)})
     return folder
 
 
@@ -85,6 +84,14 @@ def test_several_of_one_label_are_runs_of_one_kind(tmp_path):
     assert [(m.name, m.kind) for m in found] == [
         ("mine/1", "mine"), ("lanczos", None), ("mine/2", "mine"),
     ]  # fmt: skip
+
+
+def test_one_network_is_no_two_runs(tmp_path):
+    folder = run(tmp_path / "one")
+    twice = [f"mine={folder}", f"mine={folder / 'model.safetensors'}"]
+    with pytest.raises(ValueError, match="hold the same network, which is one run of 'mine'"):
+        build(twice, BENCHMARK, "cpu")
+    assert len(build([twice[0], f"{twice[1]}+flips"], BENCHMARK, "cpu")) == 2
 
 
 def test_jobs_that_differ_by_seeds_are_one_kind(tmp_path):
