@@ -161,20 +161,21 @@ def _tell_protocol(found: Outcome, comparison: Comparison, style: Table) -> None
         for grid in differences.grids([d for d in several if d.protocol == name], one, other)
     ]
     left_out = sum(image.protocol == name for image in found.findings.left_out)
+    records = [record for record in found.findings.records if record.protocol == name]
+    exact = [f"{line}." for line in infinite(records)]
     note = f"{counted(left_out, 'image')} left out of every mean, see above."
     if style != "text":
         form = markup.latex if style == "latex" else markup.markdown
         terminal.tell(form(rows, definition, grids))
-        if left_out:
-            terminal.say(f"ccsr: protocol {name}: {note}")
+        for line in [*exact, *([note] if left_out else [])]:
+            terminal.say(f"ccsr: protocol {name}: {line}")
         return
     lines = textwrap.TextWrapper(96, break_on_hyphens=False, break_long_words=False)  # keeps paths
     terminal.tell(lines.fill(definition) + "\n")
     terminal.tell(table(rows, bold=sys.stdout.isatty()), styled=True)
     for grid in grids:
         terminal.tell("\n" + grid_text(grid))
-    records = [record for record in found.findings.records if record.protocol == name]
-    for line in infinite(records):
-        terminal.tell(f"\n{line}.")
+    for line in exact:
+        terminal.tell(f"\n{line}")
     if left_out:
         terminal.tell(f"\n{note}")

@@ -179,6 +179,16 @@ def test_values_that_are_not_numbers_are_no_perfect_result(folder, protocol):
     assert [one.reason for one in found.left_out] == ["broken gives values that are not numbers"]
 
 
+@pytest.mark.parametrize("style", ["text", "markdown", "latex"])
+def test_an_image_that_is_restored_exactly_is_named_beside_every_table(tmp_path, capsys, style):
+    image.write(image.to_image(torch.zeros(1, 40, 40)), tmp_path / "flat.png")
+    argv = arguments(tmp_path, "--model", "bicubic", "--scales", "2", "--table", style)
+    assert main(argv) == 0
+    printed = capsys.readouterr()
+    told = printed.out if style == "text" else printed.err
+    assert "flat.png at 2: exact by bicubic, so its PSNR, and the mean, is infinite." in told
+
+
 def test_no_usable_image_is_an_error(tmp_path, capsys):
     (tmp_path / "a.png").write_bytes(b"not a picture")
     assert cli.main(["evaluate", *arguments(tmp_path, "--model", "bicubic")]) == 1
