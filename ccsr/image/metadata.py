@@ -97,6 +97,9 @@ class Metadata:
         return replace(self, exif=exif, xmp=text, dpi=(dpi, dpi))
 
 
+NOTHING = Metadata()
+
+
 def collect(image: Image.Image, size: Size, turn: int = 1) -> tuple[Metadata, tuple[str, ...]]:
     """What `image`, decoded, says about itself and stays true of its enlargement.
 

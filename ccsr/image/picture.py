@@ -25,7 +25,8 @@ class Picture:
         frames: (h, w, C), uint8, uint16 or float32: grey, grey + alpha, RGB, RGBA for C = 1 to 4.
             1 is white in floats, and they may lie beyond; alpha is in [0, 1]. The frames of an
             animation have one shape; pages may differ.
-        metadata: what the file says about them.
+        metadata: what the file says about them; of pages, about the first.
+        pages: what it says about each page; empty where that is `metadata` for all.
         durations: milliseconds that each frame of an animation is shown; empty for the others.
         loop: how often an animation is shown; 0 for ever.
         notes: what a person should know about how it was read.
@@ -40,6 +41,7 @@ class Picture:
     notes: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     coding: Coding | None = None
+    pages: tuple[Metadata, ...] = ()
 
     def __str__(self) -> str:
         """`640x480, 12 frames, CMYK converted to RGB`."""
@@ -98,6 +100,11 @@ class Picture:
         if len(self.frames) == 1:
             return ""
         return "animation" if self.durations else "pages"
+
+    @property
+    def descriptions(self) -> tuple[Metadata, ...]:
+        """What the file says about each frame."""
+        return self.pages or (self.metadata,) * len(self.frames)
 
     @property
     def size(self) -> Size:

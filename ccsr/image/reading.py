@@ -269,5 +269,10 @@ def _pages(image: tiff.TiffFile, path: Path, numbers: list[int]) -> Picture:
     dropped = dict.fromkeys(name for page in pages for name in page.dropped)
     if image.masked:
         dropped["transparency mask"] = None
-    frames = tuple(page.frames[0] for page in pages)
-    return replace(pages[0], frames=frames, dropped=tuple(dropped))
+    return replace(
+        pages[0],
+        frames=tuple(page.frames[0] for page in pages),
+        pages=tuple(page.metadata for page in pages) if len(pages) > 1 else (),
+        notes=tuple(dict.fromkeys(note for page in pages for note in page.notes)),
+        dropped=tuple(dropped),
+    )

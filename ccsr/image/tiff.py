@@ -85,6 +85,8 @@ class TiffFile(TiffImageFile):
         return -(-self.samples * int(max(self.tag_v2.get(_BITS, (1,)))) // 8)
 
     def _setup(self) -> None:
+        for name in ("icc_profile", "dpi", "resolution"):
+            self.info.pop(name, None)  # of the page before
         try:
             super()._setup()
         except (SyntaxError, LookupError, OSError):  # of this kind of pixels, or this compression
@@ -111,10 +113,8 @@ class TiffFile(TiffImageFile):
         width, height = self.tag_v2[256], self.tag_v2[257]
         turned = self.tag_v2.get(274) in (5, 6, 7, 8)
         self._size = (height, width) if turned else (width, height)
-        self.info.pop("icc_profile", None)
         if 34675 in self.tag_v2:
             self.info["icc_profile"] = self.tag_v2[34675]
-        self.info.pop("dpi", None)
         with contextlib.suppress(Exception):  # of damaged tags
             unit = {1: 0, 3: 2.54}.get(self.tag_v2.get(296, 2), 1)
             self.info["dpi"] = self.tag_v2[282] * unit, self.tag_v2[283] * unit

@@ -1,6 +1,6 @@
 """The one writer of TIFF: pages that are there, or come in strips while they are computed.
 
-Every page is deflated, and has the profile, EXIF, XMP and resolution. Pillow writes the
+Every page is deflated, and has its profile, EXIF, XMP and resolution. Pillow writes the
 directories: tifffile, which reads here, writes none of EXIF.
 """
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin, TiffTags
 
 from ccsr.image import tiff_floats
-from ccsr.image.metadata import Metadata, as_stored
+from ccsr.image.metadata import NOTHING, Metadata, as_stored
 from ccsr.image.modes import Levels
 
 Directory = TiffImagePlugin.ImageFileDirectory_v2
@@ -39,17 +39,19 @@ class Page(NamedTuple):
         shape: (H, W, C).
         dtype: uint8, uint16 or float32.
         parts: its levels (rows, W, C) from top to bottom, in pieces of any height.
+        metadata: what is said about it; the profile is written where it fits.
     """
 
     shape: tuple[int, int, int]
     dtype: np.dtype[np.generic]
     parts: Iterable[Levels]
+    metadata: Metadata = NOTHING
 
     @classmethod
-    def of(cls, values: Levels) -> "Page":
+    def of(cls, values: Levels, metadata: Metadata = NOTHING) -> "Page":
         """A page whose levels (H, W, C) are there."""
         height, width, channels = values.shape
-        return cls((height, width, channels), values.dtype, (values,))
+        return cls((height, width, channels), values.dtype, (values,), metadata)
 
     @property
     def rows(self) -> int:
@@ -62,13 +64,12 @@ class Page(NamedTuple):
         return -(-self.shape[0] // self.rows)
 
 
-def write(path: Path, pages: Sequence[Page], metadata: Metadata) -> None:
+def write(path: Path, pages: Sequence[Page]) -> None:
     """Write pages, one strip after the other.
 
     Args:
         path: of the new file. Its offsets have 64 bits if it may need them.
         pages: their parts are asked for in their order, and not kept.
-        metadata: written with each page, the profile where it fits.
 
     Raises:
         ValueError: if the parts of a page are not all of its rows.
@@ -79,7 +80,7 @@ def write(path: Path, pages: Sequence[Page], metadata: Metadata) -> None:
         file.write(header)
         link = len(header) // 2  # where the offset of the next directory stands
         for page in pages:
-            directory = _directory(page, metadata, header)
+            directory = _directory(page, header)
             start = file.tell()
             file.write(directory.tobytes(start))  # as long as it will be
             counts = [file.write(strip) for strip in _deflated(page, workers)]
@@ -132,7 +133,7 @@ def _deflate(strip: NDArray[Any]) -> bytes:
     return zlib.compress(difference.astype(strip.dtype.newbyteorder("<"), copy=False).data)
 
 
-def _directory(page: Page, metadata: Metadata, header: bytes) -> Directory:
+def _directory(page: Page, header: bytes) -> Directory:
     height, width, channels = page.shape
     directory = Directory(header)
     for tag in (TiffImagePlugin.STRIPOFFSETS, TiffImagePlugin.STRIPBYTECOUNTS):
@@ -156,7 +157,7 @@ def _directory(page: Page, metadata: Metadata, header: bytes) -> Directory:
     if channels in (2, 4):
         directory[TiffImagePlugin.EXTRASAMPLES] = (2,)  # alpha that is not multiplied in
     _place(directory, [0] * page.strips)
-    _describe(directory, metadata.fitting(channels))
+    _describe(directory, page.metadata.fitting(channels))
     return directory
 
 

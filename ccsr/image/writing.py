@@ -51,8 +51,10 @@ def write(
     known = check(path, picture, output=output)
     if not known.alpha:
         picture = picture.map(lambda frame: _without_alpha(frame, output))
-    described = output.describing(picture.metadata, picture.size)
-    described = described.fitting(picture.frames[0].shape[2])
+    described = tuple(
+        output.describing(each, (frame.shape[0], frame.shape[1])).fitting(frame.shape[2])
+        for each, frame in zip(picture.descriptions, picture.frames, strict=True)
+    )
     with replacing(path) as temporary:
         dropped = _save(picture, described, temporary, known, output)
         written = _written_size(temporary, known)
@@ -65,18 +67,18 @@ def write(
 
 
 def _save(
-    picture: Picture, described: Metadata, path: Path, known: Format, output: Output
+    picture: Picture, of_each: tuple[Metadata, ...], path: Path, known: Format, output: Output
 ) -> tuple[str, ...]:
-    """Write the file; returns what it does not hold."""
+    """Write the file, with what is said `of_each` frame; returns what it does not hold."""
     if not known.floats and any(frame.dtype == np.float32 for frame in picture.frames):
         lost = _float_losses(picture, known)
         picture = picture.map(lambda frame: _without_floats(frame, known))
-        return (*lost, *_save(picture, described, path, known, output))
-    first = picture.frames[0]
+        return (*lost, *_save(picture, of_each, path, known, output))
+    first, described = picture.frames[0], of_each[0]
     grey = first.shape[2] < 3
     if known.pillow == "TIFF":
-        tiff_writing.write(path, list(map(tiff_writing.Page.of, picture.frames)), described)
-        return hdr_outside(described.code)
+        tiff_writing.write(path, list(map(tiff_writing.Page.of, picture.frames, of_each)))
+        return tuple(dict.fromkeys(name for each in of_each for name in hdr_outside(each.code)))
     if known.pillow == "PFM":
         pfm.write(path, as_floats(first))
         return (*hdr_outside(described.code), *_descriptions(described))

@@ -8,12 +8,12 @@ from ccsr.device import NoRoomError, free_memory
 from ccsr.grid import Scale, Size, choose_grid
 from ccsr.image import Levels, Metadata, Picture, tiff_writing
 from ccsr.image.formats import Named
+from ccsr.image.metadata import NOTHING
 from ccsr.upscaling.upscaler import Upscaler
 
 SUFFIXES = (".tif", ".tiff")
 STRIP = 1024  # rows that are computed at once, fewer where they do not fit
 COPIES = 3  # of such a strip: the one before it, and what is compressed
-NOTHING = Metadata()
 
 
 def possible(picture: Picture, path: Named) -> bool:
@@ -57,11 +57,11 @@ def enlarge(
         RuntimeError: see `Upscaler.tensor`.
     """
     height, width = choose_grid((values.shape[0], values.shape[1]), scale, size).size
-    page = tiff_writing.Page((height, width, values.shape[2]), values.dtype, ())
+    page = tiff_writing.Page((height, width, values.shape[2]), values.dtype, (), metadata)
     rows = _rows(_room(upscaler), page)
     strips = upscaler.strips(values, rows, scale=scale, size=size, progress=progress)
     with replacing(path) as temporary:
-        tiff_writing.write(temporary, [page._replace(parts=strips)], metadata)
+        tiff_writing.write(temporary, [page._replace(parts=strips)])
 
 
 def _rows(room: int, page: tiff_writing.Page) -> int:

@@ -167,7 +167,8 @@ class Shelf:
             self._last += 1
             number = self._last
         path = self.folder / f"picture-{number}.tif"  # which holds all that a frame can be
-        image.write(image.Picture((values,), picture.metadata, coding=picture.coding), path)
+        described = picture.descriptions[which - 1]
+        image.write(image.Picture((values,), described, coding=picture.coding), path)
         given = PurePosixPath(whole.name)
         name = f"{given.stem}-{which}{given.suffix}"
         size = values.shape[0], values.shape[1]

@@ -10,6 +10,7 @@ import tifffile
 from PIL import ExifTags, Image, ImageCms, TiffImagePlugin
 
 from ccsr import image
+from ccsr.image.profiles import of_gamma
 
 SIZE = (37, 53)
 GREY: dict[str, Any] = {"photometric": "minisblack"}
@@ -395,6 +396,36 @@ def test_a_chain_that_bites_its_tail_ends(tmp_path: Path) -> None:
     struct.pack_into("<I", content, second + 2 + 12 * entries, first)
     (tmp_path / "a.tif").write_bytes(content)
     assert len(image.read(tmp_path / "a.tif").frames) == 2
+
+
+def test_each_page_keeps_what_is_said_about_it(tmp_path: Path) -> None:
+    """Its colours above all: they would be others by the profile of the first page."""
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    first, second = srgb + b"1   ", srgb + b"2   "
+    grey = of_gamma(1 / 1.8, None).profile(1)
+    pages = [
+        (noise(3, np.uint8), first, 72),
+        (noise(3, np.uint16), second, 300),
+        (noise(1, np.uint8)[..., 0], grey, None),
+        (noise(3, np.uint8, (5, 9)), None, 150),
+    ]
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        for values, profile, dpi in pages:
+            told = {"resolution": (dpi, dpi), "resolutionunit": 2} if dpi else {}
+            kind = "rgb" if values.ndim == 3 else "minisblack"
+            named = {"iccprofile": profile, "description": f"page at {dpi}", "metadata": None}
+            file.write(values, photometric=kind, **named, **told)  # type: ignore[arg-type]
+        file.write(noise(4, np.uint8), photometric="separated", iccprofile=first, metadata=None)
+    picture = image.read(tmp_path / "a.tif")
+    assert picture.notes == ("CMYK converted to RGB",)
+    assert picture.metadata == picture.descriptions[0]
+    image.write(picture, tmp_path / "b.tif", image.Output(metadata="no-gps"))
+    with tifffile.TiffFile(tmp_path / "b.tif") as file:
+        assert [page.iccprofile for page in file.pages] == [first, second, grey, None, None]
+        texts = [page.description for page in file.pages]
+        assert texts == ["page at 72", "page at 300", "page at None", "page at 150", ""]
+    again = image.read(tmp_path / "b.tif").descriptions
+    assert [each.dpi and round(each.dpi[0]) for each in again] == [72, 300, None, 150, None]
 
 
 def test_the_profile_of_inks_is_used(tmp_path: Path) -> None:

@@ -31,18 +31,18 @@ def described() -> Metadata:
     return Metadata(SRGB, exif.tobytes(), XMP, (300, 240))
 
 
-def whole(values: np.ndarray) -> Page:
-    return Page.of(values)
+def whole(values: np.ndarray, *metadata: Metadata) -> Page:
+    return Page.of(values, *metadata)
 
 
-def in_parts(values: np.ndarray) -> Page:
+def in_parts(values: np.ndarray, *metadata: Metadata) -> Page:
     """In pieces whose heights have nothing to do with the strips of the file."""
 
     def parts() -> Iterator[np.ndarray]:
         for top in range(0, len(values), 7):
             yield values[top : top + 7]
 
-    return Page(values.shape, values.dtype, parts())
+    return Page(values.shape, values.dtype, parts(), *metadata)
 
 
 @pytest.fixture(params=[False, True], ids=["classic", "big"])
@@ -67,7 +67,7 @@ def test_others_read_the_same_pixels(
 ) -> None:
     monkeypatch.setattr(tiff_writing, "_STRIP", strip)
     frames = (noise(channels, (97, 60), dtype), noise(4, (3, 5), dtype))
-    tiff_writing.write(tmp_path / "a.tif", list(map(page, frames)), Metadata())
+    tiff_writing.write(tmp_path / "a.tif", list(map(page, frames)))
     with tifffile.TiffFile(tmp_path / "a.tif") as file:
         assert file.is_bigtiff == big
         for values, read in zip(frames, file.pages, strict=True):
@@ -85,7 +85,7 @@ def test_whole_and_in_parts_are_described_alike(
     tmp_path: Path, big: bool, page: Any, dtype: Any
 ) -> None:
     frames = (noise(3, dtype=dtype), noise(1, dtype=dtype))
-    tiff_writing.write(tmp_path / "a.tif", list(map(page, frames)), described())
+    tiff_writing.write(tmp_path / "a.tif", [page(each, described()) for each in frames])
     with tifffile.TiffFile(tmp_path / "a.tif") as file:
         for number, read in enumerate(file.pages):
             tags = read.tags
@@ -126,7 +126,7 @@ def test_strips_wait_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(tiff_writing, "_deflate", counting)
     page = Page((200, 9, 3), np.dtype(np.uint8), parts())
-    tiff_writing.write(tmp_path / "a.tif", [page], Metadata())
+    tiff_writing.write(tmp_path / "a.tif", [page])
     assert asked == written == 200
     assert most <= tiff_writing._WORKERS + 2
 
@@ -137,11 +137,11 @@ def test_what_may_need_them_gets_64_bit_offsets(
 ) -> None:
     monkeypatch.setattr(tiff_writing, "LARGEST", room)
     page = whole(noise(3, (4, 5)))
-    tiff_writing.write(tmp_path / "a.tif", [page], Metadata())
+    tiff_writing.write(tmp_path / "a.tif", [page])
     assert (tmp_path / "a.tif").read_bytes()[:3] == (b"II*" if room == 60 else b"II+")
 
 
 def test_rows_that_are_missing_are_an_error(tmp_path: Path) -> None:
     page = Page((300, 2000, 3), np.dtype(np.uint8), [noise(3, (9, 2000))])
     with pytest.raises(ValueError, match="expected 300 rows in 2 strips, got 1 strip"):
-        tiff_writing.write(tmp_path / "a.tif", [page], Metadata())
+        tiff_writing.write(tmp_path / "a.tif", [page])
