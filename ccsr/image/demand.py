@@ -9,6 +9,7 @@ from ccsr.image import deep
 from ccsr.image.exr import ExrFile
 from ccsr.image.pfm import PfmFile
 from ccsr.image.picture import Size
+from ccsr.image.psd import PsdFile
 from ccsr.image.tiff import TiffFile
 
 # Bytes a pixel at the worst moment, by channels: Pillow's, twice those handed on, and ours.
@@ -85,6 +86,8 @@ def of(image: Image.Image) -> Demand:
         return Demand(image.pixel_bytes, image.pixel_bytes * pixels, most)
     if isinstance(image, PfmFile):
         return Demand(image.pixel_bytes, image.pixel_bytes * pixels, 2 * image.pixel_bytes * pixels)
+    if isinstance(image, PsdFile) and image.has_alpha:
+        channels = min(channels + 1, 4)
     wide = image.mode in ("I", "F")
     is_deep = wide or image.mode.startswith("I;16") or deep.is_deep(image)
     most = _WIDE if wide else (_DEEP if is_deep else _SHALLOW)[channels]

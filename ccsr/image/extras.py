@@ -207,10 +207,8 @@ def _of_psd(image: Any, path: Path) -> Extras:
             image.info.setdefault("xmp", content)
         elif number == _IPTC:
             left.append("IPTC")
-    with path.open("rb") as file:
-        (channels,) = struct.unpack(">12xH", file.read(14))
-    if (unread := channels - len(image.getbands())) > 0:
-        left.append(_channels(unread))
+    if image.unread:
+        left.append(_channels(image.unread))
     with suppress(Exception):  # layers that cannot be told apart
         left += ["layers"] if image.layers else []
     return Extras(left=tuple(left))

@@ -10,13 +10,13 @@ from PIL import Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 
 from ccsr.device import NoRoomError
-from ccsr.image import exr, icons, pfm, tiff, tiff_directories
+from ccsr.image import exr, icons, pfm, psd, tiff, tiff_directories
 from ccsr.image.limits import check_pixels, too_many_pixels
 
 # None that runs another program (EPS) or only draws (WMF). TGA, with no word to know it by, last.
 FORMATS = [
     "PNG", "JPEG", "WEBP", "GIF", "BMP", "AVIF", "JPEG2000", "PPM",
-    "DIB", "ICO", "PCX", "SGI", "QOI", "PSD", "DDS", "TGA",
+    "DIB", "ICO", "PCX", "SGI", "QOI", "DDS", "TGA",
 ]  # fmt: skip
 _HEIF_BRANDS = {b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"}
 _NEVER_READ = {  # by places where a text stands
@@ -105,6 +105,8 @@ def open_file(path: Path) -> ImageFile:
         return pfm.open_file(path)
     if start[:4] == exr.START:
         return exr.open_file(path)
+    if start[:4] == psd.START:
+        return psd.open_file(path)
     check_pixels(icons.largest(path))  # before Pillow decodes it
     try:
         opened = Image.open(path, formats=FORMATS)

@@ -28,6 +28,7 @@ from ccsr.image.modes import Levels, highest, levels, same_kind, spread, turned,
 from ccsr.image.opening import open_file, sentences
 from ccsr.image.pfm import PfmFile
 from ccsr.image.picture import Picture, Size
+from ccsr.image.psd import PsdFile
 
 _ANIMATED = {"GIF", "WEBP", "PNG", "AVIF"}
 _DEFAULT_DURATION = 100  # ms
@@ -178,12 +179,10 @@ def _frame(image: ImageFile, path: Path) -> Levels:
     """Upright levels of the frame that `image` is at."""
     if isinstance(image, tiff.TiffFile):
         values = tiff.levels(image, path)
-    elif isinstance(image, PfmFile | ExrFile):
+    elif isinstance(image, PfmFile | ExrFile | PsdFile):
         values = image.levels(path)
     else:
         values = _by_pillow(image, path)
-    if image.format == "PSD" and image.mode == "1":  # where 1 is ink, to all but Pillow
-        values = 255 - values
     return turned(values, metadata.orientation(image))
 
 

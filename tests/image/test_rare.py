@@ -13,11 +13,26 @@ from ccsr import image
 from picture_parts import chunk, only
 
 
-def psd(channels: np.ndarray, mode: int) -> bytes:
-    """A whole Photoshop file without layers, uncompressed: (C, h, w), 8 bits."""
+def psd(
+    channels: np.ndarray, mode: int, layers: int = 0, packed: bool = False, *blocks: bytes
+) -> bytes:
+    """A whole Photoshop file without pixels of layers: (C, h, w), 8 bits."""
     count, height, width = channels.shape
-    header = struct.pack(">4sH6xHIIHH", b"8BPS", 1, count, height, width, 8, mode)
-    return header + bytes(12) + struct.pack(">H", 0) + channels.tobytes()
+    header = struct.pack(">4sH6xHIIHHI", b"8BPS", 1, count, height, width, 8, mode, 0)
+    resources = b"".join(blocks)
+    header += struct.pack(">I", len(resources)) + resources
+    header += struct.pack(">IIhI", 10, 2, layers, 0) if layers else bytes(4)
+    if not packed:
+        return header + struct.pack(">H", 0) + channels.tobytes()
+    # a row of packed bits is a count less one, and as many bytes: of at most 128
+    row = b"".join(bytes([width - 1]) + line.tobytes() for line in channels.reshape(-1, width))
+    return header + struct.pack(f">{1 + count * height}H", 1, *[width + 1] * count * height) + row
+
+
+def block(number: int, content: bytes) -> bytes:
+    """One of Photoshop's resources, without a name."""
+    padded = content + bytes(len(content) % 2)
+    return b"8BIM" + struct.pack(">HHI", number, 0, len(content)) + padded
 
 
 @pytest.mark.parametrize(("mode", "count", "kind"), [(1, 1, 1), (3, 3, 3), (3, 4, 4)])
@@ -30,7 +45,8 @@ def test_photoshop_files(tmp_path: Path, mode: int, count: int, kind: int) -> No
 
 
 @pytest.mark.parametrize(
-    ("mode", "count", "further"), [(1, 2, 1), (3, 4, 0), (3, 5, 2), (4, 4, 0), (4, 6, 2)]
+    ("mode", "count", "further"),
+    [(1, 2, 0), (1, 3, 2), (3, 4, 0), (3, 5, 2), (4, 4, 0), (4, 5, 0), (4, 6, 2), (7, 2, 1)],
 )
 def test_further_channels_of_photoshop_are_told(
     tmp_path: Path, mode: int, count: int, further: int
@@ -39,6 +55,50 @@ def test_further_channels_of_photoshop_are_told(
     (tmp_path / "a.psd").write_bytes(psd(values, mode))
     told = (f"further channels ({further})",) if further else ()
     assert image.read(tmp_path / "a.psd").dropped == told
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(("mode", "colours"), [(1, 1), (3, 3)])
+@pytest.mark.parametrize("extra", [1, 2])
+@pytest.mark.parametrize(
+    ("layers", "blocks", "transparent"),
+    [
+        (-2, [], True),
+        (2, [], False),
+        (2, [block(1053, bytes(4))], False),  # the number of layers comes first
+        (0, [block(1053, bytes(8))], True),
+        (0, [block(1053, b"\0\0\0\7" + bytes(4))], False),
+        (0, [block(1006, b"\x0cTransparency\7Alpha 1")], True),
+        (0, [block(1006, b"\7Alpha 1")], False),
+    ],
+)
+def test_a_selection_in_photoshop_is_no_transparency(
+    tmp_path: Path, mode: int, colours: int, extra: int, layers: int,
+    blocks: list[bytes], transparent: bool, packed: bool,
+) -> None:  # fmt: skip
+    """The sign of the number of layers tells, else the channel's number or name (Adobe)."""
+    values = np.random.default_rng(0).integers(0, 256, (colours + extra, 20, 32), np.uint8)
+    (tmp_path / "a.psd").write_bytes(psd(values, mode, layers, packed, *blocks))
+    picture = image.read(tmp_path / "a.psd")
+    expected = values.transpose(1, 2, 0)[..., : colours + transparent]
+    assert np.array_equal(picture.frames[0], expected)
+    left = extra - transparent
+    assert picture.dropped == ((f"further channels ({left})",) if left else ())
+
+
+def test_white_behind_what_is_transparent_in_photoshop_goes(tmp_path: Path) -> None:
+    """The merged picture lies on white there, which would be a fringe."""
+    rng = np.random.default_rng(0)
+    colour = rng.integers(0, 256, (3, 20, 32)).astype(np.float64)
+    alpha = rng.choice([0, 60, 128, 255], (1, 20, 32)).astype(np.float64)
+    shown = colour * alpha / 255 + 255 - alpha
+    stored = np.concatenate((shown, alpha)).round().astype(np.uint8)
+    (tmp_path / "a.psd").write_bytes(psd(stored, 3, layers=-1))
+    got = only(tmp_path / "a.psd").transpose(2, 0, 1).astype(np.float64)
+    assert np.array_equal(got[3:], alpha)
+    difference = np.abs(got[:3] - colour)
+    assert difference[:, alpha[0] == 255].max() == 0
+    assert difference[:, alpha[0] == 60].max() <= 0.5 * 255 / 60 + 0.5
 
 
 def grey_png(depth: int, rows: list[bytes], width: int, key: int) -> bytes:
