@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 from PIL import ExifTags, Image
 
-from ccsr.image import boxes, gif, profiles
+from ccsr.image import boxes, gif, png, profiles
 from ccsr.image.profiles import Colours
 from ccsr.image.tiff_directories import are_reduced
 
-_IPTC, _EXIF_BLOCK, _XMP_BLOCK = 1028, 1058, 1060  # of Photoshop
+_IPTC, _XMP_BLOCK = 1028, 1060  # of Photoshop
 _MEDIA_TAG, _ADOBE_NAME = 1, "R03"  # of EXIF's interoperability: which colours a camera uses
 _BITS, _DIRECTORIES = 258, 330  # of a TIFF: of its channels; below a page
 _OF_CAMERAS = ("JPEG", "WEBP", "HEIF")
@@ -55,7 +55,7 @@ class Extras(NamedTuple):
 def of(image: Image.Image, path: Path) -> Extras:
     """What an opened file says beside what Pillow tells, even if parts of it are damaged.
 
-    EXIF and XMP that Pillow does not read are put into `image.info`.
+    XMP that Pillow does not read is put into `image.info`.
     """
     told = _OF.get(str(image.format), _nothing)
     with suppress(Exception):  # hostile bytes: the pixels are what counts
@@ -84,7 +84,7 @@ def _by_exif(image: Image.Image) -> Colours | None:
 
 
 def _of_png(image: Image.Image, path: Path) -> Extras:
-    chunks = list(_chunks(path))
+    chunks = [(kind, content) for kind, content, _ in png.chunks(path)]
     held = dict(reversed(chunks))  # the first of each kind counts
     left = [_name(kind) for kind, content in chunks if not _is_read(kind, content)]
     if getattr(image, "is_animated", False) and image.info.get("default_image"):
@@ -111,17 +111,6 @@ def _name(kind: bytes) -> str:
     if kind in _MASTERING:
         return "HDR mastering data"
     return "content credentials" if kind == b"caBX" else f"chunk {kind.decode('ascii', 'replace')}"
-
-
-def _chunks(path: Path) -> Iterator[tuple[bytes, bytes]]:
-    """Kinds of a PNG's chunks, and what the short ones hold."""
-    with path.open("rb") as file:
-        file.seek(8)
-        while len(head := file.read(8)) == 8:
-            length, kind = struct.unpack(">I4s", head)
-            content = file.read(min(length, 64))
-            yield kind, content
-            file.seek(length - len(content) + 4, 1)
 
 
 def _of_jpeg(image: Any, path: Path) -> Extras:
@@ -191,9 +180,8 @@ def _deep(facts: boxes.Facts) -> list[str]:
 
 def _of_jpeg2000(image: Image.Image, path: Path) -> Extras:
     facts = boxes.jpeg2000_facts(path.read_bytes())
-    for key, value in (("exif", facts.exif), ("xmp", facts.xmp)):
-        if value:
-            image.info.setdefault(key, value)
+    if facts.xmp:
+        image.info.setdefault("xmp", facts.xmp)
     left = [] if image.mode == "I;16" else _deep(facts)
     return Extras(None, facts.profile, left=tuple(left))
 
@@ -201,9 +189,7 @@ def _of_jpeg2000(image: Image.Image, path: Path) -> Extras:
 def _of_psd(image: Any, path: Path) -> Extras:
     left = []
     for number, _, content in image.resources:
-        if number == _EXIF_BLOCK:
-            image.info.setdefault("exif", b"Exif\0\0" + content)
-        elif number == _XMP_BLOCK:
+        if number == _XMP_BLOCK:
             image.info.setdefault("xmp", content)
         elif number == _IPTC:
             left.append("IPTC")

@@ -50,6 +50,18 @@ def with_code(data: bytes, code: Code) -> bytes:
     return data[:_HEADER_END] + chunk.getvalue() + data[_HEADER_END:]
 
 
+def chunks(path: Path) -> Iterator[tuple[bytes, bytes, int]]:
+    """Kinds of a PNG's chunks, what the short ones hold, and where each begins."""
+    with path.open("rb") as file:
+        file.seek(8)
+        while len(head := file.read(8)) == 8:
+            place = file.tell() - 8
+            length, kind = struct.unpack(">I4s", head)
+            content = file.read(min(length, 64))
+            yield kind, content, place
+            file.seek(length - len(content) + 4, 1)
+
+
 def _cicp(code: Code) -> bytes:
     return bytes((*code, 0, 1))  # RGB, all levels
 

@@ -12,6 +12,7 @@ from ccsr.image import (
     apng,
     deep,
     demand,
+    exif,
     extras,
     gif,
     metadata,
@@ -61,6 +62,7 @@ def probe(path: str | Path) -> Header:
     path = Path(path)
     with sentences(path), open_file(path) as image:
         numbers, needed = _numbers(image, path)
+        exif.find(image, path)
         image.seek(numbers[0])
         size = image.height, image.width
         if image.format != "TIFF" and metadata.orientation(image) >= 5:  # Pillow turns TIFF
@@ -84,6 +86,7 @@ def read(path: str | Path) -> Picture:
     with sentences(path), open_file(path) as image:
         numbers, needed = _numbers(image, path)
         needed.check((image.height, image.width), len(numbers))
+        exif.find(image, path)
         if isinstance(image, tiff.TiffFile):
             return _pages(image, path, numbers)
         if image.format == "GIF":

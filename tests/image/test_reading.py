@@ -1,5 +1,6 @@
 import struct
 import sys
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,30 @@ def test_exif_behind_the_pixels_of_a_png(tmp_path: Path) -> None:
     content = path.read_bytes()
     path.write_bytes(content[:-12] + chunk(b"eXIf", exif(6).tobytes()[6:]) + content[-12:])
     assert only(path).shape == (5, 4, 3)
+
+
+def with_exif(kind: str, told: bytes) -> bytes:
+    """A picture of 4x5 pixels whose EXIF Pillow does not read by the header, if at all."""
+    picture, data = noise("RGB", 4, 5), BytesIO()
+    if kind == "PSD":
+        block = b"8BIM" + struct.pack(">HHI", 1058, 0, len(told)) + told + bytes(len(told) % 2)
+        head = b"8BPS" + struct.pack(">H6xHIIHHI", 1, 3, 5, 4, 8, 3, 0)
+        planes = np.asarray(picture).transpose(2, 0, 1).tobytes()
+        return head + struct.pack(">I", len(block)) + block + bytes(6) + planes
+    picture.save(data, kind)
+    whole = data.getvalue()
+    if kind == "PNG":
+        return whole[:-12] + chunk(b"eXIf", told) + whole[-12:]
+    return whole + struct.pack(">I", 24 + len(told)) + b"uuidJpgTiffExif->JP2" + told
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG2000", "PSD"])
+def test_a_header_tells_the_size_upright(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "a").write_bytes(with_exif(kind, exif(6).tobytes()[6:]))
+    picture = image.read(tmp_path / "a")
+    assert image.probe(tmp_path / "a").size == picture.size == (4, 5)
+    upright = np.rot90(np.asarray(noise("RGB", 4, 5)), -1)
+    assert kind == "JPEG2000" or np.array_equal(picture.frames[0], upright)
 
 
 @pytest.mark.parametrize("suffix", [".bmp", ".gif", ".jp2", ".pgm", ".tga", ".pcx", ".ico"])
