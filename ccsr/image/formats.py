@@ -27,6 +27,7 @@ class Format:
         pillow: its name in Pillow.
         suffixes: in lower case; the first is given to new files.
         longest: side in pixels.
+        most: pixels of a picture.
         alpha: whether it holds transparency.
         depth: bits per channel.
         floats: whether it holds floats, of any value.
@@ -42,6 +43,7 @@ class Format:
     pillow: str
     suffixes: tuple[str, ...]
     longest: int = 2**31 - 1
+    most: int = 2**62 - 1
     alpha: bool = True
     depth: int = 8
     floats: bool = False
@@ -74,7 +76,7 @@ FORMATS = {
     ),
     "exr": Format("EXR", (".exr",), depth=16, floats=True, measured=False),
     "avif": Format(
-        "AVIF", (".avif",), longest=65_535, several="animation", lossless=None, tunable=True,
+        "AVIF", (".avif",), longest=32_768, most=16_384**2, several="animation", lossless=None, tunable=True,
         profiles=_COLOUR, coded=True,
         options={"quality": 90, "subsampling": "4:4:4"},
     ),
@@ -82,7 +84,7 @@ FORMATS = {
         "GIF", (".gif",), longest=65_535, several="animation", lossless=None, profiles=frozenset(),
         measured=False,
     ),
-    "bmp": Format("BMP", (".bmp",), alpha=False, profiles=frozenset()),
+    "bmp": Format("BMP", (".bmp",), most=1_400_000_000, alpha=False, profiles=frozenset()),
 }  # fmt: skip
 CHOICES: tuple[FileFormat, ...] = get_args(FileFormat)
 _BY_SUFFIX = {suffix: name for name, known in FORMATS.items() for suffix in known.suffixes}
@@ -211,6 +213,11 @@ def check(
             raise ValueError(
                 f"cannot write {path}: {known.pillow} holds at most {known.longest} pixels a "
                 f"side, got {width}x{height}: use .png or .tif"
+            )
+        if height * width > known.most:
+            raise ValueError(
+                f"cannot write {path}: {known.pillow} holds at most {known.most / 1e6:.4g} million "
+                f"pixels, got {width}x{height}: use .png or .tif"
             )
     if picture.several and known.several != picture.several:
         what, use = _SEVERAL[picture.several]

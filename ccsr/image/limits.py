@@ -1,7 +1,9 @@
 """What a file may ask for before it is decoded: a small one can promise a lot."""
 
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
+# Of a text or a profile in a PNG: profiles of printers and scanners take more than Pillow's 1 MB.
+PngImagePlugin.MAX_TEXT_CHUNK = max(PngImagePlugin.MAX_TEXT_CHUNK, 16 << 20)
 MOST_FRAMES = 10_000
 _frames = MOST_FRAMES
 

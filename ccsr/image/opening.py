@@ -80,8 +80,8 @@ def _reason(error: Exception) -> str:
         return str(error)
     if "MAX_TEXT" in str(error):  # as Pillow says it of PNG
         return (
-            "a text or profile in it unpacks to more than a megabyte, which may be a decompression "
-            "bomb: save it without first"
+            "a text or profile in it unpacks to more than 16 megabytes, which may be a "
+            "decompression bomb: save it without first"
         )
     detail = " ".join(str(error).split()) or type(error).__name__
     return f"it is damaged, or stored in a way that is not known here ({detail})"

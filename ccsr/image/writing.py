@@ -27,7 +27,10 @@ from ccsr.image.picture import Picture, Size
 from ccsr.image.profiles import hdr_outside
 
 _JOINING = ("PNG", "WEBP")  # whose writers show a frame longer instead of an equal one after it
+_LONG = "timing (of long frames)"
 _MOST = 65535  # times that an animation can be shown, in most formats
+_LONGEST = {"WEBP": (1 << 24) - 1, "GIF": 655_350}  # milliseconds of a frame
+_STEPS = (1, 10, 100, 1000)  # that PNG counts longer and longer frames in, each up to 65535
 
 
 def write(
@@ -154,6 +157,8 @@ def _gif(picture: Picture, dropped: list[str]) -> bytes:
         dropped.append("colours (256 a frame)")
     if any(duration % 10 for duration in picture.durations):
         dropped.append("timing (hundredths of a second)")
+    if max(picture.durations, default=0) > _LONGEST["GIF"]:
+        dropped.append(_LONG)
     return encoded
 
 
@@ -199,10 +204,22 @@ def _timing(picture: Picture, dropped: list[str], known: Format) -> dict[str, An
         dropped.append("number of loops")
     if any(duration % 1 for duration in picture.durations):
         dropped.append("timing (thousandths of a second)")
+    rounded = [round(duration) for duration in picture.durations]
+    held = [_held(duration, known) for duration in rounded]
+    if held != rounded:
+        dropped.append(_LONG)
     return {
-        "duration": [round(d) for d in picture.durations],
+        "duration": held,
         "loop": min(picture.loop, _MOST),
     }
+
+
+def _held(duration: int, known: Format) -> int:
+    """The nearest number of milliseconds that a frame can last in a format."""
+    if known.pillow != "PNG":
+        return min(duration, _LONGEST.get(known.pillow, duration))
+    step = next((step for step in _STEPS if duration <= step * _MOST), _STEPS[-1])
+    return step * min(round(duration / step), _MOST)
 
 
 def _with_alpha_flag(data: bytes) -> bytes:

@@ -27,7 +27,9 @@ ANIMATION = Picture(picture().frames * 2, durations=(50, 50))
         ("out.jpg", (1, 65_501), picture(), "JPEG holds at most 65500 .* got 65501x1: use .png"),
         ("out.webp", (16_384, 1), picture(), "WEBP holds at most 16383"),
         ("out.gif", (65_536, 1), picture(), "GIF holds at most 65535"),
-        ("out.avif", (65_536, 1), picture(), "AVIF holds at most 65535"),
+        ("out.avif", (32_769, 1), picture(), "AVIF holds at most 32768"),
+        ("out.avif", (16_385, 16_384), picture(), "AVIF holds at most 268.4 million pixels, got"),
+        ("out.bmp", (40_000, 40_000), picture(), "BMP holds at most 1400 million pixels, got"),
         ("out.png", None, PAGES, r"PNG does not hold the 2 pages of the picture: use \.tif"),
         ("out.tif", None, ANIMATION, "TIFF does not hold the 2 frames .* use .png, .webp or .gif"),
         ("out.jpg", None, ANIMATION, "JPEG does not hold the 2 frames"),
@@ -43,6 +45,7 @@ def test_what_a_format_cannot_hold_is_refused(
 def test_what_it_can_is_not() -> None:
     image.check("out.jpg", picture(), (65_500, 1))
     image.check("out.webp", picture(), (16_383, 1))
+    image.check("out.avif", picture(), (16_384, 16_384))
     image.check("out.jpg", picture(4, alpha=255))
     image.check("out.jpg", picture(4), output=Output(background=(255, 255, 255)))
     image.check("out.tif", PAGES)

@@ -171,6 +171,41 @@ def test_equal_frames_stay_or_are_said_and_keep_their_time(
         assert sum(got.durations) == sum(durations)
 
 
+@pytest.mark.parametrize(
+    ("suffix", "longest", "expected"),
+    [
+        (".png", 65_536, 65_540),  # hundredths
+        (".png", 70_001, 70_000),
+        (".png", 655_351, 655_400),  # tenths
+        (".png", 1e9, 65_535_000),
+        (".png", 70_010, 70_010),
+        (".webp", 1 << 24, (1 << 24) - 1),
+        (".gif", 655_360, 655_350),
+        (".gif", 655_350, 655_350),
+        (".avif", 1 << 24, 1 << 24),
+    ],
+)
+def test_frames_that_last_long(
+    tmp_path: Path, suffix: str, longest: float, expected: float
+) -> None:
+    """A delay has 16 bits in PNG and GIF, and 24 in WebP: the nearest that they hold."""
+    frames = tuple(np.full((16, 16, 3), level, np.uint8) for level in (0, 90, 200))
+    picture = Picture(frames, durations=(20, longest, 40))
+    dropped = image.write(picture, tmp_path / f"a{suffix}")
+    assert ("timing (of long frames)" in dropped) == (longest != expected)
+    assert image.read(tmp_path / f"a{suffix}").durations == (20, expected, 40)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif", ".avif"])
+def test_a_large_profile_is_kept(tmp_path: Path, suffix: str) -> None:
+    """Those of printers and scanners have megabytes of tables."""
+    tables = np.random.default_rng(0).integers(0, 256, 2_000_000, np.uint8).tobytes()
+    profile = (len(SRGB) + len(tables)).to_bytes(4, "big") + SRGB[4:] + tables
+    picture = Picture((noise(3),), Metadata(profile))
+    assert image.write(picture, tmp_path / f"a{suffix}") == ()
+    assert image.read(tmp_path / f"a{suffix}").metadata.profile == profile
+
+
 def test_pages_keep_their_depth(tmp_path: Path) -> None:
     pages = (noise(3), noise(1, (2, 3)).astype(np.uint16) * 257, noise(4, (7, 1)))
     image.write(Picture(pages), tmp_path / "a.tif")
