@@ -6,6 +6,7 @@ a file has, Pillow undoes.
 """
 
 import math
+import re
 import sys
 from io import BytesIO
 from pathlib import Path
@@ -21,6 +22,7 @@ from ccsr.image.modes import Levels, unmultiplied
 _OTHER_ORDER = {"L": "B", "B": "L", "N": "B" if sys.byteorder == "little" else "L"}
 _DEEP = {f"{mode};16{order}" for mode in ("RGB", "RGBA", "RGBX", "RGBa") for order in "LBN"}
 _DEEP.add("LA;16B")
+_COMMENT = re.compile(rb"#[^\r\n]*")
 
 
 def is_deep(image: Image.Image) -> bool:
@@ -74,7 +76,10 @@ def _decode(image: Any, raw_mode: str) -> NDArray[np.uint8]:
 
 def _is_ppm(image: Any) -> bool:
     """Whether it is one of those that Pillow reads sample by sample, and to 8 bit."""
-    return bool(image.format == "PPM" and image.tile[0].codec_name == "ppm")
+    if image.format != "PPM" or not image.tile:
+        return False
+    tile = image.tile[0]
+    return bool(tile.codec_name == "ppm" or (tile.codec_name == "ppm_plain" and image.mode != "1"))
 
 
 def _read_ppm(image: Any, path: Path) -> Levels:
@@ -82,10 +87,24 @@ def _read_ppm(image: Any, path: Path) -> Levels:
     channels, highest = len(tile.args[0]), tile.args[1]
     shape = image.height, image.width, channels
     stored = np.dtype(">u2" if highest > 255 else "u1")
-    values = np.fromfile(path, stored, math.prod(shape), offset=tile.offset)
+    if tile.codec_name == "ppm":
+        values = np.fromfile(path, stored, math.prod(shape), offset=tile.offset)
+    else:
+        text = _COMMENT.sub(b" ", path.read_bytes()[tile.offset :])
+        values = _numbers(text, highest)[: math.prod(shape)]
     if values.size < math.prod(shape):
         raise OSError("image file is truncated")
     largest = int(np.iinfo(stored).max)
     spread = np.minimum(values, highest).astype(np.uint32) * largest + highest // 2
     scaled: Levels = (spread // highest).astype(np.uint16 if highest > 255 else np.uint8)
     return scaled.reshape(shape)
+
+
+def _numbers(text: bytes, highest: int) -> NDArray[np.int64]:
+    try:
+        values = np.fromstring(text, np.int64, sep=" ")
+    except ValueError as error:
+        raise OSError("it is damaged: something in it is no number") from error
+    if values.size and not 0 <= values.min() <= values.max() <= highest:
+        raise OSError(f"it is damaged: a level is not from 0 to {highest}")
+    return values

@@ -92,5 +92,6 @@ def of(image: Image.Image) -> Demand:
     is_deep = wide or image.mode.startswith("I;16") or deep.is_deep(image)
     most = _WIDE if wide else (_DEEP if is_deep else _SHALLOW)[channels]
     most += _DECODERS.get(str(image.format), 0)
+    most += 16 * channels if is_deep and image.format == "PPM" else 0  # numbers, and their texts
     pixel_bytes = channels * (4 if image.mode == "F" else 2 if is_deep else 1)
     return Demand(pixel_bytes, pixel_bytes * pixels, (most - pixel_bytes) * pixels)

@@ -262,6 +262,19 @@ def _of_ico(image: Image.Image, path: Path) -> Extras:
     return Extras(left=("smaller sizes",) if len(image.info.get("sizes", ())) > 1 else ())
 
 
+def _of_ppm(image: Any, path: Path) -> Extras:
+    """Whether another picture follows; of numbers that are written as texts none can."""
+    tile = image.tile[0]
+    if tile.codec_name == "ppm_plain":
+        return Extras()
+    bits = 1 if image.mode == "1" else 8 * len(image.getbands())
+    deep = image.mode == "I" or (tile.codec_name == "ppm" and tile.args[1] > 255)
+    with path.open("rb") as file:
+        file.seek(tile.offset + -(-bits * image.width // 8) * (1 + deep) * image.height)
+        rest = file.read(64).lstrip()
+    return Extras(left=("further pictures",) if re.match(rb"P[1-7]\s", rest) else ())
+
+
 _OF: dict[str, Callable[[Image.Image, Path], Extras]] = {
     "PNG": _of_png,
     "JPEG": _of_jpeg,
@@ -275,4 +288,5 @@ _OF: dict[str, Callable[[Image.Image, Path], Extras]] = {
     "EXR": _of_exr,
     "SGI": _of_sgi,
     "ICO": _of_ico,
+    "PPM": _of_ppm,
 }

@@ -76,8 +76,8 @@ FORMATS = {
     ),
     "exr": Format("EXR", (".exr",), depth=16, floats=True, measured=False),
     "avif": Format(
-        "AVIF", (".avif",), longest=32_768, most=16_384**2, several="animation", lossless=None, tunable=True,
-        profiles=_COLOUR, coded=True,
+        "AVIF", (".avif",), longest=32_768, most=16_384**2, several="animation", lossless=None,
+        tunable=True, profiles=_COLOUR, coded=True,
         options={"quality": 90, "subsampling": "4:4:4"},
     ),
     "gif": Format(

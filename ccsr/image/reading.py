@@ -17,6 +17,7 @@ from ccsr.image import (
     gif,
     metadata,
     profiles,
+    tga,
     tiff,
     tiff_directories,
 )
@@ -33,6 +34,7 @@ from ccsr.image.psd import PsdFile
 
 _ANIMATED = {"GIF", "WEBP", "PNG", "AVIF"}
 _DEFAULT_DURATION = 100  # ms
+_MAYBE_ALPHA = {"BMP", "DIB"}  # whose fourth byte is nothing if it is 0 everywhere
 # By how Pillow unpacks the pixels of a PNG: the bits of a transparent value that count, the factor.
 _KEYS = {"L;2": (3, 85), "L;4": (15, 17), "L": (255, 1), "RGB": (255, 1)}
 
@@ -186,6 +188,10 @@ def _frame(image: ImageFile, path: Path) -> Levels:
         values = image.levels(path)
     else:
         values = _by_pillow(image, path)
+    if image.format == "TGA":
+        values = tga.told(values, path)
+    elif image.format in _MAYBE_ALPHA and values.shape[2] == 4 and not values[..., 3].any():
+        values = values[..., :3]
     return turned(values, metadata.orientation(image))
 
 

@@ -195,6 +195,36 @@ def test_ppm_of_any_depth(tmp_path: Path, kind: bytes, channels: int, highest: i
         read(path)
 
 
+@pytest.mark.parametrize(("kind", "channels"), [(b"P2", 1), (b"P3", 3)])
+@pytest.mark.parametrize("highest", [65535, 1023, 255, 100])
+def test_ppm_whose_numbers_are_texts(
+    tmp_path: Path, kind: bytes, channels: int, highest: int
+) -> None:
+    values = noise(channels).astype(int) % (highest + 1)
+    texts = b"\n".join(b"%d" % value for value in values.ravel())
+    path = tmp_path / "a.ppm"
+    head = b"%s #\n%d %d %d\n" % (kind, SIZE[1], SIZE[0], highest)
+    path.write_bytes(head + texts.replace(b"\n", b" # 7 8\n", 2) + b"\n")
+    largest = 65535 if highest > 255 else 255
+    assert np.array_equal(read(path), np.floor(values * largest / highest + 0.5))
+    for rest, told in ((b"x", "no number"), (b"70000", "not from 0 to"), (b"1", "truncated")):
+        path.write_bytes(head + rest)
+        with pytest.raises(OSError, match=told):
+            read(path)
+
+
+def test_further_pictures_behind_a_ppm_are_told(tmp_path: Path) -> None:
+    kinds = {
+        b"P4 9 2\n": 4, b"P5 3 2 255\n": 6, b"P5 3 2 65535\n": 12, b"P6 3 2 255\n": 18,
+        b"P6 3 2 9\n": 18, b"P6 3 2 999\n": 36,
+    }  # fmt: skip
+    for head, size in kinds.items():
+        whole = head + bytes(size)
+        for behind, told in ((b"", ()), (b"\n", ()), (whole, ("further pictures",))):
+            (tmp_path / "a.ppm").write_bytes(whole + behind)
+            assert image.read(tmp_path / "a.ppm").dropped == told
+
+
 def test_a_truncated_file_is_an_error(tmp_path: Path) -> None:
     for suffix in (".png", ".tif"):
         path = tmp_path / f"a{suffix}"

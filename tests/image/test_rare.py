@@ -162,3 +162,54 @@ def test_signed_levels_are_refused(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", np.array([[-1, 0, 1, 100]] * 4, np.int8))
     with pytest.raises(OSError, match="signed numbers of 8 bits: store them as levels from 0"):
         image.read(tmp_path / "a.tif")
+
+
+def tga(bits: int, flags: int, pixels: bytes, kind: int | None = None) -> bytes:
+    """A whole TGA of eight pixels, maybe with an extension area that says what alpha is."""
+    content = struct.pack("<2xB9xHHBB", 3 if bits == 8 else 2, 8, 1, bits, flags | 0x20) + pixels
+    if kind is None:
+        return content
+    area = struct.pack("<H", 495) + bytes(492) + bytes([kind])
+    return content + area + struct.pack("<II", len(content), 0) + b"TRUEVISION-XFILE.\0"
+
+
+@pytest.mark.parametrize(
+    ("bits", "flags", "kind", "stored", "alpha"),
+    [
+        (32, 0, None, 0, None),  # the header counts no alpha
+        (32, 8, None, 0, 0),
+        (32, 0, None, 9, 9),  # but it is there
+        (32, 8, 0, 9, None),
+        (32, 8, 1, 9, None),
+        (32, 8, 3, 9, 9),
+        (32, 0, 3, 0, 0),
+        (16, 0, None, 0, None),
+        (16, 0, None, 1, None),
+        (16, 1, None, 0, 255),
+    ],
+)
+def test_a_fourth_channel_of_tga_is_what_the_file_says(
+    tmp_path: Path, bits: int, flags: int, kind: int | None, stored: int, alpha: int | None
+) -> None:
+    pixel = bytes([1, 2, 3, stored]) if bits == 32 else struct.pack("<H", stored << 15 | 31)
+    (tmp_path / "a.tga").write_bytes(tga(bits, flags, pixel * 8, kind))
+    colour = [3, 2, 1] if bits == 32 else [0, 0, 255]
+    assert only(tmp_path / "a.tga")[0, 5].tolist() == [*colour, *([] if alpha is None else [alpha])]
+
+
+def test_a_tga_whose_colour_was_multiplied_by_alpha(tmp_path: Path) -> None:
+    (tmp_path / "a.tga").write_bytes(tga(32, 8, bytes([10, 20, 30, 51]) * 8, 4))
+    assert only(tmp_path / "a.tga")[0, 0].tolist() == [150, 100, 50, 51]
+
+
+@pytest.mark.parametrize("alpha", [0, 7])
+def test_alpha_of_bmp_that_is_0_everywhere_is_none(tmp_path: Path, alpha: int) -> None:
+    """Programs that know no transparency leave the fourth byte empty."""
+    masks = struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+    head = struct.pack("<IiiHHIIiiII", 108, 2, 1, 1, 32, 3, 8, 0, 0, 0, 0) + masks + bytes(52)
+    pixels = bytes([1, 2, 3, 0, 4, 5, 6, alpha])
+    start = struct.pack("<2sIHHI", b"BM", 14 + len(head) + 8, 0, 0, 14 + len(head))
+    (tmp_path / "a.bmp").write_bytes(start + head + pixels)
+    channels = 4 if alpha else 3
+    stored = [[[3, 2, 1, 0][:channels], [6, 5, 4, alpha][:channels]]]
+    assert only(tmp_path / "a.bmp").tolist() == stored
