@@ -37,7 +37,7 @@ PATIENCE = 10  # seconds without news
 GROWTH = 64 << 20  # bytes, from a fifth of the run to its end
 MOST_PIXELS = 100_000  # lying headers that promise more are refused
 BATCH = 100
-OUTPUT = image.Output(background=(255, 255, 255))
+OUTPUT = image.Output("same", background=(255, 255, 255))
 TARGET = Target(scale=(1.5, 1.5))
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "I;16", "I", "F")
 OPTIONS = {

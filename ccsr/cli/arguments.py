@@ -179,12 +179,14 @@ def colour(text: str) -> tuple[int, int, int]:
     from PIL import ImageColor
 
     try:
-        rgb = ImageColor.getrgb(text)
+        red, green, blue, *alpha = ImageColor.getrgb(text)
+        if alpha not in ([], [255]):
+            raise ValueError
     except ValueError as error:
         raise ArgumentTypeError(
-            f"expected a colour such as white or '#f0f0f0', got {text!r}"
+            f"expected an opaque colour such as white or '#f0f0f0', got {text!r}"
         ) from error
-    return rgb[0], rgb[1], rgb[2]
+    return red, green, blue
 
 
 def memory(text: str) -> int:

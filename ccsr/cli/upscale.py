@@ -61,6 +61,8 @@ def _run(
         naming=None if args.name is None else Naming(args.name, Path(args.model).stem),
         shard=args.shard,
     )
+    if "format" in args:
+        _check_format(plan, saving)
     if not args.quiet:
         for line in plan.notes:
             terminal.say(line)
@@ -77,6 +79,18 @@ def _run(
         plan, target, upscaler, kept, saving, quiet=args.quiet or args.json, debug=args.debug
     )
     return 1 if failures else 0
+
+
+def _check_format(plan: "Plan", saving: "image.Output") -> None:
+    """Refuse a format that the name of a result contradicts, as one that is given by -o may."""
+    from ccsr import image
+
+    for source, output in (*plan.jobs, *plan.skipped)[:1]:  # all others have it from the format
+        suffix = image.suffix_for(saving.format, source.suffix)
+        if image.check_output(output, saving) != image.check_output(f"a{suffix}", saving):
+            raise ValueError(
+                f"{output} says another format than --format {saving.format}: leave out one of them"
+            )
 
 
 def _on_cluster(

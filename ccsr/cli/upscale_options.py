@@ -119,7 +119,7 @@ def _add_file_options(add: options.Add) -> None:
     add(
         "--format", default=argparse.SUPPRESS, choices=get_args(FileFormat),
         help="the format of files that get their name from ccsr; same takes the input's; "
-        "default: png",
+        "default: png, or what the name of -o says",
     )  # fmt: skip
     add(
         "--quality", type=arguments.percent, default=argparse.SUPPRESS, metavar="1-100",
@@ -132,7 +132,7 @@ def _add_file_options(add: options.Add) -> None:
     )  # fmt: skip
     add(
         "--background", type=arguments.colour, default=argparse.SUPPRESS, metavar="COLOUR",
-        help="the colour behind transparent pixels in jpg and bmp, which have none: white, "
+        help="the colour behind transparent pixels in jpg, bmp and pfm, which have none: white, "
         "'#f0f0f0'; without it such a picture is refused",
     )  # fmt: skip
     add(

@@ -108,8 +108,9 @@ class Output:
         format: of files whose name is not given; `same` as the input's, or PNG if that is only
             read.
         quality: 1 to 100, of formats that lose something; None for the format's own.
-        lossless: lose nothing; a format that always loses something is refused.
+        lossless: lose nothing; a format that always loses something is refused, and a quality.
         background: 8-bit RGB behind transparency in formats without it; None to refuse that.
+            Others are refused.
         metadata: what is written of the input's descriptions: all of them, all but the place, or
             nothing but the colour profile.
         dpi: pixels an inch that the file is said to have; None for what the input says.
@@ -127,6 +128,11 @@ class Output:
             raise ValueError(f"format must be one of {' '.join(CHOICES)}, got {self.format!r}")
         if self.quality is not None and not 1 <= self.quality <= 100:
             raise ValueError(f"quality must be from 1 to 100, got {self.quality}")
+        if self.quality is not None and self.lossless:
+            raise ValueError(
+                "lossless keeps every level, so there is no quality to choose: leave out "
+                "--quality or --lossless"
+            )
         if self.metadata not in POLICIES:
             raise ValueError(f"metadata must be {', '.join(POLICIES)}, got {self.metadata!r}")
         if self.dpi is not None and not 1 <= self.dpi <= 100_000:
@@ -160,7 +166,8 @@ def check_output(path: str | Named, output: Output = DEFAULT) -> Format:
         The format.
 
     Raises:
-        ValueError: if no format has that suffix, or the format has no such quality.
+        ValueError: if no format has that suffix, or the format has no such quality, or no use for
+            a background.
     """
     path = Path(path) if isinstance(path, str) else path
     name = _BY_SUFFIX.get(path.suffix.lower())
@@ -186,6 +193,11 @@ def check_output(path: str | Named, output: Output = DEFAULT) -> Format:
         raise ValueError(
             f"cannot write {path}: {known.pillow} has no quality to choose: use .jpg, .webp or "
             ".avif, or leave out --quality"
+        )
+    if output.background is not None and known.alpha and output.format != "same":
+        raise ValueError(
+            f"cannot write {path}: {known.pillow} holds transparency, and no colour shows behind "
+            "it: use .jpg, .bmp or .pfm, or leave out --background"
         )
     return known
 

@@ -16,7 +16,7 @@ def test_scales_are_width_by_height(text, pair):
 
 def test_colours_and_qualities():
     assert arguments.colour("white") == (255, 255, 255)
-    assert arguments.colour("#10203040") == (16, 32, 48)
+    assert arguments.colour("#102030ff") == (16, 32, 48)
     assert arguments.percent("1") == 1
     assert arguments.percent("100") == 100
 
@@ -38,7 +38,8 @@ def test_sizes_are_width_by_height():
         (arguments.percent, "0", "expected a whole number from 1 to 100, got '0'"),
         (arguments.percent, "101", "from 1 to 100, got '101'"),
         (arguments.percent, "best", "from 1 to 100, got 'best'"),
-        (arguments.colour, "skyish", "expected a colour such as white or '#f0f0f0', got 'skyish'"),
+        (arguments.colour, "skyish", "expected an opaque colour such as white .*, got 'skyish'"),
+        (arguments.colour, "#10203040", "expected an opaque colour"),
         (arguments.memory, "2", "expected an amount such as 500MB or 2GB, got '2'"),
         (arguments.memory, "0GB", "got '0GB'"),
     ],

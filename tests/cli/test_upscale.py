@@ -54,6 +54,17 @@ def test_a_background_for_transparency(
     assert np.abs(image.read(tmp_path / "a.jpg").frames[0] - np.float32([255, 0, 0])).max() < 4
 
 
+@pytest.mark.parametrize("choice", ["jpg", "same", "webp"])
+def test_a_format_that_the_name_contradicts_is_refused(
+    photo: Path, model: str, capsys: pytest.CaptureFixture[str], choice: str
+) -> None:
+    options = ("--scale", "2", "--format", choice, "--dry-run", "-o")
+    assert upscale(photo, model, *options, str(photo.with_name("large.png"))) == 1
+    assert f"large.png says another format than --format {choice}" in capsys.readouterr().err
+    fitting = "large.webp" if choice == "webp" else "large.JPEG"
+    assert upscale(photo, model, *options, str(photo.with_name(fitting))) == 0
+
+
 def test_the_largest_input(
     photo: Path, model: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -65,6 +65,11 @@ def test_the_largest_page_counts() -> None:
 @pytest.mark.parametrize(
     ("name", "output", "message"),
     [
+        (
+            "out.png",
+            {"background": (1, 2, 3)},
+            "PNG holds transparency, .* use .jpg, .bmp or .pfm, or leave out --background",
+        ),
         ("out.jpg", {"lossless": True}, "JPEG always loses something: .* leave out --lossless"),
         ("out.avif", {"lossless": True}, "AVIF always loses something"),
         ("out.gif", {"lossless": True}, "GIF always loses something"),
@@ -80,7 +85,7 @@ def test_wishes_that_a_format_does_not_know_are_refused(
 
 
 def test_beside_others_of_a_folder_a_format_needs_no_quality_but_must_be_lossless() -> None:
-    image.check_output("out.png", Output("same", quality=80))
+    image.check_output("out.png", Output("same", quality=80, background=(1, 2, 3)))
     with pytest.raises(ValueError, match=r"cannot write out\.jpg: JPEG always loses something"):
         image.check_output("out.jpg", Output("same", lossless=True))
 
@@ -91,6 +96,7 @@ def test_beside_others_of_a_folder_a_format_needs_no_quality_but_must_be_lossles
         ({"format": "bmp"}, "format must be one of same png jpg webp tiff avif, got 'bmp'"),
         ({"quality": 0}, "quality must be from 1 to 100, got 0"),
         ({"quality": 101}, "quality must be from 1 to 100, got 101"),
+        ({"quality": 80, "lossless": True}, "leave out --quality or --lossless"),
         ({"metadata": "some"}, "metadata must be keep, no-gps, strip, got 'some'"),
     ],
 )
