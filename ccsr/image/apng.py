@@ -17,6 +17,7 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CLEAR, _RESTORE = 1, 2  # what becomes of a frame when its time is over
 _OVER = 1  # a frame lies over what is there
 _COMMON = (b"PLTE", b"tRNS")
+COLOUR, ALPHA = 2, 4  # bits of the second byte of `Animation.kind`
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""From levels to linear light of sRGB's primaries, as the ICC profile of a picture says it.
+"""Between levels and linear light of sRGB's primaries, as the ICC profile of a picture says it.
 
 Profiles of a matrix and curves (ICC.1:2022, 8.3) are taken, or of one curve for grey. Curves go on
 beyond black and white, and are odd: floats may lie there.
@@ -15,6 +15,8 @@ from ccsr.image.profiles import SRGB_COLUMNS
 Array = NDArray[np.float32]
 _KINDS = {0: 1, 1: 3, 2: 4, 3: 5, 4: 7}  # of formulas, with the number of their parameters
 _SRGB = 2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045  # IEC 61966-2-1
+_OTHERS = (KeyError, struct.error, ValueError, IndexError, ZeroDivisionError)
+_GRID = 1 << 16  # levels of a curve that is inverted
 _SAME = 3e-4  # between colorants: profiles round them
 
 
@@ -28,20 +30,46 @@ def linear_light(colour: Array, profile: bytes | None) -> Array | None:
     grey = colour.shape[2] == 1
     try:
         if not profile:
-            light = np.copysign(_power_and_line(np.abs(colour), *_SRGB), colour)
-            return np.asarray(light, np.float32)
+            return _srgb_light(colour)
         tags = _tags(profile)
         names = (b"kTRC",) if grey else (b"rTRC", b"gTRC", b"bTRC")
         light = np.stack([_light(colour[..., i], tags[n]) for i, n in enumerate(names)], axis=-1)
         if grey:
             return light
         columns = np.stack([_xyz(tags[b"%cXYZ" % c]) for c in b"rgb"], axis=1)
-    except (KeyError, struct.error, ValueError, IndexError, ZeroDivisionError):
+    except _OTHERS:
         return None
     if np.abs(columns - SRGB_COLUMNS).max() < _SAME:
         return light
     matrix = np.linalg.solve(SRGB_COLUMNS, columns).astype(np.float32)
     return np.asarray(light @ matrix.T)
+
+
+def _srgb_light(colour: Array) -> Array:
+    light = np.copysign(_power_and_line(np.abs(colour), *_SRGB), colour)
+    return np.asarray(light, np.float32)
+
+
+def levels_of(colour: Array, profile: bytes) -> Array | None:
+    """Levels in a profile that look as levels of sRGB do, cut to [0, 1]; None if of another kind.
+
+    Args:
+        colour: floats (1 or 3), for a profile of grey or of colour.
+        profile: ICC bytes.
+    """
+    light = _srgb_light(colour).astype(np.float64)
+    grid = np.linspace(0, 1, _GRID, dtype=np.float32)
+    try:
+        tags = _tags(profile)
+        names = (b"kTRC",) if len(colour) == 1 else (b"rTRC", b"gTRC", b"bTRC")
+        curves = [_light(grid, tags[name]) for name in names]
+        if len(colour) == 3:
+            columns = np.stack([_xyz(tags[b"%cXYZ" % c]) for c in b"rgb"], axis=1)
+            light = np.asarray(np.linalg.solve(columns, SRGB_COLUMNS @ light), np.float64)
+    except _OTHERS:
+        return None
+    found = [np.interp(each, curve, grid) for each, curve in zip(light, curves, strict=True)]
+    return np.array(found, np.float32)
 
 
 def _tags(profile: bytes) -> dict[bytes, bytes]:

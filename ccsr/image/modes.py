@@ -136,6 +136,29 @@ def to_srgb(image: Image.Image, profile: bytes) -> Image.Image | None:
         return None
 
 
+def in_srgb(values: Levels, profile: bytes) -> Levels:
+    """8-bit levels in sRGB, RGB and maybe alpha; as they are where `to_srgb` gives nothing."""
+    has_alpha = values.shape[2] in (2, 4)
+    colour = to_srgb(from_levels(reduced(values[..., :-1] if has_alpha else values)), profile)
+    if colour is None:
+        return values
+    rgb = np.asarray(colour)
+    return np.concatenate((rgb, reduced(values[..., -1:])), axis=2) if has_alpha else rgb
+
+
+def from_srgb(colour: tuple[int, ...], profile: bytes) -> tuple[int, ...] | None:
+    """8-bit levels in a profile that look as grey (1) or colour (3) of sRGB; None as `to_srgb`."""
+    mode = _MODES[len(colour)]
+    try:
+        target = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        source, image = ImageCms.createProfile("sRGB"), Image.new("RGB", (1, 1), colour[:1] * 3)
+        image.putpixel((0, 0), colour if len(colour) == 3 else colour * 3)
+        converted = ImageCms.profileToProfile(image, source, target, outputMode=mode)
+    except (ImageCms.PyCMSError, OSError):
+        return None
+    return tuple(np.asarray(converted).ravel().tolist())
+
+
 def turned(values: Levels, orientation: int) -> Levels:
     """Upright pixels of those stored with an EXIF orientation from 1 to 8."""
     if orientation >= 5:

@@ -243,8 +243,9 @@ def _apng(image: ImageFile, path: Path) -> Picture:
     image.load()  # some have descriptions behind the pixels
     turn = metadata.orientation(image)
     frames = list(apng.shown(file, decode))
-    colour = image.mode not in ("1", "L", "LA", "I;16")
-    alpha = "A" in image.mode or any((f[..., 3] < highest(f)).any() for f in frames)
+    kind = file.kind[1]  # not Pillow's mode, which is RGBA for grey of 16 bits with alpha
+    colour, has_alpha = bool(kind & apng.COLOUR), bool(kind & apng.ALPHA)
+    alpha = has_alpha or any((f[..., 3] < highest(f)).any() for f in frames)
     same = tuple(turned(with_channels(frame, colour, alpha), turn) for frame in frames)
     picture = _described(image, same, beside, turn)
     if len(frames) == 1:

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from ccsr.atomic import replacing
-from ccsr.image import boxes, exr, gif, pfm, png, tiff, tiff_writing
+from ccsr.image import backgrounds, boxes, exr, gif, pfm, png, tiff, tiff_writing
 from ccsr.image.formats import DEFAULT, Format, Output, check
 from ccsr.image.linear import linear_light
 from ccsr.image.metadata import Metadata, save_options
@@ -20,8 +20,8 @@ from ccsr.image.modes import (
     deepened,
     from_levels,
     highest,
+    in_srgb,
     reduced,
-    to_srgb,
 )
 from ccsr.image.picture import Picture, Size
 from ccsr.image.profiles import hdr_outside
@@ -52,8 +52,9 @@ def write(
     path = Path(path)
     picture = picture if isinstance(picture, Picture) else Picture.of(picture)
     known = check(path, picture, output=output)
+    lost: tuple[str, ...] = ()
     if not known.alpha:
-        picture = picture.map(lambda frame: _without_alpha(frame, output))
+        picture, lost = backgrounds.over(picture, output.background)
     described = tuple(
         output.describing(each, (frame.shape[0], frame.shape[1])).fitting(frame.shape[2])
         for each, frame in zip(picture.descriptions, picture.frames, strict=True)
@@ -66,7 +67,7 @@ def write(
                 f"expected {picture.size[1]}x{picture.size[0]} pixels in the file, got "
                 f"{written[1]}x{written[0]}"
             )
-    return dropped
+    return (*lost, *dropped)
 
 
 def _save(
@@ -98,7 +99,7 @@ def _save(
         described = replace(described, profile=None)  # which readers would take first
     profile = described.profile
     if profile and first.shape[2] not in known.profiles:
-        picture = picture.map(lambda frame: _in_srgb(frame, profile))
+        picture = picture.map(lambda frame: in_srgb(frame, profile))
         described = replace(described, profile=None, code=None)
         dropped.append("colour profile (converted to sRGB)")
     if first.dtype == np.uint16:
@@ -178,7 +179,7 @@ def _linear(values: Levels, profile: bytes | None) -> tuple[Levels, tuple[str, .
         return np.concatenate((light, as_floats(values)[..., colours:]), axis=2), ()
     bits = {1: (), 2: ("precision (16 bits became 8)",)}
     lost = bits.get(values.itemsize, ("precision (32-bit floats became 8 bits)",))
-    converted = _in_srgb(values, profile or b"")
+    converted = in_srgb(values, profile or b"")
     return _linear(converted, None)[0], ("colour profile (converted to sRGB)", *lost)
 
 
@@ -250,36 +251,9 @@ def _written_size(path: Path, known: Format) -> Size | None:
         return None
 
 
-def _in_srgb(values: Levels, profile: bytes) -> Levels:
-    has_alpha = values.shape[2] in (2, 4)
-    colour = to_srgb(from_levels(reduced(values[..., :-1] if has_alpha else values)), profile)
-    if colour is None:
-        return values
-    rgb = np.asarray(colour)
-    return np.concatenate((rgb, reduced(values[..., -1:])), axis=2) if has_alpha else rgb
-
-
 def _on_or_off(values: Levels) -> Levels:
     """8-bit pixels that are opaque or not there, as GIF knows them."""
     if values.shape[2] not in (2, 4):
         return values
     seen = (values[..., -1:] > 127).astype(np.uint8) * np.uint8(255)
     return np.concatenate((values[..., :-1], seen), axis=2)
-
-
-def _without_alpha(values: Levels, output: Output) -> Levels:
-    """Colour over the background."""
-    if values.shape[2] not in (2, 4):
-        return values
-    colour, alpha = values[..., :-1], values[..., -1:]
-    if output.background is None:  # checked: nothing shows through
-        return colour
-    most = highest(values)
-    behind = np.array(output.background, np.float32) * (most / 255)
-    if colour.shape[2] == 1 and len(set(output.background)) == 1:
-        behind = behind[:1]
-    share = alpha.astype(np.float32) / most
-    mixed = colour * share + behind * (1 - share)
-    if values.dtype == np.float32:
-        return mixed.astype(np.float32)
-    return (mixed + 0.5).clip(0, most).astype(values.dtype)

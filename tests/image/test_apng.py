@@ -10,7 +10,7 @@ from PIL import Image
 
 from ccsr import image
 from ccsr.image import Picture
-from picture_formats import END, chunk, rows
+from picture_formats import ALPHA, END, GREY, apng, chunk, deep, joined, rows
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -104,6 +104,13 @@ def test_a_hidden_level_in_frames(tmp_path: Path, bits: int) -> None:
     opaque = 65535 if bits == 16 else 255
     assert frames[0][0].tolist() == [[2 * step, opaque]] * 2
     assert frames[1][0].tolist() == [[step, 0], [2 * step, opaque]]
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_grey_with_alpha_stays_grey(tmp_path: Path, bits: int) -> None:
+    values = joined(GREY, ALPHA) if bits == 8 else deep(joined(GREY, ALPHA))
+    picture = read(tmp_path, apng([values, values[::-1]], 4, bits))
+    assert np.array_equal(picture.frames[1], values[::-1])
 
 
 def test_palettes_are_common_to_frames(tmp_path: Path) -> None:

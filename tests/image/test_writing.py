@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from ccsr import image
-from ccsr.image import Metadata, Output, Picture
+from ccsr.image import Metadata, Output, Picture, backgrounds, modes, profiles
 from picture_parts import only
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -63,8 +63,51 @@ def test_a_background_goes_behind_transparency(tmp_path: Path) -> None:
     assert only(tmp_path / "a.bmp")[0, :2].tolist() == [[255, 0, 0], [10, 10, 10]]
     image.write(Picture((values[..., [0, 3]],)), tmp_path / "a.jpg", Output(background=(9, 9, 9)))
     assert only(tmp_path / "a.jpg").shape == (1, 3, 1)
-    image.write(Picture((values,)), tmp_path / "a.png", red)
-    assert np.array_equal(only(tmp_path / "a.png"), values)
+    with pytest.raises(ValueError, match="PNG holds transparency, and no colour shows behind"):
+        image.write(Picture((values,)), tmp_path / "a.png", red)
+
+
+@pytest.mark.parametrize("suffix", [".bmp", ".jpg", ".pfm"])
+@pytest.mark.parametrize("kind", ["P3", "linear", "tables", "grey"])
+def test_a_background_looks_the_same_in_every_profile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, kind: str
+) -> None:
+    """As Little CMS shows it: by curves and a matrix, or by what it makes of tables."""
+    if kind == "tables":
+        monkeypatch.setattr(backgrounds, "levels_of", lambda colour, profile: None)
+    background = (100, 100, 100) if kind == "grey" else (200, 100, 50)
+    channels = 2 if kind == "grey" else 4
+    profile = {
+        "P3": profiles.of_code(12, 13).profile(3),  # type: ignore[union-attr]
+        "linear": profiles.of_linear(None).profile(3),
+        "tables": profiles.of_code(9, 1).profile(3),  # type: ignore[union-attr]
+        "grey": profiles.of_gamma(1 / 1.8, None).profile(1),  # type: ignore[union-attr]
+    }[kind]
+    values = np.zeros((16, 16, channels), np.uint8)
+    path = tmp_path / f"a{suffix}"
+    output = Output(quality=100 if suffix == ".jpg" else None, background=background)
+    image.write(Picture((values,), Metadata(profile)), path, output)
+    picture = image.read(path)
+    stored = picture.frames[0]
+    if suffix == ".bmp":  # which holds no profile, so it is sRGB
+        shown = stored[0, 0]
+    else:
+        levels = stored if suffix == ".jpg" else (stored * 255 + 0.5).astype(np.uint8)
+        shown = modes.in_srgb(levels, profile)[0, 0]
+    assert np.abs(shown.astype(int) - background[: len(shown)]).max() <= (
+        9 if kind == "linear" else 3
+    )
+
+
+def test_a_coloured_background_behind_grey_with_a_profile(tmp_path: Path) -> None:
+    grey = profiles.of_gamma(1.0, None).profile(1)  # type: ignore[union-attr]
+    values = np.array([[[128, 0], [128, 255]]], np.uint8).repeat(8, 0).repeat(8, 1)
+    output = Output(quality=100, background=(255, 0, 0))
+    dropped = image.write(Picture((values,), Metadata(grey)), tmp_path / "a.jpg", output)
+    assert dropped == ("colour profile (converted to sRGB)",)
+    got = image.read(tmp_path / "a.jpg")
+    assert got.metadata.profile is None
+    assert np.abs(got.frames[0][0, [0, -1]].astype(int) - [[255, 0, 0], [188, 188, 188]]).max() <= 2
 
 
 def test_16_bits_are_rounded_where_there_are_8(tmp_path: Path) -> None:
