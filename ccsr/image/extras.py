@@ -89,9 +89,7 @@ def _of_png(image: Image.Image, path: Path) -> Extras:
     left = [_name(kind) for kind, content in chunks if not _is_read(kind, content)]
     if getattr(image, "is_animated", False) and image.info.get("default_image"):
         left.append("default picture")
-    across, down = image.info.get("aspect", (1, 1))
-    if across != down:
-        left.append(f"pixel aspect {across}:{down}")
+    left += _aspect(*image.info.get("aspect", (1, 1)))
     code = held.get(b"cICP", b"")
     if len(code) == 4:
         colours = profiles.of_code(code[0], code[1])
@@ -99,6 +97,11 @@ def _of_png(image: Image.Image, path: Path) -> Extras:
             image.info.pop("icc_profile", None)
         return Extras(colours, None, code[3] == 0, tuple(left))
     return Extras(profiles.of_png(image.info), left=tuple(left))
+
+
+def _aspect(across: int, down: int) -> list[str]:
+    """What is lost of pixels that are not square, as a file says without a unit."""
+    return [f"pixel aspect {across}:{down}"] if across != down and across and down else []
 
 
 def _is_read(kind: bytes, content: bytes) -> bool:
@@ -121,6 +124,8 @@ def _of_jpeg(image: Any, path: Path) -> Extras:
     left += ["comment"] if "comment" in image.info else []
     left += [_segment(*each) for each in image.applist if not each[1].startswith(_SEGMENTS)]
     left = [name for name in left if name]
+    if image.info.get("jfif_unit") == 0:
+        left += _aspect(*image.info.get("jfif_density", (1, 1)))
     return Extras(left=(*left, *_behind(image, path.read_bytes())))
 
 
@@ -204,7 +209,8 @@ def _of_gif(image: Image.Image, path: Path) -> Extras:
     file = gif.parse(path.read_bytes())
     if file.xmp:
         image.info.setdefault("xmp", file.xmp)
-    return Extras(None, file.profile, left=("comment",) if file.comment else ())
+    left = ["comment"] if file.comment else []
+    return Extras(None, file.profile, left=(*left, *_aspect(*file.aspect)))
 
 
 def _of_bmp(image: Image.Image, path: Path) -> Extras:

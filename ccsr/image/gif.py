@@ -56,6 +56,7 @@ class Gif:
         xmp: bytes.
         profile: ICC bytes.
         comment: whether it holds one.
+        aspect: pixels a length, across and down.
     """
 
     size: tuple[int, int]
@@ -64,6 +65,7 @@ class Gif:
     xmp: bytes | None = None
     profile: bytes | None = None
     comment: bool = False
+    aspect: tuple[int, int] = (1, 1)
 
 
 def parse(data: bytes) -> Gif:
@@ -188,8 +190,8 @@ def _indexed(values: Levels) -> tuple[Image.Image, int | None, bool]:
 
 
 def _parsed(data: bytes) -> Gif:
-    width, height, flags = struct.unpack_from("<HHB", data, 6)
-    gif = Gif((height, width))
+    width, height, flags, aspect = struct.unpack_from("<HHBxB", data, 6)
+    gif = Gif((height, width), aspect=(64, aspect + 15) if aspect else (1, 1))
     position = 13
     common = b""
     if flags & 128:

@@ -22,10 +22,11 @@ for _library in ("tifffile", "PIL"):
     logging.getLogger(_library).addHandler(logging.NullHandler())
 
 _SUBFILE_TYPE, _OLD_SUBFILE_TYPE, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 255, 258, 259, 262
-_SAMPLES, _PLANAR, _EXTRA, _SAMPLE_FORMAT = 277, 284, 338, 339
+_SAMPLES, _PLANAR, _INKS, _EXTRA, _SAMPLE_FORMAT = 277, 284, 332, 338, 339
 _REDUCED, _MASK = 1, 4  # bits of the subfile type: a small copy of a page, its transparency
 _SIGNED, _FLOAT = 2, 3
 _WHITE_IS_ZERO, _CMYK = 0, 5
+_OTHER_INKS = 2
 _ALPHA = 2  # what an extra channel can be
 # That Pillow surely has; where libtiff lacks one it talks to the screen.
 _COMPRESSIONS = {1, 2, 3, 4, 5, 6, 7, 8, 32773, 32809, 32946, 34925, 50000}
@@ -177,6 +178,11 @@ def levels(image: TiffFile, path: Path) -> Levels:
     """
     if _SIGNED in image.tag_v2.get(_SAMPLE_FORMAT, ()) and 8 in image.tag_v2.get(_BITS, ()):
         raise ValueError("it holds signed numbers of 8 bits: store them as levels from 0 to 255")
+    if image.tag_v2.get(_PHOTOMETRIC) == _CMYK and image.tag_v2.get(_INKS) == _OTHER_INKS:
+        raise ValueError(
+            "its inks are others than cyan, magenta, yellow and black, and nothing tells how they "
+            "look: convert it to RGB first"
+        )
     if image.rare:
         with tifffile.TiffFile(path) as file:
             return tiff_rare.read(file.pages[image.tell()].aspage(), image.info)

@@ -157,6 +157,21 @@ def test_what_a_png_holds_beside_its_pixels(tmp_path: Path) -> None:
         assert left(tmp_path, "a.png", data) == expected
 
 
+def test_pixels_that_are_not_square_are_told(tmp_path: Path) -> None:
+    """By JFIF without a unit, and by GIF, whose byte is the width over the height less 15/64."""
+    data = io.BytesIO()
+    Image.new("L", (4, 3)).save(data, "JPEG")
+    jpeg, at = data.getvalue(), data.getvalue().index(b"JFIF\0") + 7
+    for unit, told in ((0, ("pixel aspect 2:1",)), (1, ())):
+        density = struct.pack(">BHH", unit, 2, 1)
+        assert left(tmp_path, "a.jpg", jpeg[:at] + density + jpeg[at + 5 :]) == told
+    data = io.BytesIO()
+    Image.new("L", (4, 3)).save(data, "GIF")
+    gif = data.getvalue()
+    for byte, told in ((0, ()), (49, ()), (113, ("pixel aspect 64:128",))):
+        assert left(tmp_path, "a.gif", gif[:12] + bytes([byte]) + gif[13:]) == told
+
+
 def test_what_photoshop_files_hold(tmp_path: Path) -> None:
     """Resources 1028, 1058 and 1060 are IPTC, EXIF and XMP (Adobe's file format specification)."""
     exif = Image.Exif()

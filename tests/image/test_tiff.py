@@ -437,6 +437,15 @@ def test_the_profile_of_inks_is_used(tmp_path: Path) -> None:
     assert image.read(tmp_path / "a.tif").metadata.profile is None
 
 
+@pytest.mark.parametrize("channels", [4, 5])
+def test_inks_that_are_no_cmyk_are_refused(tmp_path: Path, channels: int) -> None:
+    told = [(332, "H", 1, 2, True)]
+    values = noise(channels, np.uint8)
+    write(tmp_path / "a.tif", values, photometric="separated", extratags=told)
+    with pytest.raises(OSError, match="its inks are others than cyan, magenta, yellow and black"):
+        image.read(tmp_path / "a.tif")
+
+
 def test_a_large_tiff_of_the_other_order_is_called_so(tmp_path: Path) -> None:
     write(tmp_path / "a.tif", noise(3, np.uint8), photometric="rgb", bigtiff=True, byteorder=">")
     with pytest.raises(OSError, match="a BigTIFF with the highest byte first, which is not read"):
