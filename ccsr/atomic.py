@@ -28,15 +28,47 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     temporary = path.with_name(f"{_PREFIX}{secrets.token_hex(6)}{_SUFFIX}")
     try:
-        yield temporary
-        with temporary.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        temporary.replace(path)
+        with _in_use(temporary):
+            yield temporary
+            with temporary.open("rb+") as stream:
+                os.fsync(stream.fileno())
+            temporary.replace(path)
     except OSError as error:
         raise _cannot_write(path, error) from error
     finally:
         with suppress(OSError):  # on a disk that turned read-only: what went wrong is told already
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _in_use(temporary: Path) -> Iterator[None]:
+    """Make a file, and hold it against `sweep`: work on it may rest for hours."""
+    if sys.platform == "win32":
+        yield
+        return
+    number = os.open(temporary, os.O_RDONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(number)
+
+
+def _is_in_use(temporary: Path) -> bool:
+    """Whether a process of this machine holds a temporary file."""
+    if sys.platform == "win32":
+        return False
+    number = os.open(temporary, os.O_RDONLY)
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass
+    finally:
+        os.close(number)
+    return False
 
 
 @contextmanager
@@ -71,11 +103,13 @@ def _cannot_write(path: Path, error: OSError) -> OSError:
 def sweep(folder: Path, abandoned: float = ABANDONED) -> None:
     """Remove the temporary files that processes left in `folder` when they were killed.
 
-    Those that have not changed for `abandoned` seconds: others may be in use.
+    Those that have not changed for `abandoned` seconds, and that no process of this machine holds:
+    others may be in use.
     """
     with suppress(OSError):  # no such folder; or it cannot be tidied, which hurts nobody
         for path in folder.glob(f"{_PREFIX}*{_SUFFIX}"):
-            if time.time() - path.stat().st_mtime >= abandoned:
+            old = time.time() - path.stat().st_mtime >= abandoned
+            if old and not _is_in_use(path):
                 path.unlink()
 
 
