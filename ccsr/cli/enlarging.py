@@ -5,13 +5,14 @@ from collections.abc import Callable, Sequence
 from ccsr import image, terminal
 from ccsr.cli.interrupts import ended_as_interrupted
 from ccsr.cli.progress import Progress
+from ccsr.device import NoRoomError
 from ccsr.jobs import pipeline
 from ccsr.jobs.checks import Job
 from ccsr.jobs.places import Place
 from ccsr.jobs.plan import Plan
 from ccsr.jobs.reports import Report
 from ccsr.jobs.target import Target
-from ccsr.jobs.writing import Outcome
+from ccsr.jobs.writing import Outcome, sentence
 from ccsr.terminal import shown, tell
 from ccsr.upscaling.upscaler import Upscaler
 
@@ -151,9 +152,9 @@ def preview(
     for job in plan.jobs:
         try:
             height, width = pipeline.preview(job, target, saving)
-        except (OSError, ValueError) as error:
-            failures.append(str(error))
-            report.add(job.source, "failed", job.output, error=str(error))
+        except (OSError, ValueError, NoRoomError) as error:
+            failures.append(sentence(job, error))
+            report.add(job.source, "failed", job.output, error=failures[-1])
         else:
             tell(shown(f"{job.source} -> {job.output} ({width}x{height})"))
             report.add(job.source, "planned", job.output, width=width, height=height)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from ccsr import image
 from ccsr.choices import Exists
+from ccsr.device import NoRoomError
 from ccsr.jobs.checks import Job, check, header
 from ccsr.jobs.naming import Naming
 from ccsr.jobs.places import Place, place
@@ -120,7 +121,7 @@ def make_plan(
                 names[source] = below.as_posix()
             try:
                 jobs[source] = Job(source, outputs.of(source, below))
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, NoRoomError) as error:
                 result.unlisted[source] = str(error)
     check(jobs.values(), saving)
     if shard:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ccsr import image
+from ccsr import device, image
 from ccsr.choices import Exists
 from ccsr.cli.enlarging import carry_out, enlarge, preview
 from ccsr.jobs import pipeline
@@ -235,6 +235,23 @@ def test_a_preview_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[
         f"{tmp_path}/a.png -> {tmp_path}/out/a_2x.png exists, is skipped\n"
     )
     assert errors.startswith(f"ccsr: error: cannot read {tmp_path}/c.png: the file is empty")
+
+
+def test_a_preview_names_what_does_not_fit_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("L", (4000, 3000)).save(tmp_path / "a.png")
+    made = planned(tmp_path, "b.png")
+    report = Report(tmp_path / "report.jsonl", made)
+    monkeypatch.setattr(device, "free_memory", lambda device: 100_000_000)
+    assert preview(made, TWICE, report) == 1
+    shown, errors = capsys.readouterr()
+    assert shown == f"{tmp_path}/b.png -> {tmp_path}/out/b_2x.png (6x4)\n"
+    told = f"cannot enlarge {tmp_path}/a.png: a result of 8000x6000 pixels needs"
+    assert errors.startswith(f"ccsr: error: {told}")
+    first, second = lines(tmp_path / "report.jsonl")
+    assert str(first["error"]).startswith(told)
+    assert second["status"] == "planned"
 
 
 def test_outcomes_are_told_as_they_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
