@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from ccsr import image
+from ccsr.device import NoRoomError
 from ccsr.image.coding import Coding
 from ccsr.upscaling.pixels import LevelSource
 from ccsr.web.entry import Entry, LimitError, Limits, plain_name, stamp, told
@@ -97,7 +98,7 @@ class Shelf:
             if entry.stamp and not entry.path.is_file():  # opening a pipe would wait for ever
                 raise OSError(f"cannot read {entry.path}: it is no file")
             header = image.probe(entry.path)
-        except OSError as error:
+        except (OSError, NoRoomError) as error:
             entry = replace(entry, error=_told(error, entry))
         else:
             entry = replace(entry, size=header.size, frames=header.frames)
@@ -189,7 +190,7 @@ class Shelf:
             return self._several[1]
         try:
             picture = image.read(whole.path)
-        except OSError as error:
+        except (OSError, NoRoomError) as error:
             raise OSError(_told(error, whole)) from error
         small = sum(frame.nbytes for frame in picture.frames) <= AT_HAND
         self._several = (whole.number, picture) if small else None
@@ -210,7 +211,7 @@ class Shelf:
                 return self._decoded[number]
         try:
             picture = image.read(entry.path)
-        except OSError as error:
+        except (OSError, NoRoomError) as error:
             raise OSError(_told(error, entry)) from error
         source = LevelSource(picture.frames[0])
         opened = Opened(source, picture.metadata.profile, picture.coding)
@@ -227,7 +228,7 @@ class Shelf:
         return number
 
 
-def _told(error: OSError, entry: Entry) -> str:
+def _told(error: Exception, entry: Entry) -> str:
     return told(error, {entry.path: entry.name})
 
 

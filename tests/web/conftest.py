@@ -133,9 +133,12 @@ def pages() -> list[Any]:
 
 @pytest.fixture
 def booklet(tmp_path: Path, pages: list[Any], wide_profile: bytes) -> Path:
-    """A TIFF of these pages, with a profile and a resolution."""
-    described = image.Metadata(profile=wide_profile, dpi=(300.0, 300.0))
-    image.write(image.Picture(tuple(pages), described), tmp_path / "booklet.tif")
+    """A TIFF of these pages, with a profile, each with a resolution of its own."""
+    told = tuple(
+        image.Metadata(wide_profile, dpi=(100.0 * number, 100.0 * number))
+        for number in range(1, len(pages) + 1)
+    )
+    image.write(image.Picture(tuple(pages), told[0], pages=told), tmp_path / "booklet.tif")
     return tmp_path / "booklet.tif"
 
 

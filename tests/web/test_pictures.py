@@ -279,7 +279,7 @@ def test_a_page_becomes_a_picture(client, served, booklet, pages, wide_profile):
         picture = image.read(served.app.shelf.find(told["id"]).path)
         assert np.array_equal(picture.frames[0], values)
         assert picture.metadata.profile == wide_profile
-        assert picture.metadata.dpi == pytest.approx((300, 300))
+        assert picture.metadata.dpi == pytest.approx((100 * number, 100 * number))
     listed = client.get("/api/state").json()["pictures"]
     assert [each["id"] for each in listed] == [1]
     assert client.delete("/api/pictures/1").status_code == 204
@@ -294,6 +294,13 @@ def test_a_frame_that_is_not_there_is_refused(client, served, booklet, frame):
     assert answer.status_code == 400
     assert "frame must be" in answer.json()["error"]
     assert "no picture 9" in frame_of(client, 9, 1).json()["error"]
+
+
+def test_a_page_that_lacks_memory_is_told_by_its_name(client, served, booklet, monkeypatch):
+    served.app.shelf.take([booklet])
+    monkeypatch.setattr("ccsr.device.free_memory", lambda device: 100)
+    error = frame_of(client, 1, 2).json()["error"]
+    assert error.startswith("cannot read booklet.tif: decoding 3 times")
 
 
 def test_the_only_frame_is_the_picture(client, served, cat):
