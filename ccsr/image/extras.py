@@ -17,7 +17,7 @@ from ccsr.image import boxes, gif, png, profiles
 from ccsr.image.profiles import Colours
 from ccsr.image.tiff_directories import are_reduced
 
-_IPTC, _XMP_BLOCK = 1028, 1060  # of Photoshop
+_IPTC = 1028  # of Photoshop
 _MEDIA_TAG, _ADOBE_NAME = 1, "R03"  # of EXIF's interoperability: which colours a camera uses
 _BITS, _DIRECTORIES = 258, 330  # of a TIFF: of its channels; below a page
 _OF_CAMERAS = ("JPEG", "WEBP", "HEIF")
@@ -55,7 +55,7 @@ class Extras(NamedTuple):
 def of(image: Image.Image, path: Path) -> Extras:
     """What an opened file says beside what Pillow tells, even if parts of it are damaged.
 
-    XMP that Pillow does not read is put into `image.info`.
+    XMP of GIF, which Pillow does not read, is put into `image.info`.
     """
     told = _OF.get(str(image.format), _nothing)
     with suppress(Exception):  # hostile bytes: the pixels are what counts
@@ -185,19 +185,12 @@ def _deep(facts: boxes.Facts) -> list[str]:
 
 def _of_jpeg2000(image: Image.Image, path: Path) -> Extras:
     facts = boxes.jpeg2000_facts(path.read_bytes())
-    if facts.xmp:
-        image.info.setdefault("xmp", facts.xmp)
     left = [] if image.mode == "I;16" else _deep(facts)
     return Extras(None, facts.profile, left=tuple(left))
 
 
 def _of_psd(image: Any, path: Path) -> Extras:
-    left = []
-    for number, _, content in image.resources:
-        if number == _XMP_BLOCK:
-            image.info.setdefault("xmp", content)
-        elif number == _IPTC:
-            left.append("IPTC")
+    left = ["IPTC"] if any(number == _IPTC for number, *_ in image.resources) else []
     if image.unread:
         left.append(_channels(image.unread))
     with suppress(Exception):  # layers that cannot be told apart

@@ -12,7 +12,6 @@ from ccsr.image import (
     apng,
     deep,
     demand,
-    exif,
     extras,
     gif,
     metadata,
@@ -20,6 +19,7 @@ from ccsr.image import (
     tga,
     tiff,
     tiff_directories,
+    unread,
 )
 from ccsr.image.coding import coding
 from ccsr.image.demand import Demand
@@ -64,10 +64,11 @@ def probe(path: str | Path) -> Header:
     path = Path(path)
     with sentences(path), open_file(path) as image:
         numbers, needed = _numbers(image, path)
-        exif.find(image, path)
+        unread.find(image, path)
         image.seek(numbers[0])
         size = image.height, image.width
-        if image.format != "TIFF" and metadata.orientation(image) >= 5:  # Pillow turns TIFF
+        turns = not isinstance(image, tiff.TiffFile) or image.turns_with_its_pixels
+        if turns and metadata.orientation(image) >= 5:
             size = size[::-1]
         animated = len(numbers) > 1 and image.format != "TIFF"
         return Header(size, len(numbers), animated, needed)
@@ -88,7 +89,7 @@ def read(path: str | Path) -> Picture:
     with sentences(path), open_file(path) as image:
         numbers, needed = _numbers(image, path)
         needed.check((image.height, image.width), len(numbers))
-        exif.find(image, path)
+        unread.find(image, path)
         if isinstance(image, tiff.TiffFile):
             return _pages(image, path, numbers)
         if image.format == "GIF":

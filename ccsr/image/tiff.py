@@ -21,6 +21,7 @@ from ccsr.image.tiff_rare import as_levels, spread_bits
 for _library in ("tifffile", "PIL"):
     logging.getLogger(_library).addHandler(logging.NullHandler())
 
+_ORIENTATION = 274
 _SUBFILE_TYPE, _OLD_SUBFILE_TYPE, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 255, 258, 259, 262
 _SAMPLES, _PLANAR, _INKS, _EXTRA, _SAMPLE_FORMAT = 277, 284, 332, 338, 339
 _REDUCED, _MASK = 1, 4  # bits of the subfile type: a small copy of a page, its transparency
@@ -56,6 +57,11 @@ class TiffFile(TiffImageFile):
         kind = int(self.tag_v2.get(_SUBFILE_TYPE, 0))
         self.masked |= bool(kind & _MASK)
         return not kind & (_REDUCED | _MASK) and self.tag_v2.get(_OLD_SUBFILE_TYPE) != 2
+
+    @property
+    def turns_with_its_pixels(self) -> bool:
+        """Whether its size is not yet the upright one, which a tag would have told: by its XMP."""
+        return _ORIENTATION not in self.tag_v2
 
     @property
     def samples(self) -> int:
@@ -112,7 +118,7 @@ class TiffFile(TiffImageFile):
     def _describe(self) -> None:
         """Say of a page that Pillow does not know what it says of others."""
         width, height = self.tag_v2[256], self.tag_v2[257]
-        turned = self.tag_v2.get(274) in (5, 6, 7, 8)
+        turned = self.tag_v2.get(_ORIENTATION) in (5, 6, 7, 8)
         self._size = (height, width) if turned else (width, height)
         if 34675 in self.tag_v2:
             self.info["icc_profile"] = self.tag_v2[34675]

@@ -1,10 +1,13 @@
 import struct
 import sys
+import zlib
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, features
 
 from ccsr import image
@@ -86,28 +89,49 @@ def test_exif_behind_the_pixels_of_a_png(tmp_path: Path) -> None:
     assert only(path).shape == (5, 4, 3)
 
 
-def with_exif(kind: str, told: bytes) -> bytes:
-    """A picture of 4x5 pixels whose EXIF Pillow does not read by the header, if at all."""
+XMP = b'<x xmlns:tiff="http://ns.adobe.com/tiff/1.0/"><a tiff:Orientation="6"/></x>'
+
+
+def told_behind(kind: str, told: bytes, by_exif: bool) -> bytes:
+    """A picture of 4x5 pixels whose EXIF or XMP Pillow does not read by the header, if at all."""
     picture, data = noise("RGB", 4, 5), BytesIO()
     if kind == "PSD":
-        block = b"8BIM" + struct.pack(">HHI", 1058, 0, len(told)) + told + bytes(len(told) % 2)
+        number = 1058 if by_exif else 1060
+        block = b"8BIM" + struct.pack(">HHI", number, 0, len(told)) + told + bytes(len(told) % 2)
         head = b"8BPS" + struct.pack(">H6xHIIHHI", 1, 3, 5, 4, 8, 3, 0)
         planes = np.asarray(picture).transpose(2, 0, 1).tobytes()
         return head + struct.pack(">I", len(block)) + block + bytes(6) + planes
     picture.save(data, kind)
     whole = data.getvalue()
     if kind == "PNG":
-        return whole[:-12] + chunk(b"eXIf", told) + whole[-12:]
-    return whole + struct.pack(">I", 24 + len(told)) + b"uuidJpgTiffExif->JP2" + told
+        text = chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(told))
+        return whole[:-12] + (chunk(b"eXIf", told) if by_exif else text) + whole[-12:]
+    name = b"JpgTiffExif->JP2" if by_exif else bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
+    return whole + struct.pack(">I", 24 + len(told)) + b"uuid" + name + told
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG2000", "PSD"])
-def test_a_header_tells_the_size_upright(tmp_path: Path, kind: str) -> None:
-    (tmp_path / "a").write_bytes(with_exif(kind, exif(6).tobytes()[6:]))
+@pytest.mark.parametrize("by_exif", [True, False])
+def test_a_header_tells_the_size_upright(tmp_path: Path, kind: str, by_exif: bool) -> None:
+    told = exif(6).tobytes()[6:] if by_exif else XMP
+    (tmp_path / "a").write_bytes(told_behind(kind, told, by_exif))
     picture = image.read(tmp_path / "a")
     assert image.probe(tmp_path / "a").size == picture.size == (4, 5)
     upright = np.rot90(np.asarray(noise("RGB", 4, 5)), -1)
     assert kind == "JPEG2000" or np.array_equal(picture.frames[0], upright)
+
+
+@pytest.mark.parametrize(("channels", "dtype"), [(3, np.uint8), (3, np.uint16), (2, np.uint16)])
+def test_a_tiff_that_is_turned_by_its_xmp(tmp_path: Path, channels: int, dtype: Any) -> None:
+    """As Pillow does it, whichever reader has the pixels."""
+    values = np.random.default_rng(0).integers(0, 256, (5, 4, channels)).astype(dtype)
+    told: dict[str, Any] = {"photometric": "rgb"}
+    if channels == 2:
+        told = {"photometric": "minisblack", "extrasamples": ["unassalpha"], "planarconfig": 1}
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, values, extratags=[(700, "B", len(XMP), XMP, True)], **told)
+    assert image.probe(path).size == (4, 5)
+    assert np.array_equal(only(path), np.rot90(values, -1))
 
 
 @pytest.mark.parametrize("suffix", [".bmp", ".gif", ".jp2", ".pgm", ".tga", ".pcx", ".ico"])
