@@ -5,6 +5,8 @@ import re
 import unicodedata
 from typing import NamedTuple
 
+MOST = 1_000_000  # shards, each of which a sum of reports may have to name
+
 
 class Shard(NamedTuple):
     """One of several parts that together are everything, and have nothing in common.
@@ -25,13 +27,13 @@ class Shard(NamedTuple):
         """Read a shard such as `2/8`.
 
         Raises:
-            ValueError: for anything else, or a number above the total.
+            ValueError: for anything else, a number above the total, or a total above `MOST`.
         """
         match = re.fullmatch(r"(\d+)/(\d+)", text.strip())
-        if not match or not 1 <= int(match[1]) <= int(match[2]):
+        if not match or not 1 <= int(match[1]) <= int(match[2]) <= MOST:
             raise ValueError(
-                "expected a shard such as 2/8, a number from 1 on and how many there are, got "
-                f"{text!r}"
+                "expected a shard such as 2/8, a number from 1 on and how many there are, at most "
+                f"{MOST}, got {text!r}"
             )
         return cls(int(match[1]), int(match[2]))
 

@@ -31,7 +31,7 @@ def test_the_hash_is_the_same_everywhere_and_for_ever() -> None:
 def test_the_words_of_the_command_line() -> None:
     assert Shard.parse("2/8") == Shard(2, 8)
     assert str(Shard(2, 8)) == "2/8"
-    for text in ("0/8", "9/8", "2", "a/b", "-1/2", "1/0", ""):
+    for text in ("0/8", "9/8", "2", "a/b", "-1/2", "1/0", "1/1000001", ""):
         with pytest.raises(ValueError, match="expected a shard such as 2/8"):
             Shard.parse(text)
 
