@@ -25,6 +25,10 @@ _NEVER_READ = {  # by places where a text stands
     "PostScript": [(0, b"%!PS"), (0, b"\xc5\xd0\xd3\xc6")],
     "SVG": [(0, b"<svg"), (0, b"<?xml")],
     "a raw photo": [(4, b"ftypcrx "), (0, b"FUJIFILMCCD-RAW"), (0, b"IIRO"), (0, b"IIU\0")],
+    "a large Photoshop file (PSB)": [(0, b"8BPS\0\2")],
+    "a file of GIMP (XCF)": [(0, b"gimp xcf")],
+    "Radiance HDR": [(0, b"#?RADIANCE"), (0, b"#?RGBE")],
+    "PAM": [(0, b"P7\n")],
     "a film": [(4, b"ftypmp4"), (4, b"ftypisom"), (4, b"ftypqt  "), (0, b"\x1aE\xdf\xa3")],
 }
 
@@ -66,6 +70,8 @@ def _not_identified(path: Path) -> str:
     for kind, begins in _NEVER_READ.items():
         if any(start[place:].startswith(text) for place, text in begins):
             return f"not an image of a known kind: {kind} is not read, convert it to PNG first"
+    if start.lower().startswith((b"<!doctype html", b"<html")):
+        return "it is a page of the web, maybe what a server said instead of sending the picture"
     if start.startswith(b"8BPS"):
         return "not an image of a known kind, or damaged: of Photoshop 8 bits per channel are read"
     return "not an image of a known kind, or damaged"

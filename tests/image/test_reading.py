@@ -272,6 +272,10 @@ def test_other_programs_are_never_run(tmp_path: Path) -> None:
         (b"<svg xmlns=''/>", "SVG"),
         (b"\0\0\0\x18ftypcrx \0\0\0\1", "a raw photo"),
         (b"\0\0\0\x20ftypisom\0\0\0\1", "a film"),
+        (b"8BPS\0\2" + bytes(40), r"a large Photoshop file \(PSB\)"),
+        (b"gimp xcf v011", r"a file of GIMP \(XCF\)"),
+        (b"#?RADIANCE\n", "Radiance HDR"),
+        (b"P7\nWIDTH 1\n", "PAM"),
     ],
 )
 def test_what_is_never_read_is_called_by_its_name(
@@ -280,6 +284,12 @@ def test_what_is_never_read_is_called_by_its_name(
     (tmp_path / "a.png").write_bytes(content + bytes(40))
     with pytest.raises(OSError, match=f"known kind: {kind} is not read, convert it to PNG first"):
         image.read(tmp_path / "a.png")
+
+
+def test_a_page_that_was_saved_as_a_picture_is_called_so(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"<!DOCTYPE html>\n<html>404</html>")
+    with pytest.raises(OSError, match="it is a page of the web"):
+        image.read(tmp_path / "a.jpg")
 
 
 @pytest.mark.parametrize("bits", [16, 32])
