@@ -10,26 +10,29 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # slow to import, and not always there
     import torch
 
+CPU = ("cpu", "cpu:0")  # the names of the processor
+
 _MEMINFO = Path("/proc/meminfo")
 _STATUS = Path("/proc/self/status")
 _CONTAINER = Path("/sys/fs/cgroup")  # version 2; in a container these files are its own
 
 
-def choose_device(name: str = "auto") -> "torch.device":
-    """The device called `name`: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+def choose_device(name: "str | torch.device" = "auto") -> "torch.device":
+    """The device called `name`: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`; or one of torch's.
 
     Raises:
         ValueError: if there is no such device here.
     """
     import torch
 
+    name = str(name)
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    if name == "cpu":
+    if name in CPU:
         return torch.device("cpu")
-    if name == "mps":
+    if name in ("mps", "mps:0"):
         if not torch.backends.mps.is_available():
             raise ValueError("device mps is not available here: use auto or cpu")
         return torch.device("mps")

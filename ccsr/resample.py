@@ -110,7 +110,8 @@ def resize(x: Values, grid: ProjectedGrid, kernel: Kernel = "cubic") -> Values:
     """Resample `x` at `grid` with a fixed kernel: antialiased where it reduces, borders replicated.
 
     Args:
-        x: (..., h, w), floating point, any range, a tensor or an array.
+        x: (..., h, w), floating point, any range, a tensor or an array; what has less than float32
+            is computed in that, and rounded at the end.
         grid: where to read.
         kernel: ``cubic`` (a = -0.5, as MATLAB and Pillow), ``lanczos`` (three lobes), ``linear`` or
             ``box``.
@@ -119,24 +120,36 @@ def resize(x: Values, grid: ProjectedGrid, kernel: Kernel = "cubic") -> Values:
         (..., H, W) of the same kind and dtype; overshoots are kept, nothing is clamped or rounded.
 
     Raises:
-        TypeError: if `x` is neither a tensor nor an array, or not floating point.
-        ValueError: for an unknown kernel, or a grid that was laid over another size.
+        TypeError: if `x` is no tensor or array in floating point, or `grid` no `ProjectedGrid`.
+        ValueError: for another shape, an unknown kernel, or a grid that was laid over another size.
     """
-    given: Any = x
-    array = isinstance(x, np.ndarray)
-    if getattr(given, "ndim", 0) < 2:
-        raise TypeError(
-            "expected a tensor or an array (..., h, w), got "
-            f"{getattr(given, 'shape', type(given).__name__)}"
-        )
-    if not (np.issubdtype(given.dtype, np.floating) if array else given.is_floating_point()):
-        raise TypeError(f"expected floating point, got {x.dtype}: divide levels by their largest")
-    if kernel not in KERNELS:
+    _check(x, grid)
+    if kernel not in list(KERNELS):
         raise ValueError(f"kernel must be one of {', '.join(KERNELS)}, got {kernel!r}")
+    if isinstance(x, np.ndarray):
+        least = np.promote_types(x.dtype, np.float32)
+        rows = _resize_array_rows(x.astype(least, copy=False), grid.rows, kernel)
+        resized = _resize_array_rows(rows.mT, grid.columns, kernel).mT
+        result: Values = resized.astype(x.dtype, copy=False)
+        return result
+    y: Any = x.float() if x.dtype.itemsize < 4 else x
+    return _resize_rows(_resize_rows(y, grid.rows, kernel).mT, grid.columns, kernel).mT.to(x.dtype)
+
+
+def _check(x: Any, grid: Any) -> None:
+    array = isinstance(x, np.ndarray)
+    if not (array or hasattr(x, "is_floating_point")):
+        raise TypeError(f"expected a tensor or an array, got {type(x).__name__}")
+    if not (np.issubdtype(x.dtype, np.floating) if array else x.is_floating_point()):
+        raise TypeError(f"expected floating point, got {x.dtype}: divide levels by their largest")
+    if x.ndim < 2 or 0 in x.shape[-2:]:
+        raise ValueError(f"expected pixels of shape (..., h, w), got {tuple(x.shape)}")
+    if not isinstance(grid, ProjectedGrid):
+        raise TypeError(
+            f"expected a ProjectedGrid, got {type(grid).__name__}: make one by "
+            "ProjectedGrid.project((h, w), (H, W))"
+        )
     grid.check(size_of(x))
-    along: Callable[[Any, Axis, Kernel], Any] = _resize_array_rows if array else _resize_rows
-    result: Values = along(along(x, grid.rows, kernel).mT, grid.columns, kernel).mT
-    return result
 
 
 def add_resized(y: "Tensor", x: "Tensor", grid: ProjectedGrid, kernel: Kernel = "cubic") -> None:
@@ -240,10 +253,7 @@ def _banded(
 
     With several channels it is for pixels whose channels lie beside each other.
     """
-    import torch
-
-    remember = not torch.compiler.is_compiling() and is_remembered(axis)
-    make = _remembered_bands if remember else _bands
+    make = _remembered_bands if is_remembered(axis) else _bands
     return make(axis, kernel, x.shape[-2], x.dtype, x.device, block, channels)
 
 
@@ -266,11 +276,11 @@ def _bands(
     with torch.inference_mode(False):  # what is remembered may be met by gradients later
         index, weight = normalised_weights(axis, kernel)
         index.clamp_(0, limit - 1).sub_(
-            torch.tensor(starts).repeat_interleave(size)[: len(index), None]
+            torch.tensor(starts, device="cpu").repeat_interleave(size)[: len(index), None]
         )
         matrix = weight.new_zeros(axis.size, width).scatter_add_(1, index, weight)
         if channels > 1:
-            matrix = torch.kron(matrix, torch.eye(channels, dtype=matrix.dtype))
+            matrix = torch.kron(matrix, torch.eye(channels, dtype=matrix.dtype, device="cpu"))
         matrix = matrix.to(device, dtype)
 
     def part(start: int, stop: int) -> slice:

@@ -11,8 +11,10 @@ Example:
 import math
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
-from typing import Literal, cast, get_args
+from numbers import Real
+from typing import Any, Literal, cast, get_args
 
 Size = tuple[int, int]
 Kind = Literal["width", "height", "longest", "shortest", "fit", "cover", "at least", "megapixels"]
@@ -100,17 +102,17 @@ def shortest(pixels: int) -> Rule:
 
 def fit(size: Size) -> Rule:
     """As large as fits into `size` (H, W)."""
-    return _rule("fit", *size[::-1])
+    return _rule("fit", *_pair(size, "fit")[::-1])
 
 
 def cover(size: Size) -> Rule:
     """As small as covers `size` (H, W); nothing is cut off, so one side may be larger."""
-    return _rule("cover", *size[::-1])
+    return _rule("cover", *_pair(size, "cover")[::-1])
 
 
 def at_least(size: Size) -> Rule:
     """As `cover`, but a picture that covers `size` (H, W) already keeps its own size."""
-    return _rule("at least", *size[::-1])
+    return _rule("at least", *_pair(size, "at least")[::-1])
 
 
 def megapixels(count: float) -> Rule:
@@ -122,7 +124,7 @@ def printed(size: tuple[float, float], unit: Unit, dpi: float) -> Rule:
     """As large as fits on paper of `size` (height, width) in `unit`, at `dpi` pixels an inch."""
     if unit not in UNITS:
         raise ValueError(f"unit must be one of {', '.join(UNITS)}, got {unit!r}")
-    tall, wide = (_positive(side, "a side of the paper") for side in size)
+    tall, wide = (_positive(side, "a side of the paper") for side in _pair(size, "printed"))
     density = _positive(dpi, "dpi") / _INCH[unit]
     name = f"{size[1]:.10g}x{size[0]:.10g}{unit}{dpi:.10g}dpi"
     return Rule("fit", tall * density, wide * density, name)
@@ -149,15 +151,22 @@ def paper(text: str) -> tuple[Rule, float]:
         ) from error
 
 
-def _rule(kind: Kind, width: float, height: float | None = None) -> Rule:
-    numbers = [_positive(number, kind) for number in (width, height) if number is not None]
+def _rule(kind: Kind, *given: float) -> Rule:
+    numbers = [_positive(number, kind) for number in given]  # (width, height), or one
     for number in numbers:
         if number.denominator != 1 and kind != "megapixels":
             raise ValueError(f"{kind} must be whole pixels, got {float(number):g}")
     return Rule(kind, numbers[-1], numbers[0])
 
 
-def _positive(number: float, name: str) -> Fraction:
-    if not (math.isfinite(number) and number > 0):
-        raise ValueError(f"{name} must be a positive number, got {number}")
+def _pair(size: Any, name: str) -> tuple[Any, Any]:
+    if isinstance(size, str) or not hasattr(size, "__len__") or len(size) != 2:
+        raise ValueError(f"{name} takes (height, width), got {size!r}")
+    return size[0], size[1]
+
+
+def _positive(number: Any, name: str) -> Fraction:
+    real = isinstance(number, Real | Decimal) and not isinstance(number, bool)
+    if not (real and math.isfinite(number) and number > 0):
+        raise ValueError(f"{name} must be a positive number, got {number!r}")
     return Fraction(str(number))  # decimal numbers as they are written

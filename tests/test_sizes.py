@@ -81,6 +81,12 @@ def test_megapixels_are_met_within_the_rounding_of_sides(source: Size, count: fl
         (lambda: sizes.megapixels(float("nan")), "megapixels must be a positive number, got nan"),
         (lambda: sizes.printed((1, 0), "cm", 300), "a side of the paper must be a positive number"),
         (lambda: sizes.printed((1, 1), "cm", 0), "dpi must be a positive number, got 0"),
+        (lambda: sizes.width("2000"), "width must be a positive number, got '2000'"),
+        (lambda: sizes.width(None), "width must be a positive number, got None"),
+        (lambda: sizes.width(True), "width must be a positive number, got True"),
+        (lambda: sizes.fit(5), "fit takes (height, width), got 5"),
+        (lambda: sizes.at_least((1, 2, 3)), "at least takes (height, width), got (1, 2, 3)"),
+        (lambda: sizes.printed(10, "cm", 300), "printed takes (height, width), got 10"),
         (lambda: sizes.printed((1, 1), "ft", 300), "unit must be one of cm, mm, in, got 'ft'"),
     ],
 )

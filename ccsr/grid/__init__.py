@@ -15,6 +15,7 @@ from ccsr.grid.projected_grid import (
     centred_origin,
     choose_grid,
     position,
+    within,
     within_origin,
 )
 from ccsr.grid.sizes import (
@@ -26,6 +27,8 @@ from ccsr.grid.sizes import (
     SizeRule,
     as_pair,
     checked_size,
+    is_pair,
+    is_whole,
     output_size,
     scale_text,
     size_of,
@@ -35,6 +38,7 @@ from ccsr.grid.support import (
     array_neighbours,
     first_pixel,
     is_remembered,
+    is_traced,
     neighbours,
     reach,
 )
@@ -56,12 +60,16 @@ __all__ = [
     "checked_size",
     "choose_grid",
     "first_pixel",
+    "is_pair",
     "is_remembered",
+    "is_traced",
+    "is_whole",
     "neighbours",
     "output_size",
     "position",
     "reach",
     "scale_text",
     "size_of",
+    "within",
     "within_origin",
 ]

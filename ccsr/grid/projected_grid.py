@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from ccsr.grid.sizes import (
     SizeRule,
     as_pair,
     checked_size,
+    is_pair,
+    is_whole,
     output_size,
 )
 
@@ -69,11 +71,13 @@ class Axis:
         cls, input_size: int, output_size: int, scale: float | None = None, anchor: Anchor = "ratio"
     ) -> "Axis":
         """Lay `output_size` indices over `input_size` pixels; see :class:`ProjectedGrid`."""
-        if not (1 <= input_size <= LARGEST_SIDE and 1 <= output_size <= LARGEST_SIDE):
-            raise ValueError(
-                f"sizes must be 1 to {LARGEST_SIDE}, got input {input_size} and output "
-                f"{output_size}"
-            )
+        for name, given in (("input", input_size), ("output", output_size)):
+            if not is_whole(given, 1, LARGEST_SIDE):
+                raise ValueError(
+                    f"{name} sizes must be whole numbers from 1 to {LARGEST_SIDE}, got {given!r}"
+                )
+        if anchor not in get_args(Anchor):
+            raise ValueError(f"anchor must be 'centred', 'ratio' or 'topleft', got {anchor!r}")
         if anchor == "ratio":
             scale = output_size / input_size
         elif scale is None:
@@ -81,10 +85,8 @@ class Axis:
         scale = as_pair(scale)[0]
         if anchor == "centred":
             origin = centred_origin(input_size, output_size, scale)
-        elif anchor in ("ratio", "topleft"):
-            origin = 0.5 / scale - 0.5
         else:
-            raise ValueError(f"anchor must be 'centred', 'ratio' or 'topleft', got {anchor!r}")
+            origin = 0.5 / scale - 0.5
         return cls(output_size, scale, origin, input_size=input_size)
 
     @property
@@ -93,10 +95,10 @@ class Axis:
         return min(self.scale, 1.0)
 
     def positions(self) -> "Tensor":
-        """Input positions, float64 of shape (size,)."""
+        """Input positions, float64 of shape (size,), on the CPU."""
         import torch
 
-        index = torch.arange(self.first, self.first + self.size, dtype=torch.float64)
+        index = torch.arange(self.first, self.first + self.size, dtype=torch.float64, device="cpu")
         positions: Tensor = position(index, self.origin, self.scale)
         return positions
 
@@ -166,8 +168,12 @@ class ProjectedGrid:
         - ``topleft``: exact scale, top-left corners coincide (MATLAB's ``imresize`` by scale).
 
         Raises:
-            ValueError: for sizes below 1 or too large, or a scale that is missing or not positive.
+            ValueError: for what is no pair of whole numbers, sizes below 1 or too large, or a scale
+                that is missing or not positive.
         """
+        for name, given in (("input_size (h, w)", input_size), ("output_size (H, W)", output_size)):
+            if not is_pair(given):
+                raise ValueError(f"{name} must be two whole numbers, got {given!r}")
         pair = (None, None) if scale is None else as_pair(scale)
         rows, columns = (
             Axis.project(*sizes, anchor)
@@ -196,10 +202,19 @@ class ProjectedGrid:
             )
 
     def window(self, rows: slice, columns: slice) -> "ProjectedGrid":
-        """The part of the grid at `rows` and `columns`, at exactly the positions of the whole."""
+        """The part of the grid at `rows` and `columns`, at exactly the positions of the whole.
+
+        Args:
+            rows: whole numbers without a step, as for a list.
+            columns: likewise.
+
+        Raises:
+            ValueError: for a window without pixels, or with a step.
+        """
+        rows, columns = within(rows, self.rows.size), within(columns, self.columns.size)
         return ProjectedGrid(
-            self.rows.window(*rows.indices(self.rows.size)[:2]),
-            self.columns.window(*columns.indices(self.columns.size)[:2]),
+            self.rows.window(rows.start, rows.stop),
+            self.columns.window(columns.start, columns.stop),
         )
 
     def shifted(self, top: int, left: int) -> "ProjectedGrid":
@@ -213,6 +228,19 @@ class ProjectedGrid:
     def over(self, inner: "ProjectedGrid") -> "ProjectedGrid":
         """The inverse of `within`: laid over the input of `inner`."""
         return ProjectedGrid(self.rows.over(inner.rows), self.columns.over(inner.columns))
+
+
+def within(part: slice, size: int) -> slice:
+    """The same part of so many pixels, from a start to a stop that are numbers among them.
+
+    Raises:
+        ValueError: if it is no slice, has a step, or holds no pixel.
+    """
+    given: Any = part
+    start, stop, step = given.indices(size) if isinstance(given, slice) else (0, 0, 1)
+    if step != 1 or start >= stop:
+        raise ValueError(f"expected a window of the pixels 0 to {size}, got {part}")
+    return slice(start, stop)
 
 
 def choose_grid(

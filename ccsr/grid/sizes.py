@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from numbers import Real
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
@@ -19,6 +19,18 @@ LARGEST_SIDE = 2**31 - 1
 LARGEST_AREA = 10**12  # pixels, which take days
 LEAST_SCALE = 1e-4  # below it nothing is left of any picture, and each pixel reads all of it
 HALF = 0.5 + 1e-9  # rounds 57.5 up, which 50 * 1.15 is but not in binary
+
+
+def is_whole(value: Any, least: int, most: float = math.inf) -> bool:
+    """Whether something is a whole number, of any library, from one to another."""
+    if type(value) is bool or not isinstance(value, Integral):
+        return False
+    return least <= int(value) <= most
+
+
+def is_pair(value: Any) -> bool:
+    """Whether something has two parts, such as a tuple, a list or an array of two numbers."""
+    return not isinstance(value, str) and hasattr(value, "__len__") and len(value) == 2
 
 
 def as_pair(scale: Scale) -> Pair:

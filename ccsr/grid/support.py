@@ -16,9 +16,26 @@ if TYPE_CHECKING:  # slow to import, and not always there
 REMEMBERED, REMEMBERED_PIXELS = 512, 8192
 
 
+def is_traced() -> bool:
+    """Whether a program is being made of what torch computes now: values must not decide then."""
+    import torch
+
+    jit: Any = torch.jit
+    return bool(torch.compiler.is_compiling() or jit.is_tracing())
+
+
 def is_remembered(axis: Axis) -> bool:
-    """Whether what depends on the positions of an axis alone is small enough to be kept."""
-    return axis.size <= min(REMEMBERED, REMEMBERED_PIXELS * axis.scale)
+    """Whether tensors that depend on the positions of an axis alone are kept for the next time.
+
+    They are if they are small, and hold numbers: not while a program is traced, and not in a mode
+    where tensors stand for others, such as those of `FakeTensorMode`, which outside mean nothing.
+    """
+    import torch
+
+    if is_traced():
+        return False
+    small = axis.size <= min(REMEMBERED, REMEMBERED_PIXELS * axis.scale)
+    return small and type(torch.empty(0, device="cpu")) is torch.Tensor
 
 
 def first_pixel(position: Any, reach: Any) -> Any:
@@ -49,7 +66,7 @@ def neighbours(axis: Axis, kernel_size: int) -> Neighbours:
 
     positions = axis.positions()
     first = first_pixel(positions, _reach(axis, kernel_size)).long()
-    pixel = first[:, None] + torch.arange(_taps(axis, kernel_size))
+    pixel = first[:, None] + torch.arange(_taps(axis, kernel_size), device="cpu")
     return Neighbours(pixel, (pixel - positions[:, None]) * axis.stretch)
 
 

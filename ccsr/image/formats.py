@@ -2,10 +2,12 @@
 
 import zlib
 from dataclasses import dataclass, field
+from numbers import Real
 from pathlib import Path
 from typing import Any, Protocol, get_args
 
 from ccsr.choices import FileFormat, Policy
+from ccsr.grid import is_whole
 from ccsr.image import exr
 from ccsr.image.metadata import POLICIES, Metadata
 from ccsr.image.picture import Picture, Several, Size
@@ -126,8 +128,8 @@ class Output:
     def __post_init__(self) -> None:
         if self.format not in CHOICES:
             raise ValueError(f"format must be one of {' '.join(CHOICES)}, got {self.format!r}")
-        if self.quality is not None and not 1 <= self.quality <= 100:
-            raise ValueError(f"quality must be from 1 to 100, got {self.quality}")
+        if self.quality is not None and not is_whole(self.quality, 1, 100):
+            raise ValueError(f"quality must be from 1 to 100, got {self.quality!r}")
         if self.quality is not None and self.lossless:
             raise ValueError(
                 "lossless keeps every level, so there is no quality to choose: leave out "
@@ -135,8 +137,9 @@ class Output:
             )
         if self.metadata not in POLICIES:
             raise ValueError(f"metadata must be {', '.join(POLICIES)}, got {self.metadata!r}")
-        if self.dpi is not None and not 1 <= self.dpi <= 100_000:
-            raise ValueError(f"dpi must be from 1 to 100000, got {self.dpi}")
+        dpi: Any = self.dpi
+        if dpi is not None and not (isinstance(dpi, Real) and 1 <= float(dpi) <= 100_000):
+            raise ValueError(f"dpi must be from 1 to 100000, got {dpi!r}")
 
     def describing(self, metadata: Metadata, size: Size) -> Metadata:
         """What is written of `metadata` beside a picture of `size` (H, W)."""

@@ -2,6 +2,8 @@
 
 from PIL import Image, PngImagePlugin
 
+from ccsr.grid import is_whole
+
 # Of a text or a profile in a PNG: profiles of printers and scanners take more than Pillow's 1 MB.
 PngImagePlugin.MAX_TEXT_CHUNK = max(PngImagePlugin.MAX_TEXT_CHUNK, 16 << 20)
 MOST_FRAMES = 10_000
@@ -12,14 +14,28 @@ def limit_pixels(count: int) -> None:
     """Refuse, in this process, files of more pixels (of all frames together).
 
     It is Pillow's own limit against decompression bombs that is set, about 89 million at first.
+
+    Raises:
+        ValueError: if it is no whole number of at least 1.
     """
+    _check(count, "pixels")
     Image.MAX_IMAGE_PIXELS = count
 
 
 def limit_frames(count: int) -> None:
-    """Refuse, in this process, files of more frames or pages; at first 10,000."""
+    """Refuse, in this process, files of more frames or pages; at first 10,000.
+
+    Raises:
+        ValueError: if it is no whole number of at least 1.
+    """
     global _frames
+    _check(count, "frames")
     _frames = count
+
+
+def _check(count: int, of: str) -> None:
+    if not is_whole(count, 1):
+        raise ValueError(f"a limit of {of} must be a whole number of at least 1, got {count!r}")
 
 
 def check_pixels(pixels: int) -> None:

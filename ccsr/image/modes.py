@@ -15,6 +15,21 @@ _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 _WIDE = "expected 8 or 16 bits per channel or {}, got values from {:g} to {:g}: scale them first"
 
 
+def check_levels(values: Any) -> None:
+    """Raise ValueError for all but pixels (h, w, C) as files hold them, at least one."""
+    if (
+        not isinstance(values, np.ndarray)
+        or values.ndim != 3
+        or not values.size
+        or values.shape[2] > 4
+        or values.dtype not in (np.uint8, np.uint16, np.float32)
+    ):
+        got = f"{values.dtype} {values.shape}" if isinstance(values, np.ndarray) else type(values)
+        raise ValueError(
+            f"expected levels (h, w, C) of uint8, uint16 or float32 with C of 1 to 4, got {got}"
+        )
+
+
 def levels(image: Image.Image) -> Levels:
     """Pixels (h, w, C) as they are stored, not turned: C = 1 to 4 for L, LA, RGB, RGBA.
 

@@ -1,9 +1,10 @@
 """Opening picture files: what they are is decided by their content, and what is wrong is said."""
 
+import threading
 import traceback
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
@@ -33,15 +34,30 @@ _NEVER_READ = {  # by places where a text stands
 }
 
 
+_filters = ExitStack()  # of the whole process, as Python has them
+_inside = 0
+_counting = threading.Lock()
+
+
 @contextmanager
 def steady_warnings() -> Iterator[None]:
     """Ignore the warnings of decoders: of damaged metadata, and the pixels are what counts.
 
-    To be used around threads that read: filters that they set for themselves undo each other's.
+    The filters of warnings are the whole process's. Of threads that are here at the same time the
+    first one sets them and the last one sets them back, in whatever order they come and go.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    global _inside
+    with _counting:
+        if _inside == 0:
+            _filters.enter_context(warnings.catch_warnings(action="ignore"))
+        _inside += 1
+    try:
         yield
+    finally:
+        with _counting:
+            _inside -= 1
+            if _inside == 0:
+                _filters.close()
 
 
 @contextmanager

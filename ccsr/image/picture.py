@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from PIL import Image
 
@@ -11,7 +11,15 @@ from ccsr.image import extras
 from ccsr.image import metadata as descriptions
 from ccsr.image.coding import Coding
 from ccsr.image.metadata import Metadata
-from ccsr.image.modes import Levels, from_levels, highest, levels, reduced, turned
+from ccsr.image.modes import (
+    Levels,
+    check_levels,
+    from_levels,
+    highest,
+    levels,
+    reduced,
+    turned,
+)
 
 Size: TypeAlias = descriptions.Size
 Several = Literal["", "animation", "pages"]
@@ -32,6 +40,9 @@ class Picture:
         notes: what a person should know about how it was read.
         dropped: what the file held and this does not, by names for a person.
         coding: how its file was compressed with losses, if it was and says so.
+
+    Raises:
+        ValueError: for frames that are not such arrays, or none.
     """
 
     frames: tuple[Levels, ...]
@@ -42,6 +53,16 @@ class Picture:
     dropped: tuple[str, ...] = ()
     coding: Coding | None = None
     pages: tuple[Metadata, ...] = ()
+
+    def __post_init__(self) -> None:
+        frames: Any = self.frames
+        if not isinstance(frames, tuple) or not frames:
+            got = "an empty one" if isinstance(frames, tuple) else type(frames).__name__
+            raise ValueError(
+                f"expected a tuple of at least one frame, got {got}: give Picture((values,))"
+            )
+        for frame in frames:
+            check_levels(frame)
 
     def __str__(self) -> str:
         """`640x480, 12 frames, CMYK converted to RGB`."""
@@ -55,8 +76,14 @@ class Picture:
         """A picture of Pillow, upright; of what it says about itself, the colour profile.
 
         Raises:
+            TypeError: for what is none of Pillow.
             ValueError: see `ccsr.image.modes.levels`.
         """
+        if not isinstance(image, Image.Image):
+            raise TypeError(
+                f"expected a picture of Pillow, got {type(image).__name__}: make one of an array "
+                "by Picture((values,)), of a tensor by to_image"
+            )
         values = turned(levels(image), descriptions.orientation(image))
         profile = None if image.mode == "CMYK" else image.info.get("icc_profile")
         source = Path(str(getattr(image, "filename", "")))

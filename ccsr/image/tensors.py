@@ -1,6 +1,7 @@
 """From levels to tensors in [0, 1] and back."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,12 +20,15 @@ def to_tensor(image: Image.Image | Picture) -> Tensor:
     """Float32 (C, H, W) in [0, 1] of a single picture of mode L, LA, RGB or RGBA (C = 1 to 4).
 
     Raises:
+        TypeError: for what is no picture.
         ValueError: for another mode, or several frames.
     """
     if isinstance(image, Picture):
         if len(image.frames) == 1:
             return from_array(image.frames[0])
         image = image.to_pil()  # says what is wrong
+    if not isinstance(image, Image.Image):
+        raise TypeError(f"expected a picture of Pillow or a Picture, got {type(image).__name__}")
     if image.mode not in ("L", "LA", "RGB", "RGBA"):
         raise ValueError(f"expected mode L, LA, RGB or RGBA, got {image.mode}: see Picture.of")
     pixels = np.array(image)
@@ -72,7 +76,7 @@ def to_array(x: Tensor, like: Levels) -> Levels:
         return to_uint8(x).permute(1, 2, 0).contiguous().cpu().numpy()
     if like.dtype == np.float32:
         return x.permute(1, 2, 0).float().contiguous().cpu().numpy()
-    rounded = x.mul(65535).add_(0.5).clamp_(0, 65535).to(torch.int32)
+    rounded = _exact(x).mul(65535).add_(0.5).clamp_(0, 65535).to(torch.int32)
     return rounded.permute(1, 2, 0).contiguous().cpu().numpy().astype(np.uint16)
 
 
@@ -99,11 +103,28 @@ def to_uint8(x: Tensor) -> Tensor:
 
 
 def _stretched(x: Tensor) -> Tensor:
-    return x.mul(255).add_(0.5).clamp_(0, 255)
+    return _exact(x).mul(255).add_(0.5).clamp_(0, 255)
+
+
+def _exact(x: Tensor) -> Tensor:
+    """The same in at least float32: with half of a level, 8 bits have more than bfloat16."""
+    return x.float() if x.dtype.itemsize < 4 else x
 
 
 def to_image(x: Tensor) -> Image.Image:
-    """Picture of a float tensor (C, H, W), nominally in [0, 1]; C = 1 to 4: L, LA, RGB, RGBA."""
-    if x.ndim != 3 or x.shape[0] not in (1, 2, 3, 4):
+    """Picture of a float tensor (C, H, W), nominally in [0, 1]; C = 1 to 4: L, LA, RGB, RGBA.
+
+    Raises:
+        TypeError: for what is no tensor in floating point.
+        ValueError: for another shape.
+    """
+    given: Any = x
+    if not (isinstance(given, Tensor) and given.is_floating_point()):
+        kind = given.dtype if isinstance(given, Tensor) else type(given).__name__
+        raise TypeError(
+            f"expected a tensor in floating point, got {kind}: make a picture of levels (h, w, C) "
+            "by Picture((values,))"
+        )
+    if x.ndim != 3 or x.shape[0] not in (1, 2, 3, 4) or not x.numel():
         raise ValueError(f"expected a tensor (C, H, W) with C of 1 to 4, got {tuple(x.shape)}")
     return from_levels(to_uint8(x.detach()).permute(1, 2, 0).contiguous().cpu().numpy())

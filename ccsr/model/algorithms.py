@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ccsr.grid import Axis, ProjectedGrid, reach
+from ccsr.grid import Axis, ProjectedGrid, is_traced, reach
 from ccsr.model.fields import SeparableField
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def _spanned(
         (l, BLOCK, U, m), then (H, taps, ...) and what turns rows of that into matrices
         (g, taps, m, C_out, C_in).
     """
-    if not (torch.is_grad_enabled() or bands.is_meta or torch.compiler.is_compiling()):
+    if not (torch.is_grad_enabled() or bands.is_meta or is_traced()):
         bands, mix = span(bands)
         return bands, torch.einsum("htrb,mrb->htmb", vertical, mix), layer.filters
 

@@ -126,8 +126,7 @@ class CCLayer(nn.Module):
 
     def taps(self, axis: Axis) -> tuple[Tensor, Tensor]:
         """List the neighbours along an axis: pixel and offset, each (size, taps), on our device."""
-        remember = not torch.compiler.is_compiling() and is_remembered(axis)
-        make = _remembered_taps if remember else _taps
+        make = _remembered_taps if is_remembered(axis) else _taps
         return make(axis, self.kernel_size, self._coordinate_dtype, self.weight.device)
 
     def functions(self, dy: Tensor, dx: Tensor, grid: ProjectedGrid) -> Tensor:

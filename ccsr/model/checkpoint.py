@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -108,17 +109,23 @@ def load(path: str | Path, trust: Collection[str] = ()) -> tuple[Network, dict[s
         raise ValueError(f"{path}: {error}") from None
     described = {**header.architecture, "trust": trust}
     try:
-        with torch.device("meta"):  # learns the shapes without the memory they would take
+        with _untouched(), torch.device("meta"):  # learns the shapes without taking their memory
             expected = build(**described).state_dict()
     except (ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise ValueError(f"{path}: its architecture cannot be built: {error}") from error
     _check_shapes(path, {k: tuple(v.shape) for k, v in expected.items()}, header.shapes)
-    model = build(**described)
+    with _untouched(), torch.device("cpu"):
+        model = build(**described).float()  # whatever the caller's default is
     with safe_open(path, framework="pt") as file:
         weights = {name: file.get_tensor(name).float() for name in header.shapes}
     _check_finite(weights, str(path))
     model.load_state_dict(weights)
     return model.eval(), header.summary
+
+
+def _untouched() -> AbstractContextManager[None]:
+    """Give weights their first values without moving the caller's random numbers on."""
+    return torch.random.fork_rng(devices=[])
 
 
 def read_header(path: str | Path) -> Header:

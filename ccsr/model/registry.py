@@ -7,10 +7,10 @@ import math
 import re
 from collections.abc import Collection, Mapping
 from importlib.metadata import entry_points
-from numbers import Integral
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin
 
+from ccsr.grid import is_whole
 from ccsr.suggest import near
 
 T = TypeVar("T")
@@ -144,7 +144,7 @@ def check_trusted(config: Mapping[str, Any], trust: Collection[str]) -> None:
 def check_counts(**counts: object) -> None:
     """Raise ValueError unless each is a whole number of at least 1."""
     for name, value in counts.items():
-        if type(value) is bool or not isinstance(value, Integral) or value < 1:
+        if not is_whole(value, 1):
             raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
 
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ccsr.grid import Axis, ProjectedGrid, Size, reach
+from ccsr.grid import Axis, ProjectedGrid, Size, is_traced, reach
 from ccsr.resample import resize
 
 BASE_KERNEL_SIZE = 4  # of the bicubic base
@@ -142,7 +142,7 @@ def bounded(result: Tensor, x: Tensor, grid: ProjectedGrid) -> Tensor:
     the levels, as that of nearly every picture does.
     """
     low, high = LEVELS
-    if not (result.is_meta or torch.compiler.is_compiling()):  # which cannot look at values
+    if not (result.is_meta or is_traced()):  # which cannot look at values
         least, most = result.permute(0, 2, 3, 1).aminmax()  # as it lies in memory: 5 times faster
         if least >= low and most <= high:  # so is no number that is none
             return result

@@ -131,15 +131,16 @@ def near(axis: Axis, limit: int, like: Tensor, taps: int) -> Near:
         like: gives the type and device of offsets.
         taps: 1 or 2.
     """
-    remember = not torch.compiler.is_compiling() and is_remembered(axis)
-    return (_remembered if remember else _near)(axis, limit, taps, like.dtype, like.device)
+    return (_remembered if is_remembered(axis) else _near)(
+        axis, limit, taps, like.dtype, like.device
+    )
 
 
 def _near(axis: Axis, limit: int, taps: int, dtype: torch.dtype, device: torch.device) -> Near:
     with torch.inference_mode(False):  # what is remembered may be met by gradients later
         position = axis.positions()
         first = (position + (0.5 if taps == 1 else 0)).floor().long()
-        pixel = (first + torch.arange(taps)[:, None]).clamp(0, limit - 1)
+        pixel = (first + torch.arange(taps, device="cpu")[:, None]).clamp(0, limit - 1)
         offset = position - pixel
         kinds, kind = torch.unique((offset * 1e5).round() / 1e5, return_inverse=True)
         return Near(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 import numpy as np
 
 from ccsr.bundled import resource_dir
+from ccsr.device import CPU
 from ccsr.grid import Axis, ProjectedGrid, Size
 from ccsr.image.floats import Floats
 from ccsr.resample import resize
@@ -19,6 +20,8 @@ from ccsr.upscaling.flips import SYMMETRIES, Symmetry
 from ccsr.upscaling.pixels import Source
 
 if TYPE_CHECKING:  # slow to import, and not always there
+    import torch
+
     from ccsr.upscaling.torch_engine import TorchEngine
 
 Piece = TypeVar("Piece")
@@ -62,6 +65,7 @@ class OnnxEngine:
             )
         except Exception as error:  # each of onnxruntime's is a class of its own
             raise ValueError(f"{path} is damaged, or no ONNX file: {error}") from error
+        self._path = Path(path).absolute()
         told = self._session.get_modelmeta().custom_metadata_map
         if not {"least", "radius"} <= told.keys():
             raise ValueError(
@@ -96,14 +100,18 @@ class OnnxEngine:
         """The engine itself: it answers what an enlargement asks of a network."""
         return self
 
-    def on(self, device: str, precision: str) -> Self:
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy, for another process too, opens the file again."""
+        return type(self), (self._path,)
+
+    def on(self, device: "str | torch.device", precision: str) -> Self:
         """The engine itself, if it can compute there and in that precision.
 
         Raises:
             ValueError: for another device than the processor, or another precision than float32.
         """
-        if device not in ("auto", "cpu"):
-            raise ValueError(f"the engine onnx computes on the cpu, got device {device!r}")
+        if str(device) not in ("auto", *CPU):
+            raise ValueError(f"the engine onnx computes on the cpu, got device {str(device)!r}")
         if precision not in ("auto", "fp32"):
             raise ValueError(f"the engine onnx computes in fp32, got precision {precision!r}")
         return self

@@ -15,6 +15,7 @@ from ccsr import device
 from ccsr.grid import ProjectedGrid, Size, size_of
 from ccsr.image import Levels
 from ccsr.image.floats import store, to_floats
+from ccsr.image.modes import check_levels
 from ccsr.resample import resize
 from ccsr.upscaling.alpha import bleed, confine, surroundings
 
@@ -27,6 +28,7 @@ AnyFloats = Any  # float32, an array or a tensor on the CPU: which of them is th
 COPIES = 3  # of a result on the way to a file
 LARGEST = 1e37  # of floats: the differences of larger ones are infinite
 RARE = 0.005  # share of floats, at each end, that are not usual
+BEYOND = 0.5  # that tensors may lie outside [0, 1]; then they are of another range
 SAMPLED = 1 << 20  # values that show what is usual
 GREY = (0.299, 0.587, 0.114)  # BT.601, sums to 1
 
@@ -65,25 +67,40 @@ class FloatSource:
     """Images as floating-point tensors in [0, 1]; the result is float32 of the same kind.
 
     Args:
-        x: (N, C, h, w) or (C, h, w), RGB or grey (C of 3 or 1).
+        x: (N, C, h, w) or (C, h, w), RGB or grey (C of 3 or 1). Values may lie a little beyond, as
+            a filter's do.
 
     Raises:
-        ValueError: for another shape or type, or values that are not finite.
+        TypeError: for what is no tensor.
+        ValueError: for another shape or type, or values that are not finite or of another range.
     """
 
     exact = False
 
     def __init__(self, x: "Tensor") -> None:
-        colours = x.ndim in (3, 4) and len(x) > 0 and x.shape[-3] in (1, 3)
-        if not colours or not x.is_floating_point():
+        import torch
+
+        if not isinstance(x, torch.Tensor):
+            raise TypeError(
+                f"expected a tensor, got {type(x).__name__}: use Upscaler.levels for an array, "
+                "and call the upscaler itself for a picture"
+            )
+        colours = x.ndim in (3, 4) and x.numel() > 0 and x.shape[-3] in (1, 3)
+        there = x.layout == torch.strided and not x.is_meta
+        if not (colours and there and x.is_floating_point()):
             raise ValueError(
                 "expected a floating-point tensor (N, C, h, w) or (C, h, w) with C of 1 or 3, "
-                f"got {x.dtype} {tuple(x.shape)}"
+                f"got {x.dtype} {tuple(x.shape)}" + ("" if there else " without its values")
             )
-        if not bool(x.isfinite().all()):
-            raise ValueError("expected finite values in [0, 1], got NaN or infinity")
+        x = x.detach().float()
+        low, high = (float(value) for value in x.aminmax())
+        if not (low >= -BEYOND and high <= 1 + BEYOND):  # nor NaN
+            raise ValueError(
+                f"expected values in [0, 1], got {low:g} to {high:g}: divide by the largest level "
+                "of a picture, undo a normalisation, and replace NaN"
+            )
         self.shape = x.shape[:-2]
-        self.x = x.detach().float().reshape(-1, *x.shape[-3:])  # (N, C, h, w)
+        self.x = x.reshape(-1, *x.shape[-3:])  # (N, C, h, w)
         self.size = size_of(self.x)
         self.images = len(self.x)
         self.pixel_bytes = self.images * self.x.shape[1] * 4
@@ -96,7 +113,7 @@ class FloatSource:
         """(N, C, *size) or (C, *size)."""
         import torch
 
-        return torch.empty(*self.shape, *size)
+        return torch.empty(*self.shape, *size, dtype=torch.float32, device="cpu")
 
     def store(
         self, piece: "Tensor", rows: slice, columns: slice, y: "Tensor", window: ProjectedGrid
@@ -119,16 +136,7 @@ class LevelSource:
     """
 
     def __init__(self, values: Levels) -> None:
-        if (
-            values.ndim != 3
-            or not values.size
-            or values.shape[2] > 4
-            or values.dtype not in (np.uint8, np.uint16, np.float32)
-        ):
-            raise ValueError(
-                "expected levels (h, w, C) of uint8, uint16 or float32 with C of 1 to 4, got "
-                f"{values.dtype} {values.shape}"
-            )
+        check_levels(values)
         if values.dtype == np.float32 and not (
             values.min() >= -LARGEST and values.max() <= LARGEST
         ):

@@ -35,7 +35,7 @@ class TorchEngine:
         ValueError: for an unknown or unavailable device.
     """
 
-    def __init__(self, model: Network, device: str, precision: str) -> None:
+    def __init__(self, model: Network, device: str | torch.device, precision: str) -> None:
         self.device = choose_device(device)
         self.automatic = precision == "auto"
         native = self.automatic and has_native_bfloat16(self.device)
@@ -80,7 +80,7 @@ class TorchEnlargement(Enlargement[Piece]):
 
     def resized(self, x: Any, grid: ProjectedGrid) -> Tensor:
         """See :meth:`Enlargement.resized`."""
-        return resize(torch.as_tensor(x), grid)
+        return resize(torch.as_tensor(x, device=getattr(x, "device", "cpu")), grid)
 
     def computed(self, rows: slice, columns: slice) -> Tensor:
         """See :meth:`Enlargement.computed`."""
@@ -148,8 +148,8 @@ class TorchEnlargement(Enlargement[Piece]):
         return self.features.window(key, rows, columns, whole.size, compute)
 
     def _read(self, crop: Crop) -> Tensor:
-        part = torch.as_tensor(self.source.read(crop.rows, crop.columns))
-        return part.to(self.device).contiguous(memory_format=torch.channels_last)
+        part = torch.as_tensor(self.source.read(crop.rows, crop.columns), device=self.device)
+        return part.contiguous(memory_format=torch.channels_last)
 
     @property
     def _turns(self) -> Sequence[Symmetry]:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from ccsr.choices import Precision
 from ccsr.device import free_memory
-from ccsr.grid import ProjectedGrid, Scale, Size, SizeRule, choose_grid
+from ccsr.grid import ProjectedGrid, Scale, Size, SizeRule, choose_grid, is_whole
 from ccsr.image import Levels, Picture
 from ccsr.image.coding import Coding
 from ccsr.upscaling.effort import LEAST, Effort
@@ -44,7 +44,8 @@ class Upscaler:
 
     Args:
         model: a network of torch, moved to `device` and set to evaluation, or an engine.
-        device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`; the onnx engine has the processor only.
+        device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`, or one of torch's; the onnx engine has the
+            processor only.
         precision: `bf16` or `fp32`; `auto` takes bfloat16 where the processor has it natively, but
             float32 for pictures of more than 8 bits, whose finer steps bfloat16 would disorder.
         tile: side of the pieces, in output pixels, in which large results are computed;
@@ -58,6 +59,7 @@ class Upscaler:
         warn: called with what the user should know of, such as a piece that was computed again.
 
     Raises:
+        TypeError: for what is neither a network nor an engine.
         ValueError: for an unknown or unavailable device, precision or tile, little memory, or an
             ensemble or effort that the network has not.
     """
@@ -66,7 +68,7 @@ class Upscaler:
         self,
         model: "Network | OnnxEngine",
         *,
-        device: str = "auto",
+        device: "str | torch.device" = "auto",
         precision: str = "auto",
         tile: Tile = "auto",
         memory: int | None = None,
@@ -77,15 +79,19 @@ class Upscaler:
         if precision not in get_args(Precision):
             known = ", ".join(get_args(Precision))
             raise ValueError(f"precision must be one of {known}, got {precision!r}")
-        if tile not in ("auto", "off") and (isinstance(tile, str) or tile < SMALLEST_TILE):
+        if tile not in ("auto", "off") and not is_whole(tile, SMALLEST_TILE):
             raise ValueError(f"tile must be auto, off or at least {SMALLEST_TILE}, got {tile!r}")
-        if memory is not None and memory < SMALLEST_MEMORY:
-            raise ValueError(f"memory must be at least {SMALLEST_MEMORY >> 20} MiB, got {memory} B")
+        if memory is not None and not is_whole(memory, SMALLEST_MEMORY):
+            raise ValueError(
+                f"memory must be a whole number of bytes, at least {SMALLEST_MEMORY >> 20} MiB, "
+                f"got {memory!r}"
+            )
         self.tile = tile
         if ensemble not in ("", "flips"):
             raise ValueError(f"ensemble must be flips, or empty for none, got {ensemble!r}")
         self.flips = ensemble == "flips"
         self.effort = Effort.parse(effort)
+        _check_model(model)
         model.check_effort(LEAST if self.effort.seconds else self.effort.share)
         self.warn = warn
         self._memory = memory
@@ -160,8 +166,8 @@ class Upscaler:
         """Enlarge a picture.
 
         Args:
-            image: of Pillow, in any mode with 8 bits, or 16-bit grey, turned as its EXIF says;
-                or of `ccsr.image.read`, with up to 16 bits and all its frames.
+            image: of Pillow, in any mode with 8 bits, 16-bit grey or float grey, turned as its EXIF
+                says; or of `ccsr.image.read`, of any depth and with all its frames.
             scale: output over input, or (vertical, horizontal); the size is rounded to the
                 nearest, halves up, at least 1, and the image stays centred.
             size: (H, W) instead of `scale`, or a function that gives it for (h, w), as those of
@@ -171,11 +177,23 @@ class Upscaler:
         Returns:
             Of the same type. Grey stays grey, transparency is kept, and so is what a `Picture`
             says about itself, with a note of the network if it was chosen; a picture of Pillow has
-            mode L, LA, RGB, RGBA or, for 16-bit grey, I;16, and its colour profile in `info`.
+            mode L, LA, RGB, RGBA or, for 16-bit grey, I;16, for float grey, F; and its colour
+            profile in `info`.
+
+        Raises:
+            TypeError: for what is no picture, such as a path, an array or a tensor.
+            ValueError: for a picture without pixels, or not exactly one of `scale` and `size`.
+            RuntimeError: see `tensor`.
         """
         if isinstance(image, Image.Image):
             enlarged = self(Picture.of(image), scale=scale, size=size, progress=progress)
             return enlarged.to_pil()
+        if not isinstance(image, Picture):
+            raise TypeError(
+                "expected a picture of Pillow or of ccsr.image.read, got "
+                f"{type(image).__name__}: open a path by PIL.Image.open, give an array to "
+                "Upscaler.levels and a tensor to Upscaler.tensor"
+            )
         upscaler, why = self.suited(image.frames[0], image.coding)
         first = choose_grid(image.size, scale, size)
         sizes = (None,) * len(image.frames) if size is None else image.sizes(first.size)
@@ -256,7 +274,8 @@ class Upscaler:
         """Enlarge images given as tensors. Exactly one of `scale`, `size` and `grid`.
 
         Args:
-            x: (N, C, h, w) or (C, h, w), RGB or grey (C = 3 or 1), floating point in [0, 1].
+            x: (N, C, h, w) or (C, h, w), RGB or grey (C = 3 or 1), floating point in [0, 1]; what a
+                filter made may be up to a half beyond.
             scale: output over input, or (vertical, horizontal); grid anchor `centred`.
             size: (H, W); grid anchor `ratio`.
             grid: laid over (h, w).
@@ -266,7 +285,9 @@ class Upscaler:
             (N, C, H, W) or (C, H, W): float32 in [0, 1], clamped, not rounded, on the CPU.
 
         Raises:
-            ValueError: for another shape, or values that are not finite.
+            TypeError: for what is no tensor.
+            ValueError: for another shape or type, or values that are not finite, or far beyond
+                [0, 1].
             RuntimeError: if memory does not suffice, or the network gives no finite values.
         """
         torch_wanted(self.engine, "to enlarge tensors")
@@ -303,6 +324,8 @@ class Upscaler:
         return self.suited(source.values)[0]._view(source, memory)
 
     def _view(self, source: Source[Piece], memory: int | None) -> View[Piece]:
+        if memory is not None and not is_whole(memory, 0):
+            raise ValueError(f"memory must be a whole number of bytes, got {memory!r}")
         kept = self.memory // 2 if memory is None else memory
         features = torch_wanted(self.engine, "to keep features").features(
             source.images, kept, self._working_memory
@@ -342,6 +365,18 @@ class Upscaler:
     def _working_memory(self) -> int:
         """Bytes for what is computed at once."""
         return self.memory if self._memory else min(self.memory, LARGEST_WORKING_MEMORY)
+
+
+def _check_model(model: object) -> None:
+    if isinstance(model, OnnxEngine):
+        return
+    from ccsr.model import Network
+
+    if not isinstance(model, Network):
+        raise TypeError(
+            f"expected a network of ccsr or an engine, got {type(model).__name__}: "
+            "Upscaler.load makes an upscaler of a name or a file"
+        )
 
 
 def _part(progress: Progress | None, number: int, count: int) -> Progress | None:

@@ -2,7 +2,7 @@
 
 from typing import Generic, TypeVar
 
-from ccsr.grid import ProjectedGrid, Scale, Size, choose_grid
+from ccsr.grid import ProjectedGrid, Scale, Size, choose_grid, within
 from ccsr.upscaling.enlargement import Enlargement
 from ccsr.upscaling.pixels import check_room
 from ccsr.upscaling.tiles import Progress, Tile, piece, window_side
@@ -71,17 +71,10 @@ class View(Generic[Piece]):
             RuntimeError: as `Upscaler.tensor`.
         """
         whole = choose_grid(self.size, scale, size, grid)
-        rows, columns = _within(rows, whole.rows.size), _within(columns, whole.columns.size)
+        rows, columns = within(rows, whole.rows.size), within(columns, whole.columns.size)
         enlargement = self._enlargement.over(whole)
         check_room([(enlargement.source, whole.window(rows, columns))])
         if not enlargement.reduces:
             enlargement = enlargement.at(self._effort)
         side = window_side(enlargement, self._tile, self._memory)
         return piece(enlargement, side, rows, columns, progress)
-
-
-def _within(part: slice, size: int) -> slice:
-    start, stop, step = part.indices(size)
-    if step != 1 or start >= stop:
-        raise ValueError(f"expected a window of the pixels 0 to {size}, got {part}")
-    return slice(start, stop)

@@ -6,6 +6,7 @@ import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -230,3 +231,13 @@ def test_a_bomb_beside_the_pixels_is_called_so(tmp_path: Path, kind: bytes, head
     (tmp_path / "a.png").write_bytes(data[:33] + bomb + data[33:])
     with pytest.raises(OSError, match=r"a text or profile in it unpacks to more than 16 megabytes"):
         image.read(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("wrong", [0, -5, 1e6, "1000", None, True])
+def test_limits_are_whole_numbers(wrong: Any) -> None:
+    before = Image.MAX_IMAGE_PIXELS
+    with pytest.raises(ValueError, match="limit of pixels must be a whole number of at least 1"):
+        image.limit_pixels(wrong)
+    with pytest.raises(ValueError, match="limit of frames must be a whole number of at least 1"):
+        image.limit_frames(wrong)
+    assert before == Image.MAX_IMAGE_PIXELS

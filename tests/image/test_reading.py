@@ -1,5 +1,6 @@
 import struct
 import sys
+import warnings
 import zlib
 from io import BytesIO
 from pathlib import Path
@@ -326,3 +327,17 @@ def test_heic_with_that_package(tmp_path: Path) -> None:
     heif.from_pillow(picture).save(tmp_path / "a.heic", quality=95)
     assert image.probe(tmp_path / "a.heic").size == (48, 64)
     assert np.abs(only(tmp_path / "a.heic").astype(int) - [200, 100, 50]).max() <= 4
+
+
+@pytest.mark.parametrize("last", ["first", "second"])
+def test_threads_that_read_leave_the_filters_of_warnings(last: str) -> None:
+    before = list(warnings.filters)
+    first, second = image.steady_warnings(), image.steady_warnings()
+    first.__enter__()
+    second.__enter__()
+    warnings.warn("of a decoder", stacklevel=1)
+    leaving = [second, first] if last == "first" else [first, second]
+    leaving[0].__exit__(None, None, None)
+    warnings.warn("of the other's", stacklevel=1)
+    leaving[1].__exit__(None, None, None)
+    assert warnings.filters == before

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -29,6 +31,33 @@ def test_tensors_and_back(channels: int, mode: str) -> None:
 def test_every_level_survives(dtype: type) -> None:
     values = np.arange(np.iinfo(dtype).max + 1, dtype=dtype)[None, :, None]
     assert np.array_equal(image.to_array(image.from_array(values), like=values), values)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_floats_of_every_precision_are_rounded_once(dtype: torch.dtype) -> None:
+    x = torch.linspace(0, 1, 1001).to(dtype)
+    expected = (x.double() * 255 + 0.5).floor().to(torch.uint8)
+    assert torch.equal(image.to_uint8(x), expected)
+    assert np.array_equal(np.array(image.to_image(x[None, None]))[0], expected)
+    exact = x if dtype == torch.float64 else x.float()
+    deep = image.to_array(x[None, None], like=np.zeros((1, 1, 1), np.uint16))
+    assert np.array_equal(deep[0, :, 0], (exact * 65535 + 0.5).to(torch.int32).numpy())
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: image.to_image(torch.zeros(3, 4, 5, dtype=torch.uint8)), "point, got torch.uint8"),
+        (lambda: image.to_image(np.zeros((3, 4, 5))), "floating point, got ndarray: make"),
+        (lambda: image.to_tensor(np.zeros((4, 5, 3))), "a picture .* or a Picture, got ndarray"),
+        (lambda: image.to_tensor(torch.zeros(3, 4, 5)), "a picture .* or a Picture, got Tensor"),
+        (lambda: image.write(noise(3), "a.png"), "a picture of Pillow, got ndarray: .* array by"),
+        (lambda: image.write(torch.zeros(3, 4, 5), "a.png"), "got Tensor: .* by to_image"),
+    ],
+)
+def test_what_is_of_another_kind(call: Callable[[], object], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        call()
 
 
 def test_rounding_is_to_nearest_and_clamped() -> None:

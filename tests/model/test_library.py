@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from ccsr import CCLayer, ProjectedGrid, resize
 from ccsr.model.fields import CubicField, Field, FourierField, MLPField
@@ -145,6 +146,37 @@ def test_copies_are_the_same_layer(field: type[Field]) -> None:
     other.load_state_dict(made.state_dict())
     for copied in (copy.deepcopy(made), pickle.loads(pickle.dumps(made)), other):
         assert torch.equal(copied(x, GRID), made(x, GRID))
+
+
+class Stand(Tensor):
+    """Stands for a tensor, as those of `FakeTensorMode` do."""
+
+
+class Standing(TorchFunctionMode):
+    """A mode that makes nothing else."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        return made.as_subclass(Stand) if type(made) is Tensor else made
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_what_stands_for_tensors_leaves_nothing_behind(field: type[Field]) -> None:
+    grid = ProjectedGrid.project((6, 7), (11, 17))  # that no other test remembers
+    made, x = layer(None, field), torch.rand(1, 3, 6, 7)
+    with Standing():
+        assert type(made(x, grid)) is Stand
+        assert type(resize(x, grid)) is Stand
+    assert type(made(x, grid)) is Tensor
+    assert type(resize(x, grid)) is Tensor
+
+
+@pytest.mark.filterwarnings("ignore")  # of shapes that become constants, and of the tool's age
+@pytest.mark.parametrize("plan", PLANS)
+def test_a_traced_layer_is_the_same_each_time(plan: str) -> None:
+    fixed, x = Fixed(layer(plan)), torch.rand(2, 3, 6, 7)
+    traced: Any = torch.jit.trace(fixed, x)  # compares two traces
+    torch.testing.assert_close(traced(x), fixed(x))
 
 
 @pytest.mark.parametrize("plan", PLANS)
