@@ -15,7 +15,6 @@ Array = NDArray[np.float64]
 Code = tuple[int, int]  # primaries, transfer
 Chromaticities = tuple[float, ...]  # x, y of white, red, green, blue
 
-UNSPECIFIED = 2
 SRGB: Code = (1, 13)
 _HDR = {16: "PQ", 18: "HLG"}  # transfers whose levels go beyond the white of paper
 

@@ -48,11 +48,6 @@ def _batches(saved: dict[str, Any]) -> int | None:
     return None
 
 
-def step_of(last: Path) -> int:
-    """The step that a training checkpoint holds, see :func:`past_of`."""
-    return past_of(last).step
-
-
 def accumulated(batches: int, processes: int) -> int:
     """Batches that each process adds up for a step, so that a step has `batches` as before.
 

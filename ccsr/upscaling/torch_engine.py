@@ -27,7 +27,7 @@ class TorchEngine:
     """A network on a device.
 
     Args:
-        model: moved to `device` and set to evaluation.
+        model: moved to `device`, in float32, and set to evaluation.
         device: see `Upscaler`.
         precision: likewise.
 
@@ -40,7 +40,7 @@ class TorchEngine:
         self.automatic = precision == "auto"
         native = self.automatic and has_native_bfloat16(self.device)
         self.dtype = torch.bfloat16 if precision == "bf16" or native else torch.float32
-        self.model = model.eval().to(self.device)
+        self.model = model.eval().to(self.device, torch.float32)
         self.model.to(memory_format=torch.channels_last)
 
     def enlargement(

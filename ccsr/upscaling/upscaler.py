@@ -43,7 +43,8 @@ class Upscaler:
     Where both axes reduce it has nothing to add: the result is bicubic with antialiasing.
 
     Args:
-        model: a network of torch, moved to `device` and set to evaluation, or an engine.
+        model: a network of torch, moved to `device`, in float32, and set to evaluation; or an
+            engine.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`, or one of torch's; the onnx engine has the
             processor only.
         precision: `bf16` or `fp32`; `auto` takes bfloat16 where the processor has it natively, but

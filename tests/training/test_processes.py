@@ -14,7 +14,7 @@ from torch import distributed
 
 from ccsr.model import checkpoint
 from ccsr.training import processes
-from ccsr.training.folder import accumulated, step_of
+from ccsr.training.folder import accumulated, past_of
 from ccsr.training.processes import launch, rank, restarted, started
 from runs import TINY, rows
 
@@ -59,11 +59,11 @@ def test_two_processes_train_one_network_and_stop_together(photos, tmp_path, mon
         tmp_path, *TINY, *several, "hydra.run.dir=run", program=[str(script)]
     )
     assert result.returncode == 143, result.stderr
-    assert step_of(folder / "last.ckpt") == 3
+    assert past_of(folder / "last.ckpt").step == 3
     monkeypatch.delenv("STOPPED")
     result = from_the_command_line(tmp_path, f"resume={folder}", program=[str(script)])
     assert result.returncode == 0, result.stderr
-    assert step_of(folder / "last.ckpt") == 8
+    assert past_of(folder / "last.ckpt").step == 8
     assert [row["step"] for row in rows(folder / "train.csv")] == [str(i) for i in range(1, 9)]
     checkpoint.load(folder / "model.safetensors")
 

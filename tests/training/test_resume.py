@@ -9,7 +9,7 @@ import torch
 
 from ccsr.model import checkpoint
 from ccsr.training.config import resumed
-from ccsr.training.folder import step_of
+from ccsr.training.folder import past_of
 from ccsr.training.photos import UnreadableError
 from ccsr.training.task import SRModule
 from ccsr.training.train import train
@@ -35,7 +35,7 @@ def test_a_killed_run_goes_on_exactly(finished, configure, tmp_path, monkeypatch
     with pytest.raises(RuntimeError, match="killed"):
         train(configure("callbacks.checkpoints.minutes=0"), folder)
     monkeypatch.undo()
-    assert step_of(folder / "last.ckpt") == step
+    assert past_of(folder / "last.ckpt").step == step
     train(resumed(folder, ["callbacks.checkpoints.minutes=5"]), folder, resume=True)
     assert_same_run(folder, finished[0])
 
@@ -72,7 +72,7 @@ def test_a_run_killed_while_it_validates_goes_on_exactly(
     with pytest.raises(RuntimeError, match="killed"):
         train(configure("callbacks.checkpoints.minutes=0"), folder)
     monkeypatch.undo()
-    assert step_of(folder / "last.ckpt") == 3
+    assert past_of(folder / "last.ckpt").step == 3
     train(resumed(folder, []), folder, resume=True)
     assert_same_run(folder, finished[0])
 
@@ -107,7 +107,7 @@ def test_a_run_asked_to_stop_finishes_its_step_and_saves(
         train(configure(), folder)
     monkeypatch.undo()
     assert signal.getsignal(number) == before
-    assert step_of(folder / "last.ckpt") == saved
+    assert past_of(folder / "last.ckpt").step == saved
     train(resumed(folder, []), folder, resume=True)
     assert_same_run(folder, finished[0])
 
@@ -136,7 +136,7 @@ def test_pictures_that_go_missing_cost_no_step(configure, tmp_path, monkeypatch,
         next(counts)  # that at the start
         with pytest.raises(UnreadableError, match="7 of 9"):
             train(configure(*settings), folder)
-    assert step_of(folder / "last.ckpt") > 0
+    assert past_of(folder / "last.ckpt").step > 0
     train(resumed(folder, []), folder, resume=True)
     assert_same_run(folder, tmp_path / "whole")
 
@@ -153,7 +153,7 @@ def test_a_run_whose_time_is_over_says_so(configure, tmp_path):
             "of 100000 by trainer.max_time, which counts from the very first start; to go" in line
         )
         assert line.endswith(f"'resume={folder}' trainer.max_time=null (or a longer one)")
-    steps = step_of(folder / "last.ckpt") + 1
+    steps = past_of(folder / "last.ckpt").step + 1
     words = ["trainer.max_time=null", f"trainer.max_steps={steps}"]
     train(resumed(folder, words), folder, resume=True)
     assert "ended" not in (folder / "train.log").read_text().splitlines()[-1]
@@ -176,7 +176,7 @@ def test_accumulated_gradients_and_a_time_limit_survive_a_resume(configure, tmp_
     with pytest.raises(RuntimeError, match="killed"):
         train(configure(*extra, "callbacks.checkpoints.minutes=0"), tmp_path / "cut")
     monkeypatch.undo()
-    assert step_of(tmp_path / "cut" / "last.ckpt") == 5
+    assert past_of(tmp_path / "cut" / "last.ckpt").step == 5
     train(resumed(tmp_path / "cut", []), tmp_path / "cut", resume=True)
     one, two = state(tmp_path / "whole"), state(tmp_path / "cut")
     assert all(torch.equal(v, two["state_dict"][k]) for k, v in one["state_dict"].items())
@@ -197,14 +197,14 @@ def test_a_damaged_checkpoint_is_named(finished, tmp_path, share):
     whole = (finished[0] / "last.ckpt").read_bytes()
     (tmp_path / "last.ckpt").write_bytes(whole[: int(share * len(whole))])
     with pytest.raises(ValueError, match=r"last\.ckpt is damaged .* remove it to begin again"):
-        step_of(tmp_path / "last.ckpt")
+        past_of(tmp_path / "last.ckpt")
 
 
 @pytest.mark.parametrize("content", [b"no checkpoint", b"\x80\x02}."])
 def test_what_is_no_checkpoint_is_named(tmp_path, content):
     (tmp_path / "last.ckpt").write_bytes(content)
     with pytest.raises(ValueError, match=r"last\.ckpt is damaged"):
-        step_of(tmp_path / "last.ckpt")
+        past_of(tmp_path / "last.ckpt")
 
 
 def test_a_run_of_an_older_layout_goes_on(configure, tmp_path):
@@ -225,7 +225,7 @@ def test_a_run_of_an_older_layout_goes_on(configure, tmp_path):
     lines = [line for line in text.splitlines() if not line.strip().startswith(newer)]
     path.write_text("\n".join(lines) + "\n")
     train(resumed(tmp_path, ["trainer.max_steps=6"]), tmp_path, resume=True)
-    assert step_of(tmp_path / "last.ckpt") == 6
+    assert past_of(tmp_path / "last.ckpt").step == 6
 
 
 def test_other_photos_than_those_of_the_run_so_far_are_said(configure, photos, tmp_path):

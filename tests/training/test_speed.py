@@ -9,7 +9,7 @@ from ccsr.bundled import resource_dir
 from ccsr.grid import ProjectedGrid
 from ccsr.model import build
 from ccsr.training.config import resumed
-from ccsr.training.folder import step_of
+from ccsr.training.folder import past_of
 from ccsr.training.schedule import Rate
 from ccsr.training.speed import Meter, multiply_adds, peak
 from ccsr.training.train import train
@@ -129,6 +129,6 @@ def test_a_run_of_a_gpu_goes_on_without_one(configure, tmp_path, monkeypatch):
     with monkeypatch.context() as context:
         context.setattr("torch.serialization.location_tag", lambda storage: "cuda:0")
         train(configure("module.schedule=constant", "trainer.max_steps=4"), tmp_path / "run")
-    assert step_of(tmp_path / "run" / "last.ckpt") == 4
+    assert past_of(tmp_path / "run" / "last.ckpt").step == 4
     train(resumed(tmp_path / "run", ["trainer.max_steps=6"]), tmp_path / "run", resume=True)
-    assert step_of(tmp_path / "run" / "last.ckpt") == 6
+    assert past_of(tmp_path / "run" / "last.ckpt").step == 6

@@ -135,6 +135,14 @@ def test_numbers_that_are_none(options: dict[str, Any]) -> None:
         Upscaler(tiny()).view(X, memory="2GB")  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_networks_of_every_precision(dtype: torch.dtype) -> None:
+    model = tiny().to(dtype)
+    expected = Upscaler(copy.deepcopy(model).float(), device="cpu", precision="fp32")
+    got = Upscaler(model, device="cpu", precision="fp32").tensor(X, scale=2)
+    assert torch.equal(got, expected.tensor(X, scale=2))
+
+
 @pytest.mark.parametrize("engine", ["torch", "onnx"])
 def test_copies_compute_the_same(
     engine: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
