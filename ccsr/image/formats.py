@@ -137,6 +137,9 @@ class Output:
             )
         if self.metadata not in POLICIES:
             raise ValueError(f"metadata must be {', '.join(POLICIES)}, got {self.metadata!r}")
+        back: Any = self.background
+        if back is not None and not (len(back) == 3 and all(is_whole(c, 0, 255) for c in back)):
+            raise ValueError(f"background must be three levels from 0 to 255, got {back!r}")
         dpi: Any = self.dpi
         if dpi is not None and not (isinstance(dpi, Real) and 1 <= float(dpi) <= 100_000):
             raise ValueError(f"dpi must be from 1 to 100000, got {dpi!r}")

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from PIL import Image
 
+from ccsr.grid import is_whole
 from ccsr.image import extras
 from ccsr.image import metadata as descriptions
 from ccsr.image.coding import Coding
@@ -23,6 +25,7 @@ from ccsr.image.modes import (
 
 Size: TypeAlias = descriptions.Size
 Several = Literal["", "animation", "pages"]
+LONGEST = 2**31 - 1  # milliseconds of a frame
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,8 @@ class Picture:
         coding: how its file was compressed with losses, if it was and says so.
 
     Raises:
-        ValueError: for frames that are not such arrays, or none.
+        ValueError: for frames that are not such arrays, or none; another number of durations than
+            of frames, or ones that no file can hold; frames of an animation of several sizes.
     """
 
     frames: tuple[Levels, ...]
@@ -63,6 +67,23 @@ class Picture:
             )
         for frame in frames:
             check_levels(frame)
+        if not is_whole(self.loop, 0):
+            raise ValueError(f"loop must be a whole number of at least 0, got {self.loop!r}")
+        if self.durations:
+            self._check_animation()
+
+    def _check_animation(self) -> None:
+        if len(self.durations) != len(self.frames):
+            raise ValueError(
+                f"expected a duration for each of {len(self.frames)} frames, got "
+                f"{len(self.durations)}"
+            )
+        given: Any
+        for given in self.durations:
+            if not (isinstance(given, Real) and 0 <= float(given) <= LONGEST):
+                raise ValueError(f"a duration must be 0 to {LONGEST} ms, got {given!r}")
+        if len({frame.shape[:2] for frame in self.frames}) > 1:
+            raise ValueError("the frames of an animation must have one size: enlarge them to it")
 
     def __str__(self) -> str:
         """`640x480, 12 frames, CMYK converted to RGB`."""

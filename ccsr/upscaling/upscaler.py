@@ -259,6 +259,8 @@ class Upscaler:
         progress: Progress | None = None,
     ) -> Iterator[Levels]:
         """What `levels` gives, from top to bottom in strips of `height` rows, the last shorter."""
+        if not is_whole(height, 1):
+            raise ValueError(f"height must be a whole number of at least 1, got {height!r}")
         source = LevelSource(values)
         grid = choose_grid(source.size, scale, size)
         return self.suited(values)[0]._strips(source, grid, height, progress)

@@ -97,6 +97,12 @@ def test_beside_others_of_a_folder_a_format_needs_no_quality_but_must_be_lossles
         ({"quality": 0}, "quality must be from 1 to 100, got 0"),
         ({"quality": 101}, "quality must be from 1 to 100, got 101"),
         ({"quality": 80, "lossless": True}, "leave out --quality or --lossless"),
+        ({"quality": 80.5}, "quality must be from 1 to 100, got 80.5"),
+        ({"quality": "80"}, "quality must be from 1 to 100, got '80'"),
+        ({"dpi": "300"}, "dpi must be from 1 to 100000, got '300'"),
+        ({"background": (1, 2)}, r"background must be three levels .* got \(1, 2\)"),
+        ({"background": (300, 0, 0)}, "background must be three levels from 0 to 255, got"),
+        ({"background": "red"}, "background must be three levels from 0 to 255, got 'red'"),
         ({"metadata": "some"}, "metadata must be keep, no-gps, strip, got 'some'"),
     ],
 )

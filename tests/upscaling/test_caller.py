@@ -13,7 +13,6 @@ from PIL import Image
 from torch import nn
 
 from ccsr import Upscaler
-from ccsr.image import Picture
 from networks import tiny
 
 X = torch.linspace(0, 1, 3 * 9 * 11).reshape(3, 9, 11)
@@ -131,6 +130,8 @@ def test_numbers_that_are_none(options: dict[str, Any]) -> None:
     (name,) = options
     with pytest.raises(ValueError, match=f"{name} must be"):
         Upscaler(tiny(), **options)
+    with pytest.raises(ValueError, match="height must be a whole number of at least 1, got -5"):
+        Upscaler(tiny()).strips(LEVELS, -5, scale=2)
     with pytest.raises(ValueError, match="memory must be a whole number of bytes, got '2GB'"):
         Upscaler(tiny()).view(X, memory="2GB")  # type: ignore[arg-type]
 
@@ -153,19 +154,3 @@ def test_copies_compute_the_same(
     monkeypatch.chdir(tmp_path)
     for other in (pickle.loads(kept), copy.deepcopy(upscaler)):
         assert np.array_equal(other.levels(LEVELS, scale=2), upscaler.levels(LEVELS, scale=2))
-
-
-@pytest.mark.parametrize(
-    ("frames", "message"),
-    [
-        ((), "at least one frame, got an empty one"),
-        (LEVELS, r"got ndarray: give Picture\(\(values,\)\)"),
-        ((LEVELS[..., 0],), r"expected levels \(h, w, C\) .* got uint8 \(9, 11\)"),
-        ((LEVELS / 255,), r"expected levels .* got float64 \(9, 11, 3\)"),
-        ((LEVELS[:0],), r"expected levels .* got uint8 \(0, 11, 3\)"),
-        ((X,), "expected levels .* got <class 'torch.Tensor'>"),
-    ],
-)
-def test_pictures_hold_what_files_hold(frames: Any, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        Picture(frames)
