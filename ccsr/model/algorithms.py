@@ -220,13 +220,27 @@ def _one_period(axis: Axis) -> Axis:
 def _frame(x: Tensor, rows: tuple[int, int], columns: tuple[int, int]) -> Tensor:
     """Take rows and columns from start to stop of `x`, whose borders are replicated outside."""
     h, w = x.shape[2:]
-    x = x[:, :, max(rows[0], 0) : max(rows[1], 1), max(columns[0], 0) : max(columns[1], 1)]
-    pad = [max(n, 0) for n in (-columns[0], columns[1] - w, -rows[0], rows[1] - h)]
+    (within_rows, *above_below), (within_columns, *beside) = _parted(rows, h), _parted(columns, w)
+    x = x[:, :, within_rows, within_columns]
+    pad = [*beside, *above_below]
     if not any(pad):
         return x
     if x.requires_grad:  # or every convolution before would get its gradients in another layout
         x.register_hook(_channels_last)
     return F.pad(x, pad, mode="replicate")
+
+
+def _parted(span: tuple[int, int], limit: int) -> tuple[slice, int, int]:
+    """Cut a span, start and stop, to `limit` pixels, at least the nearest one; and what is missing.
+
+    Returns:
+        The pixels, and how many lie before and after them.
+    """
+    start = min(max(span[0], 0), limit - 1)
+    stop = max(min(span[1], limit), start + 1)
+    missing = span[1] - span[0] - (stop - start)
+    before = min(max(-span[0], 0), missing)
+    return slice(start, stop), before, missing - before
 
 
 def _channels_last(gradient: Tensor | None) -> Tensor | None:

@@ -303,3 +303,15 @@ def test_an_unknown_plan_is_refused() -> None:
 def test_a_field_without_functions_is_refused() -> None:
     with pytest.raises(ValueError, match="basis must be a whole number of at least 1, got 0"):
         CCLayer(3, 4, 3, partial(FourierField, basis=0))
+
+
+@pytest.mark.parametrize("plan", PLANS)
+@pytest.mark.parametrize("origin", [-50.0, -9.25, -2.5, 7.75, 50.0])
+@pytest.mark.parametrize("scale", [2.0, 0.5])
+def test_far_outside_there_is_the_border(plan, origin, scale):
+    """A grid of one's own may lie anywhere: all that it reads is the nearest pixel."""
+    layer, x = make_layer(FourierField, plan), torch.randn(2, 3, 6, 7)
+    grid = ProjectedGrid(Axis(5, scale, origin), Axis(4, scale, 50 - origin))
+    wide = torch.nn.functional.pad(x, (100, 100, 100, 100), mode="replicate")
+    expected = layer(wide, grid.shifted(-100, -100))
+    torch.testing.assert_close(layer(x, grid), expected, rtol=0, atol=1e-5)
