@@ -287,7 +287,6 @@ def test_resize_refuses_levels_and_unknown_kernels():
         resize(torch.zeros(1, 4, 4), grid, "foo")
 
 
-
 def test_a_scale_may_be_any_pair_of_numbers():
     assert as_pair([2, 2.5]) == as_pair((2, 2.5)) == (2.0, 2.5)
     for scale in ("2", [1, 2, 3], None):
