@@ -7,6 +7,7 @@ from ccsr.analysis.findings import Options
 from ccsr.bundled import resource_dir
 
 
+@pytest.mark.long
 def test_degradations_are_measured_and_auto_takes_the_network_that_suits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

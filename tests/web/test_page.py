@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from ccsr import image
@@ -112,6 +113,7 @@ def test_the_address_needs_its_token(browser, served):
     page.close()
 
 
+@pytest.mark.long
 def test_two_tabs_show_what_they_ask_for(open_tab, cat):
     first = open_tab()
     first.send(cat)
@@ -126,6 +128,7 @@ def test_two_tabs_show_what_they_ask_for(open_tab, cat):
     assert first.views[-1]["tab"] != second.views[-1]["tab"]
 
 
+@pytest.mark.long
 def test_a_closed_tab_frees_the_worker(open_tab, cat, served, monkeypatch):
     first, second = open_tab(), open_tab()
     first.send(cat)
@@ -268,6 +271,7 @@ def test_a_picture_can_be_dropped_on_the_page(tab, cat):
     tab.page.wait_for_selector("#empty", state="visible")
 
 
+@pytest.mark.long
 def test_a_page_is_chosen_seen_and_downloaded(tab, booklet, pages, tmp_path):
     tab.send(booklet)
     tab.compare("bicubic", "bicubic")

@@ -100,10 +100,14 @@ def test_a_reduction_lies_in_the_middle(tab, cat, whole):
 @pytest.mark.parametrize(
     ("typed", "target", "wish"),
     [
-        ("1000x2000", {"text": "1000x2000"}, {"size": (2000, 1000)}),
-        ("1234", {"text": "1234"}, {"size": (926, 1234)}),
+        pytest.param(
+            "1000x2000", {"text": "1000x2000"}, {"size": (2000, 1000)}, marks=pytest.mark.long
+        ),
+        pytest.param("1234", {"text": "1234"}, {"size": (926, 1234)}, marks=pytest.mark.long),
         ("cover 1000x1000", {"text": "cover 1000x1000"}, {"size": (1000, 1333)}),
-        ("30x20cm@150", {"text": "30x20cm@150"}, {"size": (1181, 1575)}),
+        pytest.param(
+            "30x20cm@150", {"text": "30x20cm@150"}, {"size": (1181, 1575)}, marks=pytest.mark.long
+        ),
         ("4x5.5", {"scale": [5.5, 4]}, {"scale": (5.5, 4.0)}),
     ],
 )
