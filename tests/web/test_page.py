@@ -113,6 +113,17 @@ def test_the_address_needs_its_token(browser, served):
     page.close()
 
 
+def test_a_view_that_ends_while_a_typed_size_is_understood_is_not_the_last(tab, cat):
+    tab.page.evaluate(
+        "const now = window.fetch; window.fetch = async (url, ...rest) => {"
+        " if (String(url).includes('size')) await new Promise((done) => setTimeout(done, 700));"
+        " return now(url, ...rest); }; null"
+    )
+    tab.send(cat)
+    tab.type("4.3")
+    assert tab.views[-1]["target"] == {"scale": [4.3, 4.3]}
+
+
 @pytest.mark.long
 def test_two_tabs_show_what_they_ask_for(open_tab, cat):
     first = open_tab()

@@ -145,8 +145,8 @@ function changed() {
 async function heed(text) {
   const { picture } = stage;
   if (!picture || !typing) return;
-  $("stage").ariaBusy = "true";
-  const answer = post("size", { picture: picture.id, text });
+  $("stage").ariaBusy = stage.awaited = true; // though a view may end meanwhile
+  const answer = post("size", { picture: picture.id, text }).finally(() => (stage.awaited = false));
   const { error, ...to } = await answer.catch(({ message }) => ({ error: message }));
   if (error) { $("stage").ariaBusy = "false"; throw new Error(error); }
   if (!typing || picture !== stage.picture) return; // moved by other means since

@@ -133,7 +133,7 @@ export class Stage {
       this.told(error.message);
     }
     this.#draw();
-    this.root.setAttribute("aria-busy", "false");
+    this.root.setAttribute("aria-busy", Boolean(this.awaited));
   }
 
   #draw() {
