@@ -40,6 +40,7 @@ def test_a_killed_run_goes_on_exactly(finished, configure, tmp_path, monkeypatch
     assert_same_run(folder, finished[0])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "settings",
     [
@@ -169,6 +170,7 @@ def test_a_run_killed_before_it_wrote_its_result_writes_it(finished, configure, 
     assert_same_run(folder, finished[0])
 
 
+@pytest.mark.long
 def test_accumulated_gradients_and_a_time_limit_survive_a_resume(configure, tmp_path, monkeypatch):
     extra = ("trainer.accumulate_grad_batches=2", "trainer.max_time='00:01:00:00'")
     train(configure(*extra), tmp_path / "whole")

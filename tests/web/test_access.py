@@ -55,6 +55,7 @@ def test_keys_need_no_click_before(tab, cat):
     assert tab.views[-1]["target"] == {"scale": [1, 1]}
 
 
+@pytest.mark.long
 def test_two_fingers_zoom_about_their_middle(open_tab, cat):
     tab = open_tab(has_touch=True)
     tab.send(cat)

@@ -165,6 +165,7 @@ def test_a_closed_tab_frees_the_worker(open_tab, cat, served, monkeypatch):
     assert len(taken) == steps
 
 
+@pytest.mark.long
 def test_what_runs_is_cancelled(tab, cat, monkeypatch):
     run = Enlargement.run
 
@@ -224,6 +225,7 @@ def test_what_is_typed_is_what_is_enlarged(tab, cat):
     assert tab.page.locator("#results > li").count() == 2
 
 
+@pytest.mark.long
 def test_the_box_follows_the_view_though_the_cursor_is_in_it(tab, cat):
     tab.send(cat)
     tab.type("4")
