@@ -1,0 +1,23 @@
+"""A detail of a photo, of each kind of pixels."""
+
+from typing import Any
+
+import numpy as np
+
+from ccsr import image
+from ccsr.bundled import resource_dir
+
+SIZE = (41, 53)
+
+
+def photo(channels: int, kind: type[np.generic] = np.uint8) -> Any:
+    """A detail; its alpha has a hole, an edge, and a part that is opaque."""
+    picture = image.read(resource_dir("samples") / "chelsea.png").frames[0]
+    values = picture[60 : 60 + SIZE[0], 90 : 90 + SIZE[1]]
+    values = values[..., : 1 if channels < 3 else 3]
+    if channels in (2, 4):
+        ramp = np.broadcast_to(np.arange(SIZE[1]) * 10.0 - 100, SIZE)
+        values = np.dstack((values, ramp.clip(0, 255).astype(np.uint8)))
+    if kind is np.float32:
+        return values.astype(np.float32) / 255
+    return values.astype(kind) * (257 if kind is np.uint16 else 1)
