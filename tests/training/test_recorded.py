@@ -5,7 +5,7 @@ from ccsr.training.train import train
 from runs import assert_same_run
 
 
-@pytest.mark.parametrize("accumulated", [1, 2])
+@pytest.mark.parametrize("accumulated", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_recorded_steps_are_those_of_autograd(configure, tmp_path, monkeypatch, accumulated):
     # in bfloat16 gradients are summed in another order
     cfg = configure(f"trainer.accumulate_grad_batches={accumulated}", "trainer.precision=32-true")

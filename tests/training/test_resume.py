@@ -121,7 +121,7 @@ def test_a_finished_run_can_be_prolonged(configure, tmp_path):
     assert [row["step"] for row in rows(folder / "val.csv")] == ["4", "6"]
 
 
-@pytest.mark.parametrize("accumulated", [1, 2])
+@pytest.mark.parametrize("accumulated", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_pictures_that_go_missing_cost_no_step(configure, tmp_path, monkeypatch, accumulated):
     settings = (f"trainer.accumulate_grad_batches={accumulated}", "trainer.max_steps=5")
     train(configure(*settings), tmp_path / "whole")
@@ -142,6 +142,7 @@ def test_pictures_that_go_missing_cost_no_step(configure, tmp_path, monkeypatch,
     assert_same_run(folder, tmp_path / "whole")
 
 
+@pytest.mark.long
 def test_a_run_whose_time_is_over_says_so(configure, tmp_path):
     folder = tmp_path / "run"
     long = ("trainer.max_steps=100000", "trainer.val_check_interval=100000")

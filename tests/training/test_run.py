@@ -301,6 +301,7 @@ def test_a_network_that_cannot_be_kept_is_refused_before_the_first_step(tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 def test_a_step_has_as_many_batches_whoever_shares_them(configure, tmp_path):
     """One process goes on with what two began: each step adds up two batches."""
     options = ("trainer.accumulate_grad_batches=2", "module.schedule=constant", "module.warmup=0")

@@ -110,6 +110,7 @@ def test_a_constant_rate_stays():
     ]
 
 
+@pytest.mark.long
 def test_legs_of_a_trapezoid_are_one_training(configure, tmp_path):
     trapezoid = ("module.schedule=trapezoid", "module.warmup=0", "module.decay=0.25")
     train(configure(*trapezoid), tmp_path / "whole")

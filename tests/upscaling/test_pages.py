@@ -9,7 +9,11 @@ from ccsr.model.checkpoint import shipped
 from ccsr.model.whole import LEVELS as ANSWERS
 from pages import LEVELS, SIDE, compose, damage, page_of
 
-NETWORKS = [(name, 1.0) for name in sorted(shipped())] + [("elastic", 0.25), ("elastic", 0.69)]
+NETWORKS = [
+    *((name, 1.0) for name in ("elastic", "light", "photo")),
+    *(("elastic", effort) for effort in (0.25, 0.69)),
+    *(pytest.param(name, 1.0, marks=pytest.mark.long) for name in ("base", "photo-base")),
+]
 PAGES = {  # those of `base` are the worst of 400 before its guard cut out what it finds
     "base": (50, 99, 300),
     "elastic": (173, 282),

@@ -110,7 +110,8 @@ def test_the_page_is_accessible(open_tab, cat, tmp_path, options):
     assert scrolled <= width
 
 
-@pytest.mark.parametrize("width", [320, pytest.param(900, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("width", [320, 900])
 def test_a_long_name_makes_nothing_wider(open_tab, served, cat, tmp_path, width):
     tab = open_tab(viewport={"width": width, "height": 700})
     long = "x" * 140

@@ -46,6 +46,7 @@ def test_a_download_is_what_upscale_writes(tab, cat, tmp_path, network):
     assert Path(download.value.path()).read_bytes() == written.read_bytes()
 
 
+@pytest.mark.long
 def test_several_pictures_have_their_states_and_one_zip(tab, cat, tmp_path):
     (tmp_path / "half.png").write_bytes(cat.read_bytes()[:20_000])
     (tmp_path / "text.png").write_bytes(b"no picture")
@@ -83,6 +84,7 @@ def test_a_file_that_is_too_large_gets_a_sentence(tab, served, cat, tmp_path):
     tab.settle()
 
 
+@pytest.mark.long
 def test_no_request_leaves_this_machine(tab, cat, served):
     tab.send(cat)
     tab.type("3")
@@ -188,6 +190,7 @@ def test_what_runs_is_cancelled(tab, cat, monkeypatch):
     tab.page.wait_for_selector("#results:empty", state="attached")
 
 
+@pytest.mark.long
 def test_views_come_while_an_enlargement_runs(tab, cat, monkeypatch):
     run, waiting = Enlargement.run, [True]
 
@@ -321,6 +324,7 @@ def test_a_page_is_chosen_seen_and_downloaded(tab, booklet, pages, tmp_path):
     assert len(image.read(download.value.path()).frames) == 3
 
 
+@pytest.mark.long
 def test_a_single_picture_offers_no_frames(tab, cat, booklet):
     tab.send(booklet)
     tab.page.wait_for_selector("#frames", state="visible")

@@ -60,6 +60,7 @@ def test_the_screen_shows_what_the_network_computes(tab, cat, whole):
     assert is_rounded(shown, window(whole(NETWORK, scale=5.12345), tab.views[-1]))
 
 
+@pytest.mark.long
 def test_each_side_of_the_divider_shows_its_method(tab, cat, whole):
     tab.send(cat)
     tab.compare("lanczos", NETWORK)
@@ -108,7 +109,7 @@ def test_a_reduction_lies_in_the_middle(tab, cat, whole):
         pytest.param(
             "30x20cm@150", {"text": "30x20cm@150"}, {"size": (1181, 1575)}, marks=pytest.mark.long
         ),
-        ("4x5.5", {"scale": [5.5, 4]}, {"scale": (5.5, 4.0)}),
+        pytest.param("4x5.5", {"scale": [5.5, 4]}, {"scale": (5.5, 4.0)}, marks=pytest.mark.long),
     ],
 )
 def test_a_typed_size_moves_the_view_there(tab, cat, whole, typed, target, wish):
@@ -162,6 +163,7 @@ def test_zooming_keeps_what_is_under_the_pointer(tab, cat, pointer):
         assert np.abs(np.subtract(after, before)).max() * scale <= 0.5 + 1e-3
 
 
+@pytest.mark.long
 def test_thirty_ticks_of_the_wheel_are_few_views(tab, cat, served, monkeypatch):
     tab.send(cat)
     tab.settle()
@@ -194,6 +196,7 @@ def test_dragging_moves_the_picture_by_whole_pixels(tab, cat, whole):
     assert is_rounded(tab.screen(), window(whole(NETWORK, scale=7.7), after))
 
 
+@pytest.mark.long
 def test_the_last_view_is_stretched_while_moving(tab, cat, served, monkeypatch):
     """Nothing is computed, and yet the screen shows the photo at the new factor."""
     tab.send(cat)
@@ -226,6 +229,7 @@ def test_transparency_lies_on_a_chequered_ground(tab, tmp_path):
     assert {tuple(colour) for colour in shown[130:].reshape(-1, 3)} == {(90,) * 3}
 
 
+@pytest.mark.long
 def test_the_loupe_magnifies_what_is_under_the_pointer(tab, cat):
     tab.send(cat)
     tab.compare("bicubic", "bicubic")

@@ -57,13 +57,9 @@ def start(tmp_path):
         each.process.communicate(timeout=10)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
-    "number",
-    [
-        signal.SIGINT,
-        pytest.param(signal.SIGTERM, marks=pytest.mark.long),
-        pytest.param(getattr(signal, "SIGHUP", signal.SIGTERM), marks=pytest.mark.long),
-    ],
+    "number", [signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)]
 )
 def test_what_was_sent_is_gone_at_the_end(start, cat, number):
     server = start(cat)
