@@ -66,14 +66,16 @@ def _run(
     if not args.quiet:
         for line in plan.notes:
             terminal.say(line)
+    settings = options.given(args, {*signature(Upscaler).parameters, "engine"} - {"model"})
+    upscaler = None  # workers load it where they are
+    if not args.on:
+        upscaler = Upscaler.load(args.model, trust=args.trust, **settings, warn=terminal.warn)
     if args.dry_run:
         tell = terminal.say if args.output == arguments.STANDARD else terminal.tell
         report = Report(None, plan, told=args.json)
         return 1 if enlarging.preview(plan, target, report, saving, tell) else 0
-    settings = options.given(args, {*signature(Upscaler).parameters, "engine"} - {"model"})
-    if args.on:
+    if upscaler is None:
         return _on_cluster(args, plan, target, saving, settings)
-    upscaler = Upscaler.load(args.model, trust=args.trust, **settings, warn=terminal.warn)
     kept = Report(args.report, plan, told=args.json)
     failures = enlarging.enlarge(
         plan, target, upscaler, kept, saving, quiet=args.quiet or args.json, debug=args.debug

@@ -175,7 +175,8 @@ def _add_folder_options(add: options.Add) -> None:
     )  # fmt: skip
     add(
         "--dry-run", action="store_true",
-        help="print what would be written, with the sizes, and write nothing",
+        help="see that all of it can be done, print what would be written, with the sizes, and write "
+        "nothing",
     )  # fmt: skip
     add(
         "--report", type=arguments.anywhere, metavar="FILE.jsonl",

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ccsr import image
 from ccsr.bundled import resource_dir
+from ccsr.device import NoRoomError
 from ccsr.grid import ProjectedGrid, Size, size_of
 from ccsr.resample import reduce_uint8
 from ccsr.training.cache import SharedCache
@@ -124,7 +125,7 @@ class Photos:
             for path in files:
                 try:
                     size = _size(path)
-                except OSError as error:
+                except (OSError, NoRoomError) as error:
                     self.headless.append(path)
                     log.warning("left out a picture that cannot be read: %s", error)
                     continue
@@ -184,7 +185,7 @@ class Photos:
             photo = image.read_rgb(path)
             if photo.shape[1:] != size:
                 raise OSError(f"cannot read {path}: its size is not the one its header says")
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, NoRoomError) as error:
             self.cache.states[index : index + self.versions] = _BROKEN
             log.warning("left out a picture that cannot be read: %s", error)
             return None

@@ -99,7 +99,7 @@ def test_a_tree_with_a_report_and_then_again(
 def test_a_dry_run(tree: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--scale", "2", "-o", f"{tree / 'out'}/", "--recursive", "--dry-run"]
     before = sorted(tree.rglob("*"))
-    assert upscale(tree, "no such model", *options) == 1
+    assert upscale(tree, model, *options) == 1
     shown, errors = capsys.readouterr()
     assert shown == (
         f"{tree}/photo.jpg -> {tree}/out/photo_2x.png (40x20)\n"
@@ -108,7 +108,14 @@ def test_a_dry_run(tree: Path, model: str, capsys: pytest.CaptureFixture[str]) -
     assert errors.startswith(f"ccsr: error: cannot read {tree}/sub/bad.png")
     assert sorted(tree.rglob("*")) == before
     (tree / "sub" / "bad.png").unlink()
-    assert upscale(tree, "no such model", *options) == 0
+    assert upscale(tree, model, *options) == 0
+    capsys.readouterr()
+    assert upscale(tree, "lihgt", *options) == 1
+    assert upscale(tree, model, *options, "--effort", "0.5") == 1
+    shown, errors = capsys.readouterr()
+    assert not shown
+    assert "no model called 'lihgt'" in errors
+    assert "effort" in errors.splitlines()[1]
 
 
 def test_a_report_must_not_be_a_picture(

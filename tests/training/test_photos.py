@@ -104,6 +104,14 @@ def test_a_header_that_lies_is_noticed(tmp_path, monkeypatch, caplog):
     assert "its size is not the one its header says" in warned(caplog)[0]
 
 
+def test_a_photo_that_finds_no_room_is_left_out(folder, monkeypatch, caplog):
+    photos = Photos(find_images(folder))
+    monkeypatch.setattr("ccsr.device.free_memory", lambda device: 1000)
+    assert photos.get(0) is None
+    assert "one.png" in warned(caplog)[0]
+    assert len(find_images(folder)) - len(photos.broken()) == 1
+
+
 def test_photos_refuse_a_folder_of_broken_files(tmp_path):
     (tmp_path / "empty.png").touch()
     with pytest.raises(ValueError, match="got 1 files that are not"):
