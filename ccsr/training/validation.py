@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 from torchvision.transforms.v2.functional import center_crop
 
 from ccsr import image
+from ccsr.device import NoRoomError
 from ccsr.grid import Pair, ProjectedGrid, as_pair, output_size, scale_text, size_of
 from ccsr.image.degrade import Degrade
 from ccsr.protocols import by_name
@@ -175,8 +176,8 @@ class ValidationSet(Dataset[Item]):
         for path in (files[i] for i in chosen):
             try:
                 photo = image.read_rgb(path)
-            except (OSError, ValueError) as error:
-                log.warning("skipped a broken image: %s", error)
+            except (OSError, ValueError, NoRoomError) as error:
+                log.warning("skipped an image that cannot be read: %s", error)
                 continue
             self._starts.append(len(self.items))
             for name, chain in self.chains.items():

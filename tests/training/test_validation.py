@@ -49,6 +49,13 @@ def test_images_are_taken_at_even_distances(files, caplog):
     assert "2.png" in caplog.text
 
 
+def test_an_image_that_finds_no_room_is_skipped(files, monkeypatch, caplog):
+    monkeypatch.setattr("ccsr.device.free_memory", lambda device: 1000)
+    with pytest.raises(ValueError, match="got 3 files and 1 scales"):
+        ValidationSet(files[:3], [2], crop=32)
+    assert caplog.text.count("skipped an image that cannot be read: ") == 3
+
+
 def test_an_image_of_one_colour_says_nothing(files, caplog):
     Image.new("RGB", (64, 64), "white").save(files[1])
     chosen = ValidationSet(files[:2], [2, 3], crop=32)
