@@ -175,7 +175,7 @@ def _add_folder_options(add: options.Add) -> None:
     )  # fmt: skip
     add(
         "--dry-run", action="store_true",
-        help="see that all of it can be done, print what would be written, with the sizes, and write "
+        help="see that all can be done, print what would be written, with the sizes, and write "
         "nothing",
     )  # fmt: skip
     add(
