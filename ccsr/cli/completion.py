@@ -12,7 +12,9 @@ from ccsr.cli import arguments, options
 _PARSED = (
     "upscale", "report", "serve", "models", "evaluate", "analyze", "export", "data", "completion",
 )  # fmt: skip
-_PATHS = (arguments.path, arguments.folder, arguments.place, arguments.source)
+_PATHS = (
+    arguments.path, arguments.folder, arguments.place, arguments.source, arguments.anywhere,
+)  # fmt: skip
 _NAMED = {"model"}  # may be files too
 _EPILOG = """\
 bash: ccsr completion bash > ~/.local/share/bash-completion/completions/ccsr
@@ -57,6 +59,15 @@ def parsers() -> Iterator[tuple[str, argparse.ArgumentParser]]:
         yield name, module.parser()
 
 
+def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    """The words and options of a command, and of the commands below it."""
+    for action in parser._actions:
+        yield action
+        if isinstance(action, argparse._SubParsersAction):
+            for below in action.choices.values():
+                yield from _actions(below)
+
+
 def _whole() -> argparse.ArgumentParser:
     """One parser of all commands."""
     import shtab
@@ -65,7 +76,7 @@ def _whole() -> argparse.ArgumentParser:
     whole.add_argument("--version", action="store_true", help="print the version")
     commands = whole.add_subparsers()
     for name, own in parsers():
-        for action in own._actions:
+        for action in _actions(own):
             if action.type in _PATHS or action.dest in _NAMED:
                 action.complete = shtab.FILE  # type: ignore[attr-defined]
         commands.add_parser(name, parents=[own], add_help=False, help=own.description)

@@ -31,6 +31,7 @@ def parser() -> argparse.ArgumentParser:
         "in",
     )  # fmt: skip
     options.model(add, "auto", "; auto: light for clean pictures, photo for JPEG, WebP and noise")
+    options.trust(add)
     options.device(add)
     options.precision(add)
     options.memory(add)
@@ -59,7 +60,7 @@ def main(argv: Sequence[str]) -> int:
         if not args.no_browser and _has_windows():
             server.open_page(address)
 
-    chosen = options.given(args, ("device", "precision", "memory"))
+    chosen = options.given(args, ("device", "precision", "memory", "trust"))
     chosen["warn"] = terminal.warn
     server.run(
         args.inputs,
@@ -67,7 +68,7 @@ def main(argv: Sequence[str]) -> int:
         port=args.port,
         model=args.model,
         options=chosen,
-        limits=Limits(pixels=args.max_pixels),
+        limits=Limits(pixels=args.max_pixels, frames=args.max_frames),
         ready=ready,
     )
     return 0

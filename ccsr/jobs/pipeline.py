@@ -36,6 +36,7 @@ def run(
     saving: image.Output = image.DEFAULT,
     progress: Callable[[Place, float], None] = lambda source, share: None,
     prepared: bool = False,
+    read: Callable[[Path], image.Picture] | None = None,
 ) -> None:
     """Do all jobs; one that fails does not touch the others.
 
@@ -50,6 +51,7 @@ def run(
         saving: how the outputs are written.
         progress: gets the source that is being enlarged, and the share that is done: 0 to 1.
         prepared: whether `prepare` was called for all of them.
+        read: decodes a file, in another thread; by default `ccsr.image.read`.
 
     Raises:
         OSError: if nothing can be written where results go.
@@ -57,7 +59,7 @@ def run(
     """
     if not prepared:
         prepare(jobs)
-    decode = partial(_read, target, saving)
+    decode = partial(_read, target, saving, read or image.read)
     with (
         image.steady_warnings(),
         _deferred_interrupt() as interrupted,
@@ -72,7 +74,7 @@ def run(
 
         for job, future in ahead:
             watch(job, 0)
-            _do(job, future, target, upscaler, writing, watch)
+            _do(job, future, decode, target, upscaler, writing, watch)
             writing.wait(WAITING)
 
 
@@ -124,19 +126,24 @@ def preview(
 
 
 def _read(
-    target: Target, saving: image.Output, job: Job, file: Fetched
+    target: Target,
+    saving: image.Output,
+    read: Callable[[Path], image.Picture],
+    job: Job,
+    file: Fetched,
 ) -> tuple[image.Picture, float]:
     """Decode what has passed the checks that need its header only; and the seconds it took."""
     started = time.monotonic()
     with file.close:
         preview(job, target, saving, file.path)
-        picture = image.read(file.path)
+        picture = read(file.path)
     return picture, file.seconds + time.monotonic() - started
 
 
 def _do(
     job: Job,
     future: Future[tuple[image.Picture, float]],
+    decode: Callable[[Job, Fetched], tuple[image.Picture, float]],
     target: Target,
     upscaler: Upscaler,
     writing: Writing,
@@ -148,7 +155,7 @@ def _do(
             source, seconds = future.result()
         except NoRoomError:
             writing.wait(0)  # and gives free the room of what waited
-            source, seconds = _read(target, writing.saving, job, fetch(job))
+            source, seconds = decode(job, fetch(job))
         started = time.monotonic()
         size = target.size(source.size)
         image.check(job.output, source, size, writing.saving)

@@ -16,7 +16,7 @@ _ALIASES = {"s3a": "s3", "gcs": "gs", "az": "abfs", "abfss": "abfs"}
 _NO_PASSWORD = ("github", "git")  # github://OWNER:REPOSITORY@BRANCH/a.png
 _BY_VARIABLE = ("dav", "davs", "ftp", "sftp", "smb", "ssh", "webdav", "webhdfs")
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
-_CHAINED = re.compile(r"[a-z][a-z0-9+.-]+::|.*::[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+_CHAINED = re.compile(r"[a-z][a-z0-9+.-]+::.*://|.*::[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _PASSWORD = re.compile(r"[^/@]*:[^/@]*@")
 
 

@@ -134,8 +134,10 @@ class App:
                 async for chunk in request.stream():
                     file.write(chunk)
             entry = await run_in_threadpool(self.shelf.put, entry)
-        except BaseException:
+        except BaseException as error:
             self.shelf.remove(entry.number)
+            if isinstance(error, OSError):
+                raise OSError(f"cannot keep {entry.name}: {error.strerror or error}") from error
             raise
         return JSONResponse(entry.json)
 
@@ -275,6 +277,8 @@ async def _json(request: Request) -> dict[str, Any]:
 
 
 def _sentence(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:  # its text may name a path of this machine
+        return error.strerror
     if isinstance(error, _EXPECTED) and str(error):
         return str(error)
     _log.error("the page was told of this", exc_info=error)

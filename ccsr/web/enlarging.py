@@ -17,7 +17,7 @@ from ccsr.jobs.places import Place
 from ccsr.jobs.plan import output_name
 from ccsr.jobs.target import Target
 from ccsr.jobs.writing import Outcome
-from ccsr.web.entry import Entry, told
+from ccsr.web.entry import Entry, decoded, told
 from ccsr.web.models import Models
 from ccsr.web.worker import Stopped
 
@@ -120,6 +120,9 @@ class Enlargement:
             if self._cancelled.is_set():
                 raise Stopped
 
+        def read(path: Path) -> image.Picture:
+            return decoded(by_source[path].entry)
+
         def report(outcome: Outcome) -> None:
             self._note(by_source[outcome.job.source], outcome)
 
@@ -132,7 +135,7 @@ class Enlargement:
             for item in items:
                 item.work = self._expected(item.entry)
             jobs = [Job(item.entry.path, item.output) for item in items]
-            pipeline.run(jobs, self.target, upscaler, report, self.output, watch)
+            pipeline.run(jobs, self.target, upscaler, report, self.output, watch, read=read)
         except Stopped:
             if not self._cancelled.is_set():
                 raise

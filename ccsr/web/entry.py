@@ -2,10 +2,13 @@
 
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from ccsr import image
+from ccsr.device import NoRoomError
 from ccsr.grid import Size
+from ccsr.image.coding import Coding
 
 LONGEST_NAME = 150  # characters
 LONGEST_NAME_BYTES = 200  # of UTF-8
@@ -20,6 +23,7 @@ class Limits:
         pictures: their number.
         sent: bytes of all pictures that browsers sent.
         pixels: of a picture, with all its frames.
+        frames: of a picture.
         view: pixels of a window on the screen.
         jobs: enlargements that wait or run.
     """
@@ -27,6 +31,7 @@ class Limits:
     pictures: int = 500
     sent: int = 4 << 30
     pixels: int = 200_000_000
+    frames: int = 10_000
     view: int = 40_000_000
     jobs: int = 100
 
@@ -49,6 +54,7 @@ class Entry:
         stamp: of the file as it was looked at, see `stamp`.
         of: the number of the picture that it is a frame or page of; 0 for a whole picture.
         frame: which of them, from 1.
+        coding: how the file that the frame is of was compressed with losses, if it says so.
         error: why it cannot be used; a sentence without paths of this machine.
     """
 
@@ -61,6 +67,7 @@ class Entry:
     stamp: tuple[int, int] | None = None
     of: int = 0
     frame: int = 0
+    coding: Coding | None = None
     error: str = ""
 
     @property
@@ -88,6 +95,36 @@ def stamp(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_mtime_ns, status.st_size
+
+
+def check_unchanged(entry: Entry) -> None:
+    """Refuse a file that another program has written since; one that is gone may be held.
+
+    Raises:
+        ValueError: if it was.
+    """
+    if stamp(entry.path) not in (entry.stamp, None):
+        raise ValueError(
+            f"{entry.name} has changed since it was opened: remove it from the list and add it "
+            "again"
+        )
+
+
+def decoded(entry: Entry) -> image.Picture:
+    """The picture of an entry, as it is both shown and enlarged.
+
+    Raises:
+        ValueError: if the file has changed.
+        OSError: if it is damaged.
+        NoRoomError: if it finds no room.
+    """
+    check_unchanged(entry)
+    try:
+        picture = image.read(entry.path)
+    except (OSError, NoRoomError) as error:
+        kind = NoRoomError if isinstance(error, NoRoomError) else OSError
+        raise kind(told(error, {entry.path: entry.name})) from error
+    return replace(picture, coding=entry.coding or picture.coding)
 
 
 def told(error: Exception | str, names: Mapping[Path, str]) -> str:

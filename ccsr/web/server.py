@@ -92,6 +92,7 @@ def run(
         if hasattr(signal, "SIGHUP"):  # uvicorn takes SIGTERM and lets the loop end in peace
             signal.signal(signal.SIGHUP, lambda *given: signal.raise_signal(signal.SIGTERM))
         image.limit_pixels(limits.pixels)
+        image.limit_frames(limits.frames)
         app = App(Shelf(Path(name), limits), Models(model, options), Path(name))
         app.shelf.take(given)
         with bind(host, port) as listener:

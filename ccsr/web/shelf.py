@@ -10,7 +10,16 @@ from ccsr import image
 from ccsr.device import NoRoomError
 from ccsr.image.coding import Coding
 from ccsr.upscaling.pixels import LevelSource
-from ccsr.web.entry import Entry, LimitError, Limits, plain_name, stamp, told
+from ccsr.web.entry import (
+    Entry,
+    LimitError,
+    Limits,
+    check_unchanged,
+    decoded,
+    plain_name,
+    stamp,
+    told,
+)
 
 DECODED = 2  # pictures whose pixels are kept
 AT_HAND = 256 << 20  # bytes of a picture of which all frames are kept
@@ -99,7 +108,7 @@ class Shelf:
                 raise OSError(f"cannot read {entry.path}: it is no file")
             header = image.probe(entry.path)
         except (OSError, NoRoomError) as error:
-            entry = replace(entry, error=_told(error, entry))
+            entry = replace(entry, error=told(error, {entry.path: entry.name}))
         else:
             entry = replace(entry, size=header.size, frames=header.frames)
         with self._lock:
@@ -145,7 +154,8 @@ class Shelf:
 
         Raises:
             ValueError: as `find`, or if there is no such frame, or the file has changed.
-            OSError: if it is damaged, or finds no room.
+            OSError: if it is damaged, or cannot be written.
+            NoRoomError: if it finds no room.
         """
         whole = self.find(number)
         if not 1 <= which <= whole.frames:
@@ -156,7 +166,7 @@ class Shelf:
             return self._made(whole, which) or self._make(whole, which)
 
     def _made(self, whole: Entry, which: int) -> Entry | None:
-        _check_unchanged(whole)
+        check_unchanged(whole)
         with self._lock:
             made = (each for each in self._entries.values() if each.of == whole.number)
             return next((entry for entry in made if entry.frame == which), None)
@@ -168,12 +178,17 @@ class Shelf:
             self._last += 1
             number = self._last
         path = self.folder / f"picture-{number}.tif"  # which holds all that a frame can be
-        described = picture.descriptions[which - 1]
-        image.write(image.Picture((values,), described, coding=picture.coding), path)
         given = PurePosixPath(whole.name)
         name = f"{given.stem}-{which}{given.suffix}"
+        try:
+            image.write(image.Picture((values,), picture.descriptions[which - 1]), path)
+        except OSError as error:
+            raise OSError(told(error, {path: name})) from error
         size = values.shape[0], values.shape[1]
-        entry = Entry(number, path, name, size, 1, stamp=stamp(path), of=whole.number, frame=which)
+        entry = Entry(
+            number, path, name, size, 1, stamp=stamp(path), of=whole.number, frame=which,
+            coding=picture.coding,
+        )  # fmt: skip
         with self._lock:
             try:
                 self._check_here(whole.number)
@@ -188,10 +203,7 @@ class Shelf:
         """All frames of a picture; those of the last one stay at hand if they are not too large."""
         if self._several and self._several[0] == whole.number:
             return self._several[1]
-        try:
-            picture = image.read(whole.path)
-        except (OSError, NoRoomError) as error:
-            raise OSError(_told(error, whole)) from error
+        picture = decoded(whole)
         small = sum(frame.nbytes for frame in picture.frames) <= AT_HAND
         self._several = (whole.number, picture) if small else None
         return picture
@@ -202,17 +214,15 @@ class Shelf:
         Raises:
             ValueError: as `find`, or if the file has changed.
             OSError: if it is damaged.
+            NoRoomError: if it finds no room.
         """
         entry = self.find(number)
-        _check_unchanged(entry)
+        check_unchanged(entry)
         with self._lock:
             if number in self._decoded:
                 self._decoded.move_to_end(number)
                 return self._decoded[number]
-        try:
-            picture = image.read(entry.path)
-        except (OSError, NoRoomError) as error:
-            raise OSError(_told(error, entry)) from error
+        picture = decoded(entry)
         source = LevelSource(picture.frames[0])
         opened = Opened(source, picture.metadata.profile, picture.coding)
         with self._lock:
@@ -226,19 +236,6 @@ class Shelf:
         if type(number) is not int or number not in self._entries:
             raise ValueError(f"there is no picture {number!r} any more: choose it again")
         return number
-
-
-def _told(error: Exception, entry: Entry) -> str:
-    return told(error, {entry.path: entry.name})
-
-
-def _check_unchanged(entry: Entry) -> None:
-    """Refuse a file that another program has written since; one that is gone may be held."""
-    if stamp(entry.path) not in (entry.stamp, None):
-        raise ValueError(
-            f"{entry.name} has changed since it was opened: remove it from the list and add it "
-            "again"
-        )
 
 
 def _pictures_in(folder: Path) -> list[Path]:

@@ -37,7 +37,8 @@ def test_commands_options_words_and_files(bash, tmp_path) -> None:
     assert bash("ccsr upscale --exists", "") == ["error", "skip", "overwrite"]
     assert bash("ccsr export --exists", "o") == ["overwrite"]
     (tmp_path / "photo.jpg").touch()
-    assert bash("ccsr upscale", "pho", cwd=tmp_path) == ["photo.jpg"]
+    for words in ("upscale", "upscale --report", "report", "serve", "data open", "evaluate --data"):
+        assert bash(f"ccsr {words}", "pho", cwd=tmp_path) == ["photo.jpg"], words
 
 
 def test_other_shells(capsys: pytest.CaptureFixture[str]) -> None:

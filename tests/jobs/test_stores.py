@@ -155,6 +155,10 @@ def test_what_cannot_be_planned() -> None:
         check([Job(Url("memory://b/in.png"), Url(f"memory://b/{'n' * 1030}.png"))])
 
 
+def test_a_file_whose_name_has_colons_is_no_url() -> None:
+    assert place("std::vector.png") == Path("std::vector.png")
+
+
 def test_an_output_that_is_an_input_is_refused(bucket: type[Bucket]) -> None:
     inputs = [place(f"gs://bucket/in/{name}") for name in ("b.png", "b_2x.png")]
     for url in inputs:

@@ -319,6 +319,28 @@ def test_one_page_is_enlarged_by_itself(client, served, booklet, pages, frame, t
     assert got.shape == (*choose_grid(values.shape[:2], 2.37).size, values.shape[2])
 
 
+def test_a_later_frame_is_judged_by_the_quality_of_its_file(client, served, tmp_path):
+    """Flat frames show no traces themselves; the view shows what the download will be."""
+    frames = [Image.new("RGB", (24, 16), colour) for colour in ("red", "lime", "blue")]
+    path = tmp_path / "dance.webp"
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=70, quality=50)
+    served.app.shelf.take([path])
+    number = order(client, frame=2, model="auto").json()["id"]
+    (item,) = finished(client, number)["items"]
+    assert "by photo: WebP of quality" in item["text"]
+    frame = served.app.shelf.frame(1, 2)
+    served.app.views._at_hand(frame.number, "auto", served.app.shelf.opened(frame.number))
+    assert (frame.number, "photo") in served.app.views._kept
+
+
+def test_a_picture_that_changed_on_disk_is_not_enlarged_unseen(client, served, cat):
+    served.app.shelf.take([cat])
+    Image.new("RGB", (20, 10)).save(cat)
+    (item,) = finished(client, order(client).json()["id"])["items"]
+    assert item["state"] == "failed"
+    assert item["text"].startswith("cannot enlarge cat.png: cat.png has changed since it was")
+
+
 def test_what_is_lost_is_said(client, tmp_path, cat):
     with Image.open(cat) as picture:
         picture.convert("RGB").save(tmp_path / "a.jpg", comment=b"hello")

@@ -296,6 +296,21 @@ def test_a_frame_that_is_not_there_is_refused(client, served, booklet, frame):
     assert "no picture 9" in frame_of(client, 9, 1).json()["error"]
 
 
+def test_a_disk_that_takes_no_more_is_told_without_a_path(client, served, booklet, monkeypatch):
+    served.app.shelf.take([booklet])
+    served.folder.rename(served.folder.with_name("away"))
+    missing = "No such file or directory"
+    assert send(client, b"1").json() == {"error": f"cannot keep cat.png: {missing}"}
+    told = {"error": f"cannot write booklet-2.tif: {missing}"}
+    assert frame_of(client, 1, 2).json() == told
+
+    def failing(*given):
+        raise OSError(28, "No space left on device", str(served.folder))
+
+    monkeypatch.setattr(served.app.shelf, "frame", failing)
+    assert frame_of(client, 1, 2).json() == {"error": "No space left on device"}
+
+
 def test_a_page_that_lacks_memory_is_told_by_its_name(client, served, booklet, monkeypatch):
     served.app.shelf.take([booklet])
     monkeypatch.setattr("ccsr.device.free_memory", lambda device: 100)

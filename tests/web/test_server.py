@@ -131,6 +131,26 @@ def test_what_cannot_be_served_is_refused(capsys, tmp_path, monkeypatch, words, 
     assert sentence in capsys.readouterr().err
 
 
+def test_what_the_options_allow_is_obeyed(monkeypatch, booklet):
+    """The limit of frames, which was taken and not heard, and packages that are trusted."""
+    monkeypatch.setattr("signal.signal", lambda *given: None)
+    monkeypatch.setattr("ccsr.image.limits._frames", 10_000)
+    monkeypatch.setattr("PIL.Image.MAX_IMAGE_PIXELS", None)
+    seen = []
+
+    def app(shelf, models, folder):
+        shelf.take([booklet])
+        seen.append((shelf.listed()[0].error, models.options["trust"]))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ccsr.web.server.App", app)
+    assert main(["serve", "--no-browser", "--max-frames", "2", "--trust", "rdn"]) == 0
+    assert main(["serve", "--no-browser", "--max-frames", "3"]) == 0
+    assert seen[0][0].startswith("cannot read booklet.tif: it has more than 2 frames or pages")
+    assert [trust for _, trust in seen] == [["rdn"], []]
+    assert seen[1][0] == ""
+
+
 def test_a_port_that_is_taken_is_named():
     with bind("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
