@@ -6,6 +6,7 @@ import { factors, typed } from "./sizes.js";
 const TILE = 256; // side of what is computed at once, in pixels of the result
 const LARGEST_PICTURE = 40e6; // pixels: 4 bytes each
 const LARGEST_RESULT = 80e6; // pixels: as many, twice while the file is made
+const KEPT = 60000; // ms for which a download may wait to begin
 const BICUBIC = "bicubic";
 const pictures = new Map();
 const enlargements = new Map();
@@ -23,7 +24,16 @@ worker.onmessage = ({ data: { number, values, error } }) => {
   else resolve(values);
 };
 
+let broken = null; // why the thread cannot work: its files are not there, or it ended
+
+worker.onerror = ({ message }) => {
+  broken = new Error(`the network cannot run in this browser: ${message ?? "no file of it came"}`);
+  for (const { reject } of waiting.values()) reject(broken);
+  waiting.clear();
+};
+
 function compute(task) {
+  if (broken) throw broken;
   const number = ++numbers;
   const answer = new Promise((resolve, reject) => waiting.set(number, { resolve, reject }));
   worker.postMessage({ number, ...task }, [task.image.buffer]);
@@ -208,7 +218,9 @@ export async function post(path, fields) {
   if (path === "size") return meant(fields);
   if (path === "enlargements") return start(fields);
   const { blob, name } = enlargements.get(fields.enlargement);
-  return { url: URL.createObjectURL(blob), name };
+  const url = URL.createObjectURL(blob);
+  setTimeout(() => URL.revokeObjectURL(url), KEPT); // else it is held as long as the page
+  return { url, name };
 }
 
 export async function ask(path, method = "GET") {

@@ -151,16 +151,15 @@ def _read(path: Place) -> _Run:
             for number, text in enumerate(stream, 1):
                 try:
                     line = json.loads(text)
-                except ValueError:
+                except (ValueError, RecursionError) as error:
+                    if text.strip("\0\r\n")[:1] not in ("", "{"):  # not what a crash left of one
+                        raise _no_report(path, number) from error
                     cut += 1
                     continue
                 try:
                     run.take(line)
                 except (KeyError, TypeError, ValueError) as error:
-                    raise ValueError(
-                        f"{path} is no report of ccsr upscale: line {number} does not tell what "
-                        "came of a picture"
-                    ) from error
+                    raise _no_report(path, number) from error
                 if line["status"] == "remaining":
                     remaining.append(line["source"])
     except OSError as error:
@@ -175,6 +174,12 @@ def _read(path: Place) -> _Run:
             f"{path}: tells of no picture: the run was killed at its begin, or still goes on"
         )
     return run
+
+
+def _no_report(path: Place, number: int) -> ValueError:
+    return ValueError(
+        f"{path} is no report of ccsr upscale: line {number} does not tell what came of a picture"
+    )
 
 
 def _forget_made_good(runs: Sequence[_Run]) -> None:

@@ -143,6 +143,7 @@ class App:
 
     async def _forget_picture(self, request: Request) -> Response:
         self.shelf.remove(request.path_params["number"])
+        self.worker.later(self.views.tidy)
         return Response(status_code=204)
 
     async def _frame(self, request: Request) -> Response:

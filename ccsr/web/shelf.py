@@ -129,6 +129,11 @@ class Shelf:
             if entry.path.parent == self.folder:
                 entry.path.unlink(missing_ok=True)
 
+    def has(self, number: int) -> bool:
+        """Whether there is a picture of that number."""
+        with self._lock:
+            return number in self._entries
+
     def find(self, number: object) -> Entry:
         """A picture that can be used.
 
@@ -201,8 +206,9 @@ class Shelf:
 
     def _read_several(self, whole: Entry) -> image.Picture:
         """All frames of a picture; those of the last one stay at hand if they are not too large."""
-        if self._several and self._several[0] == whole.number:
-            return self._several[1]
+        several = self._several  # which `remove` may forget meanwhile
+        if several and several[0] == whole.number:
+            return several[1]
         picture = decoded(whole)
         small = sum(frame.nbytes for frame in picture.frames) <= AT_HAND
         self._several = (whole.number, picture) if small else None
@@ -212,7 +218,7 @@ class Shelf:
         """The decoded first frame of a picture.
 
         Raises:
-            ValueError: as `find`, or if the file has changed.
+            ValueError: as `find`, or if the file has changed, or was removed meanwhile.
             OSError: if it is damaged.
             NoRoomError: if it finds no room.
         """
@@ -226,6 +232,7 @@ class Shelf:
         source = LevelSource(picture.frames[0])
         opened = Opened(source, picture.metadata.profile, picture.coding)
         with self._lock:
+            self._check_here(number)
             self._decoded[number] = opened
             while len(self._decoded) > DECODED:
                 self._decoded.popitem(last=False)

@@ -137,11 +137,19 @@ class Views:
             return  # bicubic is all that a network gives
         networks = {side: name for name, side in sides.items() if name not in FIXED}
         for side, (left, top, width, height) in _ordered(view, list(networks)):
+            self.shelf.find(view.picture)  # nobody sees one that was removed
             rows = slice(view.top + top, view.top + top + height)
             columns = slice(view.left + left, view.left + left + width)
             at_hand = self._at_hand(view.picture, networks[side], opened)
             values = at_hand.window(rows, columns, grid=grid)
             yield Tile(side, left, top, _shown(values, opened.profile))
+
+    def tidy(self) -> None:
+        """Give free what is kept of pictures that were removed, in the thread that computes."""
+        for key in [key for key in self._kept if not self.shelf.has(key[0])]:
+            del self._kept[key]
+        for number in [number for number in self._suited if not self.shelf.has(number)]:
+            del self._suited[number]
 
     def _at_hand(self, picture: int, name: str, opened: Opened) -> View[Levels]:
         """The features of a picture by a network; those that were used last are kept."""

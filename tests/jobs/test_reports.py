@@ -62,6 +62,15 @@ def test_a_later_run_makes_good_what_was_missing(tmp_path: Path) -> None:
     assert summed_up([one, other, two]).pictures == 4
 
 
+@pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n\0\0", b"pictures\n", b"[" * 100_000])
+def test_another_file_is_not_taken_for_one_that_was_cut(tmp_path: Path, content: bytes) -> None:
+    whole = report(tmp_path / "1.jsonl", Plan(jobs("a")), (0, "done"))
+    other = tmp_path / "photo.png"
+    other.write_bytes(content)
+    with pytest.raises(ValueError, match=r"photo\.png is no report of ccsr upscale: line 1 does"):
+        summed_up([whole, other])
+
+
 def test_a_line_that_was_cut_is_told(tmp_path: Path) -> None:
     one = report(tmp_path / "1.jsonl", Plan(jobs("a", "b")), (0, "done"), (1, "done"))
     one.write_bytes(one.read_bytes()[:-20])

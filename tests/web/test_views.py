@@ -13,7 +13,9 @@ from ccsr.grid import choose_grid
 from ccsr.image.modes import reduced, to_srgb
 from ccsr.model import CCSR
 from ccsr.resample import resize
+from ccsr.web import requests
 from ccsr.web.entry import Limits
+from ccsr.web.views import Window
 
 NETWORK = "tiny.safetensors"
 HEADER = struct.Struct("<5I")
@@ -237,6 +239,31 @@ def test_a_browser_that_goes_away_frees_the_worker(client, served, cat, monkeypa
     steps = len(taken)
     time.sleep(0.3)
     assert len(taken) == steps
+
+
+def test_nothing_is_kept_of_a_picture_that_was_removed(client, served, cat):
+    served.app.shelf.take([cat])
+    asked = wanted(client, 100, 80, methods=["auto", NETWORK])
+    assert parts(client.post("/api/view", json=asked).content)[1] == ""
+    views = served.app.views
+    assert (len(views._kept), len(views._suited)) == (2, 1)
+    assert client.delete("/api/pictures/1").status_code == 204
+    until = time.monotonic() + 10
+    while (views._kept or views._suited) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not views._kept
+    assert not views._suited
+
+
+def test_the_view_of_a_picture_that_is_removed_ends(served, cat):
+    served.app.shelf.take([cat])
+    target = requests.target({"scale": [2, 2]})
+    pieces = served.app.views.tiles(Window(1, target, 0, 0, 100, 80, ("bicubic", NETWORK), 0))
+    assert next(pieces).sides == 3
+    served.app.shelf.remove(1)
+    with pytest.raises(ValueError, match="there is no picture 1 any more"):
+        next(pieces)
+    assert not served.app.views._kept
 
 
 def test_the_frame_of_an_animation_is_what_was_shown_then(client, served, tmp_path):
