@@ -223,6 +223,16 @@ def test_what_it_does_not_do_it_says(opened: tuple[Any, list[str]], tmp_path: Pa
     assert "cannot read text.png: it is not a picture" in rows.nth(1).inner_text()
 
 
+def test_a_network_that_cannot_run_is_said(opened: tuple[Any, list[str]], cat: Path) -> None:
+    page, _ = opened
+    page.route("**/ort/*", lambda route: route.abort())
+    page.reload()
+    page.set_input_files("#files", str(cat))
+    page.wait_for_selector("#status:has-text('the network cannot run in this browser')")
+    page.click("#start")
+    page.wait_for_selector("#results >> text=the network cannot run in this browser")
+
+
 def test_what_is_chosen_before_the_page_is_ready_is_taken(
     opened: tuple[Any, list[str]], cat: Path
 ) -> None:

@@ -8,14 +8,13 @@ from typing import get_args
 from ccsr import terminal
 from ccsr.choices import Shell
 from ccsr.cli import arguments, options
+from ccsr.cli.main import COMMANDS
 
-_PARSED = (
-    "upscale", "report", "serve", "models", "evaluate", "analyze", "export", "data", "completion",
-)  # fmt: skip
 _PATHS = (
     arguments.path, arguments.folder, arguments.place, arguments.source, arguments.anywhere,
 )  # fmt: skip
 _NAMED = {"model"}  # may be files too
+_HYDRA = "train"  # whose words are Hydra's
 _EPILOG = """\
 bash: ccsr completion bash > ~/.local/share/bash-completion/completions/ccsr
 zsh:  ccsr completion zsh > _ccsr, in a folder of $fpath
@@ -51,7 +50,9 @@ def main(argv: Sequence[str]) -> int:
 
 def parsers() -> Iterator[tuple[str, argparse.ArgumentParser]]:
     """The commands that have a parser, with it; without those whose packages are not installed."""
-    for name in _PARSED:
+    for name in COMMANDS:
+        if name == _HYDRA:
+            continue
         try:
             module = import_module(f"ccsr.cli.{'upscale_options' if name == 'upscale' else name}")
         except ModuleNotFoundError:
@@ -80,5 +81,5 @@ def _whole() -> argparse.ArgumentParser:
             if action.type in _PATHS or action.dest in _NAMED:
                 action.complete = shtab.FILE  # type: ignore[attr-defined]
         commands.add_parser(name, parents=[own], add_help=False, help=own.description)
-    commands.add_parser("train", help="train a model")  # whose words are Hydra's
+    commands.add_parser(_HYDRA, help=COMMANDS[_HYDRA].text)
     return whole

@@ -197,14 +197,14 @@ export class Stage {
       this.zoom(Math.exp(-turned * (event.ctrlKey ? 0.01 : 0.0015)), x, y);
     }, { passive: false });
     canvas.onpointerdown = (event) => {
+      if (event.button) return; // its menu may swallow the end of a drag
       canvas.setPointerCapture(event.pointerId);
       this.#pointers.set(event.pointerId, this.#at(event));
     };
     canvas.onpointermove = (event) => this.#follow(event);
     canvas.onlostpointercapture = (event) => this.#pointers.delete(event.pointerId);
-    canvas.onpointerleave = () => (this.pointer = null);
+    canvas.onpointerleave = () => (this.pointer = null); divider.oninput = () => this.redraw();
     document.addEventListener("keydown", (event) => this.#key(event));
-    divider.oninput = () => this.redraw();
   }
 
   #at(event) {
