@@ -1,7 +1,7 @@
 """`ccsr upscale INPUT... [options]`: enlarge pictures, one after the other."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -108,18 +108,18 @@ def _on_cluster(
     from ccsr.jobs.reports import Report
     from ccsr.jobs.worker import Recipe
 
+    def carry_out(work: Callable[[enlarging.Tell, enlarging.Watch], None]) -> int:
+        report = Report(args.report, plan, told=args.json)
+        quiet = args.quiet or args.json
+        return 1 if enlarging.carry_out(plan, work, report, quiet=quiet, debug=args.debug) else 0
+
+    if not plan.jobs:  # to say so takes no cluster, which may be gone by then
+        return carry_out(lambda tell, watch: None)
     limits = args.max_pixels, args.max_frames
     recipe = Recipe.of(args.model, args.trust, settings, target, saving, *limits)
     with connected(args.on) as ray:
         cluster = Cluster(ray, recipe, terminal.warn)
-        failures = enlarging.carry_out(
-            plan,
-            lambda tell, watch: cluster.run(plan.jobs, tell),
-            Report(args.report, plan, told=args.json),
-            quiet=args.quiet or args.json,
-            debug=args.debug,
-        )
-    return 1 if failures else 0
+        return carry_out(lambda tell, watch: cluster.run(plan.jobs, tell))
 
 
 def _target(args: argparse.Namespace) -> "Target":

@@ -21,6 +21,7 @@ def test_existing_outputs(photo: Path, model: str, capsys: pytest.CaptureFixture
     assert "exists already" in capsys.readouterr().err
     assert upscale(photo, model, *options, "--exists", "skip") == 0
     assert "nothing to do" in capsys.readouterr().err
+    assert upscale(photo, model, *options, "--exists", "skip", "--on", "ray://127.0.0.1:9") == 0
     assert out.read_text() == "precious"
     assert upscale(photo, model, *options, "--exists", "overwrite") == 0
     with Image.open(out) as picture:
