@@ -2,6 +2,7 @@
 
 import io
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -139,3 +140,21 @@ def test_streams_of_a_shell(photo: Path, model: str, tmp_path: Path) -> None:
         assert done.returncode == 1
         assert done.stderr.startswith("ccsr: error: cannot ")
         assert not list(tmp_path.glob("ccsr-*"))
+
+
+def test_a_word_to_end_leaves_nothing_while_a_picture_is_awaited(model, monkeypatch, tmp_path):
+    class Awaited(io.BytesIO):
+        def read(self, *given):
+            os.kill(os.getpid(), signal.SIGTERM)
+            return b""
+
+    monkeypatch.setattr(sys, "stdin", Bytes(b""))
+    monkeypatch.setattr(sys.stdin, "buffer", Awaited())
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    usual = signal.signal(signal.SIGTERM, lambda *given: None)
+    try:
+        words = ["upscale", "-", "-o", str(tmp_path / "a.png"), "--scale", "2", "--model", model]
+        assert main(words) == 130
+    finally:
+        signal.signal(signal.SIGTERM, usual)
+    assert not list(tmp_path.glob("ccsr-*"))
