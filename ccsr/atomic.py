@@ -117,6 +117,8 @@ def sweep(folder: Path, abandoned: float = ABANDONED) -> None:
 def locked(folder: Path, wait: bool) -> Iterator[bool]:
     """Hold a folder against other processes that ask for it so; nothing is written into it.
 
+    Processes that are forked meanwhile do not hold it: they may outlive this one by seconds.
+
     Args:
         folder: that exists.
         wait: until another process that holds it has ended, or gives it free.
@@ -136,6 +138,20 @@ def locked(folder: Path, wait: bool) -> Iterator[bool]:
             held = False
         except OSError:  # a file system without locks
             pass
+        _held.add(number)
         yield held
     finally:
+        _held.discard(number)
         os.close(number)
+
+
+def _let_go() -> None:
+    """Close what a forked process has of its parent's locks."""
+    for number in _held:
+        os.close(number)
+    _held.clear()
+
+
+_held: set[int] = set()
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_let_go)

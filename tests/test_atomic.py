@@ -1,10 +1,11 @@
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from ccsr import atomic
-from ccsr.atomic import make_folder, replacing, sweep
+from ccsr.atomic import locked, make_folder, replacing, sweep
 
 
 def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
@@ -71,3 +72,22 @@ def test_sweeping_hurts_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(Path, "unlink", refuse)
     sweep(tmp_path)
     assert (tmp_path / ".ccsr-1.part").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no processes of that kind")
+def test_a_folder_is_not_held_by_forks_that_outlive_their_parent(tmp_path: Path) -> None:
+    began, begins = os.pipe()
+    with locked(tmp_path, wait=False) as alone:
+        assert alone
+        with locked(tmp_path, wait=False) as again:
+            assert not again
+        if not (child := os.fork()):  # such as a process that reads a training's photos
+            os.write(begins, b"1")
+            signal.pause()
+    try:
+        os.read(began, 1)
+        with locked(tmp_path, wait=False) as alone:
+            assert alone
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)

@@ -37,7 +37,8 @@ def trained(settings: Sequence[str], folder: Path, model: Mapping[str, Any] | No
     if (folder / CONFIG).exists():
         _check_same(folder, OmegaConf.to_container(OmegaConf.load(folder / CONFIG)), plain(cfg))
     if not (folder / FINAL).exists():
-        train(cfg, folder, resume=(folder / LAST).exists())
+        begun = (folder / CONFIG).exists() or (folder / LAST).exists()
+        train(cfg, folder, resume=begun)
     return folder / FINAL
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, cast
 
+import torch
 from omegaconf import OmegaConf
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint, Timer
@@ -23,6 +24,7 @@ from ccsr.training.data import PhotoData
 from ccsr.training.photos import UnreadableError
 from ccsr.training.settings import number
 from ccsr.training.task import SRModule
+from ccsr.training.validation import ValidationSet
 
 CONFIG = checkpoint.CONFIG
 LAST, BEST, FINAL = "last.ckpt", "best.safetensors", checkpoint.FINAL
@@ -47,14 +49,14 @@ class Checkpoints(Checkpoint):
     def __init__(self, minutes: float = 5) -> None:
         self.minutes = number("callbacks.checkpoints.minutes", minutes)
         self.best = -math.inf
-        self._validation: dict[str, Any] = {}
+        self._validation: ValidationSet | None = None
         self._saved_at = time.monotonic()
         self._asked: int | None = None
         self._stops = False
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Remember what the best is measured on."""
-        self._validation = cast(PhotoData, cast(Any, trainer).datamodule).validation.settings
+        self._validation = cast(PhotoData, cast(Any, trainer).datamodule).validation
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take over Ctrl-C and SIGTERM; Lightning gives them back."""
@@ -116,6 +118,22 @@ class Checkpoints(Checkpoint):
                 keep(module, Path(trainer.default_root_dir) / BEST)
         if trainer.state.fn == TrainerFn.FITTING:
             self._save(trainer)
+        elif trainer.is_global_zero:
+            self._complete(trainer)
+
+    def _complete(self, trainer: Trainer) -> None:
+        """Add the validation that ends a training to the ``last.ckpt`` of its last step.
+
+        Another file cannot be made: the weights have become their average by now.
+        """
+        path = Path(trainer.default_root_dir) / LAST
+        if not path.exists():
+            return
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        if saved["global_step"] == trainer.global_step:
+            saved["callbacks"][self.state_key] = self.state_dict()
+            cast(SRModule, trainer.lightning_module).on_save_checkpoint(saved)
+            trainer.strategy.checkpoint_io.save_checkpoint(saved, path)
 
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
@@ -131,12 +149,15 @@ class Checkpoints(Checkpoint):
 
     def state_dict(self) -> dict[str, Any]:
         """The best gain so far, and on what."""
-        return {"best": self.best, "validation": self._validation}
+        settings = self._validation.settings if self._validation else {}
+        return {"best": self.best, "validation": settings}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the best gain, unless it is one on other scales or crops."""
-        if state_dict.get("validation", self._validation) == self._validation:
+        """Restore the best gain, unless it is one on other images, scales or crops."""
+        if self._validation is None or self._validation.is_of(state_dict.get("validation", {})):
             self.best = state_dict["best"]
+        else:
+            log.info("validation is another than before: the best is looked for anew")
 
 
 def keep(module: SRModule, path: Path) -> None:

@@ -77,7 +77,10 @@ def resumed(folder: Path, arguments: Sequence[str]) -> DictConfig:
                 f"{key!r} cannot change when a run is resumed, it would be another run: start a "
                 "new one without resume"
             )
-        before, after = OmegaConf.select(cfg, key), parser.parse_override(quoted(argument)).value()
+        before, override = OmegaConf.select(cfg, key), parser.parse_override(quoted(argument))
+        if override.is_sweep_override():
+            raise ValueError(f"a run goes on with one value of {key!r}, got several: {value}")
+        after = override.value()
         if isinstance(before, DictConfig):
             raise ValueError(f"{key!r} cannot be replaced as a whole: give {key}.NAME=...")
         if key == "data.lr" and (before is None) != (after is None):
@@ -93,6 +96,18 @@ def resumed(folder: Path, arguments: Sequence[str]) -> DictConfig:
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     return cfg if isinstance(cfg, DictConfig) else DictConfig({})
+
+
+def is_of(folder: Path, cfg: DictConfig) -> bool:
+    """Whether a folder holds a run of this configuration, whoever shares the batches of a step."""
+    path = folder / "config.yaml"
+    if not path.is_file():
+        return False
+    found, own = OmegaConf.to_container(OmegaConf.load(path)), plain(cfg)
+    for config in (found, own):
+        if isinstance(config, dict) and isinstance(config.get("trainer"), dict):
+            config["trainer"].pop("accumulate_grad_batches", None)
+    return found == own
 
 
 def _check_targets(cfg: Any, path: Path, arguments: Sequence[str]) -> None:

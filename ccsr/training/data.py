@@ -142,6 +142,12 @@ class PhotoData(LightningDataModule):
             count, patch = f"{len(small)} of {len(self.photos)}", self.batches.patch
             log.warning("%s photos are too small for data.patch=%d: %s", count, patch, names)
 
+    def setup(self, stage: str) -> None:
+        """Note it where the trainer looks at a part of the validation only."""
+        limit = getattr(self.trainer, "limit_val_batches", 1.0)
+        if limit != 1.0:
+            self.validation.settings["limit"] = limit
+
     def train_dataloader(self) -> Timed:
         """Batches from the trainer's step on, so that a resumed run takes up where it was."""
         trainer = self.trainer
@@ -191,16 +197,18 @@ class PhotoData(LightningDataModule):
         return fits
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint tells of the photos: how many, and a digest of their sizes."""
-        sizes = hashlib.sha256(repr(self.photos.sizes).encode()).hexdigest()
-        return {"photos": len(self.photos), "sizes": sizes}
+        """What a checkpoint tells of the photos: how many, digests of their sizes and names."""
+        names = [os.fsencode(photo.path.name) for photo in self.photos.photos]
+        told = {"sizes": self.photos.sizes, "names": names}
+        digests = {k: hashlib.sha256(repr(v).encode()).hexdigest() for k, v in told.items()}
+        return {"photos": len(self.photos), **digests}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Say it if these are not the photos of the run so far, from which batches follow."""
-        if state_dict != (now := self.state_dict()):
+        if (now := self.state_dict()) != {**now, **state_dict}:  # older runs told no names
             log.warning(
-                "the photos are not those of the run so far, %d then and %d now, of other sizes: "
-                "from here on its batches are not those that it would have had",
+                "the photos are not those of the run so far, %d then and %d now, of other sizes or "
+                "names: from here on its batches are not those that it would have had",
                 state_dict["photos"],
                 now["photos"],
             )

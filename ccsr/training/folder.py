@@ -1,13 +1,18 @@
-"""A run's folder: what it holds to resume from, and that a refused run leaves nothing of it."""
+"""A run's folder: what it holds to resume from, and that a run touches nothing of others in it."""
 
-from collections.abc import Set
+from collections.abc import Iterator, Set
+from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, NamedTuple
 
 import torch
 
-from ccsr.training.checkpoints import BEST
+from ccsr.atomic import locked
+from ccsr.training.checkpoints import BEST, CONFIG, FINAL, LAST
+from ccsr.training.loggers import LOG, TABLES
+
+_WRITTEN = (CONFIG, LAST, BEST, FINAL, *(f"{name}.csv" for name in TABLES))
 
 
 class Past(NamedTuple):
@@ -61,6 +66,38 @@ def accumulated(batches: int, processes: int) -> int:
             f"divides {batches}, or start a new run from its weights (init=FOLDER/{BEST})"
         )
     return batches // processes
+
+
+def check_free(folder: Path) -> None:
+    """See that a new run would overwrite nothing in its folder, a run's or anybody's.
+
+    Raises:
+        ValueError: if it would.
+    """
+    found = [name for name in _WRITTEN if (folder / name).exists()]
+    if LAST in found or (CONFIG in found and (folder / LOG).exists()):
+        raise ValueError(f"{folder} already holds a run: choose another, or resume={folder}")
+    if found:
+        raise ValueError(
+            f"{folder} holds {', '.join(found)} already, which a run there would overwrite: choose "
+            "another folder (hydra.run.dir=FOLDER)"
+        )
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold a run's folder against other processes that would write the same files.
+
+    Raises:
+        ValueError: if one trains in it already.
+    """
+    with locked(folder, wait=False) as alone:
+        if not alone:
+            raise ValueError(
+                f"another process trains in {folder}: wait until it has ended, or choose another "
+                "folder (hydra.run.dir=FOLDER)"
+            )
+        yield
 
 
 def existing(folder: Path) -> set[Path]:

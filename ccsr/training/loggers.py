@@ -19,6 +19,8 @@ from ccsr.terminal import say, shown_lines
 from ccsr.training.config import made
 from ccsr.training.processes import rank
 
+LOG, TABLES = "train.log", ("train", "val", "speed")  # in the run's folder; these end in .csv
+
 
 class Tables(Logger):
     """``train.csv``, ``val.csv`` and ``speed.csv`` in the run's folder, a row per report.
@@ -32,7 +34,7 @@ class Tables(Logger):
         self.folder = folder
         if rank():
             return
-        for table in (folder / f"{name}.csv" for name in ("train", "val", "speed")):
+        for table in (folder / f"{name}.csv" for name in TABLES):
             if table.exists():
                 rows = [row for row in _read(table) if int(row["step"]) <= resume_step]
                 _write(table, rows)
@@ -99,15 +101,21 @@ def build_loggers(config: Mapping[str, Any] | None, folder: Path, resume_step: i
     """The tables, and the logger that the configuration names, if any; all below `folder`.
 
     Raises:
-        ValueError: if an online logger has no credentials.
+        ValueError: if an online logger has no credentials, or one is to write elsewhere.
     """
     loggers: list[Logger] = [Tables(folder, resume_step)]
     if config:
+        if "save_dir" in config:
+            raise ValueError(
+                f"logger.save_dir={config['save_dir']} cannot be: all that a run writes lies in "
+                "its folder (hydra.run.dir=FOLDER)"
+            )
         if str(config.get("_target_")).endswith("WandbLogger"):
             _prepare_wandb(folder, offline=bool(config.get("offline")))
             number = folder.name.isdecimal()  # of a job in a sweep
             name = f"{folder.absolute().parent.name}_{folder.name}" if number else folder.name
-            loggers.append(made("logger", config, save_dir=str(folder), id=name))
+            named = {"id": name, **config}
+            loggers.append(made("logger", named, save_dir=str(folder)))
         else:
             loggers.append(made("logger", config, save_dir=str(folder)))
     return loggers

@@ -41,8 +41,8 @@ _RULES = (
         "the first of module.betas is that of Adam",
     ),
     Rule(
-        ("data.scales.min", "data.scales.max"), "data.scales.values", lambda each: each is None,
-        "give data.scales.values=null for a range",
+        ("data.scales.min", "data.scales.max", "data.scales.denominator"), "data.scales.values",
+        lambda each: each is None, "give data.scales.values=null for a range",
     ),
     Rule(
         ("data.scales.pairs",), "data.scales.anisotropic", bool,

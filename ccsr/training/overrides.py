@@ -15,9 +15,12 @@ from ccsr.bundled import resource_dir
 from ccsr.suggest import close, did_you_mean
 
 _PATH = re.compile(
-    r"(resume|init|(?:\w+\.)*(?:root|lr|cache|dir)|data\.val\.sets\.\w+)=(.+)", re.DOTALL
+    r"(resume|init|\+{0,2}(?:(?:\w+\.)*(?:root|lr|cache|dir|subfolder)|data\.val\.sets\.[\w.-]+))"
+    r"=(.+)",
+    re.DOTALL,
 )
 _SWEEP = re.compile(r"(choice|glob|sort|shuffle)\(.*\)", re.DOTALL)
+_NO_ROOM = re.compile("DefaultCPUAllocator: can't allocate|(CUDA|MPS).* out of memory")
 _NOISE = re.compile(r"\s*\^+\s*|See https://hydra\S* .*|\s*object_type=.*|Set the environment .*")
 
 
@@ -83,6 +86,11 @@ def key_hint(key: str, known: Sequence[str]) -> str:
 def explain(error: Exception, arguments: Sequence[str]) -> str:
     """One line for an error, with near names where Hydra refuses `arguments`, and its advice."""
     text = str(error)
+    if isinstance(error, MemoryError) or _NO_ROOM.search(text):
+        return (
+            "there is not enough memory: lower data.batch_size or data.patch, or take a smaller "
+            f"network ({text.partition(chr(10))[0]})"
+        )
     if not isinstance(error, HydraException | OmegaConfBaseException):
         return text
     if isinstance(error, MissingMandatoryValue):

@@ -1,8 +1,9 @@
 """What a run begins with: maybe another's weights, and a network that can surely be kept."""
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from ccsr.model import Network, checkpoint
 from ccsr.model.network import parts_of
@@ -35,15 +36,17 @@ def start_from(network: Network, name: str, trust: Collection[str] = ()) -> None
         ) from error
 
 
-def check_kept(network: Network, folder: Path, trust: Collection[str] = ()) -> None:
-    """See before the first step that the network can be written and read again.
+def check_kept(
+    network: Network, folder: Path, facts: Mapping[str, Any], trust: Collection[str] = ()
+) -> None:
+    """See before the first step that the network and the facts can be written and read again.
 
     Raises:
         ValueError: if it cannot.
     """
     path = folder / f".check-{os.getpid()}{checkpoint.SUFFIX}"
     try:
-        checkpoint.save(path, network, {})
+        checkpoint.save(path, network, facts)
         checkpoint.load(path, trust)
     except (AttributeError, TypeError, ValueError) as error:
         raise ValueError(

@@ -1,5 +1,6 @@
 """The training task: loss, optimizer, schedule and validation of a network."""
 
+import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -24,7 +25,17 @@ from ccsr.training.optimizer import Kind, build_optimizer
 from ccsr.training.recorded import RecordedSteps, blocks_of
 from ccsr.training.schedule import Rate, Schedule
 from ccsr.training.settings import choice, flag, number, numbers
-from ccsr.training.validation import Item, ScaleMean, Validation, as_float, quantised, score
+from ccsr.training.validation import (
+    Item,
+    ScaleMean,
+    Validation,
+    ValidationSet,
+    as_float,
+    quantised,
+    score,
+)
+
+log = logging.getLogger(__name__)
 
 
 class SRModule(LightningModule):
@@ -127,6 +138,8 @@ class SRModule(LightningModule):
     def on_train_start(self) -> None:
         """Take the rate that the schedule says by now, and prepare what recordings on a GPU need.
 
+        Where nothing is recorded nothing is fused either, which is said.
+
         A run that is prolonged or gets another schedule was saved with the rate of the old one.
         """
         for group in self.trainer.optimizers[0].param_groups:
@@ -136,6 +149,11 @@ class SRModule(LightningModule):
             self._recorded = RecordedSteps(self._trained, self._accumulated, blocks)
         else:
             self._recorded = None
+            if self.compiles:
+                log.warning(
+                    "module.compile=true changes nothing here: what it fuses are steps that are "
+                    "recorded, on one GPU, with module.replay=true and a scale for each batch"
+                )
 
     @property
     def _accumulated(self) -> int:
@@ -292,16 +310,25 @@ class SRModule(LightningModule):
         metrics = {f"val/{name}": mean for name, mean in self.validation.metrics().items()}
         self.log_dict(metrics, sync_dist=True)
 
+    @property
+    def _validated_on(self) -> ValidationSet:
+        return cast(ValidationSet, cast(Any, self.trainer).datamodule.validation)
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the last validation, and how many batches make a step."""
         share = {"processes": self.trainer.world_size, "accumulated": self._accumulated}
         checkpoint["batches"] = share
         if self.validation:
             means = [tuple(mean) for mean in self.validation.means]
-            checkpoint["validation"] = {"step": self.validation.step, "means": means}
+            on = self._validated_on.settings
+            checkpoint["validation"] = {
+                "step": self.validation.step,
+                "means": means,
+                "settings": on,
+            }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore the last validation; one of an older run is made again when it is needed.
+        """Restore the last validation; one on other images, or at other scales, is made again.
 
         Where another number of processes shares a step's batches, the trainer's count of them, of
         each process, is brought in line.
@@ -315,7 +342,8 @@ class SRModule(LightningModule):
                     counts[name] = counts["ready"] * self._accumulated // before
                 counts["completed"] -= behind
         saved = checkpoint.get("validation", {})
-        if isinstance(saved.get("means"), list):
+        alike = self._validated_on.is_of(saved.get("settings", {}))
+        if isinstance(saved.get("means"), list) and alike:
             means = tuple(ScaleMean(*mean) for mean in saved["means"])
             self.validation = Validation(saved["step"], means)
 

@@ -7,6 +7,7 @@ import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,20 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from ccsr.atomic import sweep
 from ccsr.bundled import resource_dir
-from ccsr.terminal import say
+from ccsr.terminal import say, shown
 from ccsr.training.checkpoints import CONFIG, FINAL, LAST, keep, tell_early
-from ccsr.training.config import check_whole, made, network_of, plain, resumed, trusted
+from ccsr.training.config import check_whole, is_of, made, network_of, plain, resumed, trusted
 from ccsr.training.data import PhotoData
-from ccsr.training.folder import Past, accumulated, existing, past_of, remove_empty
-from ccsr.training.loggers import close, log_to
+from ccsr.training.folder import (
+    Past,
+    accumulated,
+    check_free,
+    existing,
+    held,
+    past_of,
+    remove_empty,
+)
+from ccsr.training.loggers import LOG, close, log_to
 from ccsr.training.obeyed import check_heard, check_obeyed
 from ccsr.training.overrides import explain, for_hydra
 from ccsr.training.processes import launch, rank, restarted, started
@@ -35,12 +44,11 @@ from ccsr.training.start import check_kept, start_from
 from ccsr.training.task import SRModule
 from ccsr.training.trainer import build_trainer
 
-LOG = "train.log"
 _PATIENCE = 5  # seconds: a launcher ends all processes with the first, which is to tell and tidy up
 RUNS = "runs"  # where Hydra makes the folders of runs unless it is told otherwise
 SWEEP = "multirun.yaml"  # what it writes in a sweep's
 REFUSALS = (
-    ValueError, OSError, RuntimeError, HydraException, OmegaConfBaseException,
+    ValueError, OSError, RuntimeError, MemoryError, HydraException, OmegaConfBaseException,
     MisconfigurationException,
 )  # fmt: skip
 log = logging.getLogger("ccsr")
@@ -58,13 +66,14 @@ def train(cfg: DictConfig, folder: Path, resume: bool = False) -> dict[str, floa
         The last validation: mean PSNR per scale, ours and bicubic's, and the ``gain`` in dB.
 
     Raises:
-        ValueError, OSError: for settings or data that cannot be trained with.
+        ValueError, OSError: for settings or data that cannot be trained with, or a folder that
+            another process trains in, or that holds what a new run would overwrite.
         RuntimeError: if the loss is not finite.
     """
     config = plain(cfg)
-    last = folder / LAST
-    if last.exists() and not resume:
-        raise ValueError(f"{folder} already holds a run: choose another, or resume={folder}")
+    before, first = existing(folder), rank() == 0
+    if first and not resume:
+        check_free(folder)
     check_whole(
         config,
         "trainer.max_steps",
@@ -74,22 +83,24 @@ def train(cfg: DictConfig, folder: Path, resume: bool = False) -> dict[str, floa
         "data.patch",
         "data.batch_size",
     )
-    past = past_of(last)
-    before, first = existing(folder), rank() == 0
+    past = past_of(folder / LAST)
     folder.mkdir(parents=True, exist_ok=True)
-    if first:
-        sweep(folder, abandoned=0)  # of a checkpoint that a kill cut short
-    log_to(folder / LOG if first else None)
-    try:
-        return _train(config, folder, past)
-    except REFUSALS as error:
-        log.error("%s", error, extra={"file_only": True})  # whoever called tells the person
-        raise
-    finally:
-        if first and not (folder / CONFIG).exists():  # it never began
-            log_to(None)
-            (folder / LOG).unlink(missing_ok=True)
-            remove_empty(folder, before)
+    with held(folder) if first else nullcontext():
+        logged = (folder / LOG).exists()
+        if first:
+            sweep(folder, abandoned=0)  # of a checkpoint that a kill cut short
+        log_to(folder / LOG if first else None)
+        try:
+            return _train(config, folder, past)
+        except REFUSALS as error:
+            log.error("%s", error, extra={"file_only": True})  # whoever called tells the person
+            raise
+        finally:
+            if first and not (folder / CONFIG).exists():  # it never began
+                log_to(None)
+                if not logged:
+                    (folder / LOG).unlink(missing_ok=True)
+                remove_empty(folder, before)
 
 
 def _train(config: dict[str, Any], folder: Path, past: Past) -> dict[str, float]:
@@ -108,9 +119,10 @@ def _train(config: dict[str, Any], folder: Path, past: Past) -> dict[str, float]
     network = network_of(config["model"], trust)
     if config["init"] is not None and not step:
         start_from(network, config["init"], trust)
+    told = facts(config)
     if rank() == 0:
-        check_kept(network, folder, trust)
-    module: SRModule = made("module", config["module"], model=network, facts=facts(config))
+        check_kept(network, folder, told, trust)
+    module: SRModule = made("module", config["module"], model=network, facts=told)
     trainer = build_trainer(config, folder, step)
     before = trainer.world_size * trainer.accumulate_grad_batches
     if past.batches and past.batches != before:
@@ -124,14 +136,13 @@ def _train(config: dict[str, Any], folder: Path, past: Past) -> dict[str, float]
     ckpt_path = folder / LAST if step else None
     try:
         trainer.fit(module, data, ckpt_path=ckpt_path, weights_only=True)
+        return finish(trainer, module, data)
     except ModuleNotFoundError as error:  # that a callback asks for when it begins
         raise RuntimeError(f"{error}".strip()) from error
     except SystemExit as stop:
         if trainer.interrupted and not isinstance(stop, SIGTERMException):
             raise KeyboardInterrupt from stop
         raise
-    else:
-        return finish(trainer, module, data)
     finally:
         close(trainer.loggers, failed=sys.exception() is not None)
 
@@ -155,17 +166,21 @@ def facts(config: Mapping[str, Any]) -> dict[str, Any]:
     keys = ("patch", "batch_size", "reduction", "dots", "scales")
     given = data.get("lr")
     return {
-        "data": [Path(root).name for root in roots],
-        "lr": given
-        and [Path(each).name for each in ([given] if isinstance(given, str) else given)],
+        "data": _names(roots),
+        "lr": given and _names([given] if isinstance(given, str) else given),
         **{key: data[key] for key in keys},
         "degradation": data.get("degradation"),
         "seed": config["seed"],
         "data_seed": data["seed"],
-        "init": config["init"] and Path(config["init"]).stem,
+        "init": config["init"] and shown(Path(config["init"]).stem),
         "max_steps": config["trainer"]["max_steps"],
         "module": {k: v for k, v in config["module"].items() if k != "_target_"},
     }
+
+
+def _names(paths: Sequence[str]) -> list[str]:
+    """The last part of each, as text: a name may be bytes that are no letters anywhere."""
+    return [shown(Path(path).name) for path in paths]
 
 
 def main() -> None:
@@ -217,9 +232,7 @@ def _run(arguments: Sequence[str]) -> list[Exception]:
             check_obeyed(cfg)
             check_heard(cfg, HydraConfig.get().overrides.task)
             _check_agreed(cfg)
-            if restarted() and (folder / LAST).exists():
-                return train(resumed(folder, []), folder, resume=True)["gain"]
-            return train(cfg, folder)["gain"]
+            return train(cfg, folder, resume=restarted() and is_of(folder, cfg))["gain"]
         except REFUSALS as error:
             failures.append(error)  # the other jobs of a sweep go on
             remove_empty(folder, before)  # which Hydra made

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -139,7 +140,7 @@ class ValidationSet(Dataset[Item]):
             for that alone.
 
     Attributes:
-        settings: all that decides the numbers but where the images lie.
+        settings: all that decides the numbers, and a checksum of the images, wherever they lie.
 
     Raises:
         ValueError: if no file of a set is readable, an image is too small for a scale, or that
@@ -169,6 +170,10 @@ class ValidationSet(Dataset[Item]):
         self._starts: list[int] = []  # of each image among the items
         for kind, found in sets.items():
             self._add(kind, found, images, crop)
+        checksum = 0
+        for item in self.items:
+            checksum = zlib.crc32(item.hr.contiguous().numpy(), checksum)
+        self.settings["pixels"] = checksum
 
     def _add(self, kind: str, files: Sequence[Path], images: int, crop: int) -> None:
         before = len(self.items)
@@ -207,6 +212,10 @@ class ValidationSet(Dataset[Item]):
             else:
                 at = f"x{scale_text(item.scale)}"
                 log.warning("skipped an image at %s: bicubic is exact: %s", at, path)
+
+    def is_of(self, settings: Mapping[str, Any]) -> bool:
+        """Whether numbers on these settings, maybe of a run without a checksum yet, compare."""
+        return not settings or {"pixels": self.settings["pixels"], **settings} == self.settings
 
     def __len__(self) -> int:
         return len(self.items)

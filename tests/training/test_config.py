@@ -125,11 +125,29 @@ def test_mistakes_are_explained(overrides, message):
     "path",
     ["photos", "my photos", "Öl & Ähre (2), #1", "it's", "a=b", "back\\slash", "end\\", "$5;!~[{"],
 )
-@pytest.mark.parametrize("key", ["data.root", "init"])
+@pytest.mark.parametrize(
+    "key", ["data.root", "init", "data.subfolder", "data.val.subfolder", "data.val.sets.a-b.c"]
+)
 def test_any_path_goes_through_hydra(key, path):
     override = OverridesParser.create().parse_override(quoted(f"{key}={path}"))
     assert override.key_or_group == key
     assert override.value() == path
+
+
+def test_a_path_that_is_added_goes_through_hydra():
+    for plus in ("+", "++"):
+        assert quoted(f"{plus}data.val.sets.text=a (1)") == f"{plus}data.val.sets.text='a (1)'"
+
+
+def test_memory_that_is_not_there_is_told_with_what_to_lower():
+    for error in (
+        MemoryError("Unable to allocate 71.5 GiB for an array"),
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
+        RuntimeError("CUDA out of memory. Tried to allocate 2 GiB."),
+    ):
+        with pytest.raises(ValueError, match=r"not enough memory: lower data\.batch_size or"):
+            raise ValueError(explain(error, []))
 
 
 def test_each_path_of_a_list_goes_through_hydra():

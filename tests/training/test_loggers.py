@@ -1,4 +1,5 @@
 import csv
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,13 @@ def test_tables_take_new_columns_and_drop_what_a_resumed_run_repeats(tmp_path):
     Tables(tmp_path, resume_step=2)
     assert (tmp_path / "results.csv").read_text() == "model,psnr\nlight,30\n"  # another's
     assert [row["step"] for row in rows(tmp_path / "train.csv")] == ["1", "2"]
+
+
+def test_a_logger_writes_into_the_folder_of_the_run(tmp_path):
+    target = {"_target_": "pytorch_lightning.loggers.CSVLogger"}
+    assert Path(build_loggers(target, tmp_path, 0)[1].save_dir) == tmp_path
+    with pytest.raises(ValueError, match=r"logger\.save_dir=there cannot be: all that a run"):
+        build_loggers({**target, "save_dir": "there"}, tmp_path, 0)
 
 
 def test_wandb_online_needs_credentials(tmp_path, monkeypatch):

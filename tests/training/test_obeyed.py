@@ -34,6 +34,7 @@ def test_a_setting_at_the_top_that_nothing_looks_at_is_refused():
         (["+module.gamma=0.1", "module.schedule=constant"], "beside module.schedule=constant"),
         (["module.momentum=0.5", "module.optimizer=adamw"], "the first of module.betas"),
         (["data.scales.min=2", "data.scales.values=[2,3]"], r"values=\[2, 3\]: .*values=null"),
+        (["data.scales.denominator=8", "data.scales.values=[2,3]"], r"=8 has no .*values=null"),
         (["data.scales.pairs=8", "data.scales.anisotropic=0"], "give data.scales.anisotropic"),
         (["data.val.subfolder=a", "data.val.root=b"], "give data.val.root=null"),
         (["data.scales.anisotropic=0.5", "data.scales.values=[2,2]"], "no two scales differ: give"),
@@ -72,6 +73,7 @@ def test_a_setting_that_another_makes_meaningless_is_refused(words, message):
 def test_a_setting_that_is_looked_at_is_heard():
     words = ["module.schedule=steps", "module.milestones=[0.1]", "data.scales.min=2"]
     words += ["data.scales.anisotropic=0.5", "data.scales.pairs=[[2,3]]"]
+    words += ["data.scales.denominator=8"]
     words += ["module=liif", "data.val.subfolder=null", "data.val.root=there"]
     words += ["data/degradation=photo", "data.degradation.jpeg=0", "data.degradation.halved=1"]
     check_heard(OmegaConf.create(composed(*words)), words)

@@ -6,6 +6,7 @@ import signal
 
 import pytest
 import torch
+from PIL import Image
 
 from ccsr.model import checkpoint
 from ccsr.training.config import resumed
@@ -195,6 +196,43 @@ def test_the_best_is_the_best_of_one_validation(finished, configure, tmp_path, m
     assert checkpoint.load(folder / "best.safetensors")[1]["steps"] == 8
 
 
+def test_the_best_stays_the_best_when_the_last_validation_found_it(
+    configure, tmp_path, monkeypatch
+):
+    folder = tmp_path / "run"
+    rare = "trainer.val_check_interval=3"  # so that the validation of step 4 is made in the end
+    with monkeypatch.context() as context:
+        context.setattr("ccsr.training.task.score", lambda *args: 99.0)
+        train(configure("trainer.max_steps=4", rare), folder)
+    train(resumed(folder, []), folder, resume=True)
+    assert [row["step"] for row in rows(folder / "val.csv")] == ["3", "4"]
+    weights = state(folder)
+    train(resumed(folder, ["trainer.max_steps=6"]), folder, resume=True)
+    assert checkpoint.load(folder / "best.safetensors")[1]["validation"]["gain"] > 20
+    parts = ("state_dict", "current_model_state")
+    assert any(
+        not torch.equal(weights[parts[0]][name], value) for name, value in weights[parts[1]].items()
+    )  # the weights themselves, from which the run went on, are kept beside their average
+
+
+def test_a_finished_run_is_validated_on_what_it_is_resumed_with(
+    finished, configure, photos, tmp_path
+):
+    folder, others = tmp_path / "run", tmp_path / "others"
+    others.mkdir()
+    for path in photos.iterdir():
+        with Image.open(path) as photo:
+            photo.rotate(180).save(others / path.name)
+    shutil.copytree(finished[0], folder)
+    before = finished[1]["gain"]
+    assert train(resumed(folder, []), folder, resume=True)["gain"] == before
+    words = [f"data.val.root={others}"]
+    again = train(resumed(folder, words), folder, resume=True)["gain"]
+    assert again != before
+    assert checkpoint.load(folder / "best.safetensors")[1]["validation"]["gain"] == round(again, 3)
+    assert "the best is looked for anew" in (folder / "train.log").read_text()
+
+
 @pytest.mark.parametrize("share", [0, 0.01, 0.5, 0.99])
 def test_a_damaged_checkpoint_is_named(finished, tmp_path, share):
     whole = (finished[0] / "last.ckpt").read_bytes()
@@ -235,13 +273,18 @@ def test_other_photos_than_those_of_the_run_so_far_are_said(configure, photos, t
     folder, same, other = tmp_path / "run", tmp_path / "same", tmp_path / "other"
     shutil.copytree(photos, same)
     shutil.copytree(photos, other)
-    (other / "0.png").unlink()
+    (other / "0.png").rename(other / "9.png")
     train(configure("trainer.max_steps=4"), folder)
     for root, steps, told in ((same, 5, False), (other, 6, True)):
         words = [f"data.root={root}", f"trainer.max_steps={steps}"]
         train(resumed(folder, words), folder, resume=True)
-        said = "not those of the run so far, 3 then and 2 now" in (folder / "train.log").read_text()
+        said = "not those of the run so far, 3 then and 3 now" in (folder / "train.log").read_text()
         assert said == told
+
+
+def test_a_run_goes_on_with_one_value(finished):
+    with pytest.raises(ValueError, match=r"one value of 'trainer\.max_steps', got several: 9,12"):
+        resumed(finished[0], ["trainer.max_steps=9,12"])
 
 
 def test_given_low_resolution_images_are_another_run(finished):
