@@ -109,7 +109,7 @@ def main(argv: Sequence[str]) -> int:
     )
     if tasks and restricted and not args.accept:
         _ask(may=not args.json)
-    _check_room(tasks, folder)
+    _check_room(tasks, folder, mirrored=args.mirror is not None)
     fetching = _Fetching(tasks, args)
     try:
         fetching.run()
@@ -144,13 +144,13 @@ def _wanted(args: argparse.Namespace) -> tuple[list[Task], list[str]]:
     return open_tiles.tasks(chosen, args.folder), licences
 
 
-def _check_room(tasks: Sequence[Task], folder: Path) -> None:
+def _check_room(tasks: Sequence[Task], folder: Path, mirrored: bool) -> None:
     """See that there is room for what is still to come, before anything is fetched.
 
     Raises:
         OSError: if not.
     """
-    needed, place = room_needed(tasks, folder), folder.absolute()
+    needed, place = room_needed(tasks, folder, mirrored), folder.absolute()
     while not place.exists():
         place = place.parent
     if tasks and (free := shutil.disk_usage(place).free) < needed:

@@ -46,13 +46,22 @@ def within(folder: Path, name: str) -> Path:
     return folder / place
 
 
-def room_needed(tasks: Sequence[Task], folder: Path) -> int:
-    """Bytes on the disk that the tasks still need, less what has come already."""
+def room_needed(tasks: Sequence[Task], folder: Path, mirrored: bool = False) -> int:
+    """Bytes on the disk that the tasks still need, less what has come already.
+
+    Args:
+        tasks: that are to be done.
+        folder: that is built.
+        mirrored: whether a folder is the source, whose archives are read where they lie.
+    """
     needed = 0
     for task in tasks:
+        needed += task.made
+        if mirrored and not task.file.repo:
+            continue
         part = folder / ROOM / task.file.sha256
         have = part.stat().st_size if part.is_file() else 0
-        needed += max(0, task.file.size - have) + task.made
+        needed += max(0, task.file.size - have)
     return needed
 
 

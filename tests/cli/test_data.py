@@ -143,6 +143,9 @@ def test_a_disk_without_room_is_said_before_anything_is_fetched(tmp_path, capsys
     said = capsys.readouterr().err
     assert "has not 7,959 MB free" in said  # both archives, and as much again unpacked
     assert "got 5 MB" in said
+    mirrored = ["--accept", "--mirror", str(tmp_path)]
+    assert main(["data", "div2k", str(tmp_path / "new/d"), *mirrored]) == 1
+    assert "has not 3,980 MB free" in capsys.readouterr().err  # archives are read where they lie
     assert not (tmp_path / "new").exists()
 
 
