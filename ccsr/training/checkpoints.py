@@ -52,7 +52,7 @@ class Checkpoints(Checkpoint):
         self._validation: ValidationSet | None = None
         self._saved_at = time.monotonic()
         self._asked: int | None = None
-        self._stops = False
+        self._stops = self._ends = False
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Remember what the best is measured on."""
@@ -76,8 +76,10 @@ class Checkpoints(Checkpoint):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Write ``last.ckpt`` if it is time."""
+        """Write ``last.ckpt`` if it is time; a step that begins to be accumulated is finished."""
         batches = trainer.fit_loop.total_batch_idx + 1
+        self._ends = self._ends or trainer.should_stop  # as a time limit says, at any batch
+        trainer.should_stop = self._ends and not batches % trainer.accumulate_grad_batches
         if batches % trainer.accumulate_grad_batches:
             return
         ends = trainer.should_stop or trainer.global_step >= trainer.max_steps

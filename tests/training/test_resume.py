@@ -143,6 +143,23 @@ def test_pictures_that_go_missing_cost_no_step(configure, tmp_path, monkeypatch,
     assert_same_run(folder, tmp_path / "whole")
 
 
+def test_a_run_that_ends_between_the_batches_of_a_step_finishes_it(
+    configure, tmp_path, monkeypatch
+):
+    original = SRModule.training_step
+
+    def ending(self, batch, batch_idx):
+        if batch_idx == 4:  # the second of the three of step 2, where a time limit may be reached
+            self.trainer.should_stop = True
+        return original(self, batch, batch_idx)
+
+    monkeypatch.setattr(SRModule, "training_step", ending)
+    train(configure("trainer.accumulate_grad_batches=3"), tmp_path)
+    assert past_of(tmp_path / "last.ckpt").step == 2
+    assert checkpoint.load(tmp_path / "model.safetensors")[1]["steps"] == 2
+    assert "ended at step 2 of 8 by a callback" in (tmp_path / "train.log").read_text()
+
+
 @pytest.mark.long
 def test_a_run_whose_time_is_over_says_so(configure, tmp_path):
     folder = tmp_path / "run"
