@@ -172,7 +172,7 @@ class ValidationSet(Dataset[Item]):
             self._add(kind, found, images, crop)
         checksum = 0
         for item in self.items:
-            checksum = zlib.crc32(item.hr.contiguous().numpy(), checksum)
+            checksum = zlib.crc32(item.hr.contiguous().numpy().data, checksum)
         self.settings["pixels"] = checksum
 
     def _add(self, kind: str, files: Sequence[Path], images: int, crop: int) -> None:
