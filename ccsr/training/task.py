@@ -320,12 +320,8 @@ class SRModule(LightningModule):
         checkpoint["batches"] = share
         if self.validation:
             means = [tuple(mean) for mean in self.validation.means]
-            on = self._validated_on.settings
-            checkpoint["validation"] = {
-                "step": self.validation.step,
-                "means": means,
-                "settings": on,
-            }
+            step, settings = self.validation.step, self._validated_on.settings
+            checkpoint["validation"] = {"step": step, "means": means, "settings": settings}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restore the last validation; one on other images, or at other scales, is made again.
