@@ -110,7 +110,7 @@ def test_a_disk_that_is_full_after_any_number_of_bytes(
 @pytest.mark.parametrize("suffix", [s for known in FORMATS.values() for s in known.suffixes])
 def test_no_format_leaves_a_part_of_a_file(tmp_path: Path, suffix: str, frames: int) -> None:
     rng = np.random.default_rng(0)
-    levels = tuple(rng.integers(256, size=(180, 200, 3), dtype=np.uint8) for _ in range(frames))
+    levels = tuple(rng.integers(256, size=(90, 100, 3), dtype=np.uint8) for _ in range(frames))
     durations = (90.0,) * frames if frames > 1 else ()
     picture = image.Picture(levels, durations=durations)
     path = tmp_path / f"a{suffix}"

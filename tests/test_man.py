@@ -26,6 +26,7 @@ def section(text: str, name: str) -> str:
     return re.split(r"^\.SH ", text.split(f'.SH "{name}"\n')[1], flags=re.MULTILINE)[0]
 
 
+@pytest.mark.long
 def test_it_names_every_command_and_every_option(page: Path) -> None:
     text = page.read_text().replace("\\-", "-")
     for name, command in COMMANDS.items():
@@ -43,6 +44,7 @@ def test_it_names_every_command_and_every_option(page: Path) -> None:
                 assert action.option_strings or "\\fI" in own
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not shutil.which("groff"), reason="groff is not installed")
 def test_groff_reads_it_without_a_warning(page: Path) -> None:
     command = ["groff", "-man", "-Tutf8", "-ww", "-z", str(page)]

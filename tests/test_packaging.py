@@ -123,6 +123,7 @@ def test_wheel_holds_the_package_and_its_data(checkout, wheel):
     assert f"{info}/licenses/LICENSE" in names
 
 
+@pytest.mark.long
 def test_the_manual_page_lies_where_man_finds_it(checkout, tmp_path):
     page = checkout / "build" / "ccsr.1"
     page.parent.mkdir()

@@ -49,6 +49,7 @@ def test_widths_make_the_costs_equal(layers: int, monkeypatch: pytest.MonkeyPatc
     assert cost(layers, width - 1) < aim < cost(layers, width + 1)
 
 
+@pytest.mark.long
 def test_it_trains_measures_and_does_not_train_again(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -111,6 +111,7 @@ def test_train_without_its_packages_names_the_extra(package: str) -> None:
     assert done.stderr.startswith(f"ccsr: error: {expected}")
 
 
+@pytest.mark.long
 def test_analyze_without_the_packages_of_training_names_the_extra(tmp_path: Path) -> None:
     code = (
         "import sys\nsys.modules['hydra'] = None\n"

@@ -31,6 +31,7 @@ def bash(tmp_path_factory):
     return complete
 
 
+@pytest.mark.long
 def test_commands_options_words_and_files(bash, tmp_path) -> None:
     assert set(bash("ccsr", "")) == set(COMMANDS)
     assert bash("ccsr upscale", "--lo") == ["--longest", "--lossless"]

@@ -39,6 +39,12 @@ from exported import (
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "export.md"
 
 
+@pytest.fixture(scope="module")
+def for_any_scale():
+    """The small network with its scale as an input."""
+    return to_onnx(network(), None)
+
+
 @pytest.mark.parametrize(
     "scale", [1.2, 1.5, 2.0, 2.37, 2.5, 3.0, 4.0, 8.0, (1.5, 4.0), (4.0, 1.5), (2.37, 2.0)]
 )
@@ -152,9 +158,8 @@ def test_a_field_that_is_not_separable_needs_few_phases(scale):
     [(1.5, 1.5), (2.0, 2.0), (2.37, 2.37), (4.0, 1.5), (6.0, 3.5), (7.9, 16.0),
         pytest.param((66.0, 40.0), marks=pytest.mark.long)],
 )  # fmt: skip
-def test_scale_as_an_input(scale):
-    model = network()
-    assert_agrees(to_onnx(model, None), upscaler_of(model), scale, given=scale)
+def test_scale_as_an_input(scale, for_any_scale):
+    assert_agrees(for_any_scale, upscaler_of(network()), scale, given=scale)
 
 
 @pytest.mark.parametrize(
@@ -184,14 +189,14 @@ def test_scales_at_which_positions_repeat_are_known_when_the_graph_runs(scale, s
     assert told == found
 
 
-def test_a_smaller_scale_as_an_input_is_taken_as_the_smallest():
-    x, session = torch.rand(1, 3, 6, 8), opened(to_onnx(network(), None))
+def test_a_smaller_scale_as_an_input_is_taken_as_the_smallest(for_any_scale):
+    x, session = torch.rand(1, 3, 6, 8), opened(for_any_scale)
     assert torch.equal(run(session, x, (1.2, 2.0)), run(session, x, (1.5, 2.0)))
 
 
 @pytest.mark.parametrize("scale", [math.inf, math.nan, -math.inf, 1025.0])
-def test_a_scale_as_an_input_that_makes_no_sense_is_an_error(scale):
-    x, session = torch.rand(1, 3, 6, 8), opened(to_onnx(network(), None))
+def test_a_scale_as_an_input_that_makes_no_sense_is_an_error(scale, for_any_scale):
+    x, session = torch.rand(1, 3, 6, 8), opened(for_any_scale)
     for pair in ((scale, 2.0), (2.0, scale)):
         if scale == -math.inf:  # below the smallest
             assert torch.equal(run(session, x, pair), run(session, x, np.maximum(pair, 1.5)))

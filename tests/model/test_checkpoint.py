@@ -204,7 +204,13 @@ def leaves(node: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
 WRONG = [0, -1, 1e-9, 2.5, 97, True, None, "", "fourier", "1", {}, {"name": "fourier"}]
 
 
-@pytest.mark.parametrize("model", ["tiny", "elastic", "gradual", "edsr_baseline"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        "elastic",
+        *(pytest.param(m, marks=pytest.mark.long) for m in ("tiny", "gradual", "edsr_baseline")),
+    ],
+)
 def test_every_architecture_that_lies_is_refused_or_works(tmp_path: Path, model: str) -> None:
     """Each value of each description, replaced by wrong ones: a sentence, or a sound network."""
     config = yaml.safe_load((resource_dir("conf") / "model" / f"{model}.yaml").read_text())
@@ -314,6 +320,7 @@ def test_shipped_models_load(name: str) -> None:
     assert summary
 
 
+@pytest.mark.long
 def test_loading_does_not_wait_for_the_compiler_of_torch() -> None:
     code = (
         "import sys; from ccsr.model import build, checkpoint; "

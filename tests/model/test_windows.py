@@ -58,7 +58,7 @@ def test_a_crop_reads_no_more_than_it_needs():
 @pytest.mark.parametrize("stack", STACKS)
 @pytest.mark.parametrize("plan", ["reference", "phases", "basis"])
 @pytest.mark.parametrize("scale", [1.5, 2.0, (0.5, 3.0), 2.37, (math.pi, 0.73)])
-@pytest.mark.parametrize("tile", [5, 16, 33])
+@pytest.mark.parametrize("tile", [7, 33])
 def test_windows_of_every_size_together_give_the_whole(stack, plan, scale, tile):
     if plan == "phases" and scale in (2.37, (math.pi, 0.73)):
         pytest.skip("these scales have no short period")

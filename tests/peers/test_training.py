@@ -34,7 +34,14 @@ def photos(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize(("name", "base"), [*((n, "bicubic") for n in HEADS), ("liif", "none")])
+@pytest.mark.parametrize(
+    ("name", "base"),
+    [
+        ("liif", "bicubic"),
+        *(pytest.param(n, "bicubic", marks=pytest.mark.long) for n in HEADS if n != "liif"),
+        pytest.param("liif", "none", marks=pytest.mark.long),
+    ],
+)
 def test_a_head_is_trained_kept_measured_and_used(name, base, photos, tmp_path, capsys):
     settings = [
         *(each for each in TINY if not each.startswith("model=")),

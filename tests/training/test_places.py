@@ -34,6 +34,7 @@ def test_weights_are_equal_after_twenty_steps(configure, tmp_path):
     assert_same_run(tmp_path / "memory", tmp_path / "device")
 
 
+@pytest.mark.long
 def test_a_run_goes_on_with_its_photos_elsewhere(configure, tmp_path):
     train(configure("module.schedule=constant"), tmp_path / "whole")
     folder = tmp_path / "cut"

@@ -29,7 +29,7 @@ def die(monkeypatch, method, when):
     monkeypatch.setattr(SRModule, method, dying)
 
 
-@pytest.mark.parametrize("step", [3, 5])
+@pytest.mark.parametrize("step", [3, pytest.param(5, marks=pytest.mark.long)])
 def test_a_killed_run_goes_on_exactly(finished, configure, tmp_path, monkeypatch, step):
     folder = tmp_path / "run"
     die(monkeypatch, "training_step", lambda module, batch_idx: module.global_step == step)
@@ -66,6 +66,7 @@ def test_what_is_drawn_in_each_step_is_the_same_after_a_stop(
     assert_same_run(tmp_path / "cut", tmp_path / "whole")
 
 
+@pytest.mark.long
 def test_a_run_killed_while_it_validates_goes_on_exactly(
     finished, configure, tmp_path, monkeypatch
 ):
@@ -122,7 +123,8 @@ def test_a_finished_run_can_be_prolonged(configure, tmp_path):
     assert [row["step"] for row in rows(folder / "val.csv")] == ["4", "6"]
 
 
-@pytest.mark.parametrize("accumulated", [1, pytest.param(2, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("accumulated", [1, 2])
 def test_pictures_that_go_missing_cost_no_step(configure, tmp_path, monkeypatch, accumulated):
     settings = (f"trainer.accumulate_grad_batches={accumulated}", "trainer.max_steps=5")
     train(configure(*settings), tmp_path / "whole")
@@ -213,6 +215,7 @@ def test_the_best_is_the_best_of_one_validation(finished, configure, tmp_path, m
     assert checkpoint.load(folder / "best.safetensors")[1]["steps"] == 8
 
 
+@pytest.mark.long
 def test_the_best_stays_the_best_when_the_last_validation_found_it(
     configure, tmp_path, monkeypatch
 ):

@@ -26,6 +26,7 @@ def without_torch(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.long
 def test_it_is_taken_where_torch_is_not_installed(tmp_path: Path) -> None:
     """PNG, a TIFF in strips, an animation: all that a picture meets on its way does without."""
     values = photo(4)

@@ -83,12 +83,17 @@ def dance(tmp_path):
         ),
         ("cat", {"target": {"text": "333x201"}}, "--size 333x201"),
         ("cat", {"target": {"text": "333"}}, "--longest 333"),
-        ("cat", {"target": {"text": "shortest 333"}}, "--shortest 333"),
-        ("cat", {"target": {"text": "fit 333x300"}}, "--fit 333x300"),
-        ("cat", {"target": {"text": "cover 333x300"}}, "--cover 333x300"),
-        ("cat", {"target": {"text": "at least 333x100"}}, "--at-least 333x100"),
-        ("cat", {"target": {"text": "0.1 mp"}}, "--megapixels 0.1"),
-        ("cat", {"target": {"text": "5x4cm@300"}}, "--print 5x4cm@300"),
+        *(
+            pytest.param("cat", {"target": {"text": text}}, words, marks=pytest.mark.long)
+            for text, words in (
+                ("shortest 333", "--shortest 333"),
+                ("fit 333x300", "--fit 333x300"),
+                ("cover 333x300", "--cover 333x300"),
+                ("at least 333x100", "--at-least 333x100"),
+                ("0.1 mp", "--megapixels 0.1"),
+                ("5x4cm@300", "--print 5x4cm@300"),
+            )
+        ),
         ("cat", {"target": {"scale": [1.5, 2]}}, "--scale 2x1.5"),
         (
             "cat",

@@ -115,6 +115,7 @@ def test_the_address_needs_its_token(browser, served):
     page.close()
 
 
+@pytest.mark.long
 def test_a_view_that_ends_while_a_typed_size_is_understood_is_not_the_last(tab, cat):
     tab.page.evaluate(
         "const now = window.fetch; window.fetch = async (url, ...rest) => {"
@@ -211,6 +212,7 @@ def test_views_come_while_an_enlargement_runs(tab, cat, monkeypatch):
     tab.page.wait_for_selector("#results >> text=Download")
 
 
+@pytest.mark.long
 def test_what_is_typed_is_what_is_enlarged(tab, cat):
     """The button is pressed with the cursor still in the box."""
     tab.send(cat)
@@ -245,6 +247,7 @@ def test_the_box_follows_the_view_though_the_cursor_is_in_it(tab, cat):
     tab.page.wait_for_function("document.getElementById('factor').value === '2.85'")
 
 
+@pytest.mark.long
 def test_a_picture_of_millions_of_pixels_in_a_row_is_fitted_as_far_as_it_can(
     tab, served, tmp_path, monkeypatch
 ):
@@ -271,6 +274,7 @@ def test_sizes_are_those_of_the_command_line(tab):
         assert by_scale == [list(output_size(size, scale)) for scale in scales]
 
 
+@pytest.mark.long
 def test_a_picture_can_be_dropped_on_the_page(tab, cat):
     content = list(cat.read_bytes())
     script = """(content) => {

@@ -88,6 +88,7 @@ def test_a_screen_of_high_density_shows_a_pixel_as_a_pixel(open_tab, cat, whole)
     assert is_rounded(shown, window(whole(NETWORK, scale=9.0), view))
 
 
+@pytest.mark.long
 def test_a_reduction_lies_in_the_middle(tab, cat, whole):
     tab.send(cat)
     tab.type("0.7")
@@ -98,18 +99,17 @@ def test_a_reduction_lies_in_the_middle(tab, cat, whole):
     assert is_rounded(shown[top : top + 105, left : left + 140], exact)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("typed", "target", "wish"),
     [
         pytest.param(
             "1000x2000", {"text": "1000x2000"}, {"size": (2000, 1000)}, marks=pytest.mark.long
         ),
-        pytest.param("1234", {"text": "1234"}, {"size": (926, 1234)}, marks=pytest.mark.long),
+        ("1234", {"text": "1234"}, {"size": (926, 1234)}),
         ("cover 1000x1000", {"text": "cover 1000x1000"}, {"size": (1000, 1333)}),
-        pytest.param(
-            "30x20cm@150", {"text": "30x20cm@150"}, {"size": (1181, 1575)}, marks=pytest.mark.long
-        ),
-        pytest.param("4x5.5", {"scale": [5.5, 4]}, {"scale": (5.5, 4.0)}, marks=pytest.mark.long),
+        ("30x20cm@150", {"text": "30x20cm@150"}, {"size": (1181, 1575)}),
+        ("4x5.5", {"scale": [5.5, 4]}, {"scale": (5.5, 4.0)}),
     ],
 )
 def test_a_typed_size_moves_the_view_there(tab, cat, whole, typed, target, wish):
@@ -142,13 +142,8 @@ def test_what_is_no_size_is_refused(tab, cat):
     assert len(tab.views) == before + 1
 
 
-@pytest.mark.parametrize(
-    "pointer",
-    [
-        (100, 480),
-        *(pytest.param(each, marks=pytest.mark.long) for each in ((300, 200), (441, 333))),
-    ],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("pointer", [(100, 480), (300, 200), (441, 333)])
 def test_zooming_keeps_what_is_under_the_pointer(tab, cat, pointer):
     tab.send(cat)
     tab.type("4.3")
@@ -180,6 +175,7 @@ def test_thirty_ticks_of_the_wheel_are_few_views(tab, cat, served, monkeypatch):
     assert computed[-1].target.scale[0] == pytest.approx(2.85 * math.exp(0.9), rel=1e-4)
 
 
+@pytest.mark.long
 def test_dragging_moves_the_picture_by_whole_pixels(tab, cat, whole):
     tab.send(cat)
     tab.compare(NETWORK, NETWORK)
@@ -221,6 +217,7 @@ def test_the_last_view_is_stretched_while_moving(tab, cat, served, monkeypatch):
     assert np.abs(before.astype(int) - after).mean() > 1
 
 
+@pytest.mark.long
 def test_transparency_lies_on_a_chequered_ground(tab, tmp_path):
     values = np.full((20, 30, 4), 90, np.uint8)
     values[..., 3] = 255
