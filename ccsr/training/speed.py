@@ -2,6 +2,7 @@
 
 import copy
 import time
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -120,8 +121,9 @@ def multiply_adds(network: Network, size: Size, target: Size, effort: float = 1.
     return float(counter.get_total_flops()) / 2
 
 
+@cache
 def peak(device: torch.device, dtype: torch.dtype) -> float:
-    """Multiply-adds per second of a large matrix product on the device."""
+    """Multiply-adds per second of a large matrix product on the device, measured once."""
     side = 8192 if device.type == "cuda" else 1024
     a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
 
