@@ -73,8 +73,8 @@ def test_slurm(calls, first: int, count: int) -> None:
 @pytest.mark.parametrize(
     ("code", "told", "end"),
     [
-        (0, None, 0), (1, "failed", 0), (1, "remaining", 1), (1, "", 1), (1, None, 1),
-        (130, "remaining", 130),
+        (0, None, 0), (1, "failed", 0), (1, "remaining", 1), (130, "remaining", 130),
+        *(pytest.param(1, told, 1, marks=pytest.mark.long) for told in ("", None)),
     ],
 )  # fmt: skip
 def test_kubernetes(calls, tmp_path: Path, code: int, told: str | None, end: int) -> None:

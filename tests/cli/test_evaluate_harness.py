@@ -65,6 +65,7 @@ def test_results_of_others_stand_beside_ours(world, capsys):
     assert low < gain < high
 
 
+@pytest.mark.long
 def test_several_protocols_in_one_run(world, capsys):
     words = ["--protocol", "benchmark-y", "liif-rgb", "--model", "one", "--out", "out"]
     assert evaluate(*words) == 0

@@ -62,7 +62,7 @@ def test_a_window_is_that_of_the_whole_and_reads_what_it_needs(model_and_session
         torch.testing.assert_close(result, whole[:, :, rows, columns], rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["light", "base"])
+@pytest.mark.parametrize("name", ["light", pytest.param("base", marks=pytest.mark.long)])
 def test_windows_of_shipped_models_join_to_the_whole(name):
     upscaler = Upscaler.load(name, device="cpu", precision="fp32", tile="off")
     session = opened(to_onnx(upscaler.model, None, window=True))

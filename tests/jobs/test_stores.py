@@ -36,7 +36,7 @@ def told(work: Callable[[], Plan], root: str) -> object:
     return json.loads(json.dumps(said, default=str).replace(root, "ROOT"))
 
 
-@pytest.mark.parametrize("kind", ["objects", "folders"])
+@pytest.mark.parametrize("kind", ["objects", pytest.param("folders", marks=pytest.mark.long)])
 def test_a_store_is_planned_as_a_folder_is(
     tmp_path: Path, bucket: type[Bucket], kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
