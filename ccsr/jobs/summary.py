@@ -55,7 +55,10 @@ def summed_up(paths: Sequence[Place]) -> Summary:
         OSError: for a file that cannot be read.
         ValueError: for one that is no report.
     """
-    runs = [_read(path) for path in dict.fromkeys(paths)]
+    known: dict[Place, Place] = {}  # globs overlap, and a file may have several names
+    for path in paths:
+        known.setdefault(path.resolve() if isinstance(path, Path) else path, path)
+    runs = [_read(path) for path in known.values()]
     _forget_made_good(runs)
     done: set[str] = set().union(*(run.done for run in runs))
     failed: dict[str, str] = {}

@@ -116,6 +116,9 @@ def build_loggers(config: Mapping[str, Any] | None, folder: Path, resume_step: i
             name = f"{folder.absolute().parent.name}_{folder.name}" if number else folder.name
             named = {"id": name, **config}
             loggers.append(made("logger", named, save_dir=str(folder)))
+        elif str(config.get("_target_")).endswith("TensorBoardLogger") and resume_step:
+            purging = {"purge_step": resume_step + 1, **config}  # what a killed part went on to
+            loggers.append(made("logger", purging, save_dir=str(folder)))
         else:
             loggers.append(made("logger", config, save_dir=str(folder)))
     return loggers

@@ -46,6 +46,8 @@ def test_reports_of_shards_are_joined(tmp_path: Path) -> None:
     ]
     assert (found.pixels, found.seconds) == (2_000_000, 4.0)
     assert summed_up([one, two, one]) == found  # globs overlap
+    (tmp_path / "link").symlink_to(tmp_path)
+    assert summed_up([one, two, tmp_path / "link" / two.name]) == found
     assert 2.0 <= found.span < 3.0
     assert not found.complete
 

@@ -2,6 +2,7 @@ import csv
 from pathlib import Path
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from ccsr.training.loggers import Tables, build_loggers
 
@@ -30,6 +31,21 @@ def test_a_logger_writes_into_the_folder_of_the_run(tmp_path):
     assert Path(build_loggers(target, tmp_path, 0)[1].save_dir) == tmp_path
     with pytest.raises(ValueError, match=r"logger\.save_dir=there cannot be: all that a run"):
         build_loggers({**target, "save_dir": "there"}, tmp_path, 0)
+
+
+def test_a_resumed_run_hides_what_tensorboard_has_beyond_it(tmp_path):
+    config = {"_target_": "pytorch_lightning.loggers.TensorBoardLogger"}
+    config |= {"name": "tensorboard", "version": ""}
+    for resume_step, steps in ((0, range(1, 8)), (4, range(5, 9))):
+        logger = build_loggers(config, tmp_path, resume_step)[1]
+        for step in steps:
+            logger.log_metrics({"train/loss": 10.0 * resume_step + step}, step)
+        logger.finalize("success")
+    shown = EventAccumulator(str(tmp_path / "tensorboard")).Reload().Scalars("train/loss")
+    assert [(each.step, each.value) for each in shown] == [
+        *((step, step) for step in range(1, 5)),
+        *((step, 40 + step) for step in range(5, 9)),
+    ]
 
 
 def test_wandb_online_needs_credentials(tmp_path, monkeypatch):
