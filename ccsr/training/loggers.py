@@ -110,17 +110,15 @@ def build_loggers(config: Mapping[str, Any] | None, folder: Path, resume_step: i
                 f"logger.save_dir={config['save_dir']} cannot be: all that a run writes lies in "
                 "its folder (hydra.run.dir=FOLDER)"
             )
-        if str(config.get("_target_")).endswith("WandbLogger"):
+        target = str(config.get("_target_"))
+        own: dict[str, Any] = {}
+        if target.endswith("WandbLogger"):
             _prepare_wandb(folder, offline=bool(config.get("offline")))
             number = folder.name.isdecimal()  # of a job in a sweep
-            name = f"{folder.absolute().parent.name}_{folder.name}" if number else folder.name
-            named = {"id": name, **config}
-            loggers.append(made("logger", named, save_dir=str(folder)))
-        elif str(config.get("_target_")).endswith("TensorBoardLogger") and resume_step:
-            purging = {"purge_step": resume_step + 1, **config}  # what a killed part went on to
-            loggers.append(made("logger", purging, save_dir=str(folder)))
-        else:
-            loggers.append(made("logger", config, save_dir=str(folder)))
+            own["id"] = f"{folder.absolute().parent.name}_{folder.name}" if number else folder.name
+        elif target.endswith("TensorBoardLogger") and resume_step:
+            own["purge_step"] = resume_step + 1  # hides what a killed part went on to
+        loggers.append(made("logger", {**own, **config}, save_dir=str(folder)))
     return loggers
 
 

@@ -1,135 +1,19 @@
-"""*Enlarge* by the server: the same files as `ccsr upscale` writes."""
+"""*Enlarge* by the server: orders, links to what came of them, and what is refused."""
 
 import io
 import threading
 import time
 import zipfile
 
-import numpy as np
 import pytest
 from PIL import Image
 
 from ccsr import image
-from ccsr.cli.main import main
 from ccsr.grid import choose_grid
 from ccsr.web import downloads
 from ccsr.web.enlarging import Enlargement
 from ccsr.web.entry import Limits
-
-NETWORK = "tiny.safetensors"
-
-
-def order(client, **fields):
-    """Ask for an enlargement of all pictures."""
-    numbers = [picture["id"] for picture in client.get("/api/state").json()["pictures"]]
-    output = {"format": "png", "metadata": "keep"} | fields.pop("output", {})
-    common = {"pictures": numbers, "target": {"scale": [2.37, 2.37]}, "model": NETWORK}
-    return client.post("/api/enlargements", json=common | {"output": output} | fields)
-
-
-def state(client, number):
-    (found,) = [
-        each for each in client.get("/api/state").json()["enlargements"] if each["id"] == number
-    ]
-    return found
-
-
-def finished(client, number):
-    """What became of it."""
-    until = time.monotonic() + 30
-    while (found := state(client, number))["running"]:
-        assert time.monotonic() < until
-        time.sleep(0.02)
-    return found
-
-
-def download(client, number, **fields):
-    ticket = client.post("/api/tickets", json={"enlargement": number} | fields).json()
-    answer = client.get(ticket["url"], headers={"X-Token": ""})
-    assert answer.status_code == 200
-    return answer
-
-
-@pytest.fixture
-def scan(tmp_path, wide_profile):
-    """16-bit colour with transparency, a profile and a description."""
-    values = np.random.default_rng(1).integers(0, 65536, (30, 40, 4), np.uint16)
-    values[:8, :8, 3] = 0
-    described = image.Metadata(profile=wide_profile, dpi=(300.0, 300.0))
-    image.write(image.Picture((values,), described), tmp_path / "scan.tif")
-    return tmp_path / "scan.tif"
-
-
-@pytest.fixture
-def dance(tmp_path):
-    """An animation."""
-    frames = [Image.new("RGB", (20, 16), colour) for colour in ("red", "lime", "blue")]
-    frames[0].save(
-        tmp_path / "dance.webp", save_all=True, append_images=frames[1:], duration=70, lossless=True
-    )
-    return tmp_path / "dance.webp"
-
-
-@pytest.mark.parametrize(
-    ("picture", "fields", "words"),
-    [
-        ("cat", {}, ""),
-        ("cat", {"output": {"format": "jpg", "quality": 80}}, "--format jpg --quality 80"),
-        ("cat", {"output": {"format": "webp", "lossless": True}}, "--format webp --lossless"),
-        (
-            "cat",
-            {"target": {"text": "width 333"}, "output": {"metadata": "strip"}},
-            "--width 333 --metadata strip",
-        ),
-        ("cat", {"target": {"text": "333x201"}}, "--size 333x201"),
-        ("cat", {"target": {"text": "333"}}, "--longest 333"),
-        *(
-            pytest.param("cat", {"target": {"text": text}}, words, marks=pytest.mark.long)
-            for text, words in (
-                ("shortest 333", "--shortest 333"),
-                ("fit 333x300", "--fit 333x300"),
-                ("cover 333x300", "--cover 333x300"),
-                ("at least 333x100", "--at-least 333x100"),
-                ("0.1 mp", "--megapixels 0.1"),
-                ("5x4cm@300", "--print 5x4cm@300"),
-            )
-        ),
-        ("cat", {"target": {"scale": [1.5, 2]}}, "--scale 2x1.5"),
-        (
-            "cat",
-            {"target": {"scale": [0.5, 0.5]}, "model": "light"},
-            "--scale 0.5 --model light",
-        ),
-        ("cat", {"model": "auto"}, "--model auto"),
-        ("scan", {"output": {"format": "same"}}, "--format same"),
-        (
-            "scan",
-            {"output": {"format": "jpg", "background": [255, 128, 0]}},
-            "--format jpg --background #ff8000",
-        ),
-        ("dance", {}, ""),
-        ("dance", {"output": {"format": "webp"}}, "--format webp"),
-    ],
-)
-def test_a_download_is_what_upscale_writes(
-    client, served, request, tmp_path, network, picture, fields, words
-):
-    path = request.getfixturevalue(picture)
-    out = tmp_path / "out"
-    command = ["upscale", str(path), "-o", f"{out}/", *words.split()]
-    command += [] if "target" in fields else ["--scale", "2.37"]
-    command += [] if "model" in fields else ["--model", str(network)]
-    assert main([*command, "--precision", "fp32", "--device", "cpu", "--quiet"]) == 0
-    (written,) = out.iterdir()
-
-    served.app.shelf.take([path])
-    number = order(client, **fields).json()["id"]
-    (item,) = finished(client, number)["items"]
-    assert item["state"] == "done", item["text"]
-    assert item["name"] == written.name
-    got = download(client, number, item=0)
-    assert got.content == written.read_bytes()
-    assert f'filename="{written.name}"' in got.headers["content-disposition"]
+from orders import download, finished, order, state
 
 
 def test_several_pictures_come_in_one_zip_and_a_bad_one_is_named(client, served, cat, tmp_path):
