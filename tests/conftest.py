@@ -1,10 +1,13 @@
-"""What all tests share: threads where processes share the cores, and benchmark images.
+"""What all tests share: threads where processes share the cores, benchmark images, and a browser.
 
 The benchmark images may be measured with but not passed on: they are used where they are.
 """
 
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +17,7 @@ if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
 
 _DEFAULT = Path(__file__).parents[2] / "shared" / "data"
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +27,20 @@ def benchmarks() -> Path:
     if not (folder / "test").is_dir():
         pytest.skip(f"no benchmark images in {folder}: set CCSR_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Headless Chromium of the system: one for all tests, as Playwright runs once in a process."""
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, _BROWSERS)), None)
+    if not found:
+        pytest.skip(f"no browser: none of {', '.join(_BROWSERS)} is installed")
+    from playwright.sync_api import sync_playwright  # not needed by most modules
+
+    with sync_playwright() as driver:
+        started = driver.chromium.launch(
+            executable_path=found,
+            args=["--no-sandbox", "--force-color-profile=srgb", "--disable-dev-shm-usage"],
+        )
+        yield started
+        started.close()

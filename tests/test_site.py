@@ -3,7 +3,6 @@
 import io
 import random
 import runpy
-import shutil
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -15,7 +14,6 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import sync_playwright
 
 from ccsr import Upscaler, image
 from ccsr.bundled import resource_dir
@@ -24,7 +22,6 @@ from ccsr.resample import resize
 from ccsr.web import requests
 from documents import ROOT
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SITE = runpy.run_path(str(ROOT / "site" / "build.py"), run_name="site")
 pytestmark = pytest.mark.long
 
@@ -56,21 +53,16 @@ def url(site: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def opened(url: str) -> Iterator[tuple[Any, list[str]]]:
+def opened(browser: Any, url: str) -> Iterator[tuple[Any, list[str]]]:
     """The page in a browser, and what it asked for."""
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if browser is None:
-        pytest.skip("no browser here")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
-        page = chromium.new_page(viewport={"width": 900, "height": 600})
-        page.set_default_timeout(120_000)
-        asked: list[str] = []
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("pageerror", lambda error: asked.append(f"error: {error}"))
-        page.goto(url)
-        yield page, asked
-        chromium.close()
+    page = browser.new_page(viewport={"width": 900, "height": 600})
+    page.set_default_timeout(120_000)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: asked.append(f"error: {error}"))
+    page.goto(url)
+    yield page, asked
+    page.close()
 
 
 def to_levels(x: Any) -> Any:

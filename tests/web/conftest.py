@@ -1,9 +1,7 @@
-"""A server of the page in a thread, and a browser that opens it."""
+"""A server of the page in a thread, and tabs of a browser that open it."""
 
 import io
 import json
-import os
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +14,6 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
-from playwright.sync_api import sync_playwright
 
 from ccsr import image
 from ccsr.bundled import resource_dir
@@ -30,7 +27,6 @@ from ccsr.web.server import Server, bind
 from ccsr.web.shelf import Shelf
 from networks import tiny
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 TOKEN = "token-of-the-tests"
 OPTIONS: dict[str, Any] = {"device": "cpu", "precision": "fp32"}
 
@@ -190,21 +186,6 @@ def client(served) -> Iterator[httpx.Client]:
     """Talks to the server as the page does."""
     with httpx.Client(base_url=served.base, headers={"X-Token": TOKEN}, timeout=30) as talker:
         yield talker
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """Headless Chromium of the system."""
-    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
-    if not found:
-        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed")
-    with sync_playwright() as driver:
-        started = driver.chromium.launch(
-            executable_path=found,
-            args=["--no-sandbox", "--force-color-profile=srgb", "--disable-dev-shm-usage"],
-        )
-        yield started
-        started.close()
 
 
 @pytest.fixture
