@@ -158,5 +158,5 @@ def draw(path: Path, results: Sequence[Result]) -> None:
             axes.plot(*zip(*points, strict=True), style, label=model, markersize=4)
         axes.set(xlabel=label, ylabel="gain over bicubic in dB")
         axes.grid(alpha=0.3)
-        axes.legend(fontsize=8)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside right center", fontsize=8)
     save(figure, path, dpi=80)

@@ -7,7 +7,7 @@ lie on another device they become JPEG instead.
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -158,20 +158,19 @@ def degraded(patches: Tensor, drawn: Drawn) -> Tensor:
 
     On other devices than the CPU nothing waits for it, and all files are JPEGs.
     """
-    x = _blurred(patches.float(), drawn.blur)
-    x = (x + _noise(x, drawn)).round().clamp(0, 255)
+    x = patches.float()
+    x = _where(drawn.blur[:, TAPS // 2] < 1, _blurred, x, drawn.blur)
+    x = _where(drawn.amounts[:, 0] > 0, _noisy, x, drawn.noise, drawn.amounts, drawn.smooth)
+    x = x.round().clamp(0, 255)
     for n in range(PASSES):
         here = drawn.passes > n
-        how = drawn.steps[:, n], drawn.halved[:, n], drawn.start[:, n]
-        if x.device.type != "cpu":
-            x = torch.where(here[:, None, None, None], jpeg.compress(x, *how), x)
-            continue
-        last = (drawn.passes == n + 1) & (drawn.coder >= 0)
-        here = here & ~last  # only those that it is for; a GPU would wait to know which
-        x[here] = jpeg.compress(x[here], *(part[here] for part in how))
-        for place in last.nonzero().flatten().tolist():
-            coder, quality = int(drawn.coder[place]), int(drawn.quality[place, n])
-            x[place] = coded(x[place], coder, quality)
+        if x.device.type == "cpu":
+            last = (drawn.passes == n + 1) & (drawn.coder >= 0)
+            for place in last.nonzero().flatten().tolist():
+                coder, quality = int(drawn.coder[place]), int(drawn.quality[place, n])
+                x[place] = coded(x[place], coder, quality)
+            here = here & ~last
+        x = _where(here, jpeg.compress, x, drawn.steps[:, n], drawn.halved[:, n], drawn.start[:, n])
     return x.to(torch.uint8)
 
 
@@ -183,6 +182,18 @@ def coded(patch: Tensor, coder: int, quality: int) -> Tensor:
     Image.fromarray(pixels).save(stream, name, quality=quality, **options)
     with Image.open(stream) as image:
         return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).to(patch)
+
+
+def _where(here: Tensor, make: Callable[..., Tensor], x: Tensor, *drawn: Tensor) -> Tensor:
+    """The patches `x`, of which those `here` (N,) become what `make` makes of them.
+
+    A GPU would wait to know which those are: it makes all, and takes these.
+    """
+    if x.device.type != "cpu":
+        return torch.where(here[:, None, None, None], make(x, *drawn), x)
+    if here.any():
+        x[here] = make(x[here], *(part[here] for part in drawn))
+    return x
 
 
 def _range(name: str, values: Sequence[float], interval: str) -> tuple[float, float]:
@@ -216,13 +227,13 @@ def _blurred(x: Tensor, weights: Tensor) -> Tensor:
     return x
 
 
-def _noise(x: Tensor, drawn: Drawn) -> Tensor:
-    """The noise of each patch, in levels."""
-    wide = F.pad(drawn.noise, (1, 1, 1, 1), "reflect")
+def _noisy(x: Tensor, noise: Tensor, amounts: Tensor, smooth: Tensor) -> Tensor:
+    """Each patch with its noise, not rounded."""
+    wide = F.pad(noise, (1, 1, 1, 1), "reflect")
     rows = (wide[:, :, :-2] + wide[:, :, 2:]) / 4 + wide[:, :, 1:-1] / 2
-    smooth = (rows[..., :-2] + rows[..., 2:]) / 4 + rows[..., 1:-1] / 2
-    smooth = smooth / 0.375  # keeps the variance
-    noise = torch.where(drawn.smooth[:, None, None, None], smooth, drawn.noise)
-    amount, shot = (part[:, None, None, None] for part in drawn.amounts.unbind(1))
+    demosaiced = (rows[..., :-2] + rows[..., 2:]) / 4 + rows[..., 1:-1] / 2
+    demosaiced = demosaiced / 0.375  # keeps the variance
+    noise = torch.where(smooth[:, None, None, None], demosaiced, noise)
+    amount, shot = (part[:, None, None, None] for part in amounts.unbind(1))
     light = (x.clamp_min(0) / 128).sqrt()
-    return noise * amount * torch.where(shot > 0, light, 1.0)
+    return x + noise * amount * torch.where(shot > 0, light, 1.0)
