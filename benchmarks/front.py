@@ -17,7 +17,7 @@ from ccsr.device import has_native_bfloat16
 from ccsr.evaluation.methods import BICUBIC, LANCZOS
 from ccsr.grid import ProjectedGrid
 from ccsr.image import read_rgb
-from ccsr.model.checkpoint import load, shipped
+from ccsr.model.checkpoint import digest, load, shipped
 from ccsr.resample import resize
 from ccsr.training.photos import find_images
 
@@ -106,7 +106,15 @@ def measure(
         ]
         say(f"x{scale:g} done: {len(able)} methods on {len(photos)} images")
     name = data.name if data else "bundled"
-    return {"threads": 1, "rounds": rounds, "images": len(photos), "data": name, "points": points}
+    return {
+        "threads": 1, "rounds": rounds, "images": len(photos), "data": name, "points": points,
+        "weights": weights(),
+    }  # fmt: skip
+
+
+def weights() -> dict[str, str]:
+    """The SHA-256 of the file of each shipped network."""
+    return {name: digest(path) for name, path in shipped().items()}
 
 
 def better(point: Found, points: Sequence[Found]) -> list[str]:
@@ -144,6 +152,10 @@ def section(found: Found) -> list[str]:
             "; ".join(better(point, points)) or "none",
         )
         lines.append(f"| {' | '.join(cells)} |")
+    now = weights()
+    older = [f"`{name}`" for name, was in found["weights"].items() if now.get(name) != was]
+    if older:
+        lines += ["", f"Measured before the weights of today: {', '.join(older)}."]
     return lines
 
 

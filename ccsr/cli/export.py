@@ -27,8 +27,9 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     scale.add_argument(
         "--window", action="store_true",
-        help="let the file take the factor and a window of the result, by two more inputs: where "
-        "the window begins, and its size",
+        help="let the file take the factor and a window of the result, by further inputs: origin "
+        "and size say where the window begins and how large it is, corner and whole which part of "
+        "the picture is given (zeros: all of it)",
     )  # fmt: skip
     add(
         "--input-size", type=arguments.size, metavar="WxH",

@@ -156,7 +156,7 @@ def _add_folder_options(add: options.Add) -> None:
         "--name", metavar="TEMPLATE",
         help="the name of each result, without its suffix, such as '{stem}_{width}x{height}'. "
         "{stem} is the input's name, {label} the size as it was asked for (2.37x, 1920w), "
-        "{width}, {height} and {scale} are numbers, {model} is the network; default: "
+        "{width}, {height} and {scale} are numbers, {model} is --model; default: "
         "'{stem}_{label}'",
     )  # fmt: skip
     add(

@@ -15,7 +15,7 @@ import numpy as np
 
 from ccsr import image
 from ccsr.device import NoRoomError
-from ccsr.grid import Size
+from ccsr.grid import Size, choose_grid
 from ccsr.image.profiles import hdr_outside
 from ccsr.jobs import large_tiff
 from ccsr.jobs.ahead import Ahead, Fetched, fetch
@@ -167,7 +167,8 @@ def _do(
         result: image.Picture | None = None
         notes = source.notes
         if large_tiff.worthwhile(upscaler, source, size, job.output):
-            suited, why = upscaler.suited(source.frames[0], source.coding)
+            grid = choose_grid(source.size, wanted["scale"], wanted["size"])
+            suited, why = upscaler.suited(source.frames[0], [grid], source.coding)
             notes = (*notes, why) if why else notes
             _stream(job, source, size, suited, writing.saving, wanted)
         else:

@@ -1,8 +1,10 @@
 """Two networks, one for clean pictures and one that cleans, and which of them a picture gets."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from ccsr.grid import ProjectedGrid
 from ccsr.image import Levels
 from ccsr.image.coding import Coding
 from ccsr.image.traces import jpeg_quality, noise_level
@@ -49,12 +51,22 @@ class Automatic(Upscaler):
         engine, options = self._given
         return Upscaler(_network(CLEANING, engine), **options)
 
-    def suited(self, values: Levels, coding: Coding | None = None) -> tuple[Upscaler, str]:
+    def suited(
+        self, values: Levels, grids: Sequence[ProjectedGrid] = (), coding: Coding | None = None
+    ) -> tuple[Upscaler, str]:
         """See :meth:`Upscaler.suited`."""
+        if grids and all(max(grid.scale) < 1 for grid in grids):
+            return self, "by bicubic: it gets smaller"  # whichever network there is
         choice = choose(values, coding)
         if choice.cleans:
             return self.cleaning, f"by {CLEANING}: {choice.why}"
+        if grids and all(map(_changes_nothing, grids)):
+            return self, f"as it is: {choice.why}"
         return self, f"by {CLEAN}: {choice.why}"
+
+
+def _changes_nothing(grid: ProjectedGrid) -> bool:
+    return grid.scale == (1.0, 1.0) and grid.size == (grid.rows.input_size, grid.columns.input_size)
 
 
 def _network(name: str, engine: str) -> Any:

@@ -1,7 +1,7 @@
 """The one path from a picture to its enlargement: device, precision, pieces that fit."""
 
 import warnings
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, overload
@@ -195,7 +195,6 @@ class Upscaler:
                 f"{type(image).__name__}: open a path by PIL.Image.open, give an array to "
                 "Upscaler.levels and a tensor to Upscaler.tensor"
             )
-        upscaler, why = self.suited(image.frames[0], image.coding)
         first = choose_grid(image.size, scale, size)
         sizes = (None,) * len(image.frames) if size is None else image.sizes(first.size)
         grids = [
@@ -204,6 +203,7 @@ class Upscaler:
         ]
         sources = [LevelSource(frame) for frame in image.frames]
         check_room(list(zip(sources, grids, strict=True)))
+        upscaler, why = self.suited(image.frames[0], grids, image.coding)
         frames: list[Levels] = []
         for source, grid in zip(sources, grids, strict=True):
             part = _part(progress, len(frames), len(grids))
@@ -211,11 +211,14 @@ class Upscaler:
         notes = (*image.notes, why) if why else image.notes
         return replace(image, frames=tuple(frames), notes=notes)
 
-    def suited(self, values: Levels, coding: Coding | None = None) -> tuple["Upscaler", str]:
+    def suited(
+        self, values: Levels, grids: Sequence[ProjectedGrid] = (), coding: Coding | None = None
+    ) -> tuple["Upscaler", str]:
         """The upscaler that a picture gets, and why, for a person; itself where it has no choice.
 
         Args:
             values: (h, w, C), its pixels, of the first frame.
+            grids: of its frames, if it is known what is made of them.
             coding: what its file says of its compression.
         """
         return self, ""
@@ -247,7 +250,7 @@ class Upscaler:
         source = LevelSource(values)
         grid = choose_grid(source.size, scale, size)
         check_room([(source, grid)])
-        return self.suited(values)[0]._whole(source, grid, progress)
+        return self.suited(values, [grid])[0]._whole(source, grid, progress)
 
     def strips(
         self,
@@ -263,7 +266,7 @@ class Upscaler:
             raise ValueError(f"height must be a whole number of at least 1, got {height!r}")
         source = LevelSource(values)
         grid = choose_grid(source.size, scale, size)
-        return self.suited(values)[0]._strips(source, grid, height, progress)
+        return self.suited(values, [grid])[0]._strips(source, grid, height, progress)
 
     def tensor(
         self,

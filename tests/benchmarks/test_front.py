@@ -62,6 +62,13 @@ def test_all_take_part_but_those_of_other_factors(
         "bicubic", "bicubic", "doubled", "lanczos", "lanczos",
     ]  # fmt: skip
     assert (tmp_path / "front.png").stat().st_size > 10_000
+    assert "before the weights of today" not in text
+
+
+def test_weights_that_are_others_by_now_are_named() -> None:
+    found = {"images": 1, "data": "a", "rounds": 1, "points": [], "weights": front.weights()}
+    found["weights"]["light"] = "0" * 64
+    assert front.section(found)[-1] == "Measured before the weights of today: `light`."
 
 
 @pytest.mark.parametrize("official", [False, True])

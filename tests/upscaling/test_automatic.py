@@ -60,6 +60,21 @@ def test_a_file_gets_the_network_that_suits_it(
     assert f"by {network}: {why}" in str(result)
 
 
+def test_where_no_network_works_none_is_named(automatic, both, clean, tmp_path):
+    coarse = saved(tmp_path / "a.jpg", clean, quality=60)
+    smaller = automatic(coarse, scale=(0.5, 0.9))
+    assert smaller.notes[-1] == "by bicubic: it gets smaller"
+    np.testing.assert_array_equal(
+        smaller.frames[0], both[CLEANING](coarse, scale=(0.5, 0.9)).frames[0]
+    )
+    assert "by photo: JPEG of quality 60" in automatic(coarse, scale=(0.5, 1)).notes
+    assert "by photo: JPEG of quality 60" in automatic(coarse, scale=1).notes
+    fine = saved(tmp_path / "a.png", clean)
+    assert automatic(fine, scale=1).notes[-1] == "as it is: clean"
+    assert automatic(fine, size=fine.size).notes[-1] == "as it is: clean"
+    assert automatic(fine, scale=1.001).notes[-1] == "by light: clean"
+
+
 def test_a_png_that_was_a_jpeg_is_found_out(automatic, both, clean, tmp_path):
     decoded = saved(tmp_path / "a.jpg", clean, quality=50).frames[0]
     picture = saved(tmp_path / "a.png", decoded[3:, 5:])
