@@ -13,7 +13,10 @@ from ccsr.upscaling.onnx_engine import OnnxEngine
 from ccsr.upscaling.upscaler import Upscaler
 
 CLEAN, CLEANING = "light", "photo"
-QUALITY = 95  # of a JPEG or WebP, from which on `light` is as good; docs/photos.md has a table
+# Qualities from which on `light` is as good (docs/photos.md): as files tell them, and of a JPEG
+# that only pixels tell of, which are not sure beyond it.
+FINE = {"JPEG": 96, "WebP": 90}
+FOUND = 95
 NOISE = 2.2  # levels of luma, in the smoothest tenth of the picture
 
 
@@ -84,11 +87,11 @@ def choose(values: Levels, coding: Coding | None = None) -> Choice:
         values: (h, w, C), its pixels as files hold them.
         coding: what its file says of its compression.
     """
-    if coding and round(coding.quality) < QUALITY:  # as it is told
+    if coding and round(coding.quality) < FINE[coding.form]:  # as it is told
         return Choice(True, str(coding))
     quality = jpeg_quality(values)
     known = coding is not None and quality is not None and round(quality) >= round(coding.quality)
-    if quality is not None and quality < QUALITY and not known:  # of a coarser compression before
+    if quality is not None and quality < FOUND and not known:  # of a coarser compression before
         return Choice(True, f"it was a JPEG of quality {quality:.0f}")
     noise = noise_level(values)
     if noise > NOISE:
