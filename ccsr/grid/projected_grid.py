@@ -191,6 +191,15 @@ class ProjectedGrid:
         """(vertical, horizontal) output pixels per input pixel."""
         return self.rows.scale, self.columns.scale
 
+    @property
+    def reduces(self) -> bool:
+        """Whether the output has fewer pixels than the input along both axes."""
+        return max(self.scale) < 1
+
+    def keeps(self, size: Size) -> bool:
+        """Whether its pixels are just those of an input of `size` (h, w)."""
+        return self == ProjectedGrid.project(size, size)
+
     def check(self, size: Size) -> None:
         """Raise ValueError if the grid is known to be laid over another size than (h, w)."""
         laid = self.rows.input_size, self.columns.input_size

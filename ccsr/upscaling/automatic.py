@@ -58,7 +58,7 @@ class Automatic(Upscaler):
         self, values: Levels, grids: Sequence[ProjectedGrid] = (), coding: Coding | None = None
     ) -> tuple[Upscaler, str]:
         """See :meth:`Upscaler.suited`."""
-        if grids and all(max(grid.scale) < 1 for grid in grids):
+        if grids and all(grid.reduces for grid in grids):
             return self, "by bicubic: it gets smaller"  # whichever network there is
         choice = choose(values, coding)
         if choice.cleans:
@@ -69,7 +69,8 @@ class Automatic(Upscaler):
 
 
 def _changes_nothing(grid: ProjectedGrid) -> bool:
-    return grid.scale == (1.0, 1.0) and grid.size == (grid.rows.input_size, grid.columns.input_size)
+    rows, columns = grid.rows.input_size, grid.columns.input_size
+    return rows is not None and columns is not None and grid.keeps((rows, columns))
 
 
 def _network(name: str, engine: str) -> Any:

@@ -59,14 +59,9 @@ class Enlargement(ABC, Generic[Piece]):
         return replace(self, grid=grid, via=self.model.route(self.source.size, grid))
 
     @property
-    def reduces(self) -> bool:
-        """Whether the result has fewer pixels than the picture along both axes."""
-        return max(self.grid.scale) < 1
-
-    @property
     def pixel_bytes(self) -> float:
         """What computing a pixel of the result takes, of one image."""
-        channels = 3 if self.reduces else self.model.channels
+        channels = 3 if self.grid.reduces else self.model.channels
         features = FEATURES * channels * 4 / (self.grid.scale[0] * self.grid.scale[1])
         return OUTPUT_PIXEL_BYTES + features
 
@@ -80,12 +75,11 @@ class Enlargement(ABC, Generic[Piece]):
             RuntimeError: if the network gives values that are not finite.
         """
         source = self.source
-        if self.reduces:
+        if self.grid.reduces:
             window = self.grid.window(rows, columns)
             top, left = needed(source.size, window)
             return self.resized(source.read(top, left), window.shifted(top.start, left.start))
-        own = ProjectedGrid.project(source.size, source.size)
-        if self.grid == own and not self.model.cleans:
+        if self.grid.keeps(source.size) and not self.model.cleans:
             return source.read(rows, columns)
         y = self.computed(rows, columns)
         if not self.finite(y):

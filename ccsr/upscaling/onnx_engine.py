@@ -139,7 +139,7 @@ class OnnxEngine:
                 along one axis.
         """
         made = OnnxEnlargement(self, source, grid, (), flips, warn)
-        if made.reduces:
+        if grid.reduces:
             return made
         centred = ProjectedGrid.project(source.size, grid.size, grid.scale, "centred")
         for wanted, axis in ((grid.rows, centred.rows), (grid.columns, centred.columns)):
@@ -186,7 +186,7 @@ class OnnxEnlargement(Enlargement[Piece]):
     @property
     def pixel_bytes(self) -> float:
         """What computing a pixel of the result takes, of one image: the last layer gathers."""
-        gathered = 0 if self.reduces else 1500 / self.grid.scale[1]
+        gathered = 0 if self.grid.reduces else 1500 / self.grid.scale[1]
         return super().pixel_bytes + gathered
 
     def resized(self, x: Floats, grid: ProjectedGrid) -> Floats:

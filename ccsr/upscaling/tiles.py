@@ -124,13 +124,13 @@ def window_side(enlargement: Enlargement[Any], tile: Tile, memory: int) -> int:
         tile: what was asked for.
         memory: bytes that computing it may take, for `auto`.
     """
-    grid, reduces = enlargement.grid, enlargement.reduces
+    grid = enlargement.grid
     if isinstance(tile, int):
         return tile
     if tile == "off":
         return max(grid.size)
     side = math.isqrt(int(memory / (enlargement.source.images * enlargement.pixel_bytes)))
-    if reduces:
+    if grid.reduces:
         return max(side - KERNELS["cubic"][1], 1)  # so many more are read around it
     return max(side, SMALLEST_TILE)
 

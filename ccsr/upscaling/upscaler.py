@@ -363,7 +363,7 @@ class Upscaler:
     ) -> Iterator[Piece]:
         enlargement = self.enlargement(source, grid)
         side = window_side(enlargement, self.tile, self._working_memory)
-        if not enlargement.reduces:
+        if not grid.reduces:
             enlargement = self.effort.choose(enlargement, side)
         return strips(enlargement, side, height, progress)
 

@@ -74,7 +74,7 @@ class View(Generic[Piece]):
         rows, columns = within(rows, whole.rows.size), within(columns, whole.columns.size)
         enlargement = self._enlargement.over(whole)
         check_room([(enlargement.source, whole.window(rows, columns))])
-        if not enlargement.reduces:
+        if not whole.reduces:
             enlargement = enlargement.at(self._effort)
         side = window_side(enlargement, self._tile, self._memory)
         return piece(enlargement, side, rows, columns, progress)

@@ -133,7 +133,7 @@ class Views:
             first[kernel] = first.get(kernel, 0) | side
         for kernel, side in first.items():
             yield from self._fixed(view, opened, grid, kernel, side)
-        if max(grid.scale) < 1:
+        if grid.reduces:
             return  # bicubic is all that a network gives
         networks = {side: name for name, side in sides.items() if name not in FIXED}
         for side, (left, top, width, height) in _ordered(view, list(networks)):
