@@ -44,7 +44,7 @@ def build(out: Path, vendor: Path) -> None:
     shutil.rmtree(out, ignore_errors=True)
     shutil.copytree(PAGE, out)
     shutil.copy(HERE / "local.js", out / "api.js")
-    for name in ("bicubic.js", "compute.js", "sizes.js"):
+    for name in ("bicubic.js", "compute.js", "quality.js", "sizes.js"):
         shutil.copy(HERE / name, out)
     index = out / "index.html"
     meta = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'

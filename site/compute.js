@@ -20,11 +20,15 @@ function session(model) {
 
 let before = Promise.resolve();
 
-async function run({ model, image, shape, scale, ...numbers }) {
+async function run({ model, image, shape, scale, quality, ...numbers }) {
   const inputs = { image: new ort.Tensor("float32", image, [1, 3, ...shape]),
     scale: new ort.Tensor("float64", Float64Array.from(scale), [2]) };
   for (const name of ["corner", "whole", "origin", "size"]) inputs[name] = whole(numbers[name]);
-  const { enlarged } = await (await session(model)).run(inputs);
+  const network = await session(model);
+  if (network.inputNames.includes("quality")) {
+    inputs.quality = new ort.Tensor("float32", Float32Array.of(quality), [1]);
+  }
+  const { enlarged } = await network.run(inputs);
   const values = Float32Array.from(enlarged.data);
   enlarged.dispose();
   return values;

@@ -1,6 +1,7 @@
 // What the page asks, answered in the browser itself: it takes the place of the zoom page's api.js.
 
 import { bicubic, taps } from "./bicubic.js";
+import { quality } from "./quality.js";
 import { factors, typed } from "./sizes.js";
 
 const TILE = 256; // side of what is computed at once, in pixels of the result
@@ -82,7 +83,8 @@ async function computed(picture, method, grid, place) {
     }
   }
   const values = await compute({ model: method, image, shape: [height, width],
-    corner: [top, left], whole: [picture.height, picture.width], scale: grid.scale,
+    corner: [top, left], whole: [picture.height, picture.width], quality: picture.quality,
+    scale: grid.scale,
     origin: [place.top, place.left], size: [place.height, place.width] });
   const result = new ImageData(place.width, place.height);
   const pixels = place.width * place.height;
@@ -158,7 +160,7 @@ async function decoded(file) {
   for (let at = 3; at < pixels.length; at += 4) {
     if (pixels[at] < 255) throw new Error("it is transparent in parts: use ccsr upscale");
   }
-  return { width, height, pixels };
+  return { width, height, pixels, quality: quality(await file.arrayBuffer()) };
 }
 
 // ---- enlargements: one picture each

@@ -42,6 +42,16 @@ def tiny(std: float | None = 0.1) -> CCSR:
     return model
 
 
+def conditioned() -> CCSR:
+    """A small network that is told the quality of JPEGs, which changes its results visibly."""
+    torch.manual_seed(0)
+    encoder = TINY["encoder"] | {"blocks": 2, "conditioned": True}
+    model = build(encoder, STACKS[2], {"name": "identity"}, cleans=True)
+    for weight in model.parameters():
+        torch.nn.init.normal_(weight, std=0.2)
+    return model.eval()
+
+
 def randomised(config):
     """A network whose residual is not zero."""
     torch.manual_seed(0)

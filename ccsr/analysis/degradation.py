@@ -16,7 +16,6 @@ from ccsr.evaluation.plots import draw_crops, save
 from ccsr.evaluation.results import Record
 from ccsr.evaluation.table import unique
 from ccsr.evaluation.testsets import TestSet, find
-from ccsr.image.coding import Coding
 from ccsr.image.degrade import Degrade
 from ccsr.protocols import by_name
 from ccsr.upscaling.automatic import CLEAN, CLEANING, choose
@@ -104,13 +103,10 @@ def automatic(comparison: Comparison, testset: TestSet, records: Sequence[Record
     }
     if not all(by_model.values()):
         return []
-    coding = None
-    if comparison.degrade and comparison.degrade.steps[-1][0] == "jpeg":
-        coding = Coding("JPEG", comparison.degrade.steps[-1][1])
     found = []
     for key in by_model[CLEAN]:
-        lr = comparison.case(testset, key, SCALE).lr
-        choice = choose(lr.permute(1, 2, 0).numpy(), coding)
+        case = comparison.case(testset, key, SCALE)
+        choice = choose(case.lr.permute(1, 2, 0).numpy(), case.coding)
         chosen = by_model[CLEANING if choice.cleans else CLEAN][key]
         found.append(replace(chosen, model=AUTO))
     return found

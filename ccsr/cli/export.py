@@ -40,6 +40,12 @@ def parser() -> argparse.ArgumentParser:
         "-o", "--output", required=True, type=arguments.path, metavar="FILE.onnx",
         help="the file to write",
     )  # fmt: skip
+    add(
+        "--quality", type=arguments.percent, metavar="1-100",
+        help="make the file for pictures that were JPEGs of this quality, as libjpeg counts, of a "
+        "model that is conditioned on it, such as photo; default: for those whose quality is not "
+        "known, and with --window it is a further input",
+    )  # fmt: skip
     options.model(add)
     options.trust(add)
     add(
@@ -70,6 +76,12 @@ def main(argv: Sequence[str]) -> int:
 
     path = resolve(args.model)
     model, summary = load(path, args.trust)
+    if args.quality and not model.conditioned:
+        raise ValueError(
+            f"--quality {args.quality}: {args.model} is not conditioned on the quality of JPEGs: "
+            "leave it out, or take photo or photo-base"
+        )
+    model = model.at_quality(args.quality) if args.quality else model
     size = args.input_size
     written = save(
         args.output, model, args.scale,

@@ -11,6 +11,7 @@ from torch import Tensor
 from ccsr import image
 from ccsr.evaluation.testsets import TestSet, low_resolution
 from ccsr.grid import Pair, Size, scale_text, size_of
+from ccsr.image.coding import Coding
 from ccsr.image.degrade import Degrade
 from ccsr.model.checkpoint import digest
 from ccsr.protocols import EvaluationProtocol
@@ -25,11 +26,15 @@ class Files:
     """
 
     def __init__(self) -> None:
-        self._pictures: dict[Path, Tensor] = {}
+        self._pictures: dict[Path, tuple[Tensor, Coding | None]] = {}
         self._digests: dict[Path, str] = {}
 
     def picture(self, path: Path) -> Tensor:
-        """uint8 (C, H, W), grey or RGB.
+        """uint8 (C, H, W), grey or RGB; raises as `coded`."""
+        return self.coded(path)[0]
+
+    def coded(self, path: Path) -> tuple[Tensor, Coding | None]:
+        """A picture, uint8 (C, H, W), grey or RGB, and how its file was compressed with losses.
 
         Raises:
             ValueError: for a picture that is partly transparent, or that cannot be read.
@@ -39,7 +44,7 @@ class Files:
             picture = image.read(path)
             if picture.has_alpha:
                 raise ValueError(f"{path} is partly transparent: expected an opaque picture")
-            self._pictures[path] = image.opaque(picture)
+            self._pictures[path] = image.opaque(picture), picture.coding
         return self._pictures[path]
 
     def digest(self, path: Path) -> str:
@@ -110,6 +115,13 @@ class Case:
     def lr(self) -> Tensor:
         """What methods are given, uint8 (C, h, w)."""
         return self._pair[0]
+
+    @property
+    def coding(self) -> Coding | None:
+        """How the file of what methods are given was compressed: the given one, or by `degrade`."""
+        if self.degrade:
+            return self.degrade.coding
+        return self.files.coded(self.lr_path)[1] if self.lr_path else None
 
     @cached_property
     def truth(self) -> Tensor:

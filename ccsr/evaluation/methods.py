@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -11,6 +12,7 @@ from ccsr import image
 from ccsr.evaluation.cases import Case
 from ccsr.evaluation.wanted import LIIF, parts, wanted
 from ccsr.grid import ProjectedGrid, Size, output_size, size_of
+from ccsr.image.coding import Coding
 from ccsr.model import checkpoint
 from ccsr.model.checkpoint import digest, resolve
 from ccsr.model.registry import packages
@@ -19,6 +21,7 @@ from ccsr.protocols import EvaluationProtocol
 from ccsr.resample import reduce_uint8, resize
 from ccsr.upscaling.upscaler import Upscaler
 
+Upscale = Callable[[Tensor, Size], Tensor]
 BICUBIC, LANCZOS = "bicubic", "lanczos"
 
 
@@ -34,18 +37,22 @@ class Method:
         sha256: of that file.
         kind: the common name of several runs that it is one of; None if it stands alone.
         identity: all that decides its output beside the image; None if that is not known.
+        suited: (uint8 LR image (C, h, w), how its file was compressed) -> its own `upscale`; None
+            where that is the same for all images.
     """
 
     name: str
-    upscale: Callable[[Tensor, Size], Tensor]
+    upscale: Upscale
     checkpoint: Path | None = None
     sha256: str | None = None
     kind: str | None = None
     identity: Mapping[str, object] | None = None
+    suited: Callable[[Tensor, Coding | None], Upscale] | None = None
 
     def output(self, case: Case) -> Tensor:
         """Enlarge the case's low-resolution image to the size of its truth."""
-        return self.upscale(case.lr, case.size)
+        upscale = self.suited(case.lr, case.coding) if self.suited else self.upscale
+        return upscale(case.lr, case.size)
 
     def content(self, case: Case) -> Mapping[str, object] | None:
         """What decides the output beside the case, for a cache; None if that is not known."""
@@ -104,7 +111,8 @@ def build(
             )
         identity = _identity(upscaler, sha256, ensemble, factor)
         run = _network(upscaler, factor)
-        methods.append(Method(name, run, path, sha256, kind, identity))
+        suited = partial(_suited, upscaler, factor) if upscaler.model.conditioned else None
+        methods.append(Method(name, run, path, sha256, kind, identity, suited))
     return methods
 
 
@@ -153,7 +161,13 @@ def _fixed(kernel: str, protocol: EvaluationProtocol, name: str) -> Method:
     )
 
 
-def _network(upscaler: Upscaler, factor: float | None) -> Callable[[Tensor, Size], Tensor]:
+def _suited(upscaler: Upscaler, factor: float | None, lr: Tensor, coding: Coding | None) -> Upscale:
+    """What a conditioned network does with an image, whose file and pixels tell of its quality."""
+    levels = lr.permute(1, 2, 0).numpy()
+    return _network(upscaler.suited(levels, coding=coding)[0], factor)
+
+
+def _network(upscaler: Upscaler, factor: float | None) -> Upscale:
     def direct(lr: Tensor, size: Size) -> Tensor:
         return upscaler.tensor(image.to_float(lr), grid=_grid(lr, size))
 

@@ -21,6 +21,7 @@ from ccsr.export.tracing import add_module
 from ccsr.grid import ProjectedGrid, Scale, Size, as_pair, output_size, scale_text
 from ccsr.model import CCSR, CCLayer, Network
 from ccsr.model.checkpoint import JSON
+from ccsr.model.conditioning import PACE, QUALITIES, TERMS, ConditionedConv
 from ccsr.model.encoder import Elastic, Encoder, Plain
 from ccsr.model.fields import CubicField
 from ccsr.model.network import parts_of
@@ -28,6 +29,7 @@ from ccsr.model.residual import AROUND, BLEND, EVERY, Residual
 from ccsr.model.whole import BASE_KERNEL_SIZE, LARGEST_RESIDUAL
 
 SUFFIX = ".onnx"
+QUALITY = "quality"  # an input
 LEAST_INPUTS = (1.0, 1.5)  # smallest scale as an input: the first from which a network has one way
 LARGEST_INPUT = 1024.0  # largest: beyond, it is a mistake
 LARGEST_SIDE = 1 << 16  # of a fixed size: beyond, it is a mistake
@@ -82,6 +84,7 @@ def save(
         told |= {"window": "input", "least": f"{least:g}"}
         told["radius"] = str(windows.radius(parts_of(model), least))
     told |= {"cleans": "true"} if model.cleans else {}
+    told |= {"quality": "input"} if window and model.conditioned else {}
     told |= {"size": "{1}x{0}".format(*size)} if size else {}
     helper.set_model_props(exported, told)
     make_folder(path)
@@ -111,7 +114,9 @@ def to_onnx(
             window alone, from the part of the image that it needs. Only with a scale of None.
             Where `image` is only a part of the picture, `corner`, int64 (2,), is the row and
             column where that begins, and `whole`, int64 (2,), the size (h, w) of the picture;
-            where it is the whole, both are zeros.
+            where it is the whole, both are zeros. A network that is conditioned on it has the input
+            `quality`, float32 (1,), too: of the JPEG that the picture was, 1 to 100 as libjpeg
+            counts, or 0 where that is not known, as without a window always.
         size: (h, w) of one picture, for programs that ask for fixed sizes: the input is then
             `input`, (1, 3, h, w), and the output `output`, (1, 3, H, W). What follows from the
             sizes is computed now. Only with a scale.
@@ -121,7 +126,7 @@ def to_onnx(
             an input where the size is fixed, if a side of `size` is not from 1 to 65536, or if the
             network has a part that cannot be exported at the scale.
     """
-    model = parts_of(model)
+    model = parts_of(model if window else model.at_quality(None))
     _check(scale, window, size)
     if scale is not None and as_pair(scale) == (1, 1) and not model.cleans:
         raise ValueError(
@@ -153,6 +158,7 @@ def to_onnx(
     via = _via(graph, (rows, columns), route)
     if window:
         inputs += windows.INPUTS
+        inputs += [_tensor(QUALITY, TensorProto.FLOAT, 1)] if model.conditioned else []
         image, (rows, columns), target = windows.cut(
             graph, model, image, [(rows, columns), *via, target]
         )
@@ -225,6 +231,20 @@ def _fixed_route(model: CCSR) -> tuple[float, list[tuple[float, float]]]:
     )
 
 
+def _terms(graph: Graph) -> Value:
+    """Add :func:`ccsr.model.conditioning.terms` of the input `quality`, (1, TERMS)."""
+    quality = Value(QUALITY)
+    least, most = QUALITIES
+    middle = graph("Sub", graph("Clip", quality, float(least), float(most)), (most + least) / 2)
+    place = graph("Div", middle, (most - least) / 2)
+    powers = [graph.constant(torch.ones(1))]
+    while len(powers) < TERMS:
+        powers.append(graph("Mul", powers[-1], place))
+    known = graph.float(graph("Greater", quality, 0.0))
+    told = graph("Mul", graph("Concat", *powers, axis=0), graph("Mul", known, PACE))
+    return graph("Unsqueeze", told, [0])
+
+
 def _add_network(
     graph: Graph, model: CCSR, image: Value, grids: list[Lines], bicubic: Value | None
 ) -> Value:
@@ -262,27 +282,36 @@ def _add_encoder(
 
 
 def _add_body(graph: Graph, body: Residual, x: Value) -> tuple[Value, Value | None]:
-    """Add what `Residual.guarded` computes."""
-    if body.limits is None:
-        return add_module(graph, body, x), None
+    """Add what `Residual.guarded` computes, and what conditioned blocks make of `quality`."""
     wild: Value | None = None
     for number, block in enumerate(body, 1):
         assert isinstance(block, nn.Sequential)
-        hidden = add_module(graph, block[:-1], x)
+        hidden = _add_start(graph, block[:-1], x)
         hidden = hidden if wild is None else graph("Where", wild, 0.0, hidden)
         x = graph("Add", x, add_module(graph, block[-1], hidden))
-        if number % EVERY == 0:
+        if body.limits and number % EVERY == 0:
             limit = body.limits[number // EVERY - 1]
             highest = graph("ReduceMax", x, axes=[1], keepdims=1)
             beyond = graph("Sub", 1.0, graph.float(graph("LessOrEqual", highest, float(limit))))
             around = graph("Greater", _pooled(graph, "MaxPool", beyond, AROUND), 0.0)
             wild = around if wild is None else graph("Or", wild, around)
         x = x if wild is None else graph("Where", wild, 0.0, x)
-    assert wild is not None
+    if wild is None:
+        return x, None
     cut = graph.float(wild)
     near = _pooled(graph, "AveragePool", cut, BLEND, count_include_pad=0)
     trust = graph("Mul", graph("Sub", 1.0, near), graph("Sub", 1.0, cut))
     return x, trust
+
+
+def _add_start(graph: Graph, layers: nn.Sequential, x: Value) -> Value:
+    """Add the layers of a block but its last, of which the first may be conditioned."""
+    first, *others = layers
+    if not isinstance(first, ConditionedConv):
+        return add_module(graph, layers, x)
+    shift = graph("Unsqueeze", graph("MatMul", _terms(graph), first.shift), [2, 3])
+    x = graph("Add", add_module(graph, first.at(None), x), shift)
+    return add_module(graph, nn.Sequential(*others), x)
 
 
 def _pooled(graph: Graph, operator: str, x: Value, radius: int, **attributes: int) -> Value:

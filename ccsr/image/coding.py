@@ -6,10 +6,12 @@ from typing import BinaryIO
 
 from PIL import Image
 
-from ccsr.image.traces import quality_of_table
+from ccsr.image.modes import Levels
+from ccsr.image.traces import jpeg_quality, quality_of_table
 
 _HEADER = 512  # bytes of a frame that hold what is read here
 _SEGMENTS = 4
+_ABOUT = 3.0  # of quality: as far as pixels are off
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,23 @@ def coding(image: Image.Image) -> Coding | None:
         return Coding("WebP", _webp_quality(_quantisers(frame))) if frame else None
     finally:
         file.seek(place)
+
+
+def coarsest_jpeg(levels: Levels, coding: Coding | None = None) -> float | None:
+    """The quality, 1 to 100 as libjpeg counts, of the coarsest JPEG that a picture has been.
+
+    Args:
+        levels: (h, w, C), its pixels, which may tell of one before its file (:func:`jpeg_quality`).
+        coding: what its file tells.
+
+    Returns:
+        None if it was none, as far as is known.
+    """
+    told = coding.quality if coding and coding.form == "JPEG" else None
+    found = jpeg_quality(levels)
+    if told is None or (found is not None and found < told - _ABOUT):
+        return found
+    return told
 
 
 def _vp8_frame(file: BinaryIO) -> bytes:

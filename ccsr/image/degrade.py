@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 from torch import Tensor
 
+from ccsr.image.coding import Coding
 from ccsr.image.tensors import to_float, to_image, to_tensor, to_uint8
 from ccsr.suggest import near
 
@@ -67,6 +68,8 @@ STEPS: dict[str, Step] = {
     ),
 }
 
+FORMS = {"jpeg": "JPEG", "webp": "WebP"}  # steps that are a file's compression
+
 
 @dataclass(frozen=True)
 class Degrade:
@@ -93,10 +96,17 @@ class Degrade:
         return "+".join(f"{name}:{amount:.15g}" for name, amount in self.steps)
 
     @property
+    def coding(self) -> Coding | None:
+        """What a file of the image tells of its compression: the last step, if it is one."""
+        name, amount = self.steps[-1]
+        return Coding(FORMS[name], amount) if name in FORMS else None
+
+    @property
     def definition(self) -> str:
         """In words, for tables."""
         parts = [STEPS[name].definition.format(f"{amount:.15g}") for name, amount in self.steps]
-        return f"The LR image then goes through {', then '.join(parts)}"
+        told = ", which networks that ask for it are told" if self.coding else ""
+        return f"The LR image then goes through {', then '.join(parts)}{told}"
 
     def __call__(self, lr: Tensor, name: str) -> Tensor:
         """The image after the chain; the same for the same name.

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ccsr.grid import Axis, ProjectedGrid, Size, reach
+from ccsr.model.conditioning import terms
 from ccsr.model.registry import check_counts
 from ccsr.model.residual import Encoded, Residual, conv3x3
 from ccsr.model.stack import build_layer, covering
@@ -23,11 +24,13 @@ class Encoder(nn.Module):
         radius: receptive radius in pixels of the grid: features within `radius` of an artificial
             border (a tile's) depend on what lies beyond it.
         efforts: the shares of the image's pixels that the grid can have, ascending.
+        conditioned: whether :meth:`forward` takes `quality` too, see :class:`Plain`.
     """
 
     channels: int
     radius: int
     efforts: tuple[float, ...] = (1.0,)
+    conditioned: bool = False
 
     def guarded(self, x: Tensor, grid: ProjectedGrid) -> Encoded:
         """Compute :meth:`forward` for use instead of training, and say where to trust it.
@@ -104,6 +107,7 @@ class Plain(Encoder):
         blocks: residual blocks of two convolutions each.
         closing: whether half a block follows, see :class:`Residual`.
         limits: largest features to trust, see :class:`Residual`.
+        conditioned: whether it can be told the quality of the JPEG that a picture was.
     """
 
     def __init__(
@@ -112,21 +116,31 @@ class Plain(Encoder):
         blocks: int = 5,
         closing: bool = False,
         limits: list[float] | None = None,
+        conditioned: bool = False,
     ) -> None:
         super().__init__()
         check_counts(channels=channels, blocks=blocks)
         self.channels = channels
         self.head = conv3x3(3, channels)
-        self.body = Residual(channels, blocks, closing, limits)
+        self.body = Residual(channels, blocks, closing, limits, conditioned)
+        self.conditioned = conditioned
         self.radius = 1 + self.body.radius
 
     def guarded(self, x: Tensor, grid: ProjectedGrid) -> Encoded:
         """See :meth:`Encoder.guarded`."""
         return self.body.guarded(self.head(x))
 
-    def forward(self, x: Tensor, grid: ProjectedGrid) -> Tensor:
-        """See :meth:`Encoder.forward`."""
-        features: Tensor = self.body(self.head(x))
+    def forward(self, x: Tensor, grid: ProjectedGrid, quality: Tensor | None = None) -> Tensor:
+        """See :meth:`Encoder.forward`.
+
+        Args:
+            x: the images.
+            grid: their own.
+            quality: (N,), of the JPEGs that they were, 1 to 100 as libjpeg counts, 0 where it is
+                not known; None if it is of none.
+        """
+        told = None if quality is None else terms(quality)
+        features: Tensor = self.body(self.head(x), told)
         return features
 
 

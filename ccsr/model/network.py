@@ -1,12 +1,14 @@
 """The network is encoder -> CC stack -> decoder, added to a bicubic enlargement of the input."""
 
 from collections.abc import Sequence
+from copy import deepcopy
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
 from ccsr.grid import ProjectedGrid, Size, reach, size_of
+from ccsr.model.conditioning import ConditionedConv
 from ccsr.model.encoder import Encoder, Span
 from ccsr.model.residual import Encoded
 from ccsr.model.stack import Stack, covering
@@ -52,9 +54,14 @@ class CCSR(Network):
         self.base = base
         self.channels = encoder.channels
         self.efforts = encoder.efforts
+        self.conditioned = encoder.conditioned
 
     def forward(
-        self, x: Tensor, grid: ProjectedGrid, via: Sequence[ProjectedGrid] | None = None
+        self,
+        x: Tensor,
+        grid: ProjectedGrid,
+        via: Sequence[ProjectedGrid] | None = None,
+        quality: Tensor | None = None,
     ) -> Tensor:
         """Read the image at `grid`.
 
@@ -63,17 +70,34 @@ class CCSR(Network):
             grid: laid over (h, w); (H, W) is its size.
             via: the grids on the way, the encoder's first, all laid over (h, w); None takes
                 :meth:`route`.
+            quality: (N,), of the JPEGs that the images were, 1 to 100 as libjpeg counts, 0 where
+                it is not known; only for a network that is conditioned on it, None for others.
 
         Returns:
             (N, 3, H, W), RGB, not clamped.
         """
         via = self.route(size_of(x), grid) if via is None else via
-        features = self.encoder(x - 0.5, via[0])  # (N, C, *via[0].size)
+        told = () if quality is None else (quality,)
+        features = self.encoder(x - 0.5, via[0], *told)  # (N, C, *via[0].size)
         check_shape(self.encoder, features, (len(x), self.encoder.channels, *via[0].size))
         features = self.stack(features, grid, via)  # (N, C', H, W)
         residual: Tensor = self.decoder(features)  # (N, 3, H, W)
         check_shape(self.decoder, residual, (len(x), 3, *grid.size))
         return residual if self.base == "none" else resize(x, grid) + residual
+
+    def at_quality(self, quality: float | None) -> "CCSR":
+        """See :meth:`Network.at_quality`."""
+        if not self.conditioned:
+            return self
+        made = deepcopy(self)
+        for parent in made.encoder.modules():
+            for name, layer in parent.named_children():
+                if isinstance(layer, ConditionedConv):
+                    setattr(parent, name, layer.at(quality))
+        made.conditioned = made.encoder.conditioned = False
+        made.architecture = {**self.architecture, "encoder": dict(self.architecture["encoder"])}
+        del made.architecture["encoder"]["conditioned"]
+        return made
 
     def enlarge(
         self, x: Tensor, grid: ProjectedGrid, via: Sequence[ProjectedGrid] | None = None

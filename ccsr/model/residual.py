@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ccsr.model.conditioning import ConditionedConv
+
 EVERY = 2  # blocks between looks at the features: after each they cost twice and help no more
 AROUND = 2  # pixels around a feature beyond its limit that are cut out with it, as a block reaches
 BLEND = 2  # further pixels over which the network takes over from bicubic again
@@ -52,6 +54,8 @@ class Residual(nn.ModuleList):
         closing: whether half a block, activation and convolution, follows.
         limits: the largest value of the features after every second block (the closing one counts)
             that :meth:`guarded` lets pass; None lets all pass.
+        conditioned: whether the first convolution of each block is a
+            :class:`ccsr.model.conditioning.ConditionedConv`.
 
     Attributes:
         radius: receptive radius in pixels, with what the guard adds.
@@ -61,10 +65,16 @@ class Residual(nn.ModuleList):
     """
 
     def __init__(
-        self, channels: int, blocks: int, closing: bool = False, limits: list[float] | None = None
+        self,
+        channels: int,
+        blocks: int,
+        closing: bool = False,
+        limits: list[float] | None = None,
+        conditioned: bool = False,
     ) -> None:
+        first = ConditionedConv if conditioned else conv3x3
         super().__init__(
-            nn.Sequential(conv3x3(channels, channels), nn.GELU(), conv3x3(channels, channels))
+            nn.Sequential(first(channels, channels), nn.GELU(), conv3x3(channels, channels))
             for _ in range(blocks)
         )
         if closing:
@@ -78,10 +88,15 @@ class Residual(nn.ModuleList):
         self.limits = limits
         self.radius = 2 * blocks + closing + (BLEND if limits else 0)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Apply all blocks to features (N, channels, h, w); the shape stays."""
+    def forward(self, x: Tensor, told: Tensor | None = None) -> Tensor:
+        """Apply all blocks to features (N, channels, h, w); the shape stays.
+
+        Args:
+            x: the features.
+            told: :func:`ccsr.model.conditioning.terms` of their pictures, for conditioned blocks.
+        """
         for block in self:
-            x = x + block(x)
+            x = x + (block(x) if told is None else _told(block, x, told))
         return x
 
     def guarded(self, x: Tensor) -> Encoded:
@@ -111,6 +126,16 @@ class Residual(nn.ModuleList):
             if number % EVERY == 0:
                 found.append(float(x.max()))
         return found
+
+
+def _told(block: nn.Module, x: Tensor, told: Tensor) -> Tensor:
+    """Apply a block whose first layer, if it is conditioned, gets the terms of the pictures."""
+    assert isinstance(block, nn.Sequential)
+    first, *others = block
+    x = first(x, told) if isinstance(first, ConditionedConv) else first(x)
+    for layer in others:
+        x = layer(x)
+    return x
 
 
 def trust(wild: Tensor) -> Tensor:

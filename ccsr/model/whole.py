@@ -41,6 +41,8 @@ class Network(nn.Module):
             axis. What is computed in tiles is exact only if this is no less than the truth.
         efforts: the shares of the full work that the network can do, ascending.
         cleans: whether it has something to do on the input's own pixels too.
+        conditioned: whether it can be told the quality of the JPEG that an image was: then
+            :meth:`forward` takes `quality` too, see :class:`ccsr.model.CCSR`.
         architecture: the plain description that :func:`ccsr.model.build` made it from.
     """
 
@@ -48,6 +50,7 @@ class Network(nn.Module):
     radius: int
     efforts: tuple[float, ...] = (1.0,)
     cleans: bool = False
+    conditioned: bool = False
     architecture: Mapping[str, Any]
 
     def forward(
@@ -72,6 +75,14 @@ class Network(nn.Module):
         result = self(x, grid, via).to(x.dtype)
         check_shape(self, result, (len(x), 3, *grid.size))
         return bounded(result, x, grid)
+
+    def at_quality(self, quality: float | None) -> "Network":
+        """Return the network for images that were JPEGs of this quality, not conditioned any more.
+
+        It is itself if it is not conditioned; None stands for a quality that is not known. Without
+        this a conditioned network takes it for not known.
+        """
+        return self
 
     def route(
         self, size: Size, grid: ProjectedGrid, effort: float = 1.0

@@ -39,10 +39,13 @@ class Batch(NamedTuple):
     Attributes:
         lr: (N, 3, h, w), uint8, or float in [0, 1] with the reduction ``float``.
         hr: (N, 3, H, W), likewise; covers the same area (grid anchor ``ratio``).
+        quality: (N,), of the JPEGs that the patches of `lr` were, as a conditioned network is told;
+            0 for none.
     """
 
     lr: Tensor
     hr: Tensor
+    quality: Tensor
 
 
 class Batches(Dataset[Batch]):
@@ -119,7 +122,9 @@ class Batches(Dataset[Batch]):
             patches[n] = dots.mT if cuts.turned[n] else dots
         make = partial(self._made, source=source, margin=margin, sizes=(lr, hr), kernel=kernel)
         made = self.source.replay((lr, hr, kernel), make, patches, *drawn)
-        return Batch(*(x.clone() for x in made))  # as the next one is made before this is used
+        quality = Drawn(*drawn).told if drawn else torch.zeros(self.batch_size)
+        lower, higher = (x.clone() for x in made)  # as the next are made before these are used
+        return Batch(lower, higher, quality)
 
     def _degradation(self, step: int, size: Size) -> tuple[Kernel, Sequence[Tensor]]:
         """The kernel of a batch, and what is done to its patches.
@@ -140,12 +145,12 @@ class Batches(Dataset[Batch]):
         margin: Size,
         sizes: tuple[Size, Size],
         kernel: Kernel,
-    ) -> Batch:
+    ) -> tuple[Tensor, Tensor]:
         if self.reduction == "float":
             patches = to_dtype(patches, torch.float32, scale=True)
         lr = _reduce(patches, source, margin, sizes[0], kernel)
         hr = _reduce(patches, source, margin, sizes[1])
-        return Batch(degraded(lr, Drawn(*drawn)) if drawn else lr, hr)
+        return degraded(lr, Drawn(*drawn)) if drawn else lr, hr
 
     def _sides(self, scale: Pair) -> tuple[Size, Size, Size]:
         """Sizes of the input, of the target, and of the part of the photo that makes both."""

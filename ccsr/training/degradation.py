@@ -47,6 +47,8 @@ class Drawn(NamedTuple):
         passes: (N,) int64, how many passes of compression there are, 0 to 2.
         coder: (N,) int64, what makes the last pass: -1 is JPEG, others are indices of `CODERS`.
         quality: (N, 2) int64, for each pass.
+        told: (N,), the quality that a network is told of, that of the coarser of its JPEGs; 0 for
+            none: what is not to be told, or no JPEG in the end.
     """
 
     blur: Tensor
@@ -59,6 +61,7 @@ class Drawn(NamedTuple):
     passes: Tensor
     coder: Tensor
     quality: Tensor
+    told: Tensor
 
 
 class Degradation:
@@ -80,6 +83,8 @@ class Degradation:
         webp: share of them that are compressed as WebP instead, at the same qualities. On a
             training's device, where no WebP is made, they become JPEGs.
         avif: share of them that are compressed as AVIF, likewise.
+        told: share of the JPEGs whose quality a conditioned network is told; a picture of another
+            format does not tell what it was before.
 
     Raises:
         ValueError: if a number is out of its range, or a format is wanted that Pillow lacks.
@@ -99,9 +104,11 @@ class Degradation:
         twice: float = 0.0,
         webp: float = 0.0,
         avif: float = 0.0,
+        told: float = 0.85,
     ) -> None:
         shares = {"clean": clean, "kernels": kernels, "blur": blur, "noise": noise, "jpeg": jpeg}
         shares |= {"halved": halved, "twice": twice, "webp": webp, "avif": avif}
+        shares["told"] = told
         for name, value in shares.items():
             number(f"data.degradation.{name}", value, "[0, 1]")
         if jpeg + webp + avif > 1 + 1e-9:
@@ -117,7 +124,7 @@ class Degradation:
                 )
         self.clean, self.kernels, self.blur, self.noise = clean, kernels, blur, noise
         self.files = np.cumsum((jpeg, webp, avif))
-        self.halved, self.twice = halved, twice
+        self.halved, self.twice, self.told = halved, twice, told
         self.sigmas = _range("sigmas", sigmas, f"[0, {LARGEST_BLUR}]")
         self.levels = _range("levels", levels, f"[0, {LARGEST_NOISE}]")
         self.quality = _range("quality", quality, "[1, 100]")
@@ -139,17 +146,22 @@ class Degradation:
         again = rng.random(count) < self.twice
         file = np.searchsorted(self.files, kinds[2], side="right")  # the last: none
         passes = (1 + again) * (dirty & (file < len(self.files)))
+        halved = rng.random((count, PASSES)) < self.halved
+        start = rng.integers(jpeg.UNIT, size=(count, PASSES, 2))
+        telling = (passes > 0) & (file == 0) & (rng.random(count) < self.told)
+        coarser = torch.where(torch.from_numpy(passes > 1), quality.amin(1), quality[:, 0])
         return Drawn(
             torch.from_numpy(_gaussians(sigma)),
             torch.from_numpy(noise),
             torch.from_numpy(np.stack((amount, kinds[0] < 0.5), 1)).float(),
             torch.from_numpy(kinds[1] < 0.5),
             jpeg.tables(quality.flatten()).unflatten(0, (count, PASSES)),
-            torch.from_numpy(rng.random((count, PASSES)) < self.halved),
-            torch.from_numpy(rng.integers(jpeg.UNIT, size=(count, PASSES, 2))),
+            torch.from_numpy(halved),
+            torch.from_numpy(start),
             torch.from_numpy(passes),
             torch.from_numpy(file - 1),
             quality,
+            coarser.float() * torch.from_numpy(telling),
         )
 
 

@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch.utils.data import Dataset
 
 from ccsr.grid import Size, scale_text
@@ -215,4 +216,4 @@ class PairBatches(Dataset[Batch]):
             Cuts(high, steps * ratio.numerator, flipped, turned, (side, side)),
         )
         (lr, lacking), (hr, more) = ((x.clone(), n) for x, n in map(self.source.cut, cuts))
-        return Batch(lr, hr), sorted({*lacking, *more})
+        return Batch(lr, hr, torch.zeros(count)), sorted({*lacking, *more})

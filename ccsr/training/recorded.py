@@ -36,23 +36,20 @@ class RecordedSteps:
         self._blocks = blocks
         self._fused = torch.compile(blocks.forward) if blocks is not None else None
 
-    def loss(
-        self, key: Hashable, function: Callable[..., Tensor], lr: Tensor, hr: Tensor
-    ) -> Tensor:
-        """The scalar `function(lr, hr)`; its gradients are known at once, `backward` adds them.
+    def loss(self, key: Hashable, function: Callable[..., Tensor], *batch: Tensor) -> Tensor:
+        """The scalar `function(*batch)`; its gradients are known at once, `backward` adds them.
 
         Args:
             key: of the recording: all that `function` depends on, but the values of its arguments.
-            function: of images of any device, moved to that of the parameters.
-            lr: see `function`.
-            hr: likewise.
+            function: of tensors of any device, moved to that of the parameters.
+            batch: see `function`.
         """
-        found = self._replay(key, partial(self._find, function), lr, hr)
+        found = self._replay(key, partial(self._find, function), *batch)
         return found.clone().requires_grad_()  # Lightning asks for it and calls `backward`
 
-    def _find(self, function: Callable[..., Tensor], lr: Tensor, hr: Tensor) -> Tensor:
+    def _find(self, function: Callable[..., Tensor], *batch: Tensor) -> Tensor:
         with self._fusing():
-            loss = function(lr, hr)
+            loss = function(*batch)
             found = torch.autograd.grad(loss, self.parameters)
         torch._foreach_copy_(self._gradients, list(found))
         return loss.detach()

@@ -128,10 +128,28 @@ class SRModule(LightningModule):
         """The network that is written to inference files."""
         return self.average.network if self.average else self.model
 
-    def forward(self, x: Tensor, grid: ProjectedGrid, effort: float = 1.0) -> Tensor:
-        """Read the image `x` (N, 3, h, w), uint8 or float in [0, 1], at `grid`; float32."""
+    def forward(
+        self,
+        x: Tensor,
+        grid: ProjectedGrid,
+        effort: float = 1.0,
+        quality: Tensor | None = None,
+    ) -> Tensor:
+        """Read images at `grid`.
+
+        Args:
+            x: (N, 3, h, w), uint8 or float in [0, 1].
+            grid: laid over (h, w).
+            effort: share of the network's work.
+            quality: (N,), of the JPEGs that they were, 0 for none; what is not conditioned on it is
+                not told.
+
+        Returns:
+            (N, 3, H, W), float32.
+        """
         x = as_float(x).contiguous(memory_format=torch.channels_last)
-        sr: Tensor = self.model(x, grid, self.model.route(size_of(x), grid, effort))
+        told = (quality,) if self.model.conditioned else ()
+        sr: Tensor = self.model(x, grid, self.model.route(size_of(x), grid, effort), *told)
         check_shape(self.model, sr, (len(x), 3, *grid.size))
         return sr.float()
 
@@ -182,21 +200,22 @@ class SRModule(LightningModule):
         """
         effort = self.last_effort = draw_effort(self.model.efforts, self.global_step)
         if isinstance(batch, list):
-            loss = torch.stack([self.loss_of(*each, effort) for each in batch]).mean()
+            loss = torch.stack([self.loss_of(*each, effort=effort) for each in batch]).mean()
         elif self._recorded is None:
-            loss = self.loss_of(*batch, effort)
+            loss = self.loss_of(*batch, effort=effort)
         else:
-            lr, hr = batch
-            key = lr.shape, hr.shape, effort
-            loss = self._recorded.loss(key, partial(self.loss_of, effort=effort), lr, hr)
+            key = batch.lr.shape, batch.hr.shape, effort
+            loss = self._recorded.loss(key, partial(self.loss_of, effort=effort), *batch)
         self.last_loss = loss.detach()
         self._watch("loss", self.last_loss)
         return loss
 
-    def loss_of(self, lr: Tensor, hr: Tensor, effort: float = 1.0) -> Tensor:
-        """The loss of patches: a scalar."""
+    def loss_of(
+        self, lr: Tensor, hr: Tensor, quality: Tensor | None = None, effort: float = 1.0
+    ) -> Tensor:
+        """The loss of patches, the parts of a :class:`ccsr.training.batches.Batch`: a scalar."""
         grid = ProjectedGrid.project(size_of(lr), size_of(hr))
-        sr, hr = self(lr, grid, effort), as_float(hr)
+        sr, hr = self(lr, grid, effort, quality), as_float(hr)
         if self._foreign_loss is not None:
             return checked(self._foreign_loss(sr, hr), self.loss)
         if self.loss in PLAIN:
@@ -291,7 +310,8 @@ class SRModule(LightningModule):
 
     def validation_step(self, batch: Item, batch_idx: int) -> Tensor:
         """The 8-bit result (1, 3, H, W); its PSNR and bicubic's are kept for the epoch's end."""
-        sr = quantised(self(batch.lr, batch.grid))
+        quality = torch.tensor([batch.quality], device=batch.lr.device)
+        sr = quantised(self(batch.lr, batch.grid, quality=quality))
         found = score(sr, batch.hr, batch.scale)
         self._scores.append(ScaleMean(batch.kind, as_pair(batch.scale), found, batch.bicubic))
         return sr

@@ -17,6 +17,7 @@ from torchvision.transforms.v2.functional import center_crop
 from ccsr import image
 from ccsr.device import NoRoomError
 from ccsr.grid import Pair, ProjectedGrid, as_pair, output_size, scale_text, size_of
+from ccsr.image.coding import coarsest_jpeg
 from ccsr.image.degrade import Degrade
 from ccsr.protocols import by_name
 from ccsr.resample import reduce_uint8, resize
@@ -35,6 +36,8 @@ class Item(NamedTuple):
         scale: (vertical, horizontal).
         bicubic: PSNR of the bicubic enlargement, see :func:`score`.
         kind: name of the set that the image is in; empty if there is only one.
+        quality: of the coarsest JPEG that `lr` has been, as its file and pixels would tell; 0 if
+            it was none.
     """
 
     lr: Tensor
@@ -42,6 +45,7 @@ class Item(NamedTuple):
     scale: Pair
     bicubic: float
     kind: str = ""
+    quality: float = 0.0
 
     @property
     def grid(self) -> ProjectedGrid:
@@ -289,9 +293,11 @@ def _item(photo: Tensor, scale: Pair, crop: int, chain: Degrade | None, name: st
     hr_size = output_size(lr_size, scale)
     hr = center_crop(photo, list(hr_size))[None]
     lr = reduce_uint8(hr, ProjectedGrid.project(hr_size, lr_size))
+    quality = None
     if chain:
         lr = chain(lr[0], f"{name} {scale_text(scale)}")[None]
-    item = Item(lr, hr, scale, 0.0)
+        quality = coarsest_jpeg(lr[0].permute(1, 2, 0).numpy(), chain.coding)
+    item = Item(lr, hr, scale, 0.0, quality=quality or 0.0)
     bicubic = quantised(resize(as_float(lr), item.grid))
     return item._replace(bicubic=score(bicubic, hr, scale))
 

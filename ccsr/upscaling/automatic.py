@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from ccsr.grid import ProjectedGrid
 from ccsr.image import Levels
-from ccsr.image.coding import Coding
-from ccsr.image.traces import jpeg_quality, noise_level
+from ccsr.image.coding import Coding, coarsest_jpeg
+from ccsr.image.traces import noise_level
 from ccsr.upscaling.engines import choose_engine
 from ccsr.upscaling.onnx_engine import OnnxEngine
 from ccsr.upscaling.upscaler import Upscaler
@@ -26,10 +26,12 @@ class Choice(NamedTuple):
     Attributes:
         cleans: whether it is the one that cleans.
         why: for a person.
+        quality: of the coarsest JPEG that the picture has been; None if it was none.
     """
 
     cleans: bool
     why: str
+    quality: float | None
 
 
 class Automatic(Upscaler):
@@ -62,10 +64,16 @@ class Automatic(Upscaler):
             return self, "by bicubic: it gets smaller"  # whichever network there is
         choice = choose(values, coding)
         if choice.cleans:
-            return self.cleaning, f"by {CLEANING}: {choice.why}"
+            return self.cleaning.at_quality(choice.quality), f"by {CLEANING}: {choice.why}"
         if grids and all(map(_changes_nothing, grids)):
             return self, f"as it is: {choice.why}"
         return self, f"by {CLEAN}: {choice.why}"
+
+    def at_quality(self, quality: float | None) -> Upscaler:
+        """See :meth:`Upscaler.at_quality`: the one of the networks that suits such a JPEG."""
+        if quality is not None and round(quality) < FINE["JPEG"]:
+            return self.cleaning.at_quality(quality)
+        return Upscaler(self.model, **self._given[1])
 
 
 def _changes_nothing(grid: ProjectedGrid) -> bool:
@@ -88,13 +96,13 @@ def choose(values: Levels, coding: Coding | None = None) -> Choice:
         values: (h, w, C), its pixels as files hold them.
         coding: what its file says of its compression.
     """
+    quality = coarsest_jpeg(values, coding)
+    of_file = coding is not None and coding.form == "JPEG" and coding.quality == quality
+    if quality is not None and quality < FOUND and not of_file:
+        return Choice(True, f"it was a JPEG of quality {quality:.0f}", quality)
     if coding and round(coding.quality) < FINE[coding.form]:  # as it is told
-        return Choice(True, str(coding))
-    quality = jpeg_quality(values)
-    known = coding is not None and quality is not None and round(quality) >= round(coding.quality)
-    if quality is not None and quality < FOUND and not known:  # of a coarser compression before
-        return Choice(True, f"it was a JPEG of quality {quality:.0f}")
+        return Choice(True, str(coding), quality)
     noise = noise_level(values)
     if noise > NOISE:
-        return Choice(True, f"noise of {noise:.1f} levels")
-    return Choice(False, str(coding) if coding else "clean")
+        return Choice(True, f"noise of {noise:.1f} levels", quality)
+    return Choice(False, str(coding) if coding else "clean", quality)

@@ -22,6 +22,7 @@ class Model(Protocol):
     channels: int
     efforts: tuple[float, ...]
     cleans: bool
+    conditioned: bool
 
     def route(self, size: Size, grid: ProjectedGrid, effort: float = 1.0) -> Any:
         """The grids on the way."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # slow to import, and not always there
 
 Piece = TypeVar("Piece")
 
+QUALITY = "quality"  # an input of networks that are conditioned on it
 CLOSE = 1e-6  # pixels: positions are the same
 
 
@@ -39,6 +40,7 @@ class OnnxEngine:
         least: the smallest scale along an axis.
         radius: how many input pixels around a position its result may depend on.
         cleans: see :class:`ccsr.model.whole.Network`.
+        conditioned: likewise.
 
     Raises:
         OSError: if the file cannot be read.
@@ -74,6 +76,9 @@ class OnnxEngine:
             )
         self.least, self.radius = float(told["least"]), int(told["radius"])
         self.cleans = told.get("cleans") == "true"
+        self._takes_quality = QUALITY in (each.name for each in self._session.get_inputs())
+        self._quality: float | None = None
+        self.conditioned = self._takes_quality
 
     @classmethod
     def load(cls, name_or_path: str | Path) -> "OnnxEngine":
@@ -102,7 +107,8 @@ class OnnxEngine:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy, for another process too, opens the file again."""
-        return type(self), (self._path,)
+        told = {"_quality": self._quality, "conditioned": self.conditioned}
+        return type(self), (self._path,), told
 
     def on(self, device: "str | torch.device", precision: str) -> Self:
         """The engine itself, if it can compute there and in that precision.
@@ -115,6 +121,12 @@ class OnnxEngine:
         if precision not in ("auto", "fp32"):
             raise ValueError(f"the engine onnx computes in fp32, got precision {precision!r}")
         return self
+
+    def at_quality(self, quality: float | None) -> Self:
+        """The same for pictures that were JPEGs of a quality, see `Network.at_quality`."""
+        made = object.__new__(type(self))  # with the session: a copy would open the file again
+        vars(made).update(vars(self), _quality=quality, conditioned=False)
+        return made
 
     def check_effort(self, effort: float) -> None:
         """Raise ValueError for anything but all of the work."""
@@ -171,6 +183,8 @@ class OnnxEngine:
         numbers = {"corner": corner, "whole": whole, "origin": origin, "size": grid.size}
         inputs: dict[str, Any] = {name: np.array(pair) for name, pair in numbers.items()}
         inputs |= {"image": image, "scale": np.array(grid.scale)}
+        if self._takes_quality:
+            inputs[QUALITY] = np.array([self._quality or 0], np.float32)
         try:
             (result,) = self._session.run(["enlarged"], inputs)
         except Exception as error:  # each of onnxruntime's is a class of its own

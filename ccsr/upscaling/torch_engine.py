@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import torch
 from torch import Tensor
@@ -42,6 +43,12 @@ class TorchEngine:
         self.dtype = torch.bfloat16 if precision == "bf16" or native else torch.float32
         self.model = model.eval().to(self.device, torch.float32)
         self.model.to(memory_format=torch.channels_last)
+
+    def at_quality(self, quality: float | None) -> Self:
+        """The same with the network for JPEGs of a quality, see `Network.at_quality`."""
+        made = copy(self)
+        made.model = self.model.at_quality(quality)
+        return made
 
     def enlargement(
         self, source: Source[Piece], grid: ProjectedGrid, flips: bool, warn: Callable[[str], None]

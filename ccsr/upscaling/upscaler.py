@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, overload
@@ -13,7 +14,7 @@ from ccsr.choices import Precision
 from ccsr.device import free_memory
 from ccsr.grid import ProjectedGrid, Scale, Size, SizeRule, choose_grid, is_whole
 from ccsr.image import Levels, Picture
-from ccsr.image.coding import Coding
+from ccsr.image.coding import Coding, coarsest_jpeg
 from ccsr.upscaling.effort import LEAST, Effort
 from ccsr.upscaling.engines import choose_engine
 from ccsr.upscaling.enlargement import Enlargement
@@ -214,14 +215,37 @@ class Upscaler:
     def suited(
         self, values: Levels, grids: Sequence[ProjectedGrid] = (), coding: Coding | None = None
     ) -> tuple["Upscaler", str]:
-        """The upscaler that a picture gets, and why, for a person; itself where it has no choice.
+        """The upscaler that a picture gets, and why, for a person; empty where it has no choice.
+
+        A network that is conditioned on the quality of a JPEG is told it (:meth:`at_quality`), by
+        the coarsest that the picture has been.
 
         Args:
             values: (h, w, C), its pixels, of the first frame.
             grids: of its frames, if it is known what is made of them.
             coding: what its file says of its compression.
         """
-        return self, ""
+        if not self.model.conditioned or (grids and all(grid.reduces for grid in grids)):
+            return self, ""
+        return self.at_quality(coarsest_jpeg(values, coding)), ""
+
+    def at_quality(self, quality: float | None) -> "Upscaler":
+        """The upscaler for pictures that were JPEGs of one quality, as files and pixels tell it.
+
+        Tensors tell nothing of a file: to have a network that is conditioned on the quality take it
+        into account there too, take this one's `tensor`. Other networks do not look at it.
+
+        Args:
+            quality: 1 to 100 as libjpeg counts; None if they were none, or it is not known.
+
+        Raises:
+            ValueError: for another quality.
+        """
+        if quality is not None and not 1 <= quality <= 100:
+            raise ValueError(f"quality must be from 1 to 100, or None, got {quality!r}")
+        made = copy(self)
+        made.engine = self.engine.at_quality(quality)
+        return made
 
     def levels(
         self,
@@ -303,13 +327,23 @@ class Upscaler:
         return self._whole(source, grid, progress)
 
     @overload
-    def view(self, values: Levels | LevelSource, *, memory: int | None = None) -> View[Levels]: ...
+    def view(
+        self,
+        values: Levels | LevelSource,
+        *,
+        memory: int | None = None,
+        coding: Coding | None = None,
+    ) -> View[Levels]: ...
 
     @overload
     def view(self, values: "Tensor", *, memory: int | None = None) -> "View[Tensor]": ...
 
     def view(
-        self, values: "Levels | LevelSource | Tensor", *, memory: int | None = None
+        self,
+        values: "Levels | LevelSource | Tensor",
+        *,
+        memory: int | None = None,
+        coding: Coding | None = None,
     ) -> View[Any]:
         """Keep a picture's features, to compute windows of it at many scales.
 
@@ -317,6 +351,7 @@ class Upscaler:
             values: levels as for `levels` (or the source that was made of them), or images as for
                 `tensor`.
             memory: bytes that the features may take; None is half of what this upscaler may.
+            coding: what the picture's file says of its compression.
 
         Raises:
             ValueError: as `levels` or `tensor`; or for an effort that is chosen by time.
@@ -327,7 +362,7 @@ class Upscaler:
         if not isinstance(values, np.ndarray | LevelSource):
             return self._view(FloatSource(values), memory)
         source = values if isinstance(values, LevelSource) else LevelSource(values)
-        return self.suited(source.values)[0]._view(source, memory)
+        return self.suited(source.values, coding=coding)[0]._view(source, memory)
 
     def _view(self, source: Source[Piece], memory: int | None) -> View[Piece]:
         if memory is not None and not is_whole(memory, 0):

@@ -162,7 +162,7 @@ class Views:
         if key not in self._kept:
             upscaler = self.models.upscaler(name)
             room = upscaler.memory // (2 * KEPT)
-            self._kept[key] = upscaler.view(opened.source, memory=room)
+            self._kept[key] = upscaler.view(opened.source, memory=room, coding=opened.coding)
         self._kept.move_to_end(key)
         while len(self._kept) > KEPT:
             self._kept.popitem(last=False)

@@ -8,14 +8,18 @@ import torch
 from PIL import Image
 
 from ccsr import image
+from ccsr.bundled import resource_dir
+from ccsr.evaluation.cases import Case, Files
 from ccsr.evaluation.methods import build
+from ccsr.evaluation.testsets import TestSet
 from ccsr.grid import ProjectedGrid
 from ccsr.image import to_float
+from ccsr.image.degrade import Degrade
 from ccsr.model import checkpoint
 from ccsr.protocols import PROTOCOLS
 from ccsr.resample import resize
 from ccsr.upscaling.upscaler import Upscaler
-from networks import tiny
+from networks import conditioned, tiny
 
 BENCHMARK, LIIF = PROTOCOLS["benchmark-y"], PROTOCOLS["liif-rgb"]
 
@@ -138,3 +142,33 @@ def test_the_same_model_twice_is_refused():
 def test_unknown_names_are_refused(name):
     with pytest.raises(ValueError, match="no model called"):
         build([name], BENCHMARK)
+
+
+def test_a_conditioned_network_is_told_what_files_tell(tmp_path):
+    """Of an image that goes through JPEG here, or whose low-resolution file is one."""
+    path, (high, low) = tmp_path / "told.safetensors", (tmp_path / "HR", tmp_path / "LR" / "x2")
+    checkpoint.save(path, conditioned(), {})
+    method = only(path)
+    high.mkdir()
+    low.mkdir(parents=True)
+    with Image.open(resource_dir("samples") / "chelsea.png") as picture:
+        photo = picture.convert("RGB").crop((100, 60, 260, 180))
+    photo.save(high / "cat.png")
+    photo.reduce(2).save(low / "cat.jpg", quality=60)
+
+    def case(given, degrade):
+        chain = Degrade.parse(degrade) if degrade else None
+        testset = TestSet("cats", {0: high})
+        return Case(testset, "cat", (2.0, 2.0), BENCHMARK, given, chain, Files())
+
+    network = Upscaler.load(path, device="cpu", precision="fp32")
+    for given, degrade, quality in (
+        (None, None, None),
+        (None, "jpeg:75", 75),
+        (None, "noise:9", None),
+        (tmp_path / "LR", None, 60),
+    ):
+        one = case(given, degrade)
+        expected = network.at_quality(quality).tensor(to_float(one.lr), size=one.size)
+        torch.testing.assert_close(method.output(one), expected)
+        assert (expected - network.at_quality(30).tensor(to_float(one.lr), size=one.size)).any()

@@ -101,7 +101,7 @@ def test_the_guard_is_exported(name, scale):
     encoder |= {"field": FOURIER} if name == "elastic" else {}
     plain, x, largest = network(encoder), torch.rand(1, 3, 24, 17), []
     body = plain.encoder.body
-    handle = body.register_forward_pre_hook(lambda _, given: largest.extend(body.largest(*given)))
+    handle = body.register_forward_pre_hook(lambda _, given: largest.extend(body.largest(given[0])))
     with torch.inference_mode():
         plain.encoder(x - 0.5, plain.encoder.grid((24, 17)))
     handle.remove()

@@ -65,7 +65,7 @@ def find(patch, photo):
 def test_a_patch_is_a_part_of_the_whole_reduction_and_all_turns_occur():
     photo, seen = noise(24, 28), set()
     data = batches(photo)
-    for lr, hr in (data[step] for step in range(40)):
+    for lr, hr, _ in (data[step] for step in range(40)):
         for low, high in zip(lr, hr, strict=True):
             turns = enumerate(dihedral(photo))
             turn, whole, place = next(
@@ -85,7 +85,7 @@ def test_a_patch_is_a_part_of_the_whole_reduction_and_all_turns_occur():
 
 def test_a_photo_of_exactly_the_size_gives_its_own_reduction():
     photo = noise(24, 24)
-    lr, hr = batches(photo, values=[3])[0]
+    lr, hr, _ = batches(photo, values=[3])[0]
     expected = reduce_uint8(hr, ProjectedGrid.project((24, 24), (8, 8)))
     assert torch.equal(lr, expected)
     assert any(torch.equal(hr[0], turned) for turned in dihedral(photo))
@@ -99,7 +99,7 @@ def test_a_photo_of_exactly_the_size_gives_its_own_reduction():
 def test_sizes_and_ranges(scale, size, reduction):
     data = batches(noise(40, 40), noise(33, 48), reduction=reduction)
     data.scales.single = [scale]
-    lr, hr = data[0]
+    lr, hr, _ = data[0]
     assert lr.shape == (2, 3, 8, 8)
     assert hr.shape == (2, 3, *size)
     assert lr.dtype == hr.dtype == (torch.uint8 if reduction == "uint8" else torch.float32)
@@ -115,7 +115,7 @@ def test_reductions_differ_by_rounding_only():
 
 
 def test_below_one_the_target_is_the_reduction():
-    lr, hr = batches(noise(30, 30), values=[0.5])[0]
+    lr, hr, _ = batches(noise(30, 30), values=[0.5])[0]
     mean = torch.nn.functional.avg_pool2d(lr.float(), 2)
     correlation = np.corrcoef(mean.flatten(), hr.flatten())[0, 1]
     assert correlation > 0.9  # in place: noise correlates with nothing else
@@ -151,7 +151,7 @@ def test_sizes_are_rounded_where_scales_are_continuous():
     assert {h for h, w in sizes if h == w} == set(range(8, 33))
     assert len({size for size in sizes if size[0] != size[1]}) <= 4
     for step in range(20):  # and each pair covers the same area: the reduction of its target
-        lr, hr = made[step]
+        lr, hr, _ = made[step]
         if min(hr.shape[2:]) >= 24:
             grid = ProjectedGrid.project(tuple(hr.shape[2:]), (8, 8))
             inner = (..., slice(3, -3), slice(3, -3))  # beyond it the photo goes on

@@ -230,6 +230,33 @@ def test_fractions_are_refused(photos):
         )  # fmt: skip
 
 
+def test_the_quality_of_jpegs_is_told_of_the_coarser_of_two():
+    degradation = Degradation(clean=0.2, jpeg=0.8, webp=0.1, avif=0.1, twice=0.5, told=0.7)
+    drawn = degradation.draw(np.random.default_rng(0), 4000, (2, 2))
+    files = (drawn.passes > 0) & (drawn.coder < 0)
+    coarser = torch.where(drawn.passes > 1, drawn.quality.amin(1), drawn.quality[:, 0])
+    told = drawn.told > 0
+    assert not (told & ~files).any()
+    assert torch.equal(drawn.told[told], coarser[told].float())
+    assert 0.66 < told.sum() / files.sum() < 0.74
+    assert 0.75 < (drawn.coder[drawn.passes > 0] < 0).float().mean() < 0.85
+    silent = Degradation(jpeg=1, told=0).draw(np.random.default_rng(0), 100, (2, 2))
+    assert not silent.told.any()
+
+
+def test_a_conditioned_network_learns_from_what_it_is_told(configure, tmp_path):
+    words = ["data/degradation=jpeg", "+model.encoder.conditioned=true"]
+    words += ["data.val.degrade=[jpeg:40]", "trainer.max_steps=6"]
+    train(configure(*words), tmp_path / "run")
+    model, _ = checkpoint.load(tmp_path / "run" / "model.safetensors")
+    shifts = [value for name, value in model.named_parameters() if name.endswith(".shift")]
+    assert shifts
+    assert all(each.any() for each in shifts)
+    train(configure(*words, "+data.degradation.told=0"), tmp_path / "silent")
+    silent, _ = checkpoint.load(tmp_path / "silent" / "model.safetensors")
+    assert not any(v.any() for name, v in silent.named_parameters() if name.endswith(".shift"))
+
+
 def test_a_run_that_cleans_at_scale_1(configure, tmp_path):
     words = ["data/degradation=jpeg", "+model.cleans=true", "data.scales.values=[1,2]"]
     words += ["data.val.scales=[1,2]", "data.val.degrade=[none,jpeg:60]"]

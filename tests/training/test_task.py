@@ -23,6 +23,7 @@ class Bicubic(nn.Module):
         self.weight = nn.Parameter(torch.zeros(1))
 
     efforts = (1.0,)
+    conditioned = False
 
     def route(self, size, grid, effort):
         return ()
@@ -170,12 +171,13 @@ def test_samples_of_several_scales_count_alike():
     """Their mean is that of the same samples in batches of their own."""
     module = SRModule(Bicubic())
     sizes = [(8, 8), (12, 12), (8, 20)]
-    parts = [Batch(torch.rand(1, 3, 4, 4), torch.rand(1, 3, *size)) for size in sizes]
+    none = torch.zeros(1)
+    parts = [Batch(torch.rand(1, 3, 4, 4), torch.rand(1, 3, *size), none) for size in sizes]
     expected = torch.stack([module.loss_of(*part) for part in parts]).mean()
     module._watch = lambda what, value: None
     torch.testing.assert_close(module.training_step(parts, 0), expected)
-    pair = [Batch(part.lr[:1], parts[0].hr) for part in parts]  # of one scale: as one batch
-    whole = Batch(torch.cat([each.lr for each in pair]), torch.cat([each.hr for each in pair]))
+    pair = [Batch(part.lr[:1], parts[0].hr, none) for part in parts]  # of one scale: as one batch
+    whole = Batch(*(torch.cat(each) for each in zip(*pair, strict=True)))
     torch.testing.assert_close(module.training_step(pair, 0), module.training_step(whole, 0))
 
 

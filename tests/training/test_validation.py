@@ -89,6 +89,7 @@ def test_degraded_images_have_means_of_their_own(files):
     assert chosen[1].bicubic == pytest.approx(38.97, abs=0.7)
     again = ValidationSet(files[:1], [2], crop=32, degrade=["noise:5"])
     assert torch.equal(again[0].lr, noisy.lr)
+    assert [item.quality for item in chosen.items[:5]] == [0, 0, 0, 9, 9]
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ def test_noise_is_noticed_in_8_and_16_bits(clean):
 
 def test_the_header_is_believed_before_the_pixels(clean):
     assert choose(clean, Coding("JPEG", 40)).why == "JPEG of quality 40"
-    assert choose(clean, Coding("WebP", 99)) == (False, "WebP of quality 99")
+    assert choose(clean, Coding("WebP", 99)) == (False, "WebP of quality 99", None)
 
 
 def test_a_fine_jpeg_of_a_coarse_one_is_found_out(tmp_path):
@@ -133,7 +133,7 @@ def test_a_fine_jpeg_of_a_coarse_one_is_found_out(tmp_path):
     assert found.cleans
     assert found.why.startswith("it was a JPEG of quality")
     fine = saved(tmp_path / "c.jpg", photo, quality=96)
-    assert choose(fine.frames[0], fine.coding) == (False, "JPEG of quality 96")
+    assert choose(fine.frames[0], fine.coding) == (False, "JPEG of quality 96", 96)
 
 
 @pytest.mark.parametrize("name", ["chelsea.png", "coffee.png", "astronaut.png", "camera.png"])

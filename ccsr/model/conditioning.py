@@ -1,0 +1,64 @@
+"""Convolutions that are told the quality of the JPEG that a picture was.
+
+To take its traces out a network has to know how coarse they are. Pixels tell that to one that sees
+much of them; a file's header tells it in one number. It becomes a few terms, and each convolution
+adds its own weighted sum of them to its result, as its bias: for one quality that is an ordinary
+convolution (Jiang et al. 2021, arXiv 2109.14573, condition theirs likewise, by scales and shifts).
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+QUALITIES = (30, 98)  # as trainings draw them; beyond them a network does as at the ends
+TERMS = 3  # powers of the quality, from 0 on
+# Of the terms: shifts begin at 0 and move by an optimizer's steps, which suit smaller ways.
+PACE = 3.0
+
+
+def terms(quality: Tensor) -> Tensor:
+    """Turn qualities (N,), 1 to 100 as libjpeg counts or 0 for an unknown one, into (N, TERMS).
+
+    What is not known has zeros.
+    """
+    least, most = QUALITIES
+    place = (2 * quality.float().clamp(least, most) - (most + least)) / (most - least)  # -1 to 1
+    powers = torch.stack([place**power for power in range(TERMS)], -1)
+    return powers * (quality > 0)[..., None] * PACE
+
+
+class ConditionedConv(nn.Conv2d):
+    """A 3x3 convolution that keeps the size, with a shift of its result that depends on `terms`.
+
+    Args:
+        in_channels: of its input.
+        out_channels: of its result.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(in_channels, out_channels, 3, padding=1)
+        self.shift = nn.Parameter(torch.zeros(TERMS, out_channels))
+
+    def forward(self, x: Tensor, told: Tensor | None = None) -> Tensor:
+        """Convolve x (N, C_in, h, w); `told` are the terms (N, TERMS) of its pictures."""
+        y: Tensor = self._conv_forward(x, self.weight, self.bias)
+        return y if told is None else y + self.shifts(told)
+
+    def shifts(self, told: Tensor) -> Tensor:
+        """Compute what is added for terms (N, TERMS): (N, C_out, 1, 1)."""
+        shifts: Tensor = F.linear(told, self.shift.T)[:, :, None, None]
+        return shifts
+
+    def at(self, quality: float | None) -> nn.Conv2d:
+        """Make the ordinary convolution that this is for one quality, or None for an unknown one.
+
+        Its filters are the same tensor.
+        """
+        outputs, inputs, *kernel = self.weight.shape
+        with torch.device("meta"):
+            made = nn.Conv2d(inputs, outputs, (kernel[0], kernel[1]), padding=1)
+        made.weight = self.weight
+        told = terms(torch.tensor([quality or 0.0], device=self.weight.device))
+        assert self.bias is not None
+        made.bias = nn.Parameter((self.bias + self.shifts(told).flatten()).detach())
+        return made

@@ -1,0 +1,88 @@
+"""What a network is told of a JPEG's quality, and the ordinary networks that come of it."""
+
+import pytest
+import torch
+
+from ccsr.model import build, checkpoint
+from ccsr.model.conditioning import QUALITIES, TERMS, terms
+from ccsr.training.growth import grow
+from networks import TINY, conditioned, grid_for, tiny
+
+SIZE = (11, 13)
+
+
+@torch.no_grad()
+def test_for_one_quality_it_is_an_ordinary_network() -> None:
+    model, x, grid = conditioned(), torch.rand(3, 3, *SIZE), grid_for(SIZE, 2.37)
+    together = model(x, grid, quality=torch.tensor([75.0, 0.0, 40.0]))
+    for n, quality in enumerate((75, None, 40)):
+        own = model.at_quality(quality)
+        assert not own.conditioned
+        torch.testing.assert_close(own(x[n : n + 1], grid), together[n : n + 1], rtol=0, atol=1e-4)
+    assert model.conditioned
+    assert (together[:1] - model(x[:1], grid)).abs().max() > 0.01
+
+
+@torch.no_grad()
+def test_what_is_not_told_is_not_known() -> None:
+    model, x, grid = conditioned(), torch.rand(1, 3, *SIZE), grid_for(SIZE, 2)
+    assert torch.equal(model(x, grid), model.at_quality(None)(x, grid))
+    torch.testing.assert_close(model(x, grid), model(x, grid, quality=torch.zeros(1)))
+    assert not terms(torch.zeros(2)).any()
+
+
+def test_terms_are_powers_and_end_where_trainings_do() -> None:
+    least, most = QUALITIES
+    told = terms(torch.tensor([1, least, (least + most) / 2, most, 100]))
+    assert told.shape == (5, TERMS)
+    assert torch.equal(told[0], told[1])
+    assert torch.equal(told[3], told[4])
+    scaled = told / told[:, :1]
+    assert scaled[1:4, 1].tolist() == [-1, 0, 1]
+    assert scaled[1:4, 2].tolist() == [1, 0, 1]
+
+
+@torch.no_grad()
+def test_the_network_for_a_quality_can_be_kept(tmp_path) -> None:
+    own, x, grid = conditioned().at_quality(60), torch.rand(1, 3, *SIZE), grid_for(SIZE, 3)
+    checkpoint.save(tmp_path / "a.safetensors", own, {})
+    again, _ = checkpoint.load(tmp_path / "a.safetensors")
+    assert not again.conditioned
+    assert again.cleans
+    assert torch.equal(again(x, grid), own(x, grid))
+    checkpoint.save(tmp_path / "b.safetensors", conditioned(), {})
+    again, _ = checkpoint.load(tmp_path / "b.safetensors")
+    assert again.conditioned
+    assert torch.equal(again.at_quality(60)(x, grid), own(x, grid))
+
+
+@torch.no_grad()
+def test_one_that_is_not_conditioned_stays_itself() -> None:
+    model = tiny()
+    assert model.at_quality(60) is model
+    with pytest.raises(TypeError, match="quality|positional"):
+        edsr = build({"name": "edsr", "channels": 4, "blocks": 1}, _stack(), {"name": "identity"})
+        edsr(torch.rand(1, 3, *SIZE), grid_for(SIZE, 2), quality=torch.ones(1))
+
+
+@torch.no_grad()
+def test_it_starts_as_the_network_that_it_grows_from() -> None:
+    """And as one that is told nothing, whatever the quality."""
+    small = build(TINY["encoder"], _stack(), {"name": "identity"})
+    for weight in small.parameters():
+        torch.nn.init.normal_(weight, std=0.2)
+    encoder = TINY["encoder"] | {"blocks": 2, "conditioned": True}
+    model = build(encoder, _stack(), {"name": "identity"})
+    grow(small, model)
+    x, grid = torch.rand(1, 3, *SIZE), grid_for(SIZE, 2)
+    expected = small(x, grid)
+    torch.testing.assert_close(model(x, grid, quality=torch.tensor([50])), expected)
+    deeper = build(encoder | {"blocks": 4}, _stack(), {"name": "identity"})
+    told = conditioned()
+    grow(told, deeper)
+    quality = torch.tensor([50])
+    torch.testing.assert_close(deeper(x, grid, quality=quality), told(x, grid, quality=quality))
+
+
+def _stack():
+    return conditioned().architecture["stack"]
