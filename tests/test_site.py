@@ -18,6 +18,7 @@ from PIL import Image
 from ccsr import Upscaler, image
 from ccsr.bundled import resource_dir
 from ccsr.grid import choose_grid
+from ccsr.image.coding import coding
 from ccsr.resample import resize
 from ccsr.web import requests
 from documents import ROOT
@@ -120,6 +121,48 @@ def test_a_download_has_the_pixels_of_the_command(
     assert np.abs(got.astype(int) - expected).max() <= 1
     assert (got != expected).mean() < 0.01
     assert not [each for each in asked if not each.startswith((url, f"blob:{url}"))]
+
+
+def test_the_network_that_cleans_is_told_what_a_jpeg_says(
+    opened: tuple[Any, list[str]], cat: Path
+) -> None:
+    """The page decodes as the browser does, within a level or two; what it is told changes more."""
+    page, _ = opened
+    path = cat.with_suffix(".jpg")
+    with Image.open(cat) as picture:
+        picture.save(path, quality=35, subsampling=0)
+    page.set_input_files("#files", str(path))
+    page.locator("#pictures .name").wait_for()
+    _, got = enlarged(page, "2", "photo")
+    upscaler = Upscaler.load("photo", device="cpu", precision="fp32")
+    expected = upscaler(image.read(path), scale=2).frames[0].astype(int)
+    untold = upscaler.at_quality(None).levels(image.read(path).frames[0], scale=2)
+    assert np.abs(got - expected).mean() < 0.3 * np.abs(untold - expected).mean()
+
+
+def test_the_quality_of_a_jpeg_is_that_of_its_tables(opened: tuple[Any, list[str]]) -> None:
+    page, _ = opened
+    files: list[tuple[list[int], int]] = [([], 0), ([0xFF, 0xD8, 0xFF], 0)]
+    with Image.open(resource_dir("samples") / "chelsea.png") as picture:
+        small = picture.convert("RGB").resize((24, 16))
+    for quality in range(1, 101):
+        for more in ({}, {"exif": b"Exif\0\0" + bytes(999)}, {"progressive": True}):
+            stream = io.BytesIO()
+            small.save(stream, "JPEG", quality=quality, **more)
+            with Image.open(stream) as read:
+                told = coding(read)
+            assert told is not None
+            files.append((list(stream.getvalue()), round(told.quality)))
+    whole = files[-1][0]
+    files += [(whole[:20], 0), (list(b"\x89PNG") + whole, 0)]
+    found = page.evaluate(
+        """async (files) => {
+          const { quality } = await import("./quality.js");
+          return files.map((file) => quality(Uint8Array.from(file).buffer));
+        }""",
+        [bytes_ for bytes_, _ in files],
+    )
+    assert found == [expected for _, expected in files]
 
 
 SIZES = ((120, 160), (451, 300), (1, 7), (4000, 6000))  # (height, width)

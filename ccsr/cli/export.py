@@ -76,16 +76,9 @@ def main(argv: Sequence[str]) -> int:
 
     path = resolve(args.model)
     model, summary = load(path, args.trust)
-    if args.quality and not model.conditioned:
-        raise ValueError(
-            f"--quality {args.quality}: {args.model} is not conditioned on the quality of JPEGs: "
-            "leave it out, or take photo or photo-base"
-        )
-    model = model.at_quality(args.quality) if args.quality else model
-    size = args.input_size
     written = save(
-        args.output, model, args.scale,
-        window=args.window, size=size, name=path.stem, summary=summary,
+        args.output, model, args.scale, window=args.window, size=args.input_size,
+        quality=args.quality, name=path.stem, summary=summary,
     )  # fmt: skip
     inputs, outputs = ([each.name for each in side] for side in (written.input, written.output))
     length = args.output.stat().st_size

@@ -44,6 +44,7 @@ def save(
     *,
     window: bool = False,
     size: Size | None = None,
+    quality: float | None = None,
     name: str = "",
     summary: Mapping[str, JSON] | None = None,
 ) -> onnx.GraphProto:
@@ -55,6 +56,8 @@ def save(
         scale: baked in; None makes it an input.
         window: whether a window of the result is an input too, see :func:`to_onnx`.
         size: (h, w) of the only pictures that the file takes, see :func:`to_onnx`; None for any.
+        quality: 1 to 100 as libjpeg counts, if all pictures were JPEGs of that; for a network that
+            is conditioned on it.
         name: of the model.
         summary: of its checkpoint: licence, training, data sources.
 
@@ -62,13 +65,20 @@ def save(
         The graph, whose inputs and outputs have the names that a caller needs.
 
     Raises:
-        ValueError: for another suffix, or as :func:`to_onnx`.
+        ValueError: for another suffix, a quality that the network does not look at, or as
+            :func:`to_onnx`.
         OSError: if the file system refuses.
     """
     path = Path(path)
     if path.suffix.lower() != SUFFIX:
         raise ValueError(f"expected a file name that ends in {SUFFIX}, got {path}")
-    summary = summary or {}
+    if quality is not None and not model.conditioned:
+        raise ValueError(
+            f"quality {quality:g}: the network is not conditioned on the quality of JPEGs: leave "
+            "it out, or take photo or photo-base"
+        )
+    summary, asks = summary or {}, window and model.conditioned and quality is None
+    model = model if quality is None else model.at_quality(quality)
     exported = to_onnx(model, scale, window=window, size=size)
     told = {
         "ccsr": __version__,
@@ -84,7 +94,8 @@ def save(
         told |= {"window": "input", "least": f"{least:g}"}
         told["radius"] = str(windows.radius(parts_of(model), least))
     told |= {"cleans": "true"} if model.cleans else {}
-    told |= {"quality": "input"} if window and model.conditioned else {}
+    told |= {"quality": "input"} if asks else {}
+    told |= {"quality": f"{quality:g}"} if quality is not None else {}
     told |= {"size": "{1}x{0}".format(*size)} if size else {}
     helper.set_model_props(exported, told)
     make_folder(path)

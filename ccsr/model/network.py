@@ -75,8 +75,15 @@ class CCSR(Network):
 
         Returns:
             (N, 3, H, W), RGB, not clamped.
+
+        Raises:
+            ValueError: for a quality that the network does not look at.
         """
         via = self.route(size_of(x), grid) if via is None else via
+        if quality is not None and not self.conditioned:
+            raise ValueError(
+                "expected no quality: it is no network that is conditioned on the quality of JPEGs"
+            )
         told = () if quality is None else (quality,)
         features = self.encoder(x - 0.5, via[0], *told)  # (N, C, *via[0].size)
         check_shape(self.encoder, features, (len(x), self.encoder.channels, *via[0].size))

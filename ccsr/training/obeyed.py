@@ -26,7 +26,11 @@ class Rule(NamedTuple):
     instead: str
 
 
-_OURS = {"module": "ccsr.training.task.SRModule", "data": "ccsr.training.data.PhotoData"}
+_OURS = {
+    "model": "ccsr.model.build",
+    "module": "ccsr.training.task.SRModule",
+    "data": "ccsr.training.data.PhotoData",
+}
 _RULES = (
     Rule(
         ("module.decay",), "module.schedule", lambda each: each == "trapezoid",
@@ -70,6 +74,14 @@ _RULES = (
         lambda each: not isinstance(each, Mapping)
         or any(each.get(name) for name in ("jpeg", "webp", "avif")),
         "give data.degradation.jpeg, webp or avif, the shares of patches that are compressed",
+    ),
+    Rule(
+        ("data.degradation.told",), "data.degradation.jpeg", bool,
+        "give data.degradation.jpeg, the share of patches that become one",
+    ),
+    Rule(
+        ("data.degradation.told",), "model.encoder.conditioned", bool,
+        "give model.encoder.conditioned=true, a network that can be told",
     ),
     Rule(
         ("data.val.subfolder",), "data.val.root", lambda each: each is None,

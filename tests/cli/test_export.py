@@ -2,10 +2,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import onnxruntime
 import pytest
+import torch
 
+from ccsr import Upscaler
 from ccsr.cli.main import main
+from ccsr.model import checkpoint
+from networks import conditioned
 
 
 def export(model: str, output: Path, *options: str) -> int:
@@ -39,6 +44,34 @@ def test_export_for_one_size(
     assert session.get_outputs()[0].shape == [1, 3, 16, 24]
 
 
+def test_export_of_a_conditioned_network(
+    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """For JPEGs of one quality, of an unknown one, or with the quality as an input."""
+    told, output = str(tmp_path / "told.safetensors"), tmp_path / "a.onnx"
+    checkpoint.save(told, conditioned(), {})
+    x = torch.rand(1, 3, 7, 9)
+
+    def written(*options: str) -> onnxruntime.InferenceSession:
+        assert export(told, output, *options, "--exists", "overwrite") == 0
+        return onnxruntime.InferenceSession(output)
+
+    for quality in (None, 60):
+        session = written("--scale", "2", *(["--quality", "60"] if quality else []))
+        properties = session.get_modelmeta().custom_metadata_map
+        assert properties.get("quality") == (quality and "60")
+        (found,) = session.run(None, {"image": x.numpy()})
+        expected = Upscaler(conditioned().at_quality(quality), device="cpu", precision="fp32")
+        np.testing.assert_allclose(found, expected.tensor(x, scale=2), atol=1e-5)
+    session = written("--window")
+    assert session.get_inputs()[-1].name == "quality"
+    assert session.get_modelmeta().custom_metadata_map["quality"] == "input"
+    assert len(written("--window", "--quality", "60").get_inputs()) == 6
+    capsys.readouterr()
+    assert export(model, tmp_path / "b.onnx", "--scale", "2", "--quality", "60") == 1
+    assert "quality 60: the network is not conditioned on" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -46,6 +79,7 @@ def test_export_for_one_size(
         (["--scale", "2", "--dynamic-scale"], "not allowed with argument --scale"),
         (["--scale", "0"], "expected a positive factor"),
         (["--window", "--input-size", "8x8"], "a file for one size takes one factor too"),
+        (["--scale", "2", "--quality", "0"], "expected a whole number from 1 to 100"),
         (["--scale", "2", "--input-size", "8"], "expected WIDTHxHEIGHT such as 1920x1080"),
     ],
 )

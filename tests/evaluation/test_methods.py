@@ -159,7 +159,7 @@ def test_a_conditioned_network_is_told_what_files_tell(tmp_path):
     def case(given, degrade):
         chain = Degrade.parse(degrade) if degrade else None
         testset = TestSet("cats", {0: high})
-        return Case(testset, "cat", (2.0, 2.0), BENCHMARK, given, chain, Files())
+        return Case(testset, "cat.png", (2.0, 2.0), BENCHMARK, given, chain, Files())
 
     network = Upscaler.load(path, device="cpu", precision="fp32")
     for given, degrade, quality in (

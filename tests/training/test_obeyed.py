@@ -61,6 +61,14 @@ def test_a_setting_at_the_top_that_nothing_looks_at_is_refused():
             ],
             r"give data\.degradation\.jpeg, webp or avif",
         ),
+        (
+            ["data.degradation.told=0.5", "data.degradation.jpeg=0", "data/degradation=jpeg"],
+            r"give data\.degradation\.jpeg, the share",
+        ),
+        (
+            ["data.degradation.told=0.5", "data/degradation=jpeg"],
+            r"beside model\.encoder\.conditioned=None: .*give model\.encoder\.conditioned=true",
+        ),
     ],
 )
 def test_a_setting_that_another_makes_meaningless_is_refused(words, message):
@@ -76,6 +84,8 @@ def test_a_setting_that_is_looked_at_is_heard():
     words += ["data.scales.denominator=8"]
     words += ["module=liif", "data.val.subfolder=null", "data.val.root=there"]
     words += ["data/degradation=photo", "data.degradation.jpeg=0", "data.degradation.halved=1"]
+    check_heard(OmegaConf.create(composed(*words)), words)
+    words = ["model=photo", "data/degradation=photo", "data.degradation.told=0.5"]
     check_heard(OmegaConf.create(composed(*words)), words)
     foreign = ["module._target_=mine.Module", "module.decay=0.5"]
     check_heard(OmegaConf.create(composed(*foreign)), foreign)
