@@ -105,7 +105,8 @@ class Degrade:
     def definition(self) -> str:
         """In words, for tables."""
         parts = [STEPS[name].definition.format(f"{amount:.15g}") for name, amount in self.steps]
-        told = ", which networks that ask for it are told" if self.coding else ""
+        last = self.coding
+        told = ", which networks that ask for it are told" if last and last.form == "JPEG" else ""
         return f"The LR image then goes through {', then '.join(parts)}{told}"
 
     def __call__(self, lr: Tensor, name: str) -> Tensor:

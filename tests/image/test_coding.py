@@ -1,11 +1,12 @@
 import io
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from ccsr import image
 from ccsr.bundled import resource_dir
-from ccsr.image.coding import coding
+from ccsr.image.coding import Coding, coarsest_jpeg, coding
 
 SAMPLES = ("chelsea.png", "camera.png", "hubble_deep_field.jpg")
 
@@ -76,3 +77,16 @@ def test_a_picture_that_is_read_knows_it(tmp_path):
     sample().save(tmp_path / "a.png")
     assert image.read(tmp_path / "a.jpg").coding.quality == pytest.approx(62, abs=1)
     assert image.read(tmp_path / "a.png").coding is None
+
+
+def test_the_coarsest_jpeg_is_told_by_the_file_or_found_in_the_pixels():
+    """What the file tells counts to the digit, unless its pixels were clearly coarser before."""
+    coarse = opened(sample(), "JPEG", quality=50).convert("RGB")
+    pixels = np.asarray(coarse)
+    assert coarsest_jpeg(pixels, Coding("JPEG", 51)) == 51
+    assert coarsest_jpeg(pixels, Coding("JPEG", 95)) == pytest.approx(50, abs=1)
+    assert coarsest_jpeg(pixels, Coding("WebP", 20)) == pytest.approx(50, abs=1)
+    assert coarsest_jpeg(pixels) == pytest.approx(50, abs=1)
+    clean = np.asarray(sample())[:32, :32]
+    assert coarsest_jpeg(clean, Coding("JPEG", 30)) == 30
+    assert coarsest_jpeg(clean, Coding("WebP", 30)) is None

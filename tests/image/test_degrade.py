@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 
 from ccsr.bundled import resource_dir
+from ccsr.image.coding import Coding
 from ccsr.image.degrade import Degrade
 
 
@@ -39,6 +40,17 @@ def test_steps_follow_each_other():
     assert one(photo(), "a").float().sub(two(photo(), "a").float()).abs().mean() > 1
     assert one.text == "blur:1+noise:3"
     assert "blur of 1 pixels, then Gaussian noise of 3 levels" in one.definition
+
+
+def test_the_last_step_is_what_a_file_tells():
+    for text, coding, told in (
+        ("noise:3+jpeg:75", Coding("JPEG", 75), True),
+        ("jpeg:40+webp:60", Coding("WebP", 60), False),
+        ("jpeg:40+noise:3", None, False),
+    ):
+        chain = Degrade.parse(text)
+        assert chain.coding == coding
+        assert ("which networks that ask for it are told" in chain.definition) == told
 
 
 def test_the_text_says_all_that_is_done():
