@@ -96,7 +96,8 @@ class CCSR(Network):
         """See :meth:`Network.at_quality`."""
         if not self.conditioned:
             return self
-        made = deepcopy(self)
+        shared = (*self.parameters(), *self.buffers(), self.stack, self.decoder)
+        made = deepcopy(self, {id(each): each for each in shared})
         for parent in made.encoder.modules():
             for name, layer in parent.named_children():
                 if isinstance(layer, ConditionedConv):

@@ -252,7 +252,7 @@ def test_a_conditioned_network_learns_from_what_it_is_told(configure, tmp_path):
     shifts = [value for name, value in model.named_parameters() if name.endswith(".shift")]
     assert shifts
     assert all(each.any() for each in shifts)
-    train(configure(*words, "+data.degradation.told=0"), tmp_path / "silent")
+    train(configure(*words, "data.degradation.told=0"), tmp_path / "silent")
     silent, _ = checkpoint.load(tmp_path / "silent" / "model.safetensors")
     assert not any(v.any() for name, v in silent.named_parameters() if name.endswith(".shift"))
 
