@@ -8,17 +8,19 @@ of `REDUCTIONS`. (A share, as some photo holds a pattern that runs away.)
 import argparse
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import safe_open
-from torch import Tensor
+from torch import Tensor, nn
 
 from ccsr import image
 from ccsr.device import has_native_bfloat16
 from ccsr.grid import ProjectedGrid, output_size
 from ccsr.model import build, checkpoint
+from ccsr.model.conditioning import QUALITIES
 from ccsr.model.network import CCSR, parts_of
 from ccsr.model.residual import Residual
 from ccsr.resample import resize
@@ -26,13 +28,14 @@ from ccsr.training.photos import find_images
 
 MARGIN = 1.4
 REDUCTIONS = (1.5, 2.0, 3.0, 4.0)
+TOLD = (None, *QUALITIES)
 LARGEST_SIDE = 512  # the middle of larger ones
 
 
 def largest(model: CCSR, pictures: Iterable[Tensor], share: float) -> list[float]:
     """Measure the value after every second block that a share of the pictures keep to.
 
-    Pictures are (3, h, w) in [0, 1].
+    Pictures are (3, h, w) in [0, 1]. One that is conditioned is told each of a few qualities.
 
     Raises:
         ValueError: if the encoder has no residual blocks that could be guarded.
@@ -41,14 +44,21 @@ def largest(model: CCSR, pictures: Iterable[Tensor], share: float) -> list[float
     if not isinstance(body, Residual):
         raise ValueError(f"expected residual blocks, got a {type(model.encoder).__name__}")
     found: list[list[float]] = []
-    body.register_forward_pre_hook(lambda _, given: found.append(body.largest(given[0])))
+
+    def note(body: nn.Module, given: tuple[Tensor, ...]) -> None:
+        assert isinstance(body, Residual)
+        found.append(body.largest(given[0]))
+
+    encoders = [each.encoder for each in dict.fromkeys(map(model.at_quality, TOLD))]
+    for encoder in encoders:
+        encoder.get_submodule("body").register_forward_pre_hook(note)
     cpu = torch.device("cpu")
     mixed = torch.autocast("cpu", torch.bfloat16, enabled=has_native_bfloat16(cpu))
     with torch.inference_mode(), mixed:
         for picture in pictures:
             x = picture[None].contiguous(memory_format=torch.channels_last)
-            for effort in model.efforts:
-                model.encoder(x - 0.5, model.encoder.grid((x.shape[2], x.shape[3]), effort))
+            for encoder, effort in product(encoders, model.efforts):
+                encoder(x - 0.5, encoder.grid((x.shape[2], x.shape[3]), effort))
     return torch.tensor(found).quantile(share, 0, interpolation="lower").tolist()
 
 
