@@ -8,7 +8,7 @@ const LUMINANCE = [
   56, 55, 64, 72, 92, 78, 64, 68, 87, 69, 55, 56, 80, 109, 81, 87,
   95, 98, 103, 104, 103, 62, 77, 113, 121, 112, 100, 120, 92, 101, 103, 99,
 ];
-const [START, TABLES, SCAN] = [0xffd8, 0xffdb, 0xffda];
+const [START, TABLES, SCAN, FILLING] = [0xffd8, 0xffdb, 0xffda, 0xffff];
 const FIRST = 0; // the table of luma
 
 // 1 to 100 of a file's bytes as libjpeg counts, or 0 if it is no JPEG.
@@ -16,13 +16,13 @@ export function quality(buffer) {
   const bytes = new DataView(buffer);
   if (bytes.byteLength < 4 || bytes.getUint16(0) !== START) return 0;
   for (let at = 2; at + 4 <= bytes.byteLength;) {
-    const [marker, length] = [bytes.getUint16(at), bytes.getUint16(at + 2)];
-    const end = at + 2 + length;
-    if (marker < 0xff00 || marker === SCAN || end > bytes.byteLength) return 0;
-    if (marker === 0xffff) {
-      at += 1; // filling
+    const marker = bytes.getUint16(at);
+    if (marker === FILLING) {
+      at += 1;
       continue;
     }
+    const end = at + 2 + bytes.getUint16(at + 2);
+    if (marker < 0xff00 || marker === SCAN || end > bytes.byteLength) return 0;
     for (let from = at + 4; marker === TABLES && from < end;) {
       const [kind, wide] = [bytes.getUint8(from) & 15, bytes.getUint8(from) >> 4 ? 2 : 1];
       if (from + 1 + 64 * wide > end) return 0;
