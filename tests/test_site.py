@@ -154,7 +154,7 @@ def test_the_quality_of_a_jpeg_is_that_of_its_tables(opened: tuple[Any, list[str
             assert told is not None
             files.append((list(stream.getvalue()), round(told.quality)))
     whole = files[-1][0]
-    filled = whole[:2] + [255, 255] + whole[2:]
+    filled = [*whole[:2], 255, 255, *whole[2:]]
     files += [(whole[:20], 0), (list(b"\x89PNG") + whole, 0), (filled, files[-1][1])]
     found = page.evaluate(
         """async (files) => {

@@ -10,7 +10,7 @@ from ccsr.image.coding import Coding, coarsest_jpeg
 from ccsr.image.traces import noise_level
 from ccsr.upscaling.engines import choose_engine
 from ccsr.upscaling.onnx_engine import OnnxEngine
-from ccsr.upscaling.upscaler import Upscaler
+from ccsr.upscaling.upscaler import Upscaler, check_quality
 
 CLEAN, CLEANING = "light", "photo"
 # Qualities from which on `light` is as good (docs/photos.md): as files tell them, and of a JPEG
@@ -71,6 +71,7 @@ class Automatic(Upscaler):
 
     def at_quality(self, quality: float | None) -> Upscaler:
         """See :meth:`Upscaler.at_quality`: the one of the networks that suits such a JPEG."""
+        check_quality(quality)
         if quality is not None and round(quality) < FINE["JPEG"]:
             return self.cleaning.at_quality(quality)
         return Upscaler(self.model, **self._given[1])

@@ -241,8 +241,7 @@ class Upscaler:
         Raises:
             ValueError: for another quality.
         """
-        if quality is not None and not 1 <= quality <= 100:
-            raise ValueError(f"quality must be from 1 to 100, or None, got {quality!r}")
+        check_quality(quality)
         made = copy(self)
         made.engine = self.engine.at_quality(quality)
         return made
@@ -351,15 +350,18 @@ class Upscaler:
             values: levels as for `levels` (or the source that was made of them), or images as for
                 `tensor`.
             memory: bytes that the features may take; None is half of what this upscaler may.
-            coding: what the picture's file says of its compression.
+            coding: what the picture's file says of its compression, with levels.
 
         Raises:
-            ValueError: as `levels` or `tensor`; or for an effort that is chosen by time.
+            ValueError: as `levels` or `tensor`; for an effort that is chosen by time, or a `coding`
+                of a tensor.
         """
         if self.effort.seconds is not None:
             raise ValueError("a view works at one effort: give a share instead of auto:SECONDS")
         torch_wanted(self.engine, "to keep features")
         if not isinstance(values, np.ndarray | LevelSource):
+            if coding is not None:
+                raise ValueError("a tensor has no file: take the view of at_quality(...) instead")
             return self._view(FloatSource(values), memory)
         source = values if isinstance(values, LevelSource) else LevelSource(values)
         return self.suited(source.values, coding=coding)[0]._view(source, memory)
@@ -406,6 +408,12 @@ class Upscaler:
     def _working_memory(self) -> int:
         """Bytes for what is computed at once."""
         return self.memory if self._memory else min(self.memory, LARGEST_WORKING_MEMORY)
+
+
+def check_quality(quality: float | None) -> None:
+    """Raise ValueError unless it is a quality of JPEGs, or None."""
+    if quality is not None and not 1 <= quality <= 100:
+        raise ValueError(f"quality must be from 1 to 100, or None, got {quality!r}")
 
 
 def _check_model(model: object) -> None:

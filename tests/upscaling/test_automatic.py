@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from ccsr import Upscaler, image
@@ -164,6 +165,20 @@ def test_a_jpeg_gains_more_than_by_the_other_and_by_bicubic(both, clean, quality
     results["bicubic"] = np.asarray(Image.fromarray(picture.frames[0]).resize(size))
     errors = {name: np.square(each - truth.astype(float)).mean() for name, each in results.items()}
     assert min(errors, key=lambda name: errors[name]) == CLEANING
+
+
+def test_each_quality_has_its_network(automatic, both, clean):
+    x = image.to_tensor(Image.fromarray(clean))
+    for quality, expected in (
+        (50, both[CLEANING].at_quality(50)),
+        (95, both[CLEANING].at_quality(95)),
+        (96, both[CLEAN]),
+        (None, both[CLEAN]),
+    ):
+        chosen = automatic.at_quality(quality)
+        torch.testing.assert_close(chosen.tensor(x, scale=2), expected.tensor(x, scale=2))
+    with pytest.raises(ValueError, match="quality must be from 1 to 100, or None, got 101"):
+        automatic.at_quality(101)
 
 
 def test_options_reach_both(tmp_path):

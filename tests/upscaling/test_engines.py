@@ -145,6 +145,8 @@ def test_pixels_and_files_tell_a_view_the_quality_too(
     whole = slice(0, expected.shape[0]), slice(0, expected.shape[1])
     np.testing.assert_allclose(view.window(*whole, scale=2), expected, atol=1)
     x = torch.rand(3, 9, 9)
+    with pytest.raises(ValueError, match="a tensor has no file: take the view of at_quality"):
+        upscaler.view(x, coding=Coding("JPEG", 30))  # type: ignore[call-overload]
     untold, told = (each.tensor(x, scale=2) for each in (upscaler, upscaler.at_quality(60)))
     torch.testing.assert_close(upscaler.at_quality(None).tensor(x, scale=2), untold)
     assert (told - untold).abs().max() > 0.01
