@@ -17,11 +17,11 @@ from ccsr.export.graph import Graph, Value
 from ccsr.export.grids import Line, double
 from ccsr.export.layers import add_cc_layer
 from ccsr.export.repeating import Lines
-from ccsr.export.tracing import add_module
+from ccsr.export.tracing import add_function, add_module
 from ccsr.grid import ProjectedGrid, Scale, Size, as_pair, output_size, scale_text
 from ccsr.model import CCSR, CCLayer, Network
 from ccsr.model.checkpoint import JSON
-from ccsr.model.conditioning import PACE, QUALITIES, TERMS, ConditionedConv
+from ccsr.model.conditioning import ConditionedConv, column_terms
 from ccsr.model.encoder import Elastic, Encoder, Plain
 from ccsr.model.fields import CubicField
 from ccsr.model.network import parts_of
@@ -242,20 +242,6 @@ def _fixed_route(model: CCSR) -> tuple[float, list[tuple[float, float]]]:
     )
 
 
-def _terms(graph: Graph) -> Value:
-    """Add :func:`ccsr.model.conditioning.terms` of the input `quality`, (1, TERMS)."""
-    quality = Value(QUALITY)
-    least, most = QUALITIES
-    middle = graph("Sub", graph("Clip", quality, float(least), float(most)), (most + least) / 2)
-    place = graph("Div", middle, (most - least) / 2)
-    powers = [graph.constant(torch.ones(1))]
-    while len(powers) < TERMS:
-        powers.append(graph("Mul", powers[-1], place))
-    known = graph.float(graph("Greater", quality, 0.0))
-    told = graph("Mul", graph("Concat", *powers, axis=0), graph("Mul", known, PACE))
-    return graph("Unsqueeze", told, [0])
-
-
 def _add_network(
     graph: Graph, model: CCSR, image: Value, grids: list[Lines], bicubic: Value | None
 ) -> Value:
@@ -320,7 +306,8 @@ def _add_start(graph: Graph, layers: nn.Sequential, x: Value) -> Value:
     first, *others = layers
     if not isinstance(first, ConditionedConv):
         return add_module(graph, layers, x)
-    shift = graph("Unsqueeze", graph("MatMul", _terms(graph), first.shift), [2, 3])
+    told = add_function(graph, column_terms, graph("Unsqueeze", Value(QUALITY), [1]))
+    shift = graph("Unsqueeze", graph("MatMul", told, first.shift), [2, 3])
     x = graph("Add", add_module(graph, first.at(None), x), shift)
     return add_module(graph, nn.Sequential(*others), x)
 

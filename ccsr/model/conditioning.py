@@ -21,10 +21,18 @@ def terms(quality: Tensor) -> Tensor:
 
     What is not known has zeros.
     """
+    return column_terms(quality.float()[:, None])
+
+
+def column_terms(quality: Tensor) -> Tensor:
+    """Compute :func:`terms` of qualities (N, 1) in floating point."""
     least, most = QUALITIES
-    place = (2 * quality.float().clamp(least, most) - (most + least)) / (most - least)  # -1 to 1
-    powers = torch.stack([place**power for power in range(TERMS)], -1)
-    return powers * (quality > 0)[..., None] * PACE
+    place = (2 * quality.clamp(least, most) - (most + least)) / (most - least)  # -1 to 1
+    powers = [torch.zeros_like(place) + 1.0]
+    while len(powers) < TERMS:
+        powers.append(powers[-1] * place)
+    told = torch.cat(powers, 1) * PACE
+    return torch.where(quality <= 0.0, torch.zeros_like(told), told)
 
 
 class ConditionedConv(nn.Conv2d):
