@@ -94,6 +94,19 @@ def test_a_training_is_that_of_the_cpu(tmp_path):
     assert max(found) < 1e-3
 
 
+def test_recordings_of_a_conditioned_network_are_told_the_quality(tmp_path):
+    gpu = (
+        "trainer.accelerator=gpu",
+        "data/degradation=jpeg",
+        "+model.encoder.conditioned=true",
+        "data.scales.values=[2]",
+    )
+    eager = trained(tmp_path / "eager", *gpu, "module.replay=false")
+    replayed = trained(tmp_path / "replayed", *gpu)
+    assert any(name.endswith("shift") and weights.any() for name, weights in eager.items())
+    assert distance(eager, replayed) < 1e-3
+
+
 def test_accumulated_recordings_are_those_of_one_operation_after_the_other(tmp_path):
     gpu = ("trainer.accelerator=gpu", "trainer.accumulate_grad_batches=2")
     eager = trained(tmp_path / "eager", *gpu, "module.replay=false")
@@ -115,8 +128,8 @@ def test_a_run_is_resumed(tmp_path):
 def test_a_loss_that_is_not_finite_stops_the_run_before_anything_is_saved(tmp_path, monkeypatch):
     original = SRModule.loss_of
 
-    def broken(self, lr, hr, effort=1.0):
-        return original(self, lr, hr, effort) / 0.0
+    def broken(self, *batch, effort=1.0):
+        return original(self, *batch, effort=effort) / 0.0
 
     monkeypatch.setattr(SRModule, "loss_of", broken)
     with pytest.raises(RuntimeError, match=r"the loss is not finite \(inf\) at step 0"):
