@@ -74,7 +74,7 @@ def save(
         raise ValueError(f"expected a file name that ends in {SUFFIX}, got {path}")
     if quality is not None and not model.conditioned:
         raise ValueError(
-            f"quality {quality:g}: the network is not conditioned on the quality of JPEGs: leave "
+            f"quality {quality}: the network is not conditioned on the quality of JPEGs: leave "
             "it out, or take photo or photo-base"
         )
     summary, asks = summary or {}, window and model.conditioned and quality is None

@@ -2,13 +2,16 @@
 
 import math
 from dataclasses import dataclass
-from typing import BinaryIO
+from numbers import Real
+from pathlib import Path
+from typing import Any, BinaryIO
 
 from PIL import Image
 
 from ccsr.image.modes import Levels
 from ccsr.image.traces import jpeg_quality, quality_of_table
 
+_JPEG = ("JPEG", "MPO")  # of which the second holds several, as phones write them
 _HEADER = 512  # bytes of a frame that hold what is read here
 _SEGMENTS = 4
 _ABOUT = 3.0  # of quality: as far as pixels are off
@@ -35,7 +38,7 @@ def coding(image: Image.Image) -> Coding | None:
 
     Reads a few bytes of the file, and leaves its position as it was.
     """
-    if image.format == "JPEG":
+    if image.format in _JPEG:
         table = getattr(image, "quantization", {}).get(0)
         return Coding("JPEG", quality_of_table(table)) if table and len(table) == 64 else None
     file = getattr(image, "fp", None)
@@ -47,6 +50,36 @@ def coding(image: Image.Image) -> Coding | None:
         return Coding("WebP", _webp_quality(_quantisers(frame))) if frame else None
     finally:
         file.seek(place)
+
+
+def coding_of_opened(image: Image.Image) -> Coding | None:
+    """What :func:`coding` tells of a picture that a program has opened, and maybe used since.
+
+    What is loaded may have been made smaller in its place, then its file tells nothing of it any
+    more. So its file is looked at again, if it has a name.
+    """
+    if image.format not in (*_JPEG, "WEBP"):
+        return None
+    if getattr(image, "tile", None) and not getattr(image, "decoderconfig", None):
+        return coding(image)  # not loaded yet, and not to be read at half its size
+    source = Path(str(getattr(image, "filename", "") or ""))
+    if not source.is_file():
+        return None
+    with Image.open(source) as again:
+        unchanged = (again.format, again.size) == (image.format, image.size)
+        return coding(again) if unchanged else None
+
+
+def check_quality(quality: object) -> None:
+    """See that something is a quality of JPEGs as libjpeg counts, or None.
+
+    Raises:
+        ValueError: unless it is a number from 1 to 100, or None.
+    """
+    given: Any = quality
+    number = type(given) is not bool and isinstance(given, Real)
+    if given is not None and not (number and 1 <= float(given) <= 100):
+        raise ValueError(f"quality must be from 1 to 100, or None, got {quality!r}")
 
 
 def coarsest_jpeg(levels: Levels, coding: Coding | None = None) -> float | None:

@@ -11,7 +11,7 @@ from PIL import Image
 from ccsr.grid import is_whole
 from ccsr.image import extras
 from ccsr.image import metadata as descriptions
-from ccsr.image.coding import Coding
+from ccsr.image.coding import Coding, coding_of_opened
 from ccsr.image.metadata import Metadata
 from ccsr.image.modes import (
     Levels,
@@ -94,7 +94,7 @@ class Picture:
 
     @classmethod
     def of(cls, image: Image.Image) -> "Picture":
-        """A picture of Pillow, upright; of what it says about itself, the colour profile.
+        """A picture of Pillow, upright; of what it says about itself, colour profile and coding.
 
         Raises:
             TypeError: for what is none of Pillow.
@@ -105,6 +105,7 @@ class Picture:
                 f"expected a picture of Pillow, got {type(image).__name__}: make one of an array "
                 "by Picture((values,)), of a tensor by to_image"
             )
+        how = coding_of_opened(image)
         values = turned(levels(image), descriptions.orientation(image))
         profile = None if image.mode == "CMYK" else image.info.get("icc_profile")
         source = Path(str(getattr(image, "filename", "")))
@@ -112,7 +113,7 @@ class Picture:
             told = extras.of(image, source).colours
             profile = told.profile(values.shape[2]) if told else None
         described = Metadata(profile if isinstance(profile, bytes) else None)
-        return cls((values,), described.fitting(values.shape[2]))
+        return cls((values,), described.fitting(values.shape[2]), coding=how)
 
     def to_pil(self) -> Image.Image:
         """As a picture of Pillow, its profile in `info`: L, LA, RGB, RGBA with 8 bits, or I;16.

@@ -6,11 +6,14 @@ adds its own weighted sum of them to its result, as its bias: for one quality th
 convolution (Jiang et al. 2021, arXiv 2109.14573, condition theirs likewise, by scales and shifts).
 """
 
+from copy import copy
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-QUALITIES = (30, 98)  # as trainings draw them; beyond them a network does as at the ends
+QUALITIES = (30, 98)  # that the presets of `data.degradation` draw; others are told as the ends
 TERMS = 3  # powers of the quality, from 0 on
 # Of the terms: shifts begin at 0 and move by an optimizer's steps, which suit smaller ways.
 PACE = 3.0
@@ -62,11 +65,23 @@ class ConditionedConv(nn.Conv2d):
 
         Its filters are the same tensor.
         """
-        outputs, inputs, *kernel = self.weight.shape
-        with torch.device("meta"):
-            made = nn.Conv2d(inputs, outputs, (kernel[0], kernel[1]), padding=1)
-        made.weight = self.weight
         told = terms(torch.tensor([quality or 0.0], device=self.weight.device))
         assert self.bias is not None
-        made.bias = nn.Parameter((self.bias + self.shifts(told).flatten()).detach())
+        bias = nn.Parameter((self.bias + self.shifts(told).flatten()).detach())
+        made: nn.Conv2d = copy(self)
+        made.__class__ = nn.Conv2d  # to make a new one takes longer than a small picture
+        made._parameters = self._parameters | {"bias": bias}
+        del made._parameters["shift"]
         return made
+
+
+def told(module: nn.Module, quality: float | None) -> Any:
+    """Make the module for one quality: its layers but the :class:`ConditionedConv` are the same."""
+    if isinstance(module, ConditionedConv):
+        return module.at(quality)
+    made = {name: told(each, quality) for name, each in module.named_children()}
+    if all(each is module._modules[name] for name, each in made.items()):
+        return module
+    changed = copy(module)
+    changed._modules = module._modules | made
+    return changed

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ccsr.grid import Axis, ProjectedGrid, Size, reach
-from ccsr.model.conditioning import terms
+from ccsr.model.conditioning import terms, told
 from ccsr.model.registry import check_counts
 from ccsr.model.residual import Encoded, Residual, conv3x3
 from ccsr.model.stack import build_layer, covering
@@ -24,7 +24,9 @@ class Encoder(nn.Module):
         radius: receptive radius in pixels of the grid: features within `radius` of an artificial
             border (a tile's) depend on what lies beyond it.
         efforts: the shares of the image's pixels that the grid can have, ascending.
-        conditioned: whether :meth:`forward` takes `quality` too, see :class:`Plain`.
+        conditioned: whether :meth:`forward` takes `quality` too, see :class:`Plain`. One that is
+            conditioned by anything but layers of :class:`ccsr.model.conditioning.ConditionedConv`
+            has an :meth:`at_quality` of its own.
     """
 
     channels: int
@@ -45,6 +47,21 @@ class Encoder(nn.Module):
         By default the grid is the image's own.
         """
         raise NotImplementedError
+
+    def at_quality(self, quality: float | None) -> "Encoder":
+        """Make the encoder for JPEGs of one quality, with the same weights, not conditioned.
+
+        Raises:
+            TypeError: for one that has to say itself how.
+        """
+        made: Encoder = told(self, quality)
+        if made is self:
+            raise TypeError(
+                f"the encoder {type(self).__name__} is conditioned and has no ConditionedConv: "
+                "give it a method at_quality(quality) of its own"
+            )
+        made.conditioned = False
+        return made
 
     def grid(self, size: Size, effort: float = 1.0) -> ProjectedGrid:
         """Lay the grid over an image of `size` (h, w) whose share of pixels is nearest `effort`."""

@@ -1,14 +1,14 @@
 """The network is encoder -> CC stack -> decoder, added to a bicubic enlargement of the input."""
 
 from collections.abc import Sequence
-from copy import deepcopy
+from copy import copy
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
 from ccsr.grid import ProjectedGrid, Size, reach, size_of
-from ccsr.model.conditioning import ConditionedConv
+from ccsr.image.coding import check_quality
 from ccsr.model.encoder import Encoder, Span
 from ccsr.model.residual import Encoded
 from ccsr.model.stack import Stack, covering
@@ -94,17 +94,16 @@ class CCSR(Network):
 
     def at_quality(self, quality: float | None) -> "CCSR":
         """See :meth:`Network.at_quality`."""
+        check_quality(quality)
         if not self.conditioned:
             return self
-        shared = (*self.parameters(), *self.buffers(), self.stack, self.decoder)
-        made = deepcopy(self, {id(each): each for each in shared})
-        for parent in made.encoder.modules():
-            for name, layer in parent.named_children():
-                if isinstance(layer, ConditionedConv):
-                    setattr(parent, name, layer.at(quality))
-        made.conditioned = made.encoder.conditioned = False
-        made.architecture = {**self.architecture, "encoder": dict(self.architecture["encoder"])}
-        del made.architecture["encoder"]["conditioned"]
+        made = copy(self)
+        made._modules = {**self._modules, "encoder": self.encoder.at_quality(quality)}
+        made.conditioned = False
+        if hasattr(self, "architecture"):
+            described = dict(self.architecture["encoder"])
+            described.pop("conditioned", None)
+            made.architecture = {**self.architecture, "encoder": described}
         return made
 
     def enlarge(

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ccsr.grid import Axis, ProjectedGrid, Size, is_traced, reach
+from ccsr.image.coding import check_quality
 from ccsr.resample import resize
 
 BASE_KERNEL_SIZE = 4  # of the bicubic base
@@ -81,7 +82,11 @@ class Network(nn.Module):
 
         It is itself if it is not conditioned; None stands for a quality that is not known. Without
         this a conditioned network takes it for not known.
+
+        Raises:
+            ValueError: unless it is a number from 1 to 100, or None.
         """
+        check_quality(quality)
         return self
 
     def route(

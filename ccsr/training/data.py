@@ -61,11 +61,13 @@ class PhotoData(LightningDataModule):
 
     Attributes:
         singles: samples of a step, if each of them has its own scale and is a batch of one.
+        tells: whether batches tell the quality of some JPEGs among them.
 
     Raises:
         ValueError: for settings that cannot be, or photos that cannot be read.
     """
 
+    tells = False
     _unreadable = 0  # photos, at the last look
 
     def __init__(
@@ -107,6 +109,8 @@ class PhotoData(LightningDataModule):
         if lr is None:
             self.photos = Photos(files, cache_mb, cache, _factors(reduced))
             source = FromFiles(self.photos)
+            chain = Degradation(**degradation) if degradation else None
+            self.tells = chain is not None and chain.tells
             self.batches = Batches(
                 source,
                 self.photos.sizes,
@@ -116,7 +120,7 @@ class PhotoData(LightningDataModule):
                 seed,
                 reduction,
                 dots,
-                Degradation(**degradation) if degradation else None,
+                chain,
             )
         else:
             changes = {"reduced": reduced, "dots": dots, "degradation": degradation}

@@ -83,8 +83,9 @@ class Degradation:
         webp: share of them that are compressed as WebP instead, at the same qualities. On a
             training's device, where no WebP is made, they become JPEGs.
         avif: share of them that are compressed as AVIF, likewise.
-        told: share of the JPEGs whose quality a conditioned network is told; a picture of another
-            format does not tell what it was before.
+        told: share of the JPEGs whose quality a conditioned network is told, within
+            :data:`ccsr.model.conditioning.QUALITIES`; a picture of another format does not tell
+            what it was before.
 
     Raises:
         ValueError: if a number is out of its range, or a format is wanted that Pillow lacks.
@@ -128,6 +129,11 @@ class Degradation:
         self.sigmas = _range("sigmas", sigmas, f"[0, {LARGEST_BLUR}]")
         self.levels = _range("levels", levels, f"[0, {LARGEST_NOISE}]")
         self.quality = _range("quality", quality, "[1, 100]")
+
+    @property
+    def tells(self) -> bool:
+        """Whether a conditioned network is told anything."""
+        return bool(self.clean < 1 and self.files[0] and self.told)
 
     def kernel(self, rng: np.random.Generator) -> Kernel:
         """The kernel that a batch is reduced with."""

@@ -24,7 +24,8 @@ def grow(source: CCSR, target: CCSR) -> None:
 
     Args:
         source: trained; of the same kinds of encoder, stack and decoder. An elastic encoder may
-            grow from a light one: its CC layer then starts near the convolution there.
+            grow from a light one: its CC layer then starts near the convolution there. What is
+            conditioned on the quality of JPEGs and shall not be starts as one that is told none.
         target: freshly initialised; at least as wide, as deep and with as many basis functions.
             What is new keeps its initial weights where the old does not depend on it. Half a
             block at the end of `source` becomes a whole one where `target` has none.
@@ -32,6 +33,7 @@ def grow(source: CCSR, target: CCSR) -> None:
     Raises:
         ValueError: if a part of `source` has no place in `target`, or is another function there.
     """
+    source = source if target.conditioned else source.at_quality(None)
     if source.base != target.base:
         raise ValueError(f"base {source.base}, and the network to train has base {target.base}")
     own = target.state_dict()

@@ -156,12 +156,19 @@ class SRModule(LightningModule):
     def on_train_start(self) -> None:
         """Take the rate that the schedule says by now, and prepare what recordings on a GPU need.
 
-        Where nothing is recorded nothing is fused either, which is said.
+        Where nothing is recorded nothing is fused either, which is said; so is a network that could
+        be told the quality of JPEGs where none is told.
 
         A run that is prolonged or gets another schedule was saved with the rate of the old one.
         """
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = group["initial_lr"] * self._factor(self.global_step)
+        if self.model.conditioned and not getattr(self._data, "tells", True):
+            log.warning(
+                "the network is conditioned on the quality of JPEGs, and no batch tells it one: "
+                "give data/degradation=jpeg or photo with data.degradation.told above 0, or "
+                "model.encoder.conditioned=false"
+            )
         if self.replays:
             blocks = blocks_of(self.model) if self.compiles else None
             self._recorded = RecordedSteps(self._trained, self._accumulated, blocks)
@@ -187,7 +194,7 @@ class SRModule(LightningModule):
         """
         trainer = cast(Any, self.trainer)
         alone = self.device.type == "cuda" and trainer.world_size == 1
-        alike = not getattr(getattr(trainer, "datamodule", None), "singles", None)
+        alike = not getattr(self._data, "singles", None)
         return self.replay and alone and alike and not trainer._detect_anomaly
 
     def training_step(self, batch: Batch | list[Batch], batch_idx: int) -> Tensor:
@@ -199,21 +206,36 @@ class SRModule(LightningModule):
             RuntimeError: if the loss is not finite.
         """
         effort = self.last_effort = draw_effort(self.model.efforts, self.global_step)
+        loss_of = partial(self._loss_of, effort)
         if isinstance(batch, list):
-            loss = torch.stack([self.loss_of(*each, effort=effort) for each in batch]).mean()
+            loss = torch.stack([loss_of(*each) for each in batch]).mean()
         elif self._recorded is None:
-            loss = self.loss_of(*batch, effort=effort)
+            loss = loss_of(*batch)
         else:
-            key = batch.lr.shape, batch.hr.shape, effort
-            loss = self._recorded.loss(key, partial(self.loss_of, effort=effort), *batch)
+            key = batch[0].shape, batch[1].shape, effort
+            loss = self._recorded.loss(key, loss_of, *batch)
         self.last_loss = loss.detach()
         self._watch("loss", self.last_loss)
         return loss
 
-    def loss_of(
-        self, lr: Tensor, hr: Tensor, quality: Tensor | None = None, effort: float = 1.0
+    def _loss_of(
+        self, effort: float, lr: Tensor, hr: Tensor, quality: Tensor | None = None
     ) -> Tensor:
-        """The loss of patches, the parts of a :class:`ccsr.training.batches.Batch`: a scalar."""
+        """The loss of a batch; those of other packages may be of two parts."""
+        told = {"quality": quality} if self.model.conditioned else {}
+        return self.loss_of(lr, hr, effort, **told)
+
+    def loss_of(
+        self, lr: Tensor, hr: Tensor, effort: float = 1.0, quality: Tensor | None = None
+    ) -> Tensor:
+        """The loss of patches, the parts of a :class:`ccsr.training.batches.Batch`: a scalar.
+
+        Args:
+            lr: (N, 3, h, w).
+            hr: (N, 3, H, W).
+            effort: share of the network's work.
+            quality: (N,), for a network that is conditioned on it.
+        """
         grid = ProjectedGrid.project(size_of(lr), size_of(hr))
         sr, hr = self(lr, grid, effort, quality), as_float(hr)
         if self._foreign_loss is not None:
@@ -331,8 +353,12 @@ class SRModule(LightningModule):
         self.log_dict(metrics, sync_dist=True)
 
     @property
+    def _data(self) -> Any:
+        return getattr(self.trainer, "datamodule", None)
+
+    @property
     def _validated_on(self) -> ValidationSet:
-        return cast(ValidationSet, cast(Any, self.trainer).datamodule.validation)
+        return cast(ValidationSet, self._data.validation)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the last validation, and how many batches make a step."""

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 from ccsr.grid import ProjectedGrid
 from ccsr.image import Levels
-from ccsr.image.coding import Coding, coarsest_jpeg
+from ccsr.image.coding import Coding, check_quality, coarsest_jpeg
 from ccsr.image.traces import noise_level
 from ccsr.upscaling.engines import choose_engine
 from ccsr.upscaling.onnx_engine import OnnxEngine
-from ccsr.upscaling.upscaler import Upscaler, check_quality
+from ccsr.upscaling.upscaler import Upscaler
 
 CLEAN, CLEANING = "light", "photo"
 # Qualities from which on `light` is as good (docs/photos.md): as files tell them, and of a JPEG
@@ -38,8 +38,8 @@ class Automatic(Upscaler):
     """An :class:`Upscaler` with two networks, which takes the one that suits each picture.
 
     A JPEG or WebP tells by its header how much it lost; the pixels of any other picture tell
-    whether they were a JPEG once, and how noisy they are. Of several frames the first decides.
-    Pictures of more than 8 bits count by their noise alone.
+    whether they were a JPEG once, and how noisy they are. Of an animation the first frame decides,
+    and of several pages each for itself. Pictures of more than 8 bits count by their noise alone.
 
     Args:
         engine: see :meth:`Upscaler.load`.
@@ -49,6 +49,11 @@ class Automatic(Upscaler):
     def __init__(self, engine: str = "auto", **options: Any) -> None:
         super().__init__(_network(CLEAN, engine), **options)
         self._given = engine, options
+
+    @cached_property
+    def clean(self) -> Upscaler:
+        """The upscaler with the network for clean pictures."""
+        return Upscaler(self.model, **self._given[1])
 
     @cached_property
     def cleaning(self) -> Upscaler:
@@ -61,20 +66,20 @@ class Automatic(Upscaler):
     ) -> tuple[Upscaler, str]:
         """See :meth:`Upscaler.suited`."""
         if grids and all(grid.reduces for grid in grids):
-            return self, "by bicubic: it gets smaller"  # whichever network there is
+            return self.clean, "by bicubic: it gets smaller"  # whichever network there is
         choice = choose(values, coding)
         if choice.cleans:
             return self.cleaning.at_quality(choice.quality), f"by {CLEANING}: {choice.why}"
         if grids and all(map(_changes_nothing, grids)):
-            return self, f"as it is: {choice.why}"
-        return self, f"by {CLEAN}: {choice.why}"
+            return self.clean, f"as it is: {choice.why}"
+        return self.clean, f"by {CLEAN}: {choice.why}"
 
     def at_quality(self, quality: float | None) -> Upscaler:
         """See :meth:`Upscaler.at_quality`: the one of the networks that suits such a JPEG."""
         check_quality(quality)
         if quality is not None and round(quality) < FINE["JPEG"]:
             return self.cleaning.at_quality(quality)
-        return Upscaler(self.model, **self._given[1])
+        return self.clean
 
 
 def _changes_nothing(grid: ProjectedGrid) -> bool:

@@ -43,11 +43,12 @@ class TorchEngine:
         self.dtype = torch.bfloat16 if precision == "bf16" or native else torch.float32
         self.model = model.eval().to(self.device, torch.float32)
         self.model.to(memory_format=torch.channels_last)
+        self._untold = self.model
 
     def at_quality(self, quality: float | None) -> Self:
         """The same with the network for JPEGs of a quality, see `Network.at_quality`."""
         made = copy(self)
-        made.model = self.model.at_quality(quality)
+        made.model = self._untold.at_quality(quality)
         return made
 
     def enlargement(

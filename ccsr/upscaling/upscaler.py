@@ -1,6 +1,7 @@
 """The one path from a picture to its enlargement: device, precision, pieces that fit."""
 
 import warnings
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from copy import copy
 from dataclasses import replace
@@ -14,7 +15,7 @@ from ccsr.choices import Precision
 from ccsr.device import free_memory
 from ccsr.grid import ProjectedGrid, Scale, Size, SizeRule, choose_grid, is_whole
 from ccsr.image import Levels, Picture
-from ccsr.image.coding import Coding, coarsest_jpeg
+from ccsr.image.coding import Coding, check_quality, coarsest_jpeg
 from ccsr.upscaling.effort import LEAST, Effort
 from ccsr.upscaling.engines import choose_engine
 from ccsr.upscaling.enlargement import Enlargement
@@ -204,12 +205,16 @@ class Upscaler:
         ]
         sources = [LevelSource(frame) for frame in image.frames]
         check_room(list(zip(sources, grids, strict=True)))
-        upscaler, why = self.suited(image.frames[0], grids, image.coding)
+        alike = image.several != "pages"  # each page may have been a picture of its own
+        chosen: list[tuple[Upscaler, str]] = []
         frames: list[Levels] = []
         for source, grid in zip(sources, grids, strict=True):
+            if not (alike and chosen):
+                its = grids if alike else [grid]
+                chosen.append(self.suited(source.values, its, image.coding))
             part = _part(progress, len(frames), len(grids))
-            frames.append(upscaler._whole(source, grid, part))
-        notes = (*image.notes, why) if why else image.notes
+            frames.append(chosen[-1][0]._whole(source, grid, part))
+        notes = (*image.notes, *_counted([why for _, why in chosen]))
         return replace(image, frames=tuple(frames), notes=notes)
 
     def suited(
@@ -217,11 +222,12 @@ class Upscaler:
     ) -> tuple["Upscaler", str]:
         """The upscaler that a picture gets, and why, for a person; empty where it has no choice.
 
-        A network that is conditioned on the quality of a JPEG is told it (:meth:`at_quality`), by
-        the coarsest that the picture has been.
+        That one chooses no more: every other picture gets it too. A network that is conditioned on
+        the quality of a JPEG is told it (:meth:`at_quality`), by the coarsest that the picture has
+        been.
 
         Args:
-            values: (h, w, C), its pixels, of the first frame.
+            values: (h, w, C), its pixels, of the first frame of an animation.
             grids: of its frames, if it is known what is made of them.
             coding: what its file says of its compression.
         """
@@ -410,12 +416,6 @@ class Upscaler:
         return self.memory if self._memory else min(self.memory, LARGEST_WORKING_MEMORY)
 
 
-def check_quality(quality: float | None) -> None:
-    """Raise ValueError unless it is a quality of JPEGs, or None."""
-    if quality is not None and not 1 <= quality <= 100:
-        raise ValueError(f"quality must be from 1 to 100, or None, got {quality!r}")
-
-
 def _check_model(model: object) -> None:
     if isinstance(model, OnnxEngine):
         return
@@ -426,6 +426,14 @@ def _check_model(model: object) -> None:
             f"expected a network of ccsr or an engine, got {type(model).__name__}: "
             "Upscaler.load makes an upscaler of a name or a file"
         )
+
+
+def _counted(reasons: Sequence[str]) -> Iterator[str]:
+    """Each reason once, with the number of its pages where there are several."""
+    counts = Counter(filter(None, reasons))
+    for why, count in counts.items():
+        pages = "1 page" if count == 1 else f"{count} pages"
+        yield why if len(counts) == 1 else f"{pages} {why}"
 
 
 def _part(progress: Progress | None, number: int, count: int) -> Progress | None:

@@ -6,7 +6,7 @@ from PIL import Image
 
 from ccsr import image
 from ccsr.bundled import resource_dir
-from ccsr.image.coding import Coding, coarsest_jpeg, coding
+from ccsr.image.coding import Coding, check_quality, coarsest_jpeg, coding
 
 SAMPLES = ("chelsea.png", "camera.png", "hubble_deep_field.jpg")
 
@@ -77,6 +77,37 @@ def test_a_picture_that_is_read_knows_it(tmp_path):
     sample().save(tmp_path / "a.png")
     assert image.read(tmp_path / "a.jpg").coding.quality == pytest.approx(62, abs=1)
     assert image.read(tmp_path / "a.png").coding is None
+
+
+@pytest.mark.parametrize("form", ["JPEG", "WEBP", "MPO"])
+def test_what_pillow_opened_knows_it_while_it_is_what_its_file_holds(tmp_path, form):
+    sample().save(tmp_path / "a", form, quality=70)
+    expected = image.read(tmp_path / "a").coding
+    assert expected is not None
+    with Image.open(tmp_path / "a") as picture:
+        assert image.Picture.of(picture).coding == expected
+        picture.load()
+        assert image.Picture.of(picture).coding == expected
+        for other in (picture.convert("L"), picture.crop((0, 0, 90, 80)), picture.copy()):
+            assert image.Picture.of(other).coding is None
+        picture.thumbnail((100, 100))
+        assert image.Picture.of(picture).coding is None
+    with Image.open(tmp_path / "a") as picture:
+        picture.draft("RGB", (100, 100))
+        smaller = picture.size != sample().size
+        assert image.Picture.of(picture).coding == (None if smaller else expected)
+
+
+def test_bytes_that_pillow_opened_tell_it_until_they_are_loaded():
+    picture = opened(sample(), "JPEG", quality=70)
+    assert image.Picture.of(picture).coding == Coding("JPEG", 70)
+    assert image.Picture.of(picture).coding is None  # its file is closed, and may have been reduced
+
+
+@pytest.mark.parametrize("quality", [0, 100.5, -1, float("nan"), True, "75", [75]])
+def test_what_is_no_quality_is_refused(quality):
+    with pytest.raises(ValueError, match="quality must be from 1 to 100, or None, got"):
+        check_quality(quality)
 
 
 def test_the_coarsest_jpeg_is_told_by_the_file_or_found_in_the_pixels():

@@ -5,6 +5,8 @@ import torch
 
 from ccsr.model import build, checkpoint
 from ccsr.model.conditioning import QUALITIES, TERMS, terms
+from ccsr.model.encoder import Encoder
+from ccsr.model.network import CCSR
 from ccsr.training.growth import grow
 from networks import TINY, conditioned, grid_for, tiny
 
@@ -62,6 +64,61 @@ def test_one_that_is_not_conditioned_stays_itself() -> None:
     assert model.at_quality(60) is model
     with pytest.raises(ValueError, match="no network that is conditioned on the quality"):
         model(torch.rand(1, 3, *SIZE), grid_for(SIZE, 2), quality=torch.ones(1))
+
+
+@pytest.mark.parametrize("quality", [0, 101, float("nan"), "75"])
+def test_what_is_no_quality_is_refused(quality) -> None:
+    for model in (conditioned(), tiny()):
+        with pytest.raises(ValueError, match="quality must be from 1 to 100, or None, got"):
+            model.at_quality(quality)
+
+
+class Told(Encoder):
+    """Of another package: it says itself what it is for one quality."""
+
+    channels, radius, conditioned = 3, 0, True
+
+    def __init__(self, quality: float = 0.0) -> None:
+        super().__init__()
+        self.quality = quality
+
+    def forward(self, x, grid, quality=None):
+        return x * (self.quality if quality is None else quality[:, None, None, None])
+
+    def at_quality(self, quality):
+        made = Told(quality or 0.0)
+        made.conditioned = False
+        return made
+
+
+@torch.no_grad()
+def test_an_encoder_of_another_package_may_be_conditioned() -> None:
+    x, grid = torch.rand(1, 3, *SIZE), grid_for(SIZE, 2)
+
+    def made(encoder):
+        identity = build({"name": "plain", "channels": 3}, _stack(), {"name": "identity"})
+        return CCSR(encoder, identity.stack, identity.decoder)
+
+    model = made(Told())
+    own = model.at_quality(60)
+    assert not own.conditioned
+    torch.testing.assert_close(own(x, grid), model(x, grid, quality=torch.tensor([60.0])))
+
+    class Silent(Told):
+        at_quality = Encoder.at_quality
+
+    with pytest.raises(TypeError, match="the encoder Silent is conditioned and has no Conditioned"):
+        made(Silent()).at_quality(60)
+
+
+@torch.no_grad()
+def test_it_can_start_one_that_is_not_conditioned() -> None:
+    told = conditioned()
+    encoder = {**told.architecture["encoder"], "conditioned": False}
+    model = build(encoder, _stack(), {"name": "identity"})
+    grow(told, model)
+    x, grid = torch.rand(1, 3, *SIZE), grid_for(SIZE, 2)
+    torch.testing.assert_close(model(x, grid), told(x, grid))
 
 
 @torch.no_grad()

@@ -21,6 +21,7 @@ from ccsr.training.scales import Scales
 from ccsr.training.sources import FromFiles, OnDevice
 from ccsr.training.train import train
 
+SILENT = "conditioned on the quality of JPEGs, and no batch tells it one"
 PHOTO = yaml.safe_load((resource_dir("conf") / "data/degradation/photo.yaml").read_text())
 
 
@@ -252,7 +253,9 @@ def test_a_conditioned_network_learns_from_what_it_is_told(configure, tmp_path):
     shifts = [value for name, value in model.named_parameters() if name.endswith(".shift")]
     assert shifts
     assert all(each.any() for each in shifts)
+    assert SILENT not in (tmp_path / "run" / "train.log").read_text()
     train(configure(*words, "data.degradation.told=0"), tmp_path / "silent")
+    assert SILENT in (tmp_path / "silent" / "train.log").read_text()
     silent, _ = checkpoint.load(tmp_path / "silent" / "model.safetensors")
     assert not any(v.any() for name, v in silent.named_parameters() if name.endswith(".shift"))
 

@@ -128,8 +128,8 @@ def test_a_run_is_resumed(tmp_path):
 def test_a_loss_that_is_not_finite_stops_the_run_before_anything_is_saved(tmp_path, monkeypatch):
     original = SRModule.loss_of
 
-    def broken(self, *batch, effort=1.0):
-        return original(self, *batch, effort=effort) / 0.0
+    def broken(self, lr, hr, effort=1.0):
+        return original(self, lr, hr, effort) / 0.0
 
     monkeypatch.setattr(SRModule, "loss_of", broken)
     with pytest.raises(RuntimeError, match=r"the loss is not finite \(inf\) at step 0"):

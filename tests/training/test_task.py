@@ -11,8 +11,10 @@ from ccsr.grid import ProjectedGrid
 from ccsr.model import build
 from ccsr.resample import resize
 from ccsr.training.batches import Batch
+from ccsr.training.recorded import RecordedSteps
 from ccsr.training.schedule import Rate
 from ccsr.training.task import SRModule, draw_effort
+from networks import tiny
 
 
 class Bicubic(nn.Module):
@@ -173,12 +175,21 @@ def test_samples_of_several_scales_count_alike():
     sizes = [(8, 8), (12, 12), (8, 20)]
     none = torch.zeros(1)
     parts = [Batch(torch.rand(1, 3, 4, 4), torch.rand(1, 3, *size), none) for size in sizes]
-    expected = torch.stack([module.loss_of(*part) for part in parts]).mean()
+    expected = torch.stack([module.loss_of(part.lr, part.hr) for part in parts]).mean()
     module._watch = lambda what, value: None
     torch.testing.assert_close(module.training_step(parts, 0), expected)
     pair = [Batch(part.lr[:1], parts[0].hr, none) for part in parts]  # of one scale: as one batch
     whole = Batch(*(torch.cat(each) for each in zip(*pair, strict=True)))
     torch.testing.assert_close(module.training_step(pair, 0), module.training_step(whole, 0))
+
+
+@pytest.mark.parametrize("records", [False, True])
+def test_a_batch_of_another_package_may_be_of_two_parts(records):
+    module = SRModule(tiny())
+    lr, hr = torch.rand(1, 3, 4, 4), torch.rand(1, 3, 8, 8)
+    module._watch = lambda what, value: None
+    module._recorded = RecordedSteps(list(module.parameters()), 1) if records else None
+    torch.testing.assert_close(module.training_step((lr, hr), 0), module.loss_of(lr, hr))
 
 
 def test_unknown_losses_are_refused():

@@ -1,5 +1,7 @@
 """The network that suits a picture by itself: which one, why, and what stays exact."""
 
+import io
+
 import numpy as np
 import pytest
 import torch
@@ -165,6 +167,36 @@ def test_a_jpeg_gains_more_than_by_the_other_and_by_bicubic(both, clean, quality
     results["bicubic"] = np.asarray(Image.fromarray(picture.frames[0]).resize(size))
     errors = {name: np.square(each - truth.astype(float)).mean() for name, each in results.items()}
     assert min(errors, key=lambda name: errors[name]) == CLEANING
+
+
+def test_pages_get_a_network_each(automatic, both, clean):
+    with Image.open(resource_dir("samples") / "chelsea.png") as picture:
+        stream = io.BytesIO()
+        picture.resize((150, 100)).convert("RGB").save(stream, "JPEG", quality=40)
+    coarse = np.asarray(Image.open(stream))
+    result = automatic(image.Picture((clean, coarse, clean)), scale=1.5)
+    for page, values, name in zip(
+        result.frames, (clean, coarse, clean), (CLEAN, CLEANING, CLEAN), strict=True
+    ):
+        np.testing.assert_array_equal(page, both[name].levels(values, scale=1.5))
+    first, second = result.notes
+    assert first == "2 pages by light: clean"
+    assert second.startswith("1 page by photo: it was a JPEG of quality ")
+    alike = automatic(image.Picture((clean, clean)), scale=1.5)
+    assert alike.notes == ("by light: clean",)
+
+
+def test_what_was_chosen_chooses_no_more(automatic, both, clean):
+    """A file tells more than its pixels, and not everything that takes pixels has the file."""
+    with Image.open(resource_dir("samples") / "chelsea.png") as picture:
+        stream = io.BytesIO()
+        picture.resize((150, 100)).convert("RGB").save(stream, "JPEG", quality=40)
+    coarse = np.asarray(Image.open(stream))
+    assert choose(coarse).cleans
+    suited, _ = automatic.suited(clean)
+    np.testing.assert_array_equal(
+        suited.levels(coarse, scale=1.5), both[CLEAN].levels(coarse, scale=1.5)
+    )
 
 
 def test_each_quality_has_its_network(automatic, both, clean):

@@ -43,15 +43,43 @@ def test_both_are_told_the_quality_of_a_jpeg(
         assert np.array_equal(again.levels(photo(3), scale=2.37), got)
 
 
+def test_the_last_quality_counts(both_told: tuple[Upscaler, Upscaler]) -> None:
+    for each in both_told:
+        first = each.at_quality(40)
+        for quality in (90, None):
+            expected = each.at_quality(quality).levels(photo(3), scale=2)
+            assert np.array_equal(first.at_quality(quality).levels(photo(3), scale=2), expected)
+
+
+def test_each_page_is_told_its_own_quality(both_told: tuple[Upscaler, Upscaler]) -> None:
+    """Frames of an animation are of one file, and the first tells for all."""
+    clean, coarse = _clean(), _as_jpeg(_clean(), 30)
+    for each in both_told:
+        for frames in ((clean, coarse), (coarse, clean)):
+            pages = each(Picture(frames), scale=2).frames
+            for page, frame in zip(pages, frames, strict=True):
+                assert np.array_equal(page, each.levels(frame, scale=2))
+        frames = each(Picture((coarse, clean), durations=(40.0, 40.0)), scale=2).frames
+        assert np.array_equal(frames[1], each.at_quality(30).levels(clean, scale=2))
+
+
+def _clean() -> np.ndarray:
+    with Image.open(resource_dir("samples") / "chelsea.png") as opened:
+        return np.asarray(opened.convert("RGB").resize((151, 100), Image.Resampling.BICUBIC))
+
+
+def _as_jpeg(values: np.ndarray, quality: int) -> np.ndarray:
+    stream = io.BytesIO()
+    Image.fromarray(values).save(stream, "JPEG", quality=quality)
+    return np.asarray(Image.open(stream))
+
+
 def test_pixels_and_files_tell_a_view_the_quality_too(
     both_told: tuple[Upscaler, Upscaler],
 ) -> None:
     """Of what was saved as PNG afterwards its pixels; a tensor tells nothing."""
     with Image.open(resource_dir("samples") / "chelsea.png") as clean:
-        stream = io.BytesIO()
-        clean.convert("RGB").save(stream, "JPEG", quality=50)
-    with Image.open(stream) as opened:
-        values = np.asarray(opened)
+        values = _as_jpeg(np.asarray(clean.convert("RGB")), 50)
     upscaler, part = both_told[0], (slice(40, 90), slice(200, 300))
     expected = upscaler.at_quality(50).levels(values, scale=2)[part]
     np.testing.assert_allclose(upscaler.levels(values, scale=2)[part], expected, atol=1)
