@@ -1,8 +1,10 @@
-"""A detail of a photo, of each kind of pixels."""
+"""A detail of a photo, of each kind of pixels, and a photo that was never a JPEG, or was one."""
 
+import io
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from ccsr import image
 from ccsr.bundled import resource_dir
@@ -21,3 +23,16 @@ def photo(channels: int, kind: type[np.generic] = np.uint8) -> Any:
     if kind is np.float32:
         return values.astype(np.float32) / 255
     return values.astype(kind) * (257 if kind is np.uint16 else 1)
+
+
+def clean() -> Any:
+    """A photo (100, 151, 3), reduced: it was never a JPEG."""
+    with Image.open(resource_dir("samples") / "chelsea.png") as opened:
+        return np.asarray(opened.convert("RGB").resize((151, 100), Image.Resampling.BICUBIC))
+
+
+def as_jpeg(values: Any, quality: int) -> Any:
+    """Pixels (h, w, 3) after a JPEG."""
+    stream = io.BytesIO()
+    Image.fromarray(values).save(stream, "JPEG", quality=quality)
+    return np.asarray(Image.open(stream))

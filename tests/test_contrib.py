@@ -13,8 +13,9 @@ import torch
 
 from ccsr import Upscaler
 from ccsr.model import checkpoint
+from details import as_jpeg, clean
 from documents import ROOT
-from networks import tiny
+from networks import conditioned, tiny
 
 
 def loaded(path: str) -> ModuleType:
@@ -68,6 +69,19 @@ def test_comfyui_enlarges_to_an_exact_size_and_keeps_alpha(nodes, model) -> None
     opaque = run(node, image=images[..., :3], model=model, width=40, height=31)
     torch.testing.assert_close(result[..., :3], opaque, rtol=0, atol=1e-5)
     assert 0 <= result.min() <= result.max() <= 1
+
+
+def test_comfyui_tells_a_conditioned_network_what_pixels_tell(nodes, tmp_path) -> None:
+    path = tmp_path / "told.safetensors"
+    checkpoint.save(path, conditioned(), {"licence": "MIT"})
+    levels = as_jpeg(clean(), 30)
+    node = nodes.NODE_CLASS_MAPPINGS["CCSREnlargeBy"]
+    images = torch.tensor(levels)[None] / 255
+    (result,) = run(node, image=images, model=str(path), factor=2.0)
+    upscaler = Upscaler.load(path, precision="fp32")
+    assert np.abs(upscaler.levels(levels, scale=2) - result.numpy() * 255).max() <= 1
+    untold = upscaler.at_quality(None).levels(levels, scale=2)
+    assert np.abs(untold - result.numpy() * 255).max() > 2
 
 
 def test_comfyui_is_offered_the_shipped_models_and_other_factors_than_whole(nodes) -> None:

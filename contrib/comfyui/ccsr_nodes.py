@@ -23,6 +23,8 @@ def enlarge(
 ) -> Tensor:
     """Enlarge a batch of pictures as ComfyUI holds them.
 
+    A network that is conditioned on the quality of JPEGs is told it by the pixels of each.
+
     Args:
         images: (N, h, w, C), float in [0, 1]: grey, RGB or RGBA for C = 1, 3 or 4; values beyond
             are clamped.
@@ -39,7 +41,9 @@ def enlarge(
     upscaler = _upscaler(model)
     results = []
     for image in images.clamp(0, 1).float().cpu():
-        levels = upscaler.levels(image.numpy(), scale=scale, size=size)
+        as_file = (image * 255).round().to(torch.uint8)  # tells whether it was a JPEG
+        suited, _ = upscaler.suited(as_file.numpy())
+        levels = suited.levels(image.numpy(), scale=scale, size=size)
         results.append(torch.from_numpy(levels).clamp(0, 1))
         _stop_if_asked()
     return torch.stack(results)

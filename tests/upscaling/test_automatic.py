@@ -1,12 +1,11 @@
 """The network that suits a picture by itself: which one, why, and what stays exact."""
 
-import io
-
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+import details
 from ccsr import Upscaler, image
 from ccsr.bundled import resource_dir
 from ccsr.image.coding import Coding
@@ -29,9 +28,7 @@ def both():
 
 @pytest.fixture(scope="module")
 def clean():
-    """Levels that were never a JPEG: a photo, reduced."""
-    with Image.open(resource_dir("samples") / "chelsea.png") as picture:
-        return np.asarray(picture.convert("RGB").resize((150, 100), Image.Resampling.BICUBIC))
+    return details.clean()
 
 
 def saved(path, levels, **options):
@@ -170,10 +167,7 @@ def test_a_jpeg_gains_more_than_by_the_other_and_by_bicubic(both, clean, quality
 
 
 def test_pages_get_a_network_each(automatic, both, clean):
-    with Image.open(resource_dir("samples") / "chelsea.png") as picture:
-        stream = io.BytesIO()
-        picture.resize((150, 100)).convert("RGB").save(stream, "JPEG", quality=40)
-    coarse = np.asarray(Image.open(stream))
+    coarse = details.as_jpeg(clean, 40)
     result = automatic(image.Picture((clean, coarse, clean)), scale=1.5)
     for page, values, name in zip(
         result.frames, (clean, coarse, clean), (CLEAN, CLEANING, CLEAN), strict=True
@@ -188,10 +182,7 @@ def test_pages_get_a_network_each(automatic, both, clean):
 
 def test_what_was_chosen_chooses_no_more(automatic, both, clean):
     """A file tells more than its pixels, and not everything that takes pixels has the file."""
-    with Image.open(resource_dir("samples") / "chelsea.png") as picture:
-        stream = io.BytesIO()
-        picture.resize((150, 100)).convert("RGB").save(stream, "JPEG", quality=40)
-    coarse = np.asarray(Image.open(stream))
+    coarse = details.as_jpeg(clean, 40)
     assert choose(coarse).cleans
     suited, _ = automatic.suited(clean)
     np.testing.assert_array_equal(

@@ -1,6 +1,5 @@
 """A network that is conditioned on the quality of JPEGs is told it, whatever the way to it."""
 
-import io
 import pickle
 
 import numpy as np
@@ -13,7 +12,7 @@ from ccsr.bundled import resource_dir
 from ccsr.export import save
 from ccsr.image import Picture
 from ccsr.image.coding import Coding
-from details import photo
+from details import as_jpeg, clean, photo
 from networks import conditioned
 
 
@@ -53,33 +52,22 @@ def test_the_last_quality_counts(both_told: tuple[Upscaler, Upscaler]) -> None:
 
 def test_each_page_is_told_its_own_quality(both_told: tuple[Upscaler, Upscaler]) -> None:
     """Frames of an animation are of one file, and the first tells for all."""
-    clean, coarse = _clean(), _as_jpeg(_clean(), 30)
+    fine, coarse = clean(), as_jpeg(clean(), 30)
     for each in both_told:
-        for frames in ((clean, coarse), (coarse, clean)):
+        for frames in ((fine, coarse), (coarse, fine)):
             pages = each(Picture(frames), scale=2).frames
             for page, frame in zip(pages, frames, strict=True):
                 assert np.array_equal(page, each.levels(frame, scale=2))
-        frames = each(Picture((coarse, clean), durations=(40.0, 40.0)), scale=2).frames
-        assert np.array_equal(frames[1], each.at_quality(30).levels(clean, scale=2))
-
-
-def _clean() -> np.ndarray:
-    with Image.open(resource_dir("samples") / "chelsea.png") as opened:
-        return np.asarray(opened.convert("RGB").resize((151, 100), Image.Resampling.BICUBIC))
-
-
-def _as_jpeg(values: np.ndarray, quality: int) -> np.ndarray:
-    stream = io.BytesIO()
-    Image.fromarray(values).save(stream, "JPEG", quality=quality)
-    return np.asarray(Image.open(stream))
+        frames = each(Picture((coarse, fine), durations=(40.0, 40.0)), scale=2).frames
+        assert np.array_equal(frames[1], each.at_quality(30).levels(fine, scale=2))
 
 
 def test_pixels_and_files_tell_a_view_the_quality_too(
     both_told: tuple[Upscaler, Upscaler],
 ) -> None:
     """Of what was saved as PNG afterwards its pixels; a tensor tells nothing."""
-    with Image.open(resource_dir("samples") / "chelsea.png") as clean:
-        values = _as_jpeg(np.asarray(clean.convert("RGB")), 50)
+    with Image.open(resource_dir("samples") / "chelsea.png") as opened:
+        values = as_jpeg(np.asarray(opened.convert("RGB")), 50)
     upscaler, part = both_told[0], (slice(40, 90), slice(200, 300))
     expected = upscaler.at_quality(50).levels(values, scale=2)[part]
     np.testing.assert_allclose(upscaler.levels(values, scale=2)[part], expected, atol=1)
