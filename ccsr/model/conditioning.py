@@ -68,20 +68,28 @@ class ConditionedConv(nn.Conv2d):
         told = terms(torch.tensor([quality or 0.0], device=self.weight.device))
         assert self.bias is not None
         bias = nn.Parameter((self.bias + self.shifts(told).flatten()).detach())
-        made: nn.Conv2d = copy(self)
+        made: nn.Conv2d = twin(self)
         made.__class__ = nn.Conv2d  # to make a new one takes longer than a small picture
-        made._parameters = self._parameters | {"bias": bias}
+        made._parameters["bias"] = bias
         del made._parameters["shift"]
         return made
 
 
-def told(module: nn.Module, quality: float | None) -> Any:
+def for_quality(module: nn.Module, quality: float | None) -> Any:
     """Make the module for one quality: its layers but the :class:`ConditionedConv` are the same."""
     if isinstance(module, ConditionedConv):
         return module.at(quality)
-    made = {name: told(each, quality) for name, each in module.named_children()}
+    made = {name: for_quality(each, quality) for name, each in module.named_children()}
     if all(each is module._modules[name] for name, each in made.items()):
         return module
-    changed = copy(module)
-    changed._modules = module._modules | made
+    changed = twin(module)
+    changed._modules.update(made)
     return changed
+
+
+def twin(module: nn.Module) -> Any:
+    """Copy a module that shares what it has, but not the registries, of hooks for one."""
+    made = copy(module)
+    registries = {name: own.copy() for name, own in vars(module).items() if isinstance(own, dict)}
+    vars(made).update(registries)
+    return made

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ccsr.grid import Axis, ProjectedGrid, Size, reach
-from ccsr.model.conditioning import terms, told
+from ccsr.model.conditioning import for_quality, terms
 from ccsr.model.registry import check_counts
 from ccsr.model.residual import Encoded, Residual, conv3x3
 from ccsr.model.stack import build_layer, covering
@@ -54,7 +54,7 @@ class Encoder(nn.Module):
         Raises:
             TypeError: for one that has to say itself how.
         """
-        made: Encoder = told(self, quality)
+        made: Encoder = for_quality(self, quality)
         if made is self:
             raise TypeError(
                 f"the encoder {type(self).__name__} is conditioned and has no ConditionedConv: "

@@ -1,7 +1,6 @@
 """The network is encoder -> CC stack -> decoder, added to a bicubic enlargement of the input."""
 
 from collections.abc import Sequence
-from copy import copy
 from itertools import pairwise
 
 import torch
@@ -9,6 +8,7 @@ from torch import Tensor, nn
 
 from ccsr.grid import ProjectedGrid, Size, reach, size_of
 from ccsr.image.coding import check_quality
+from ccsr.model.conditioning import twin
 from ccsr.model.encoder import Encoder, Span
 from ccsr.model.residual import Encoded
 from ccsr.model.stack import Stack, covering
@@ -97,8 +97,8 @@ class CCSR(Network):
         check_quality(quality)
         if not self.conditioned:
             return self
-        made = copy(self)
-        made._modules = {**self._modules, "encoder": self.encoder.at_quality(quality)}
+        made: CCSR = twin(self)
+        made._modules["encoder"] = self.encoder.at_quality(quality)
         made.conditioned = False
         if hasattr(self, "architecture"):
             described = dict(self.architecture["encoder"])

@@ -26,6 +26,22 @@ def test_for_one_quality_it_is_an_ordinary_network() -> None:
 
 
 @torch.no_grad()
+def test_the_networks_for_single_qualities_share_weights_and_nothing_else() -> None:
+    model, x, grid = conditioned(), torch.rand(1, 3, *SIZE), grid_for(SIZE, 2)
+    one, two = model.at_quality(40), model.at_quality(90)
+    seen = []
+    for each in (one, two):
+        body = each.get_submodule("encoder.body")
+        body.register_forward_pre_hook(lambda body, given: seen.append(body))
+    one(x, grid)
+    model(x, grid)
+    assert seen == [one.get_submodule("encoder.body")]
+    filters = [each.get_submodule("encoder.body.0.0").weight for each in (model, one, two)]
+    assert filters[0] is filters[1] is filters[2]
+    assert not any(name.endswith("shift") for name, _ in one.named_parameters())
+
+
+@torch.no_grad()
 def test_what_is_not_told_is_not_known() -> None:
     model, x, grid = conditioned(), torch.rand(1, 3, *SIZE), grid_for(SIZE, 2)
     assert torch.equal(model(x, grid), model.at_quality(None)(x, grid))
