@@ -205,15 +205,15 @@ class Upscaler:
         ]
         sources = [LevelSource(frame) for frame in image.frames]
         check_room(list(zip(sources, grids, strict=True)))
-        alike = image.several != "pages"  # each page may have been a picture of its own
-        chosen: list[tuple[Upscaler, str]] = []
+        if image.several == "pages":  # each may have been a picture of its own
+            alone = zip(image.frames, grids, strict=True)
+            chosen = [self.suited(frame, [grid], image.coding) for frame, grid in alone]
+        else:
+            chosen = [self.suited(image.frames[0], grids, image.coding)] * len(grids)
         frames: list[Levels] = []
-        for source, grid in zip(sources, grids, strict=True):
-            if not (alike and chosen):
-                its = grids if alike else [grid]
-                chosen.append(self.suited(source.values, its, image.coding))
+        for (upscaler, _), source, grid in zip(chosen, sources, grids, strict=True):
             part = _part(progress, len(frames), len(grids))
-            frames.append(chosen[-1][0]._whole(source, grid, part))
+            frames.append(upscaler._whole(source, grid, part))
         notes = (*image.notes, *_counted([why for _, why in chosen]))
         return replace(image, frames=tuple(frames), notes=notes)
 
