@@ -205,6 +205,7 @@ class Upscaler:
         ]
         sources = [LevelSource(frame) for frame in image.frames]
         check_room(list(zip(sources, grids, strict=True)))
+        chosen: list[tuple[Upscaler, str]]
         if image.several == "pages":  # each may have been a picture of its own
             alone = zip(image.frames, grids, strict=True)
             chosen = [self.suited(frame, [grid], image.coding) for frame, grid in alone]
