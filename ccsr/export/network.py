@@ -26,6 +26,7 @@ from ccsr.model.encoder import Elastic, Encoder, Plain
 from ccsr.model.fields import CubicField
 from ccsr.model.network import parts_of
 from ccsr.model.residual import AROUND, BLEND, EVERY, Residual
+from ccsr.model.stack import Stack
 from ccsr.model.whole import BASE_KERNEL_SIZE, LARGEST_RESIDUAL
 
 SUFFIX = ".onnx"
@@ -144,10 +145,7 @@ def to_onnx(
             "expected a scale to export a network for, got 1: that is the picture, and only a "
             "network that cleans, such as photo, has something to do there"
         )
-    if not model.stack.layers or not all(isinstance(each, CCLayer) for each in model.stack.layers):
-        raise ValueError(
-            f"cannot export the stack {type(model.stack).__name__}: expected one of CC layers"
-        )
+    _check_parts(model, window)
     graph = Graph()
     image = Value("input" if size else "image")
     rows, columns = windows.picture(graph, image) if window else _picture(graph, image)
@@ -242,6 +240,29 @@ def _fixed_route(model: CCSR) -> tuple[float, list[tuple[float, float]]]:
     )
 
 
+def _check_parts(model: CCSR, window: bool) -> None:
+    """Raise ValueError for parts that compute what a graph made of their layers would not.
+
+    Those of other packages may have a forward of their own, which only encoders are traced for.
+    """
+    own = type(model.stack).forward is not Stack.forward
+    if own or not all(type(each).forward is CCLayer.forward for each in model.stack.layers):
+        raise ValueError(
+            f"cannot export the stack {type(model.stack).__name__}: expected one of CC layers, "
+            "without a forward of its own"
+        )
+    if window and model.conditioned and not _is_plain(model.encoder):
+        raise ValueError(
+            f"cannot keep the quality an input of the encoder {type(model.encoder).__name__}: "
+            "export it for one quality"
+        )
+
+
+def _is_plain(encoder: Encoder) -> bool:
+    """Whether it computes what a plain encoder does: a subclass may compute anything."""
+    return type(encoder).forward is Plain.forward
+
+
 def _add_network(
     graph: Graph, model: CCSR, image: Value, grids: list[Lines], bicubic: Value | None
 ) -> Value:
@@ -269,10 +290,10 @@ def _add_encoder(
 ) -> tuple[Value, Value | None, Lines, list[Lines]]:
     """Add the features, how far to trust them, their grid, and list the grids that follow."""
     inner, *outer = grids
-    if isinstance(encoder, Elastic):
+    if isinstance(encoder, Elastic) and type(encoder).forward is Elastic.forward:
         x = add_cc_layer(graph, encoder.head, x, inner, outer[0])
         return *_add_body(graph, encoder.body, x), outer[0], outer[1:]
-    if isinstance(encoder, Plain):
+    if isinstance(encoder, Plain) and _is_plain(encoder):
         x = add_module(graph, encoder.head, x)
         return *_add_body(graph, encoder.body, x), inner, outer
     return add_module(graph, _OnImage(encoder), x), None, inner, outer

@@ -67,7 +67,13 @@ def _followed(
         elif node.op == "output":
             return values[node.args[0]]
         elif node.op == "call_module":
-            values[node] = _layer(graph, traced.get_submodule(node.target), values[node.args[0]])
+            layer, (given,) = traced.get_submodule(node.target), node.args
+            if getattr(layer, "inplace", False) and len(given.users) > 1:
+                raise ValueError(
+                    f"cannot export {name}: {layer} changes in place what is used once more: give "
+                    "it inplace=False"
+                )
+            values[node] = _layer(graph, layer, values[given])
         elif node.target in _OPERATORS and not node.kwargs:
             made = _OPERATORS[node.target]
             arguments = [value(argument) for argument in node.args]

@@ -76,6 +76,7 @@ class Axis:
                 raise ValueError(
                     f"{name} sizes must be whole numbers from 1 to {LARGEST_SIDE}, got {given!r}"
                 )
+        input_size, output_size = int(input_size), int(output_size)  # numpy's may overflow
         if anchor not in get_args(Anchor):
             raise ValueError(f"anchor must be 'centred', 'ratio' or 'topleft', got {anchor!r}")
         if anchor == "ratio":

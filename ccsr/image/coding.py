@@ -12,6 +12,7 @@ from ccsr.image.modes import Levels
 from ccsr.image.traces import jpeg_quality, quality_of_table
 
 _JPEG = ("JPEG", "MPO")  # of which the second holds several, as phones write them
+_TOLD = "_ccsr_coding"  # an attribute of a picture of Pillow
 _HEADER = 512  # bytes of a frame that hold what is read here
 _SEGMENTS = 4
 _ABOUT = 3.0  # of quality: as far as pixels are off
@@ -56,11 +57,20 @@ def coding_of_opened(image: Image.Image) -> Coding | None:
     """What :func:`coding` tells of a picture that a program has opened, and maybe used since.
 
     What is loaded may have been made smaller in its place, then its file tells nothing of it any
-    more. So its file is looked at again, if it has a name.
+    more. So its file is looked at again, if it has a name. What was told is kept with the picture,
+    whose file is closed once it is loaded, and holds while its size does.
     """
     if image.format not in (*_JPEG, "WEBP"):
         return None
-    if getattr(image, "tile", None) and not getattr(image, "decoderconfig", None):
+    if not hasattr(image, _TOLD):
+        setattr(image, _TOLD, (_of_opened(image), image.size))
+    told, size = getattr(image, _TOLD)
+    return told if image.size == size else None
+
+
+def _of_opened(image: Image.Image) -> Coding | None:
+    waiting = image.format == "WEBP" and getattr(image, "fp", None)  # it never has tiles before
+    if waiting or (getattr(image, "tile", None) and not getattr(image, "decoderconfig", None)):
         return coding(image)  # not loaded yet, and not to be read at half its size
     source = Path(str(getattr(image, "filename", "") or ""))
     if not source.is_file():

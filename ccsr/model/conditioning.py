@@ -65,9 +65,12 @@ class ConditionedConv(nn.Conv2d):
 
         Its filters are the same tensor.
         """
-        told = terms(torch.tensor([quality or 0.0], device=self.weight.device))
+        device = self.weight.device
+        given = torch.tensor([float(quality or 0)], dtype=torch.float32, device=device)
         assert self.bias is not None
-        bias = nn.Parameter((self.bias + self.shifts(told).flatten()).detach())
+        with torch.autocast(device.type, enabled=False):  # whatever the caller has on
+            shifts = self.shifts(terms(given).to(self.shift.dtype))
+        bias = nn.Parameter((self.bias + shifts.flatten()).detach())
         made: nn.Conv2d = twin(self)
         made.__class__ = nn.Conv2d  # to make a new one takes longer than a small picture
         made._parameters["bias"] = bias

@@ -145,6 +145,8 @@ class Plain(Encoder):
 
     def guarded(self, x: Tensor, grid: ProjectedGrid) -> Encoded:
         """See :meth:`Encoder.guarded`."""
+        if type(self).forward is not Plain.forward:  # a subclass may compute anything
+            return super().guarded(x, grid)
         return self.body.guarded(self.head(x))
 
     def forward(self, x: Tensor, grid: ProjectedGrid, quality: Tensor | None = None) -> Tensor:
@@ -203,6 +205,8 @@ class Elastic(Encoder):
 
     def guarded(self, x: Tensor, grid: ProjectedGrid) -> Encoded:
         """See :meth:`Encoder.guarded`."""
+        if type(self).forward is not Elastic.forward:  # likewise
+            return super().guarded(x, grid)
         return self.body.guarded(self.head(x, grid))
 
     def forward(self, x: Tensor, grid: ProjectedGrid) -> Tensor:

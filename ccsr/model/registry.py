@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Mapping
 from importlib.metadata import entry_points
 from types import UnionType
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Any, TypeVar, Union, get_args, get_origin
 
 from ccsr.grid import is_whole
 from ccsr.suggest import near
@@ -54,7 +54,7 @@ def construct(
         raise ValueError(
             f"unknown {kind} {name!r}: {near(str(name), registry)}, or package.module:Class"
         )
-    parameters = inspect.signature(cls).parameters
+    parameters = _parameters(cls)
     allowed = [key for key in parameters if key not in fixed]
     for key, value in arguments.items():
         if key not in allowed:
@@ -148,9 +148,17 @@ def check_counts(**counts: object) -> None:
             raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
 
 
+def _parameters(cls: type) -> Mapping[str, inspect.Parameter]:
+    """List what a class takes; types that are written as text are read, where that works."""
+    try:
+        return inspect.signature(cls, eval_str=True).parameters
+    except (NameError, AttributeError, SyntaxError, TypeError):  # names for type checkers alone
+        return inspect.signature(cls).parameters
+
+
 def _fits(value: object, annotation: Any) -> bool:
     """Say whether a plain value, from a file or a configuration, is of the annotated type."""
-    if isinstance(annotation, UnionType):
+    if get_origin(annotation) in (Union, UnionType):
         return any(_fits(value, each) for each in get_args(annotation))
     match get_origin(annotation) or annotation:
         case builtins.int:

@@ -75,7 +75,10 @@ class Automatic(Upscaler):
         return self.clean, f"by {CLEAN}: {choice.why}"
 
     def at_quality(self, quality: float | None) -> Upscaler:
-        """See :meth:`Upscaler.at_quality`: the one of the networks that suits such a JPEG."""
+        """See :meth:`Upscaler.at_quality`: the one of the networks that suits such a JPEG.
+
+        From there on it is that network alone, whatever quality is told next.
+        """
         check_quality(quality)
         if quality is not None and round(quality) < FINE["JPEG"]:
             return self.cleaning.at_quality(quality)

@@ -89,7 +89,7 @@ class Upscaler:
                 f"memory must be a whole number of bytes, at least {SMALLEST_MEMORY >> 20} MiB, "
                 f"got {memory!r}"
             )
-        self.tile = tile
+        self.tile: Tile = tile if isinstance(tile, str) else int(tile)
         if ensemble not in ("", "flips"):
             raise ValueError(f"ensemble must be flips, or empty for none, got {ensemble!r}")
         self.flips = ensemble == "flips"

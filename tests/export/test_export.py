@@ -334,3 +334,18 @@ def test_sizes_are_those_of_decimal_factors():
     image = np.random.default_rng(0).random((1, 3, 50, 10), np.float32)
     session = opened(to_onnx(network(), 1.15))
     assert session.run(None, {"image": image})[0].shape == (1, 3, 58, 12)
+
+
+def test_what_changes_in_place_and_is_used_once_more_is_refused():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.relu = nn.Conv2d(3, 3, 1), nn.ReLU(inplace=True)
+
+        def forward(self, x):
+            y = self.first(x)
+            return y + self.relu(y)
+
+    with pytest.raises(ValueError, match="changes in place what is used once more: give it"):
+        add_module(Graph(), Twice(), Value("x"))
+    add_module(Graph(), nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU(inplace=True)), Value("x"))

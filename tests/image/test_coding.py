@@ -98,10 +98,18 @@ def test_what_pillow_opened_knows_it_while_it_is_what_its_file_holds(tmp_path, f
         assert image.Picture.of(picture).coding == (None if smaller else expected)
 
 
-def test_bytes_that_pillow_opened_tell_it_until_they_are_loaded():
-    picture = opened(sample(), "JPEG", quality=70)
-    assert image.Picture.of(picture).coding == Coding("JPEG", 70)
-    assert image.Picture.of(picture).coding is None  # its file is closed, and may have been reduced
+@pytest.mark.parametrize("form", ["JPEG", "WEBP"])
+def test_bytes_that_pillow_opened_tell_it_before_others_load_them(form):
+    picture = opened(sample(), form, quality=70)
+    expected = coding(opened(sample(), form, quality=70))
+    assert expected is not None
+    assert image.Picture.of(picture).coding == expected
+    assert image.Picture.of(picture).coding == expected  # which we have loaded
+    picture.thumbnail((100, 100))
+    assert image.Picture.of(picture).coding is None
+    other = opened(sample(), form, quality=70)
+    other.load()  # its file is closed, and it may have been reduced
+    assert image.Picture.of(other).coding is None
 
 
 @pytest.mark.parametrize("quality", [0, 100.5, -1, float("nan"), True, "75", [75]])

@@ -1,8 +1,11 @@
 """What a network is told of a JPEG's quality, and the ordinary networks that come of it."""
 
+from fractions import Fraction
+
 import pytest
 import torch
 
+from ccsr.export import to_onnx
 from ccsr.model import build, checkpoint
 from ccsr.model.conditioning import QUALITIES, TERMS, terms
 from ccsr.model.encoder import Encoder
@@ -39,6 +42,22 @@ def test_the_networks_for_single_qualities_share_weights_and_nothing_else() -> N
     filters = [each.get_submodule("encoder.body.0.0").weight for each in (model, one, two)]
     assert filters[0] is filters[1] is filters[2]
     assert not any(name.endswith("shift") for name, _ in one.named_parameters())
+
+
+@torch.no_grad()
+def test_no_mode_of_torch_changes_the_network_for_a_quality() -> None:
+    model = conditioned()
+    expected = model.at_quality(76.4).state_dict()
+    before = torch.get_default_dtype()
+    try:
+        torch.set_default_dtype(torch.float16)
+        with torch.autocast("cpu", torch.bfloat16):
+            found = model.at_quality(76.4).state_dict()
+    finally:
+        torch.set_default_dtype(before)
+    assert all(torch.equal(found[name], weights) for name, weights in expected.items())
+    found = model.at_quality(Fraction(75)).state_dict()
+    assert all(torch.equal(found[n], w) for n, w in model.at_quality(75).state_dict().items())
 
 
 @torch.no_grad()
@@ -122,6 +141,9 @@ def test_an_encoder_of_another_package_may_be_conditioned() -> None:
 
     class Silent(Told):
         at_quality = Encoder.at_quality
+
+    with pytest.raises(ValueError, match="cannot keep the quality an input of the encoder Told"):
+        to_onnx(model, None, window=True)
 
     with pytest.raises(TypeError, match="the encoder Silent is conditioned and has no Conditioned"):
         made(Silent()).at_quality(60)

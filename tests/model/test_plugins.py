@@ -17,12 +17,14 @@ from ccsr.cli.main import main
 from ccsr.export import to_onnx
 from ccsr.grid import ProjectedGrid
 from ccsr.model import Network, build, checkpoint
-from ccsr.model.network import parts_of
-from ccsr.model.registry import packages
+from ccsr.model.encoder import Encoder, Plain
+from ccsr.model.network import CCSR, parts_of
+from ccsr.model.registry import construct, packages
+from ccsr.model.stack import Friendly
 from ccsr.training.config import resumed
 from ccsr.training.train import _run, train
 from foreign import FIELD, RDN, REST, found, saved
-from networks import tiny
+from networks import STACKS, tiny
 from runs import TINY
 
 
@@ -64,6 +66,51 @@ def test_an_encoder_of_another_package_can_be_exported(tmp_path: Path) -> None:
     (result,) = session.run(None, {"image": x.numpy()})
     expected = upscaler.tensor(x, scale=2.5)
     torch.testing.assert_close(torch.from_numpy(result), expected, rtol=0, atol=1e-5)
+
+
+class Doubled(Plain):
+    def forward(self, x: torch.Tensor, grid: ProjectedGrid) -> torch.Tensor:
+        return 2 * super().forward(x, grid)
+
+
+class Halved(Friendly):
+    def forward(self, *given: Any) -> torch.Tensor:
+        return 0.5 * super().forward(*given)
+
+
+def test_a_subclass_with_a_forward_of_its_own_is_used_by_it_or_refused() -> None:
+    x, grid = torch.rand(1, 3, 9, 8), ProjectedGrid.project((9, 8), (20, 17))
+    model = tiny()
+    own = CCSR(Doubled(channels=8, blocks=1), model.stack, model.decoder)
+    own.encoder.load_state_dict(model.encoder.state_dict())
+    own = own.eval().requires_grad_(False)
+    torch.testing.assert_close(own.enlarge(x, grid), own(x, grid))
+    assert (own.enlarge(x, grid) - model.enlarge(x, grid)).abs().max() > 1e-3
+    described = STACKS[2] | {"name": "halved"}
+    halved = construct("stack", Halved, {"halved": Halved}, described, in_channels=8)
+    with pytest.raises(ValueError, match="cannot export the stack Halved: expected one of CC"):
+        to_onnx(CCSR(model.encoder, halved, model.decoder), 2)
+
+
+class Annotated:
+    """Its annotations are texts, as with `from __future__ import annotations`."""
+
+    def __init__(self, flag: "bool" = True, count: "Unknown" = 1) -> None:  # type: ignore[name-defined] # noqa: F821
+        self.flag = flag
+
+
+class Texts(Plain):
+    def __init__(self, flag: "bool" = True) -> None:
+        super().__init__(4, 1)
+
+
+def test_types_that_are_written_as_text_are_looked_at() -> None:
+    registry = {"texts": Texts}
+    with pytest.raises(ValueError, match="'texts' expects bool as 'flag', got 'yes'"):
+        construct("encoder", Encoder, registry, {"name": "texts", "flag": "yes"})
+    construct("encoder", Encoder, registry, {"name": "texts", "flag": False})
+    unknown = {"name": "unknown", "count": 3}  # a type for checkers alone says nothing
+    construct("encoder", object, {"unknown": Annotated}, unknown)
 
 
 def test_nothing_is_imported_without_trust(tmp_path: Path) -> None:
