@@ -9,7 +9,8 @@ from PIL import Image
 from torch import Tensor
 
 from ccsr.image.floats import to_floats
-from ccsr.image.modes import Levels, from_levels
+from ccsr.image.metadata import orientation
+from ccsr.image.modes import Levels, from_levels, turned
 from ccsr.image.picture import Picture
 from ccsr.image.reading import read
 
@@ -18,6 +19,8 @@ STRIP_VALUES = 1 << 18  # of a result that are in cache at once
 
 def to_tensor(image: Image.Image | Picture) -> Tensor:
     """Float32 (C, H, W) in [0, 1] of a single picture of mode L, LA, RGB or RGBA (C = 1 to 4).
+
+    It is upright, as its EXIF says.
 
     Raises:
         TypeError: for what is no picture.
@@ -32,7 +35,8 @@ def to_tensor(image: Image.Image | Picture) -> Tensor:
     if image.mode not in ("L", "LA", "RGB", "RGBA"):
         raise ValueError(f"expected mode L, LA, RGB or RGBA, got {image.mode}: see Picture.of")
     pixels = np.array(image)
-    return from_array(pixels[..., None] if pixels.ndim == 2 else pixels)
+    pixels = pixels[..., None] if pixels.ndim == 2 else pixels
+    return from_array(turned(pixels, orientation(image)))
 
 
 def opaque(picture: Picture) -> Tensor:

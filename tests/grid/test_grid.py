@@ -27,6 +27,11 @@ def test_a_grid_is_itself() -> None:
     assert choose_grid((7, 9), grid=grid) is grid
 
 
+def test_small_numbers_of_numpy_do_not_overflow() -> None:
+    grid = ProjectedGrid.project((11, 13), (np.uint8(200), np.uint8(100)))
+    assert math.prod(grid.size) == 20_000
+
+
 def test_one_of_them_is_needed_and_one_suffices() -> None:
     for options in ({}, {"scale": 2.0, "size": (3, 3)}):
         with pytest.raises(ValueError, match="expected exactly one of scale"):

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -98,3 +99,13 @@ def test_sixteen_bits_are_rounded_and_grey_becomes_colour(tmp_path):
     Image.new("L", (4, 3), 7).save(tmp_path / "grey.png")
     assert (image.read_rgb(tmp_path / "grey.png") == 7).all()
     assert image.read_rgb(tmp_path / "grey.png").shape == (3, 3, 4)
+
+
+def test_a_picture_becomes_an_upright_tensor(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (80, 60)).save(tmp_path / "a.jpg", exif=exif)
+    with Image.open(tmp_path / "a.jpg") as picture:
+        found = image.to_tensor(picture)
+    assert found.shape == (3, 80, 60)
+    assert torch.equal(found, image.to_tensor(image.read(tmp_path / "a.jpg")))

@@ -37,6 +37,13 @@ def test_tiles_do_not_show(scale: float | tuple[float, float], channels: int) ->
     assert torch.allclose(whole, tiled, atol=1e-5)
 
 
+def test_a_tile_may_be_a_number_of_numpy() -> None:
+    for tile in (64, np.int64(64)):
+        upscaler, shares = Upscaler(tiny(), precision="fp32", tile=tile), list[float]()
+        upscaler.tensor(torch.rand(3, 90, 90), scale=2, progress=shares.append)
+        assert len(shares) == 9
+
+
 def test_memory_that_runs_out_changes_nothing(
     upscaler: Upscaler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
