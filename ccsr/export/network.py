@@ -245,8 +245,8 @@ def _check_parts(model: CCSR, window: bool) -> None:
 
     Those of other packages may have a forward of their own, which only encoders are traced for.
     """
-    own = type(model.stack).forward is not Stack.forward
-    if own or not all(type(each).forward is CCLayer.forward for each in model.stack.layers):
+    layers = [type(each).forward is CCLayer.forward for each in model.stack.layers]
+    if type(model.stack).forward is not Stack.forward or not layers or not all(layers):
         raise ValueError(
             f"cannot export the stack {type(model.stack).__name__}: expected one of CC layers, "
             "without a forward of its own"
