@@ -22,7 +22,7 @@ from ccsr.grid import ProjectedGrid, Scale, Size, as_pair, output_size, scale_te
 from ccsr.model import CCSR, CCLayer, Network
 from ccsr.model.checkpoint import JSON
 from ccsr.model.conditioning import ConditionedConv, column_terms
-from ccsr.model.encoder import Elastic, Encoder, Plain
+from ccsr.model.encoder import Elastic, Encoder, Plain, computes_as
 from ccsr.model.fields import CubicField
 from ccsr.model.network import parts_of
 from ccsr.model.residual import AROUND, BLEND, EVERY, Residual
@@ -251,16 +251,11 @@ def _check_parts(model: CCSR, window: bool) -> None:
             f"cannot export the stack {type(model.stack).__name__}: expected one of CC layers, "
             "without a forward of its own"
         )
-    if window and model.conditioned and not _is_plain(model.encoder):
+    if window and model.conditioned and not computes_as(model.encoder, Plain):
         raise ValueError(
             f"cannot keep the quality an input of the encoder {type(model.encoder).__name__}: "
             "export it for one quality"
         )
-
-
-def _is_plain(encoder: Encoder) -> bool:
-    """Whether it computes what a plain encoder does: a subclass may compute anything."""
-    return type(encoder).forward is Plain.forward
 
 
 def _add_network(
@@ -290,10 +285,10 @@ def _add_encoder(
 ) -> tuple[Value, Value | None, Lines, list[Lines]]:
     """Add the features, how far to trust them, their grid, and list the grids that follow."""
     inner, *outer = grids
-    if isinstance(encoder, Elastic) and type(encoder).forward is Elastic.forward:
+    if computes_as(encoder, Elastic):
         x = add_cc_layer(graph, encoder.head, x, inner, outer[0])
         return *_add_body(graph, encoder.body, x), outer[0], outer[1:]
-    if isinstance(encoder, Plain) and _is_plain(encoder):
+    if computes_as(encoder, Plain):
         x = add_module(graph, encoder.head, x)
         return *_add_body(graph, encoder.body, x), inner, outer
     return add_module(graph, _OnImage(encoder), x), None, inner, outer
