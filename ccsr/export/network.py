@@ -291,7 +291,7 @@ def _add_encoder(
     if computes_as(encoder, Plain):
         x = add_module(graph, encoder.head, x)
         return *_add_body(graph, encoder.body, x), inner, outer
-    return add_module(graph, _OnImage(encoder), x), None, inner, outer
+    return add_module(graph, _OnImage(encoder), x, type(encoder).__name__), None, inner, outer
 
 
 def _add_body(graph: Graph, body: Residual, x: Value) -> tuple[Value, Value | None]:

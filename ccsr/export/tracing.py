@@ -4,15 +4,17 @@ What the model computes is written once: the graph gets the model's own function
 offsets, and its encoders, decoders and activations, whatever their structure.
 """
 
-import math
+import inspect
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, fx, nn
 
 from ccsr.export.graph import Constant, Graph, Value
+from ccsr.export.operators import ARITHMETIC, LAYERS, MODULES
+
+_EXPECTED = "expected convolutions, activations, sums, products and joins of channels"
 
 
 def add_function(
@@ -33,121 +35,146 @@ def add_function(
         ValueError: if it computes anything for which no ONNX operator is known.
     """
     name = getattr(function, "__name__", str(function))
-    return _followed(graph, name, fx.symbolic_trace(function), values, number)
+    return _followed(graph, name, function, values, number)
 
 
-def add_module(graph: Graph, module: nn.Module, x: Value) -> Value:
+def add_module(graph: Graph, module: nn.Module, x: Value, name: str = "") -> Value:
     """Add a module of convolutions, activations, sums, products and joins of channels.
+
+    Args:
+        graph: gets the operators.
+        module: a function of one tensor.
+        x: what it is applied to.
+        name: by which errors call it; that of its class if not given.
 
     Raises:
         ValueError: if it computes anything else.
     """
-    name = type(module).__name__
-    return _followed(graph, name, fx.symbolic_trace(nn.Sequential(module)), [x], float)
+    return _followed(graph, name or type(module).__name__, nn.Sequential(module), [x], float)
+
+
+class _Proxy(fx.Proxy):
+    """Tells `x += y`, which changes all that x stands for, from `x = x + y`."""
+
+    def __iadd__(self, other: Any) -> Any:
+        return self._changed(operator.iadd, other)
+
+    def __isub__(self, other: Any) -> Any:
+        return self._changed(operator.isub, other)
+
+    def __imul__(self, other: Any) -> Any:
+        return self._changed(operator.imul, other)
+
+    def __itruediv__(self, other: Any) -> Any:
+        return self._changed(operator.itruediv, other)
+
+    def _changed(self, function: Callable[[Any, Any], Any], other: Any) -> Any:
+        return self.tracer.create_proxy("call_function", function, (self, other), {})
+
+
+class _Tracer(fx.Tracer):
+    """Follows modules down to functions, but for the few that are more than these."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        is_of_torch = super().is_leaf_module(m, module_qualified_name)
+        return is_of_torch and isinstance(m, (*MODULES,))
+
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        return _Proxy(node, self)
 
 
 def _followed(
     graph: Graph,
     name: str,
-    traced: fx.GraphModule,
+    function: nn.Module | Callable[..., Any],
     inputs: Sequence[Value],
     number: Callable[[float], Constant],
 ) -> Value:
+    tracer = _Tracer()
+    try:
+        nodes = list(tracer.trace(function).nodes)
+    except (fx.proxy.TraceError, RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"cannot export {name}: what it does depends on what it is given, {_EXPECTED} ({error})"
+        ) from error
     left = iter(inputs)
-    values: dict[fx.Node, Value] = {}
-
-    def value(argument: Any) -> Any:
-        if isinstance(argument, list | tuple):
-            return [value(each) for each in argument]
-        return values[argument] if isinstance(argument, fx.Node) else number(argument)
-
-    for node in traced.graph.nodes:
+    values: dict[fx.Node, Value | Tensor] = {}
+    for place, node in enumerate(nodes):
+        arguments, named = fx.node.map_arg((node.args, node.kwargs), values.__getitem__)
+        if node.op == "output":
+            (result,) = arguments
+            break
         if node.op == "placeholder":
             values[node] = next(left)
-        elif node.op == "output":
-            return values[node.args[0]]
+        elif node.op == "get_attr":
+            values[node] = operator.attrgetter(node.target)(tracer.root)
         elif node.op == "call_module":
-            layer, (given,) = traced.get_submodule(node.target), node.args
-            if getattr(layer, "inplace", False) and len(given.users) > 1:
-                raise ValueError(
-                    f"cannot export {name}: {layer} changes in place what is used once more: give "
-                    "it inplace=False"
-                )
-            values[node] = _layer(graph, layer, values[given])
-        elif node.target in _OPERATORS and not node.kwargs:
-            made = _OPERATORS[node.target]
-            arguments = [value(argument) for argument in node.args]
-            values[node] = (
-                graph(made, *arguments) if isinstance(made, str) else made(graph, *arguments)
+            layer = tracer.root.get_submodule(node.target)
+            kind = next(each for each in MODULES if isinstance(layer, each))
+            values[node] = _added(graph, name, kind, [layer, *arguments], named, number)
+        elif all(isinstance(values[each], Tensor) for each in node.all_input_nodes):
+            values[node] = _computed(node.target, arguments, named)
+        elif _changes_in_place(node) and node.args[0].users.keys() & set(nodes[place + 1 :]):
+            raise ValueError(
+                f"cannot export {name}: {_called(node.target)} changes in place what is used once "
+                "more: give it inplace=False, or write x = x + y instead of x += y"
             )
         else:
-            raise ValueError(
-                f"cannot export {name}: no ONNX operator is known for {node.target}, expected "
-                "layers, sums and products"
-            )
-    raise AssertionError("what is traced ends in an output")
+            values[node] = _added(graph, name, node.target, arguments, named, number)
+    if not isinstance(result, str):
+        raise ValueError(f"cannot export {name}: expected one tensor that it makes of another")
+    return Value(result)
 
 
-def _floor_division(graph: Graph, x: Value, divisor: Any) -> Value:
-    return graph("Floor", graph("Div", x, divisor))
+def _computed(target: Any, arguments: Sequence[Any], named: dict[str, Any]) -> Tensor:
+    """Compute what follows from weights alone."""
+    function = target if callable(target) else getattr(Tensor, target)
+    result: Tensor = function(*arguments, **named)
+    return result
 
 
-def _square(graph: Graph, x: Value) -> Value:
-    return graph("Mul", x, x)
+def _added(
+    graph: Graph,
+    name: str,
+    target: Any,
+    arguments: Sequence[Any],
+    named: dict[str, Any],
+    number: Callable[[float], Constant],
+) -> Value:
+    """Add the operators of a function, a method or a module of PyTorch."""
+
+    def constant(value: Any) -> Any:
+        return number(value) if isinstance(value, int | float) else value
+
+    function = ARITHMETIC.get(target)
+    if function:
+        arguments = [constant(each) for each in arguments]
+        named = {key: constant(each) for key, each in named.items()}
+    else:
+        function = LAYERS.get(target) or MODULES.get(target)
+    if function is None:
+        raise ValueError(
+            f"cannot export {name}: no ONNX operator is known for {_called(target)}, {_EXPECTED}"
+        )
+    try:
+        inspect.signature(function).bind(graph, *arguments, **named)
+        return function(graph, *arguments, **named)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"cannot export {name}: no ONNX operator is known for {_called(target)} of these "
+            f"arguments: {error}"
+        ) from error
 
 
-def _joined(graph: Graph, parts: list[Value], dimension: Any) -> Value:
-    return graph("Concat", *parts, axis=int(dimension))
-
-
-def _zeros(graph: Graph, x: Value) -> Value:
-    return graph("Sub", x, x)
-
-
-_OPERATORS: dict[Any, str | Callable[..., Value]] = {
-    operator.add: "Add",
-    operator.sub: "Sub",
-    operator.mul: "Mul",
-    operator.truediv: "Div",
-    operator.floordiv: _floor_division,
-    operator.le: "LessOrEqual",
-    operator.lt: "Less",
-    torch.where: "Where",
-    torch.abs: "Abs",
-    torch.cos: "Cos",
-    torch.cat: _joined,
-    torch.zeros_like: _zeros,
-    "abs": "Abs",
-    "clamp": "Clip",
-    "square": _square,
-}
-
-
-def _layer(graph: Graph, layer: nn.Module, x: Value) -> Value:
-    match layer:
-        case nn.Identity():
-            return x
-        case nn.ReLU():
-            return graph("Relu", x)
-        case nn.GELU(approximate="none"):
-            erf = graph("Erf", graph("Div", x, math.sqrt(2)))
-            return graph("Mul", graph("Mul", x, graph("Add", erf, 1.0)), 0.5)
-        case nn.Conv2d(padding_mode="zeros", padding=tuple()):
-            return _convolution(graph, layer, x)
-    raise ValueError(f"cannot export the layer {layer}: no ONNX operator is known for it")
-
-
-def _convolution(graph: Graph, layer: nn.Conv2d, x: Value) -> Value:
-    """Add a convolution with zeros beyond the border."""
-    assert isinstance(layer.padding, tuple)
-    inputs: list[Value | Tensor] = [x, layer.weight]
-    if layer.bias is not None:
-        inputs.append(layer.bias)
-    return graph(
-        "Conv",
-        *inputs,
-        pads=layer.padding * 2,
-        strides=layer.stride,
-        dilations=layer.dilation,
-        group=layer.groups,
+def _changes_in_place(node: fx.Node) -> bool:
+    """Say whether what a function is given is another thing afterwards."""
+    called = _called(node.target)
+    return bool(
+        node.target in (operator.iadd, operator.isub, operator.imul, operator.itruediv)
+        or (called.endswith("_") and not called.endswith("__"))
+        or node.kwargs.get("inplace")
     )
+
+
+def _called(target: Any) -> str:
+    return target if isinstance(target, str) else str(target.__name__)

@@ -12,7 +12,6 @@ import torch
 from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 from PIL import Image
-from torch import nn
 
 from ccsr import Upscaler, __version__
 from ccsr.bundled import resource_dir
@@ -20,7 +19,7 @@ from ccsr.export import save, to_onnx
 from ccsr.export.graph import Graph, Value
 from ccsr.export.grids import Line
 from ccsr.export.repeating import repeats
-from ccsr.export.tracing import add_function, add_module
+from ccsr.export.tracing import add_function
 from ccsr.grid import ProjectedGrid, first_pixel, position
 from ccsr.model import checkpoint
 from ccsr.model.fields import taper
@@ -281,20 +280,6 @@ def test_a_file_that_cannot_be_written(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.onnx"]
 
 
-class Mirrored(nn.Module):
-    def forward(self, x):
-        return torch.flip(x, (3,))
-
-
-def test_parts_that_have_no_operator_are_named():
-    with pytest.raises(
-        ValueError, match=r"cannot export Mirrored: .* flip.*, expected layers, sums"
-    ):
-        add_module(Graph(), Mirrored(), Value("x"))
-    with pytest.raises(ValueError, match=r"cannot export the layer Tanh\(\): no ONNX operator"):
-        add_module(Graph(), nn.Sequential(nn.Tanh()), Value("x"))
-
-
 @pytest.mark.parametrize(
     "function", [cubic, lambda x: taper(x, 3), lambda x: first_pixel(position(x, 0.3, 1.7), 1.5)]
 )
@@ -334,18 +319,3 @@ def test_sizes_are_those_of_decimal_factors():
     image = np.random.default_rng(0).random((1, 3, 50, 10), np.float32)
     session = opened(to_onnx(network(), 1.15))
     assert session.run(None, {"image": image})[0].shape == (1, 3, 58, 12)
-
-
-def test_what_changes_in_place_and_is_used_once_more_is_refused():
-    class Twice(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.first, self.relu = nn.Conv2d(3, 3, 1), nn.ReLU(inplace=True)
-
-        def forward(self, x):
-            y = self.first(x)
-            return y + self.relu(y)
-
-    with pytest.raises(ValueError, match="changes in place what is used once more: give it"):
-        add_module(Graph(), Twice(), Value("x"))
-    add_module(Graph(), nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU(inplace=True)), Value("x"))
