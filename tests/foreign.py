@@ -21,6 +21,7 @@ REST = {
 }
 
 OTHERS = '''
+import torch
 from torch import nn
 
 from ccsr.grid import ProjectedGrid
@@ -84,6 +85,33 @@ class Unpadded(Encoder):
 
     def forward(self, x, grid):
         return self.layer(x)
+
+
+class Ours(Encoder):
+    """Does in its constructor what ours never do."""
+
+    def __init__(self, blocks: int = 3, **options: int) -> None:
+        super().__init__()
+        self.channels, self.radius, self.options = 4, 2, options
+        self.rates = [each.item() for each in torch.linspace(0, 0.1, blocks)]
+        self.filters = torch.hann_window(3).numpy()
+        self.first, self.second = (nn.Conv2d(3, 4, 3, padding=1) for _ in range(2))
+        self.second.weight = self.first.weight
+        self.norm = nn.BatchNorm2d(4)
+
+    def forward(self, x, grid):
+        return self.norm(self.first(x)) + self.rates[-1] * self.second(x)
+
+
+class Kept(Ours):
+    """Has a buffer besides."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        whole = torch.tensor([1 << 24, 12345678])
+        buffers = {"complex": torch.ones(3, dtype=torch.complex64), "large": whole + 1}
+        buffers |= {"whole": whole, "bool": torch.ones(3) > 0, "view": torch.ones(3).expand(2, 3)}
+        self.register_buffer("kept", buffers[kind])
 
 
 class Grey(nn.Conv2d):

@@ -19,7 +19,7 @@ from torch import Tensor
 from ccsr.atomic import replacing
 from ccsr.bundled import resource_dir
 from ccsr.model import Network, build, hub
-from ccsr.model.registry import check_trusted
+from ccsr.model.registry import check_trusted, packages
 from ccsr.suggest import near
 
 JSON: TypeAlias = str | int | float | bool | Sequence["JSON"] | Mapping[str, "JSON"] | None
@@ -68,15 +68,13 @@ def save(
         dtype: of the stored weights, float32 or float16; `load` gives float32 in either case.
 
     Raises:
-        ValueError: for another dtype, or weights that are not finite in it.
+        ValueError: for another dtype, weights that are not finite in it, or a buffer of complex
+            numbers, or of whole ones that float32 does not hold.
         OSError: if the file system refuses.
     """
     if dtype not in (torch.float32, torch.float16):
         raise ValueError(f"expected dtype float32 or float16, got {dtype}")
-    weights = {
-        name: value.detach().cpu().to(dtype).contiguous()
-        for name, value in model.state_dict().items()
-    }
+    weights = {name: _stored(name, value, dtype) for name, value in model.state_dict().items()}
     _check_finite(weights, f"cannot save {path}")
     metadata = {
         "ccsr": str(FORMAT),
@@ -108,19 +106,43 @@ def load(path: str | Path, trust: Collection[str] = ()) -> tuple[Network, dict[s
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     described = {**header.architecture, "trust": trust}
-    try:
-        with _untouched(), torch.device("meta"):  # learns the shapes without taking their memory
-            expected = build(**described).state_dict()
-    except (ValueError, TypeError, AttributeError, RuntimeError) as error:
-        raise ValueError(f"{path}: its architecture cannot be built: {error}") from error
-    _check_shapes(path, {k: tuple(v.shape) for k, v in expected.items()}, header.shapes)
-    with _untouched(), torch.device("cpu"):
-        model = build(**described).float()  # whatever the caller's default is
+    # the first learns the shapes without taking their memory, which other packages may not know
+    devices = ["cpu"] if packages(header.architecture) else ["meta", "cpu"]
+    for device in devices:
+        model = _built(path, described, device)
+        shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+        _check_shapes(path, shapes, header.shapes)
     with safe_open(path, framework="pt") as file:
         weights = {name: file.get_tensor(name).float() for name in header.shapes}
     _check_finite(weights, str(path))
-    model.load_state_dict(weights)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:  # buffers that cannot be written to
+        raise ValueError(f"{path}: its weights cannot be restored: {error}") from error
     return model.eval(), header.summary
+
+
+def _stored(name: str, value: Tensor, dtype: torch.dtype) -> Tensor:
+    """Turn weights, or a buffer, to what is written; what shares memory is written apart."""
+    value = value.detach().cpu()
+    if value.is_floating_point():
+        return value.to(dtype, copy=True).contiguous()
+    if not value.is_complex():
+        stored = value.to(torch.float32)
+        if stored.to(value.dtype).equal(value):
+            return stored.contiguous()
+    raise ValueError(
+        f"cannot save the buffer {name!r} of type {value.dtype}: expected real numbers that "
+        "float32 holds; make it in the constructor with persistent=False"
+    )
+
+
+def _built(path: Path, described: Mapping[str, Any], device: str) -> Network:
+    try:
+        with _untouched(), torch.device(device):
+            return build(**described).float()  # whatever the caller's default is
+    except (ValueError, TypeError, AttributeError, RuntimeError) as error:
+        raise ValueError(f"{path}: its architecture cannot be built: {error}") from error
 
 
 def _untouched() -> AbstractContextManager[None]:

@@ -55,12 +55,14 @@ def construct(
             f"unknown {kind} {name!r}: {near(str(name), registry)}, or package.module:Class"
         )
     parameters = _parameters(cls)
-    allowed = [key for key in parameters if key not in fixed]
+    others = next((p for p in parameters.values() if p.kind is p.VAR_KEYWORD), None)
+    allowed = {k: p for k, p in parameters.items() if p is not others and k not in fixed}
     for key, value in arguments.items():
-        if key not in allowed:
+        parameter = allowed.get(key, others)
+        if parameter is None:
             raise ValueError(f"{kind} {name!r} has no argument {key!r}: {near(key, allowed)}")
-        if not _fits(value, parameters[key].annotation):
-            expected = inspect.formatannotation(parameters[key].annotation)
+        if not _fits(value, parameter.annotation):
+            expected = inspect.formatannotation(parameter.annotation)
             raise ValueError(f"{kind} {name!r} expects {expected} as {key!r}, got {value!r}")
     try:
         return cls(**arguments, **fixed)

@@ -49,9 +49,10 @@ def check_kept(
         checkpoint.save(path, network, facts)
         checkpoint.load(path, trust)
     except (AttributeError, TypeError, ValueError) as error:
+        hint = "" if hasattr(network, "architecture") else ": make it by ccsr.model.build"
         raise ValueError(
             "the network that model=... makes could not be read again from its file, so nothing "
-            f"would be left of the training: make it by ccsr.model.build ({error})"
+            f"would be left of the training: {str(error).removeprefix(f'{path}: ')}{hint}"
         ) from error
     finally:
         path.unlink(missing_ok=True)

@@ -22,6 +22,7 @@ from ccsr.model.network import CCSR, parts_of
 from ccsr.model.registry import construct, packages
 from ccsr.model.stack import Friendly
 from ccsr.training.config import resumed
+from ccsr.training.start import check_kept
 from ccsr.training.train import _run, train
 from foreign import FIELD, RDN, REST, found, saved
 from networks import STACKS, tiny
@@ -111,6 +112,46 @@ def test_types_that_are_written_as_text_are_looked_at() -> None:
     construct("encoder", Encoder, registry, {"name": "texts", "flag": False})
     unknown = {"name": "unknown", "count": 3}  # a type for checkers alone says nothing
     construct("encoder", object, {"unknown": Annotated}, unknown)
+
+
+def test_a_constructor_may_compute_and_tie_and_take_any_argument(tmp_path: Path) -> None:
+    """Weights that are tied, numbers out of tensors, options, and statistics of training."""
+    encoder = {"name": "others:Ours", "blocks": 5, "depth": 7}
+    path = saved(tmp_path, "others", encoder=encoder, **REST)
+    model = parts_of(checkpoint.load(path, trust=["others"])[0])
+    assert model.encoder.options == {"depth": 7}
+    assert model.encoder.second.weight is model.encoder.first.weight
+    assert model.encoder.norm.num_batches_tracked.dtype == torch.int64
+    assert_tiles_are_exact(path, "others")
+    with pytest.raises(ValueError, match="expects int as 'depth', got 'deep'"):
+        build(encoder | {"depth": "deep"}, **REST, trust=["others"])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+@pytest.mark.parametrize("kind", ["whole", "bool"])
+def test_buffers_of_other_types_are_kept(tmp_path: Path, kind: str, dtype: torch.dtype) -> None:
+    model = build({"name": "others:Kept", "kind": kind}, **REST, trust=["others"])
+    parts_of(model).encoder.kept[1:] = 0
+    checkpoint.save(tmp_path / "kept.safetensors", model, {}, dtype)
+    loaded = checkpoint.load(tmp_path / "kept.safetensors", trust=["others"])[0]
+    assert torch.equal(parts_of(loaded).encoder.kept, parts_of(model).encoder.kept)
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("complex", "cannot save the buffer 'encoder.kept' of type torch.complex64: expected real"),
+        ("large", "cannot save the buffer 'encoder.kept' of type torch.int64: expected real"),
+        ("view", "its weights cannot be restored"),
+    ],
+)
+def test_what_a_file_cannot_hold_is_refused_before_the_first_step(
+    tmp_path: Path, kind: str, message: str
+) -> None:
+    model = build({"name": "others:Kept", "kind": kind}, **REST, trust=["others"])
+    with pytest.raises(ValueError, match=f"nothing would be left of the training: {message}"):
+        check_kept(model, tmp_path, {}, ["others"])
+    assert not list(tmp_path.glob(".check*"))
 
 
 def test_nothing_is_imported_without_trust(tmp_path: Path) -> None:
