@@ -9,11 +9,12 @@ import importlib
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from numbers import Integral
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from ccsr.grid import is_whole, plain
 
 WEIGHTS_BT601 = (65.481 / 255, 128.553 / 255, 24.966 / 255)
 """ITU-R BT.601 weights of R, G, B for a luma that spans 16 to 235 of 255 levels."""
@@ -158,12 +159,12 @@ def _paired(
     sr: Tensor, hr: Tensor, shave: int | tuple[int, int], least: int
 ) -> tuple[Tensor, Tensor]:
     """Both images without their border, in double precision where the device has it."""
+    _check_kind(sr, hr)
     if sr.shape != hr.shape or sr.ndim != 3 or not len(sr):
         raise ValueError(
             f"expected two images of one shape (C, H, W), got {tuple(sr.shape)} and "
             f"{tuple(hr.shape)}: crop the larger one first"
         )
-    _check_kind(sr, hr)
     rows, columns = _as_border(shave)
     height, width = sr.shape[-2] - 2 * rows, sr.shape[-1] - 2 * columns
     if min(rows, columns) < 0 or min(height, width) < least:
@@ -178,7 +179,14 @@ def _paired(
 
 
 def _check_kind(*images: Tensor) -> None:
-    """Raise TypeError for an image of levels, of which the peak is not 1."""
+    """Raise TypeError for what is no tensor, or an image of levels, of which the peak is not 1."""
+    given: Any
+    for given in images:
+        if not isinstance(given, Tensor):
+            raise TypeError(
+                f"expected a tensor (C, H, W) of floats in [0, 1], got {type(given).__name__}: "
+                "`ccsr.image.to_tensor` makes one of a picture, `torch.from_numpy` of an array"
+            )
     for each in images:
         if not each.is_floating_point():
             raise TypeError(
@@ -188,7 +196,8 @@ def _check_kind(*images: Tensor) -> None:
 
 def _as_border(shave: Any) -> tuple[int, int]:
     """Pixels at each border, (rows, columns), of one whole number or two."""
-    pair = tuple(shave) if isinstance(shave, Sequence) else (shave, shave)
-    if len(pair) != 2 or not all(isinstance(each, Integral) for each in pair):
+    given = plain(shave)
+    pair = tuple(given) if isinstance(given, Sequence) else (given, given)
+    if len(pair) != 2 or not all(is_whole(each, -math.inf) for each in pair):
         raise ValueError(f"shave must be a whole number of pixels, or two of them, got {shave!r}")
     return int(pair[0]), int(pair[1])

@@ -11,10 +11,10 @@ Example:
 import math
 import re
 from dataclasses import dataclass
-from decimal import Decimal
 from fractions import Fraction
-from numbers import Real
 from typing import Any, Literal, cast, get_args
+
+from ccsr.grid import is_number, is_pair, plain
 
 Size = tuple[int, int]
 Kind = Literal["width", "height", "longest", "shortest", "fit", "cover", "at least", "megapixels"]
@@ -22,6 +22,7 @@ Unit = Literal["cm", "mm", "in"]
 
 UNITS: tuple[Unit, ...] = get_args(Unit)
 LARGEST_DPI = 100_000
+_LARGEST = 10**12  # of any number: more than any result may have
 _INCH: dict[Unit, Fraction] = {"cm": Fraction("2.54"), "mm": Fraction("25.4"), "in": Fraction(1)}
 
 
@@ -125,8 +126,9 @@ def printed(size: tuple[float, float], unit: Unit, dpi: float) -> Rule:
     if unit not in UNITS:
         raise ValueError(f"unit must be one of {', '.join(UNITS)}, got {unit!r}")
     tall, wide = (_positive(side, "a side of the paper") for side in _pair(size, "printed"))
-    density = _positive(dpi, "dpi") / _INCH[unit]
-    name = f"{size[1]:.10g}x{size[0]:.10g}{unit}{dpi:.10g}dpi"
+    pixels = _positive(dpi, "dpi")
+    density = pixels / _INCH[unit]
+    name = f"{float(wide):.10g}x{float(tall):.10g}{unit}{float(pixels):.10g}dpi"
     return Rule("fit", tall * density, wide * density, name)
 
 
@@ -160,13 +162,14 @@ def _rule(kind: Kind, *given: float) -> Rule:
 
 
 def _pair(size: Any, name: str) -> tuple[Any, Any]:
-    if isinstance(size, str) or not hasattr(size, "__len__") or len(size) != 2:
+    pair = plain(size)
+    if not is_pair(pair):
         raise ValueError(f"{name} takes (height, width), got {size!r}")
-    return size[0], size[1]
+    return pair[0], pair[1]
 
 
 def _positive(number: Any, name: str) -> Fraction:
-    real = isinstance(number, Real | Decimal) and not isinstance(number, bool)
-    if not (real and math.isfinite(number) and number > 0):
+    number = plain(number)
+    if not (is_number(number, 0, _LARGEST) and number):
         raise ValueError(f"{name} must be a positive number, got {number!r}")
     return Fraction(str(number))  # decimal numbers as they are written

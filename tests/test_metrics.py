@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torchmetrics.functional.image import (
     peak_signal_noise_ratio as torchmetrics_psnr,
@@ -141,6 +142,13 @@ def test_levels_are_refused(metric, kind):
     x = torch.ones(3, 12, 12, dtype=kind)
     with pytest.raises(TypeError, match=r"expected floats in \[0, 1\], got torch\."):
         metric(x, x)
+
+
+@pytest.mark.parametrize("metric", [psnr, ssim, lambda x, _: luma(x)])
+@pytest.mark.parametrize("given", [np.ones((3, 12, 12)), Image.new("RGB", (12, 12)), "a.png", None])
+def test_what_is_no_tensor_is_refused(metric, given):
+    with pytest.raises(TypeError, match=r"expected a tensor .* got \w+: `ccsr.image.to_tensor`"):
+        metric(given, given)
 
 
 @pytest.mark.parametrize("shave", [1.5, (1,), (1, 2, 3), "1", (1, 2.0), None])

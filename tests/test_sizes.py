@@ -1,8 +1,11 @@
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from fractions import Fraction
 
+import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -84,6 +87,10 @@ def test_megapixels_are_met_within_the_rounding_of_sides(source: Size, count: fl
         (lambda: sizes.width("2000"), "width must be a positive number, got '2000'"),
         (lambda: sizes.width(None), "width must be a positive number, got None"),
         (lambda: sizes.width(True), "width must be a positive number, got True"),
+        (lambda: sizes.megapixels(10**400), "megapixels must be a positive number, got 1000"),
+        (lambda: sizes.megapixels(Decimal("NaN")), "megapixels must be a positive number, got nan"),
+        (lambda: sizes.fit({30, 40}), "fit takes (height, width), got {"),
+        (lambda: sizes.cover({30: 1, 40: 2}), "cover takes (height, width), got {30: 1, 40: 2}"),
         (lambda: sizes.fit(5), "fit takes (height, width), got 5"),
         (lambda: sizes.at_least((1, 2, 3)), "at least takes (height, width), got (1, 2, 3)"),
         (lambda: sizes.printed(10, "cm", 300), "printed takes (height, width), got 10"),
@@ -93,3 +100,18 @@ def test_megapixels_are_met_within_the_rounding_of_sides(source: Size, count: fl
 def test_other_wishes_are_refused(make: Callable[[], Rule], message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         make()
+
+
+def test_numbers_of_other_libraries_are_taken() -> None:
+    cases: list[tuple[Rule, Rule]] = [
+        (sizes.fit(np.array([30, 40])), sizes.fit((30, 40))),
+        (sizes.megapixels(np.float32(0.5)), sizes.megapixels(0.5)),
+        (sizes.width(torch.tensor(30)), sizes.width(30)),
+        (
+            sizes.printed((Decimal("20.5"), Fraction(61, 2)), "cm", Fraction(300)),
+            sizes.printed((20.5, 30.5), "cm", 300),
+        ),
+    ]
+    for rule, expected in cases:
+        assert rule == expected
+        assert rule.label == expected.label

@@ -1,5 +1,6 @@
 """A network becomes an ONNX file, for one scale or with the scale as an input."""
 
+import copy
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ from ccsr.export.grids import Line, double
 from ccsr.export.layers import add_cc_layer
 from ccsr.export.repeating import Lines
 from ccsr.export.tracing import add_function, add_module
-from ccsr.grid import ProjectedGrid, Scale, Size, as_pair, output_size, scale_text
+from ccsr.grid import ProjectedGrid, Scale, Size, as_pair, as_size, output_size, scale_text
 from ccsr.model import CCSR, CCLayer, Network
 from ccsr.model.checkpoint import JSON
 from ccsr.model.conditioning import ConditionedConv, column_terms
@@ -78,6 +79,7 @@ def save(
             f"quality {quality}: the network is not conditioned on the quality of JPEGs: leave "
             "it out, or take photo or photo-base"
         )
+    size = None if size is None else as_size(size)
     summary, asks = summary or {}, window and model.conditioned and quality is None
     model = model if quality is None else model.at_quality(quality)
     exported = to_onnx(model, scale, window=window, size=size)
@@ -116,7 +118,7 @@ def to_onnx(
     `enlarged`, float32 (n, 3, H, W), clamped to [0, 1], with H = floor(h scale + 0.5), at least 1.
 
     Args:
-        model: on any device.
+        model: on any device, of any type of floats; the graph computes in float32.
         scale: output over input, or (vertical, horizontal). None adds the input `scale`, float64
             (2,), vertical and horizontal; values below the first of `LEAST_INPUTS` from which the
             network has one way are taken as that, and a runtime stops with an error at values
@@ -139,6 +141,9 @@ def to_onnx(
             network has a part that cannot be exported at the scale.
     """
     model = parts_of(model if window else model.at_quality(None))
+    if any(each.dtype != torch.float32 for each in model.parameters()):
+        model = copy.deepcopy(model).float()
+    size = None if size is None else as_size(size)
     _check(scale, window, size)
     if scale is not None and as_pair(scale) == (1, 1) and not model.cleans:
         raise ValueError(
@@ -190,7 +195,7 @@ def _check(scale: Scale | None, window: bool, size: Size | None) -> None:
         raise ValueError(f"a window needs the scale as an input too, got the scale {scale}")
     if size and scale is None:
         raise ValueError("a fixed size of the input needs one scale, but the scale is an input")
-    if size and not all(1 <= side <= LARGEST_SIDE for side in size):
+    if size and max(size) > LARGEST_SIDE:
         raise ValueError(
             f"expected sides from 1 to {LARGEST_SIDE} pixels, got {size} (height, width)"
         )

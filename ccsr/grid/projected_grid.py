@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -10,15 +9,15 @@ from numpy.typing import NDArray
 
 from ccsr.grid.sizes import (
     LARGEST_SIDE,
-    Pair,
     Scale,
     Size,
     SizeRule,
     as_pair,
-    checked_size,
+    as_size,
     is_pair,
     is_whole,
     output_size,
+    plain,
 )
 
 if TYPE_CHECKING:  # slow to import, and not always there
@@ -172,13 +171,13 @@ class ProjectedGrid:
             ValueError: for what is no pair of whole numbers, sizes below 1 or too large, or a scale
                 that is missing or not positive.
         """
-        for name, given in (("input_size (h, w)", input_size), ("output_size (H, W)", output_size)):
+        inner, outer = plain(input_size), plain(output_size)
+        for name, given in (("input_size (h, w)", inner), ("output_size (H, W)", outer)):
             if not is_pair(given):
                 raise ValueError(f"{name} must be two whole numbers, got {given!r}")
         pair = (None, None) if scale is None else as_pair(scale)
         rows, columns = (
-            Axis.project(*sizes, anchor)
-            for sizes in zip(input_size, output_size, pair, strict=True)
+            Axis.project(*sizes, anchor) for sizes in zip(inner, outer, pair, strict=True)
         )
         return cls(rows, columns)
 
@@ -271,23 +270,18 @@ def choose_grid(
         ValueError: if not exactly one of them is given, of that kind and positive, or the grid is
             laid over another size.
     """
-    size = size(input_size) if callable(size) else size
-    given: Any = (scale, size, grid)  # numbers of other libraries are welcome too
-    match given:
-        case None, None, ProjectedGrid() as wanted:
-            wanted.check(input_size)
-            return wanted
-        case None, (Integral() as height, Integral() as width), None:
-            return ProjectedGrid.project(input_size, checked_size((int(height), int(width))))
-        case Real() as factor, None, None:
-            return _centred(input_size, (float(factor), float(factor)))
-        case (Real() as vertical, Real() as horizontal), None, None:
-            return _centred(input_size, (float(vertical), float(horizontal)))
-    raise ValueError(
-        "expected exactly one of scale (a number, or (vertical, horizontal)), size (H, W) in whole "
-        f"numbers and grid, got scale={scale!r}, size={size!r}, grid={grid!r}"
-    )
-
-
-def _centred(input_size: Size, scale: Pair) -> ProjectedGrid:
-    return ProjectedGrid.project(input_size, output_size(input_size, scale), scale, "centred")
+    given = {"scale": scale, "size": size, "grid": grid}
+    given = {name: value for name, value in given.items() if value is not None}
+    if len(given) != 1:
+        told = ", ".join(f"{name}={value!r}" for name, value in given.items())
+        raise ValueError(f"expected exactly one of scale, size and grid, got {told or 'none'}")
+    if scale is not None:
+        pair = as_pair(scale)
+        return ProjectedGrid.project(input_size, output_size(input_size, pair), pair, "centred")
+    if size is not None:
+        wanted = as_size(size(input_size) if callable(size) else size)
+        return ProjectedGrid.project(input_size, wanted)
+    if not isinstance(grid, ProjectedGrid):
+        raise ValueError(f"grid must be a ProjectedGrid, got {grid!r}")
+    grid.check(input_size)
+    return grid

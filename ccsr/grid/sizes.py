@@ -1,7 +1,9 @@
 """Sizes and scales of images: their types, their limits, and the size that a scale leads to."""
 
 import math
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
+from decimal import Decimal
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
@@ -21,36 +23,70 @@ LEAST_SCALE = 1e-4  # below it nothing is left of any picture, and each pixel re
 HALF = 0.5 + 1e-9  # rounds 57.5 up, which 50 * 1.15 is but not in binary
 
 
-def is_whole(value: Any, least: int, most: float = math.inf) -> bool:
+def is_whole(value: Any, least: float, most: float = math.inf) -> bool:
     """Whether something is a whole number, of any library, from one to another."""
     if type(value) is bool or not isinstance(value, Integral):
         return False
     return least <= int(value) <= most
 
 
+def is_number(value: Any, least: float, most: float) -> bool:
+    """Whether something is a number, of any library, from one to another."""
+    number = plain(value)
+    return is_real(number) and bool(least <= number <= most)
+
+
+def is_real(value: Any) -> bool:
+    """Whether something plain is a real number; true and false are none."""
+    return type(value) is not bool and isinstance(value, Real)
+
+
+def plain(value: Any) -> Any:
+    """Numbers out of arrays, tensors and decimals as Python's own, anything else as it is."""
+    if isinstance(value, list | tuple):
+        return tuple(map(plain, value))
+    if isinstance(value, Decimal):
+        return float(value)
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
 def is_pair(value: Any) -> bool:
-    """Whether something has two parts, such as a tuple, a list or an array of two numbers."""
-    return not isinstance(value, str) and hasattr(value, "__len__") and len(value) == 2
+    """Whether something has two parts in order, such as a tuple or a list of two numbers."""
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes) and len(value) == 2
 
 
 def as_pair(scale: Scale) -> Pair:
     """Return `scale` as (vertical, horizontal).
 
+    Args:
+        scale: a number or two, of any library, in an array or a tensor too.
+
     Raises:
         ValueError: if it is neither a number nor a pair, or a factor is not positive and finite.
     """
-    given: Any = scale
-    match given:
-        case Real():
-            factors = float(given), float(given)
-        case (Real() as vertical, Real() as horizontal):
-            factors = float(vertical), float(horizontal)
-        case _:
-            raise ValueError(f"scale must be a number or (vertical, horizontal), got {scale!r}")
-    for factor in factors:
-        if not (math.isfinite(factor) and factor > 0):
+    given = plain(scale)
+    pair = given if is_pair(given) else (given, given)
+    if not all(map(is_real, pair)):
+        raise ValueError(f"scale must be a number or (vertical, horizontal), got {scale!r}")
+    for factor in pair:
+        if not (is_number(factor, 0, sys.float_info.max) and factor):
             raise ValueError(f"scale must be positive and finite, got {factor}")
-    return factors
+    return float(pair[0]), float(pair[1])
+
+
+def as_size(size: Any) -> Size:
+    """Return `size` as (H, W), two of Python's integers.
+
+    Args:
+        size: two whole numbers of any library, in an array or a tensor too.
+
+    Raises:
+        ValueError: if it is anything else, or as :func:`checked_size`.
+    """
+    pair = plain(size)
+    if not is_pair(pair) or not all(is_whole(each, -math.inf) for each in pair):
+        raise ValueError(f"size must be two whole numbers (height, width), got {size!r}")
+    return checked_size((int(pair[0]), int(pair[1])))
 
 
 def size_of(x: "Tensor | NDArray[Any]") -> Size:

@@ -2,12 +2,12 @@
 
 import math
 from dataclasses import dataclass
-from numbers import Real
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from PIL import Image
 
+from ccsr.grid import is_number
 from ccsr.image.modes import Levels
 from ccsr.image.traces import jpeg_quality, quality_of_table
 
@@ -86,9 +86,7 @@ def check_quality(quality: object) -> None:
     Raises:
         ValueError: unless it is a number from 1 to 100, or None.
     """
-    given: Any = quality
-    number = type(given) is not bool and isinstance(given, Real)
-    if given is not None and not (number and 1 <= float(given) <= 100):
+    if quality is not None and not is_number(quality, 1, 100):
         raise ValueError(f"quality must be from 1 to 100, or None, got {quality!r}")
 
 

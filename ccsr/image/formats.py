@@ -1,13 +1,13 @@
 """What each file format can hold, and the check that comes before any work."""
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from numbers import Real
 from pathlib import Path
 from typing import Any, Protocol, get_args
 
 from ccsr.choices import FileFormat, Policy
-from ccsr.grid import is_whole
+from ccsr.grid import is_number, is_whole, plain
 from ccsr.image import exr
 from ccsr.image.metadata import POLICIES, Metadata
 from ccsr.image.picture import Picture, Several, Size
@@ -137,17 +137,32 @@ class Output:
             )
         if self.metadata not in POLICIES:
             raise ValueError(f"metadata must be {', '.join(POLICIES)}, got {self.metadata!r}")
-        back: Any = self.background
-        if back is not None and not (len(back) == 3 and all(is_whole(c, 0, 255) for c in back)):
+        if self.dpi is not None and not is_number(self.dpi, 1, 100_000):
+            raise ValueError(f"dpi must be from 1 to 100000, got {self.dpi!r}")
+        back = plain(self.background)
+        if back is not None and not _is_colour(back):
             raise ValueError(f"background must be three levels from 0 to 255, got {back!r}")
-        dpi: Any = self.dpi
-        if dpi is not None and not (isinstance(dpi, Real) and 1 <= float(dpi) <= 100_000):
-            raise ValueError(f"dpi must be from 1 to 100000, got {dpi!r}")
+        of_python = {  # what writes files takes no other numbers
+            "quality": None if self.quality is None else int(self.quality),
+            "dpi": None if self.dpi is None else float(self.dpi),
+            "background": None if back is None else tuple(map(int, back)),
+        }
+        for name, value in of_python.items():
+            object.__setattr__(self, name, value)
 
     def describing(self, metadata: Metadata, size: Size) -> Metadata:
         """What is written of `metadata` beside a picture of `size` (H, W)."""
         written = metadata.under(self.metadata).at(size)
         return written if self.dpi is None else written.printed(self.dpi)
+
+
+def _is_colour(value: Any) -> bool:
+    """Whether something is three levels of eight bits, in order."""
+    return (
+        isinstance(value, Sequence)
+        and len(value) == 3
+        and all(is_whole(level, 0, 255) for level in value)
+    )
 
 
 DEFAULT = Output()

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from numbers import Real
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from PIL import Image
 
-from ccsr.grid import is_whole
+from ccsr.grid import is_number, is_whole
 from ccsr.image import extras
 from ccsr.image import metadata as descriptions
 from ccsr.image.coding import Coding, coding_of_opened
@@ -78,9 +77,8 @@ class Picture:
                 f"expected a duration for each of {len(self.frames)} frames, got "
                 f"{len(self.durations)}"
             )
-        given: Any
         for given in self.durations:
-            if not (isinstance(given, Real) and 0 <= float(given) <= LONGEST):
+            if not is_number(given, 0, LONGEST):
                 raise ValueError(f"a duration must be 0 to {LONGEST} ms, got {given!r}")
         if len({frame.shape[:2] for frame in self.frames}) > 1:
             raise ValueError("the frames of an animation must have one size: enlarge them to it")

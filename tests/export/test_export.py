@@ -319,3 +319,11 @@ def test_sizes_are_those_of_decimal_factors():
     image = np.random.default_rng(0).random((1, 3, 50, 10), np.float32)
     session = opened(to_onnx(network(), 1.15))
     assert session.run(None, {"image": image})[0].shape == (1, 3, 58, 12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_of_another_type_are_exported_as_float32(dtype):
+    model = network()
+    exported = to_onnx(model.to(dtype), 2)
+    assert {each.dtype for each in model.parameters()} == {dtype}
+    assert_agrees(exported, upscaler_of(model.float()), 2, sizes=[(7, 10)])

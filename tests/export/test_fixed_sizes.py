@@ -66,9 +66,12 @@ def test_programs_find_the_factor_from_the_inferred_shapes(scale, size):
 def test_a_fixed_size_needs_one_scale_and_sides_that_make_sense(tmp_path):
     with pytest.raises(ValueError, match="a fixed size of the input needs one scale"):
         to_onnx(network(), None, size=(8, 8))
-    for size in ((0, 8), (8, 1 << 17)):
+    for size in ((8, 1 << 17), (1 << 17, 8)):
         with pytest.raises(ValueError, match=r"expected sides from 1 to 65536 pixels, got \("):
             to_onnx(network(), 2, size=size)
-    save(tmp_path / "a.onnx", network(), 2, size=(8, 12))
+    for size in ((0, 8), (8.5, 8), (8,), "88", 8, (True, 8)):
+        with pytest.raises(ValueError, match=r"sizes? must be "):
+            save(tmp_path / "a.onnx", network(), 2, size=size)
+    save(tmp_path / "a.onnx", network(), 2, size=(np.int64(8), np.int8(12)))
     session = onnxruntime.InferenceSession(tmp_path / "a.onnx")
     assert session.get_modelmeta().custom_metadata_map["size"] == "12x8"

@@ -1,9 +1,11 @@
 import math
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from ccsr.grid import (
     Axis,
@@ -40,17 +42,62 @@ def test_one_of_them_is_needed_and_one_suffices() -> None:
 
 def test_numbers_and_pairs_of_other_libraries_are_taken() -> None:
     expected = choose_grid((7, 9), scale=(1.5, 2.0))
-    assert choose_grid((7, 9), scale=[np.float32(1.5), np.int64(2)]) == expected  # type: ignore[arg-type]
-    assert choose_grid((7, 9), size=[np.int64(17), 21]) == choose_grid((7, 9), size=(17, 21))  # type: ignore[arg-type]
+    scales: list[Any] = [
+        [np.float32(1.5), np.int64(2)],
+        np.array([1.5, 2]),
+        torch.tensor([1.5, 2]),
+        (torch.tensor(1.5), Fraction(2)),
+        (Decimal("1.5"), 2),
+    ]
+    for scale in scales:
+        assert choose_grid((7, 9), scale=scale) == expected
+    single: list[Any] = [np.array(2.5), torch.tensor(2.5), Decimal("2.5"), np.float16(2.5)]
+    for scale in single:
+        assert choose_grid((7, 9), scale=scale) == choose_grid((7, 9), scale=2.5)
+    sizes: list[Any] = [
+        [np.int64(17), 21],
+        np.array([17, 21], np.uint8),
+        torch.tensor([17, 21]),
+        torch.Size((17, 21)),
+    ]
+    for size in sizes:
+        grid = choose_grid((7, 9), size=size)
+        assert grid == choose_grid((7, 9), size=(17, 21))
+        assert {type(side) for side in grid.size} == {int}
 
 
 @pytest.mark.parametrize(
-    "options",
-    [{"size": 9}, {"size": (9,)}, {"size": (9.5, 9)}, {"scale": "2"}, {"scale": (2, 2, 2)}],
-)
-def test_what_is_neither_is_named(options: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"expected exactly one of scale .* whole numbers .* got"):
-        choose_grid((7, 9), **options)
+    "size",
+    [9, (9,), (9.5, 9), (9.0, 9), np.array([9.0, 9.0]), (True, 9), {9, 8}, {9: 1, 8: 2}, "9x8",
+        "98", (1, 2, 3), (math.nan, 9), np.zeros((2, 2), int), lambda size: None],
+)  # fmt: skip
+def test_a_size_is_two_whole_numbers(size: Any) -> None:
+    with pytest.raises(ValueError, match=r"size must be two whole numbers \(height, width\), got"):
+        choose_grid((7, 9), size=size)
+
+
+@pytest.mark.parametrize(
+    "scale",
+    ["2", "2x3", b"22", (2, 2, 2), (), True, (True, 2), {2, 3}, {2: 1, 3: 1}, 2j, np.ones((2, 2)),
+        np.array([True, True]), (x for x in (2, 3))],
+)  # fmt: skip
+def test_a_scale_is_a_number_or_two(scale: Any) -> None:
+    with pytest.raises(
+        ValueError, match=r"scale must be a number or \(vertical, horizontal\), got"
+    ):
+        choose_grid((7, 9), scale=scale)
+
+
+@pytest.mark.parametrize("scale", [0, -1.5, math.inf, math.nan, 10**400, Decimal("NaN"), (2, -2)])
+def test_a_scale_is_positive_and_finite(scale: Any) -> None:
+    with pytest.raises(ValueError, match="scale must be positive and finite, got"):
+        choose_grid((7, 9), scale=scale)
+
+
+def test_a_grid_is_a_grid() -> None:
+    wrong: Any = (17, 21)
+    with pytest.raises(ValueError, match=r"grid must be a ProjectedGrid, got \(17, 21\)"):
+        choose_grid((7, 9), grid=wrong)
 
 
 def test_sizes_are_those_of_decimal_factors():

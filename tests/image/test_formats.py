@@ -1,7 +1,10 @@
+from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from ccsr import image
 from ccsr.image import Output, Picture
@@ -100,6 +103,8 @@ def test_beside_others_of_a_folder_a_format_needs_no_quality_but_must_be_lossles
         ({"quality": 80.5}, "quality must be from 1 to 100, got 80.5"),
         ({"quality": "80"}, "quality must be from 1 to 100, got '80'"),
         ({"dpi": "300"}, "dpi must be from 1 to 100000, got '300'"),
+        ({"dpi": True}, "dpi must be from 1 to 100000, got True"),
+        ({"dpi": (300, 300)}, "dpi must be from 1 to 100000, got .300, 300."),
         ({"background": (1, 2)}, r"background must be three levels .* got \(1, 2\)"),
         ({"background": (300, 0, 0)}, "background must be three levels from 0 to 255, got"),
         ({"background": "red"}, "background must be three levels from 0 to 255, got 'red'"),
@@ -109,6 +114,25 @@ def test_beside_others_of_a_folder_a_format_needs_no_quality_but_must_be_lossles
 def test_unknown_options(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Output(**options)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".webp", ".tif", ".avif"])
+def test_numbers_of_other_libraries_are_those_of_python(tmp_path: Path, suffix: str) -> None:
+    """What writes files takes no others, or takes them for something else."""
+    given: list[dict[str, Any]] = [
+        {"quality": np.int64(80), "dpi": np.float32(300)},
+        {"quality": 80, "dpi": Fraction(300)},
+        {"quality": 80, "dpi": torch.tensor(300)},
+    ]
+    written = set()
+    for number, options in enumerate(given):
+        if suffix == ".tif":
+            del options["quality"]
+        path = tmp_path / f"{number}{suffix}"
+        image.write(picture(), path, output=Output(**options))
+        written.add(path.read_bytes())
+    assert len(written) == 1
+    assert Output(background=np.array([1, 2, 3], np.uint8)) == Output(background=(1, 2, 3))
 
 
 @pytest.mark.parametrize(
