@@ -9,8 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from ccsr.image.floats import to_floats
-from ccsr.image.metadata import orientation
-from ccsr.image.modes import Levels, from_levels, turned
+from ccsr.image.modes import Levels, from_levels
 from ccsr.image.picture import Picture
 from ccsr.image.reading import read
 
@@ -18,25 +17,21 @@ STRIP_VALUES = 1 << 18  # of a result that are in cache at once
 
 
 def to_tensor(image: Image.Image | Picture) -> Tensor:
-    """Float32 (C, H, W) in [0, 1] of a single picture of mode L, LA, RGB or RGBA (C = 1 to 4).
+    """Float32 (C, H, W) of a single picture: grey, grey and alpha, RGB or RGBA (C = 1 to 4).
 
-    It is upright, as its EXIF says.
+    Levels come to [0, 1], floats are as they are. A picture of Pillow is taken as
+    :meth:`ccsr.image.Picture.of` takes it: upright, with the transparency that it tells.
 
     Raises:
         TypeError: for what is no picture.
-        ValueError: for another mode, or several frames.
+        ValueError: for several frames, or a mode of Pillow that holds no picture.
     """
-    if isinstance(image, Picture):
-        if len(image.frames) == 1:
-            return from_array(image.frames[0])
-        image = image.to_pil()  # says what is wrong
-    if not isinstance(image, Image.Image):
+    picture = Picture.of(image) if isinstance(image, Image.Image) else image
+    if not isinstance(picture, Picture):
         raise TypeError(f"expected a picture of Pillow or a Picture, got {type(image).__name__}")
-    if image.mode not in ("L", "LA", "RGB", "RGBA"):
-        raise ValueError(f"expected mode L, LA, RGB or RGBA, got {image.mode}: see Picture.of")
-    pixels = np.array(image)
-    pixels = pixels[..., None] if pixels.ndim == 2 else pixels
-    return from_array(turned(pixels, orientation(image)))
+    if len(picture.frames) > 1:
+        picture.to_pil()  # says what is wrong
+    return from_array(picture.frames[0])
 
 
 def opaque(picture: Picture) -> Tensor:

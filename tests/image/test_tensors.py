@@ -68,13 +68,24 @@ def test_rounding_is_to_nearest_and_clamped() -> None:
     assert torch.equal(x, kept)
 
 
-def test_doors_refuse_other_shapes_and_modes() -> None:
-    with pytest.raises(ValueError, match=r"expected mode L, LA, RGB or RGBA, got P: see Picture"):
-        image.to_tensor(Image.new("P", (1, 1)))
+def test_doors_refuse_other_shapes() -> None:
     with pytest.raises(ValueError, match=r"expected a tensor \(C, H, W\) .* got \(5, 2, 2\)"):
         image.to_image(torch.zeros(5, 2, 2))
     with pytest.raises(ValueError, match="expected a single picture, got 2 frames or pages"):
         image.to_tensor(Picture((noise(1), noise(1))))
+
+
+def test_a_picture_of_pillow_is_taken_in_any_mode() -> None:
+    palette = Image.new("P", (3, 2), 1)
+    palette.putpalette([0, 0, 0, 255, 0, 51])
+    assert image.to_tensor(palette)[:, 0, 0].tolist() == pytest.approx([1, 0, 0.2])
+    keyed = Image.new("RGB", (3, 2), (255, 0, 51))
+    keyed.info["transparency"] = (255, 0, 51)
+    assert image.to_tensor(keyed)[:, 0, 0].tolist() == pytest.approx([1, 0, 0.2, 0])
+    floats = Image.new("F", (3, 2), 2.5)
+    assert image.to_tensor(floats).tolist() == [[[2.5] * 3] * 2]
+    assert image.to_tensor(Image.new("I;16", (3, 2), 65535)).tolist() == [[[1] * 3] * 2]
+    assert image.to_tensor(Image.new("CMYK", (3, 2))).shape == (3, 2, 3)
 
 
 @pytest.mark.parametrize(("mode", "channels"), [("L", 1), ("LA", 1), ("RGB", 3), ("RGBA", 3)])
