@@ -1,9 +1,13 @@
 """What all tests share: threads where processes share the cores, benchmark images, and a browser.
 
+Of many cases of one kind `thinned(3)` leaves a third to `make test`, the others are long.
+
 The benchmark images may be measured with but not passed on: they are used where they are.
 """
 
+import math
 import os
+import random
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +22,20 @@ if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
 
 _DEFAULT = Path(__file__).parents[2] / "shared" / "data"
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as long what a test that is thinned does not leave; the same whenever it is run."""
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for name, group in cases.items():
+        if thinned := group[0].get_closest_marker("thinned"):
+            kept = random.Random(name).sample(group, math.ceil(len(group) / thinned.args[0]))
+            for item in group:
+                if item not in kept:
+                    item.add_marker("long")
 
 
 @pytest.fixture(scope="session")

@@ -44,6 +44,7 @@ def for_any_scale():
     return to_onnx(network(), None)
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize(
     "scale", [1.2, 1.5, 2.0, 2.37, 2.5, 3.0, 4.0, 8.0, (1.5, 4.0), (4.0, 1.5), (2.37, 2.0)]
 )
@@ -118,6 +119,7 @@ def test_the_shipped_model_agrees(scale):
     assert_agrees(to_onnx(upscaler.model, scale), upscaler, scale, sizes=[(40, 53)])
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("scale", [2.0, 2.5, 2.37])
 @pytest.mark.parametrize(
     "parts",
@@ -152,6 +154,7 @@ def test_a_field_that_is_not_separable_needs_few_phases(scale):
         to_onnx(model, 2.37)
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize(
     "scale",
     [(1.5, 1.5), (2.0, 2.0), (2.37, 2.37), (4.0, 1.5), (6.0, 3.5), (7.9, 16.0),

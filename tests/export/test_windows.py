@@ -38,6 +38,7 @@ def model_and_session(request):
     return model, opened(to_onnx(model, None, window=True))
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize(
     "scale", [(1.5, 1.5), (2.0, 2.0), (2.37, 4.0), (3.3, 1.7), (4.0, 3.0), (5.0, 2.5), (4.5, 8.0)]
 )

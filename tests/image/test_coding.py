@@ -30,6 +30,7 @@ def test_a_jpeg_tells_its_quality(quality):
         assert str(found) == f"JPEG of quality {quality}"
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("name", SAMPLES)
 @pytest.mark.parametrize("quality", [0, 1, 10, 30, 60, 75, 90, 93, 94, 95, 100])
 @pytest.mark.parametrize("method", [0, 4])

@@ -41,6 +41,7 @@ def photo(channels: int, kind: Any) -> np.ndarray:
     return values * (257 if kind is np.uint16 else 1)
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
 @pytest.mark.parametrize("size", [(280, 530), (93, 131)])

@@ -87,6 +87,7 @@ def test_cubic_field_equals_pillow(scale, plan):
 # 3. all plans equal the reference
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("size", [(7, 9), (1, 5), (6, 1), (1, 1), (13, 11)])
 @pytest.mark.parametrize(
@@ -249,6 +250,7 @@ def test_values_belong_to_places(scale, plan):
 # 7. windows
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("plan", PLANS)
 @pytest.mark.parametrize("anchor", ["centred", "ratio", "topleft"])
@@ -265,6 +267,7 @@ def test_a_window_equals_the_window_of_the_whole(scale, plan, anchor):
 # 8. gradients
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("plan", PLANS)
 @pytest.mark.parametrize(("field", "arguments"), [(FourierField, {}), (MLPField, {"hidden": 3})])
 @pytest.mark.parametrize("scale", [1.5, (0.5, 2.0)])

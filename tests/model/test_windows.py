@@ -23,6 +23,7 @@ def in_windows(model, x, grid, via, tile):
     return y
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("stack", STACKS)
 @pytest.mark.parametrize("scale", [1.0, 1.5, 2.37, (1.5, 4.0), (0.5, 3.0), 0.73, 8.0])
 @pytest.mark.parametrize("anchor", ["centred", "ratio", "topleft"])
@@ -55,6 +56,7 @@ def test_a_crop_reads_no_more_than_it_needs():
     assert crop.rows.stop - crop.rows.start <= 2 + 2 * (2 + 3)
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("stack", STACKS)
 @pytest.mark.parametrize("plan", ["reference", "phases", "basis"])
 @pytest.mark.parametrize("scale", [1.5, 2.0, (0.5, 3.0), 2.37, (math.pi, 0.73)])
@@ -77,6 +79,7 @@ def test_windows_of_every_size_together_give_the_whole(stack, plan, scale, tile)
     torch.testing.assert_close(tiled, whole, rtol=0, atol=1e-5)
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("stack", [GRADUAL, STACKS[2]])
 @pytest.mark.parametrize("effort", EFFORTS)
 @pytest.mark.parametrize("scale", [1.5, (2.37, 1.0), (0.73, 3.0)])
@@ -104,6 +107,7 @@ def test_a_window_at_low_effort_does_not_read_the_whole_image():
     assert crop.via[0].rows.size < 15
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("stack", STACKS)
 @pytest.mark.parametrize("scale", [1.0, 2.0, 2.37, (0.5, 3.0), (4.0, 0.73)])
 def test_strips_change_nothing(stack, scale, monkeypatch):

@@ -32,6 +32,7 @@ def grid_for(scale, anchor="centred", size=SIZE):
     return ProjectedGrid.project(size, output_size(size, scale), scale, anchor)
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("scale", [2.0, 2.37, (3.3, 1.7), 0.6, 1.0])
 def test_windows_and_strips_are_exactly_those_of_the_whole(head, scale, monkeypatch):

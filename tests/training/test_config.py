@@ -52,6 +52,7 @@ def bind(node, target=None):
         bind(value, inner.get(key))
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize(("group", "choice"), CHOICES)
 def test_every_choice_composes_and_binds(group, choice):
     config = composed(f"{group}={choice}", *NEEDED.get(choice, []))

@@ -115,6 +115,7 @@ def test_too_little_time_is_the_least_and_a_warning() -> None:
     assert text.endswith(" seconds instead of 1e-06")
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("effort", [0.25, 0.5, 0.75, 1])
 @pytest.mark.parametrize("scale", [1.5, 2.37, (0.5, 3.0)])
 def test_pieces_give_the_whole_at_every_effort(

@@ -127,6 +127,7 @@ def test_it_averages_over_flips(onnx_light: Upscaler) -> None:
     assert (got != onnx_light.levels(values, scale=(2.37, 1.6))).any()
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize("flips", ["", "flips"])
 def test_what_is_cut_at_black_and_white_is_cut_by_both_alike(

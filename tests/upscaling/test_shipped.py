@@ -48,6 +48,7 @@ def gain(upscaler: Upscaler, hr: torch.Tensor, scale: tuple[float, float]) -> fl
     return ours - LIIF.psnr(resize(lr, grid).clamp(0, 1), truth, scale)
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize(
     "scale",
     [
@@ -117,6 +118,7 @@ def dense(pattern: str, side: int = 48) -> torch.Tensor:
     return bits[pattern].float().expand(3, side, side)
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("pattern", ["noise", "checkers", "lines", "lines of two"])
 @pytest.mark.parametrize(
     "scale", [1.25, 8, *(pytest.param(scale, marks=pytest.mark.long) for scale in (2, 4))]

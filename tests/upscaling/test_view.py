@@ -39,6 +39,7 @@ def elastic() -> Any:
     return model
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize(
     ("model", "options"),
     [

@@ -29,6 +29,7 @@ def dance(tmp_path):
     return tmp_path / "dance.webp"
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize(
     ("picture", "fields", "words"),
     [
