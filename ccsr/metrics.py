@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ccsr.grid import is_whole, plain
+from ccsr.plain import is_whole, plain
 
 WEIGHTS_BT601 = (65.481 / 255, 128.553 / 255, 24.966 / 255)
 """ITU-R BT.601 weights of R, G, B for a luma that spans 16 to 235 of 255 levels."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal, cast, get_args
 
-from ccsr.grid import is_number, is_pair, plain
+from ccsr.plain import is_number, is_pair, plain
 
 Size = tuple[int, int]
 Kind = Literal["width", "height", "longest", "shortest", "fit", "cover", "at least", "megapixels"]

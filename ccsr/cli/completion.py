@@ -18,6 +18,7 @@ _HYDRA = "train"  # whose words are Hydra's
 _EPILOG = """\
 bash: ccsr completion bash > ~/.local/share/bash-completion/completions/ccsr
 zsh:  ccsr completion zsh > _ccsr, in a folder of $fpath
+tcsh: ccsr completion tcsh > ~/.ccsr.tcsh, and the line source ~/.ccsr.tcsh in ~/.tcshrc
 """
 
 

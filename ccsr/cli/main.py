@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from ccsr import __version__, terminal
 from ccsr.cli import upscale_options
+from ccsr.cli.interrupts import ended_as_interrupted
 from ccsr.suggest import near
 
 
@@ -66,7 +67,10 @@ def _run(words: Sequence[str]) -> int:
         hint = near(name, [*COMMANDS, "--help", "--version"])
         terminal.complain(f"unknown command {name!r}: {hint}")
         return 2
-    return _call(name, rest)
+    if name in _OWN_SIGNALS:
+        return _call(name, rest)
+    with ended_as_interrupted():
+        return _call(name, rest)
 
 
 class Command(NamedTuple):
@@ -108,6 +112,9 @@ COMMANDS = {
         "completion",
     ),
 }
+
+
+_OWN_SIGNALS = {"train", "serve"}  # commands that end otherwise at SIGTERM: after a step, at once
 
 
 def _call(name: str, words: Sequence[str]) -> int:

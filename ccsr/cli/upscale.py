@@ -29,7 +29,6 @@ def main(argv: Sequence[str]) -> int:
     upscale_options.check(args, parser.error)
 
     from ccsr import image
-    from ccsr.cli.interrupts import ended_as_interrupted
     from ccsr.cli.standard import standard_streams
 
     chosen = options.given(args, image.Output)
@@ -38,10 +37,7 @@ def main(argv: Sequence[str]) -> int:
     saving = image.Output(**chosen)
     image.limit_pixels(args.max_pixels)
     image.limit_frames(args.max_frames)
-    with (
-        ended_as_interrupted(),  # so that no temporary folder stays, whatever goes on
-        standard_streams(args.inputs, args.output, saving.format) as (inputs, output),
-    ):
+    with standard_streams(args.inputs, args.output, saving.format) as (inputs, output):
         return _run(args, inputs, output, saving)
 
 

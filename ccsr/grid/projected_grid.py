@@ -14,11 +14,9 @@ from ccsr.grid.sizes import (
     SizeRule,
     as_pair,
     as_size,
-    is_pair,
-    is_whole,
     output_size,
-    plain,
 )
+from ccsr.plain import is_pair, is_whole, plain
 
 if TYPE_CHECKING:  # slow to import, and not always there
     from torch import Tensor

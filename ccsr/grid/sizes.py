@@ -2,12 +2,12 @@
 
 import math
 import sys
-from collections.abc import Callable, Sequence
-from decimal import Decimal
-from numbers import Integral, Real
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
+
+from ccsr.plain import is_number, is_pair, is_real, is_whole, plain
 
 if TYPE_CHECKING:  # slow to import, and not always there
     from torch import Tensor
@@ -21,38 +21,6 @@ LARGEST_SIDE = 2**31 - 1
 LARGEST_AREA = 10**12  # pixels, which take days
 LEAST_SCALE = 1e-4  # below it nothing is left of any picture, and each pixel reads all of it
 HALF = 0.5 + 1e-9  # rounds 57.5 up, which 50 * 1.15 is but not in binary
-
-
-def is_whole(value: Any, least: float, most: float = math.inf) -> bool:
-    """Whether something is a whole number, of any library, from one to another."""
-    if type(value) is bool or not isinstance(value, Integral):
-        return False
-    return least <= int(value) <= most
-
-
-def is_number(value: Any, least: float, most: float) -> bool:
-    """Whether something is a number, of any library, from one to another."""
-    number = plain(value)
-    return is_real(number) and bool(least <= number <= most)
-
-
-def is_real(value: Any) -> bool:
-    """Whether something plain is a real number; true and false are none."""
-    return type(value) is not bool and isinstance(value, Real)
-
-
-def plain(value: Any) -> Any:
-    """Numbers out of arrays, tensors and decimals as Python's own, anything else as it is."""
-    if isinstance(value, list | tuple):
-        return tuple(map(plain, value))
-    if isinstance(value, Decimal):
-        return float(value)
-    return value.tolist() if hasattr(value, "tolist") else value
-
-
-def is_pair(value: Any) -> bool:
-    """Whether something has two parts in order, such as a tuple or a list of two numbers."""
-    return isinstance(value, Sequence) and not isinstance(value, str | bytes) and len(value) == 2
 
 
 def as_pair(scale: Scale) -> Pair:

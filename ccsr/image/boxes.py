@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 _FULL = {b"meta": 4, b"iref": 4}  # bytes of version and flags before the boxes inside
 _EXIF_ID, _XMP_ID = b"JpgTiffExif->JP2", bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
+_CREDENTIALS = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")  # signed, of C2PA
 _ENTRY = 78  # bytes of a visual sample entry before the boxes inside
 
 
@@ -26,6 +27,7 @@ class Facts:
         nclx: code points of primaries and transfer.
         profile: ICC bytes.
         bits: per channel.
+        turned: whether its pixels are turned or flipped to be shown.
         others: other pictures and streams in the file, by what they are for.
         exif: starting with the word Exif; of JPEG 2000 only.
         xmp: likewise.
@@ -34,6 +36,7 @@ class Facts:
     nclx: tuple[int, int] | None = None
     profile: bytes | None = None
     bits: int | None = None
+    turned: bool = False
     others: list[str] = field(default_factory=list)
     exif: bytes | None = None
     xmp: bytes | None = None
@@ -76,6 +79,8 @@ def heif_facts(data: bytes) -> Facts:
             for box in boxes(data, entry.start + _ENTRY, entry.end):
                 _learn(data, box, facts)
         break
+    if any(data[box.start : box.start + 16] == _CREDENTIALS for box in find(data, b"uuid")):
+        facts.others.append("content credentials")
     if any(find(data, b"mpvd")):
         facts.others.append("motion video")
     return facts
@@ -91,8 +96,11 @@ def jpeg2000_facts(data: bytes) -> Facts:
         name, content = data[box.start : box.start + 16], data[box.start + 16 : box.end]
         if name == _XMP_ID:
             facts.xmp = content
+        elif name == _CREDENTIALS:
+            facts.others.append("content credentials")
         elif name == _EXIF_ID:
             facts.exif = b"Exif\0\0" + content.removeprefix(b"Exif\0\0")
+    facts.others += ["text"] if any(find(data, b"xml ")) else []
     start = data.find(b"\xff\x4f\xff\x51")
     if 0 <= start < len(data) - 42:
         facts.bits = (data[start + 42] & 127) + 1
@@ -162,6 +170,8 @@ def _learn(data: bytes, box: Box, facts: Facts) -> None:
         facts.nclx = first, second
     elif box.kind == b"colr" and content[:4] in (b"prof", b"rICC"):
         facts.profile = facts.profile or content[4:]
+    elif box.kind == b"imir" or (box.kind == b"irot" and content[:1] > b"\0"):
+        facts.turned = True
     elif box.kind == b"pixi" and len(content) > 5:
         facts.bits = facts.bits or content[5]
     elif box.kind == b"av1C" and len(content) > 2 and content[2] & 64:

@@ -7,9 +7,9 @@ from typing import BinaryIO
 
 from PIL import Image
 
-from ccsr.grid import is_number
 from ccsr.image.modes import Levels
 from ccsr.image.traces import jpeg_quality, quality_of_table
+from ccsr.plain import is_number
 
 _JPEG = ("JPEG", "MPO")  # of which the second holds several, as phones write them
 _TOLD = "_ccsr_coding"  # an attribute of a picture of Pillow

@@ -4,7 +4,7 @@ A picture is what lies in the display window, grey (Y) or colour (R, G, B), mayb
 """
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -16,7 +16,7 @@ from PIL.ImageFile import ImageFile
 
 from ccsr.image.hushed import hushed
 from ccsr.image.limits import check_pixels
-from ccsr.image.modes import Levels, floats, unmultiplied
+from ccsr.image.modes import Levels, covered, floats, unmultiplied
 
 START = b"\x76\x2f\x31\x01"
 NEEDED = (
@@ -39,7 +39,7 @@ class ExrFile(ImageFile):
     """
 
     format = "EXR"
-    unheld: tuple[str, ...] = ()
+    unheld: Sequence[str] = ()
 
     def _open(self) -> None:
         parts = _library(str(self.filename), header_only=True)
@@ -68,6 +68,7 @@ class ExrFile(ImageFile):
         others = [name for name in _names([part]) if name not in self.names]
         if others:
             yield f"channels ({_listed(others)})"
+        yield from (name for name in ("comments", "owner") if header.get(name))
         if len(parts) > 1:
             yield "further parts"
         if abs(header.get("pixelAspectRatio", 1.0) - 1) > 1e-3:
@@ -97,11 +98,11 @@ class ExrFile(ImageFile):
         values = np.asarray(floats(values))
         if len(planes) in (1, 3):
             return values
+        values[..., -1], beyond = covered(values[..., -1])
         hidden = values[..., -1] <= 0
         glows = bool((values[hidden][:, :-1] != 0).any())
         values[hidden] = 0
-        values[..., -1] = values[..., -1].clip(0, 1)
-        self.unheld = ("light of transparent pixels",) if glows else ()
+        self.unheld = [*["light of transparent pixels"] * glows, *beyond]
         return floats(unmultiplied(values).astype(np.float32, copy=False))
 
 

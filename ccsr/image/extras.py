@@ -20,6 +20,12 @@ from ccsr.image.tiff_directories import are_reduced
 _IPTC = 1028  # of Photoshop
 _MEDIA_TAG, _ADOBE_NAME = 1, "R03"  # of EXIF's interoperability: which colours a camera uses
 _BITS, _DIRECTORIES = 258, 330  # of a TIFF: of its channels; below a page
+_CREDENTIALS = "content credentials"  # signed statements of where a picture comes from (C2PA)
+_CREDENTIALS_TAG = 52545  # of a TIFF
+_WEBP = {  # chunks that are read
+    b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF", b"ICCP", b"EXIF", b"XMP ",
+}  # fmt: skip
+_THUMBNAILS = {1033, 1036}  # of Photoshop
 _OF_CAMERAS = ("JPEG", "WEBP", "HEIF")
 _TEXTS = {b"tEXt", b"zTXt", b"iTXt"}
 _SHOWN = {  # chunks of PNG that are read, or say nothing about an enlargement
@@ -32,7 +38,8 @@ _SEGMENTS = (  # of JPEG, that are read, told otherwise, or say nothing about an
     b"JFIF\0", b"Exif\0", b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0", b"MPF\0",
     b"urn:iso:std:iso:ts:21496", b"Photoshop 3.0\0", b"Adobe", b"Ducky", b"AVI1",
 )  # fmt: skip
-_BLOCKS_TOLD = {_IPTC, 1005, 1061}  # of Photoshop's; the resolution and a sum of IPTC
+_RESOLUTION = 1005  # of Photoshop
+_BLOCKS_TOLD = {_IPTC, _RESOLUTION, 1061}  # of Photoshop's; the resolution and a sum of IPTC
 _EMBEDDED = b"DEBM"  # of BMP, little-endian
 
 
@@ -42,6 +49,7 @@ class Extras(NamedTuple):
     Attributes:
         colours: what its levels mean; None for sRGB, or where a profile says it.
         profile: ICC bytes that Pillow does not read.
+        turn: the EXIF orientation of what was decoded upright.
         narrow: whether black is level 16 and white 235 (of 8 bits), as in films.
         left: what is not read, by names for a person.
     """
@@ -49,6 +57,7 @@ class Extras(NamedTuple):
     colours: Colours | None = None
     profile: bytes | None = None
     narrow: bool = False
+    turn: int = 1
     left: tuple[str, ...] = ()
 
 
@@ -95,7 +104,7 @@ def _of_png(image: Image.Image, path: Path) -> Extras:
         colours = profiles.of_code(code[0], code[1])
         if colours is None:  # code points come first, and these say sRGB
             image.info.pop("icc_profile", None)
-        return Extras(colours, None, code[3] == 0, tuple(left))
+        return Extras(colours, None, code[3] == 0, left=tuple(left))
     return Extras(profiles.of_png(image.info), left=tuple(left))
 
 
@@ -113,7 +122,7 @@ def _name(kind: bytes) -> str:
         return "text"
     if kind in _MASTERING:
         return "HDR mastering data"
-    return "content credentials" if kind == b"caBX" else f"chunk {kind.decode('ascii', 'replace')}"
+    return _CREDENTIALS if kind == b"caBX" else f"chunk {kind.decode('ascii', 'replace')}"
 
 
 def _of_jpeg(image: Any, path: Path) -> Extras:
@@ -136,7 +145,7 @@ def _segment(marker: str, content: bytes) -> str:
     if content.startswith(b"http://ns.adobe.com/xmp/extension/"):
         return "extended XMP"
     if marker == "APP11" and b"c2pa" in content:
-        return "content credentials"
+        return _CREDENTIALS
     if content.startswith(b"JFXX\0"):
         return "thumbnail"
     name = re.match(rb"[\x21-\x7e]{2,16}", content)
@@ -173,8 +182,12 @@ def _of_heif(image: Image.Image, path: Path) -> Extras:
     left = list(facts.others)
     if image.format == "HEIF" and getattr(image, "n_frames", 1) > 1:
         left.append("further pictures")
+    # of a HEIC, whose pixels come upright and its EXIF without orientation; of AVIF both stay
+    turn = image.info.get("original_orientation") if facts.turned else None
     return Extras(
-        profiles.of_code(*facts.nclx) if facts.nclx else None, left=(*left, *_deep(facts))
+        profiles.of_code(*facts.nclx) if facts.nclx else None,
+        turn=turn if isinstance(turn, int) and 1 <= turn <= 8 else 1,
+        left=(*left, *_deep(facts)),
     )
 
 
@@ -183,14 +196,40 @@ def _deep(facts: boxes.Facts) -> list[str]:
     return [f"precision ({facts.bits} bits read as 8)"] if cut else []
 
 
+def _of_webp(image: Image.Image, path: Path) -> Extras:
+    data = path.read_bytes()
+    end = min(8 + int.from_bytes(data[4:8], "little"), len(data))
+    left, place = [], 12
+    while place + 8 <= end:
+        kind, length = (
+            data[place : place + 4],
+            int.from_bytes(data[place + 4 : place + 8], "little"),
+        )
+        if kind not in _WEBP:
+            credentials = kind == b"C2PA"
+            left.append(_CREDENTIALS if credentials else f"chunk {kind.decode('latin-1').strip()}")
+        place += 8 + length + length % 2
+    return Extras(left=(*left, *_rest(data[end:])))
+
+
+def _rest(data: bytes) -> list[str]:
+    """What follows a picture that says where it ends; padding is nothing."""
+    return ["bytes behind the picture"] if data.strip(b"\0\r\n ") else []
+
+
 def _of_jpeg2000(image: Image.Image, path: Path) -> Extras:
     facts = boxes.jpeg2000_facts(path.read_bytes())
     left = [] if image.mode == "I;16" else _deep(facts)
-    return Extras(None, facts.profile, left=tuple(left))
+    return Extras(None, facts.profile, left=(*facts.others, *left))
 
 
 def _of_psd(image: Any, path: Path) -> Extras:
-    left = ["IPTC"] if any(number == _IPTC for number, *_ in image.resources) else []
+    resources = {number: data for number, _, data in image.resources}
+    left = ["IPTC"] if _IPTC in resources else []
+    left += [] if _THUMBNAILS.isdisjoint(resources) else ["thumbnail"]
+    if _RESOLUTION in resources:  # of 16.16 bits, always an inch
+        across, down = struct.unpack_from(">I4xI", resources[_RESOLUTION] + bytes(12))
+        image.info.setdefault("dpi", (across / 65536, down / 65536))
     if image.unread:
         left.append(_channels(image.unread))
     with suppress(Exception):  # layers that cannot be told apart
@@ -203,7 +242,8 @@ def _of_gif(image: Image.Image, path: Path) -> Extras:
     if file.xmp:
         image.info.setdefault("xmp", file.xmp)
     left = ["comment"] if file.comment else []
-    return Extras(None, file.profile, left=(*left, *_aspect(*file.aspect)))
+    left += [_CREDENTIALS] if file.credentials else []
+    return Extras(None, file.profile, left=(*left, *_aspect(*file.aspect), *_rest(file.rest)))
 
 
 def _of_bmp(image: Image.Image, path: Path) -> Extras:
@@ -235,6 +275,8 @@ def _of_tiff(image: Any, path: Path) -> Extras:
     bits = max(image.tag_v2.get(_BITS, (1,)))
     cut = image.mode == "CMYK" and bits > 8
     left = [f"precision ({bits} bits read as 8)"] if cut else []
+    if _CREDENTIALS_TAG in image.tag_v2:
+        left.append(_CREDENTIALS)
     if image.unread:
         left.append(_channels(image.unread))
     below = image.tag_v2.get(_DIRECTORIES, ())
@@ -271,7 +313,16 @@ def _of_ppm(image: Any, path: Path) -> Extras:
     with path.open("rb") as file:
         file.seek(tile.offset + -(-bits * image.width // 8) * (1 + deep) * image.height)
         rest = file.read(64).lstrip()
-    return Extras(left=("further pictures",) if re.match(rb"P[1-7]\s", rest) else ())
+        file.seek(0)
+        comment = b"#" in file.read(tile.offset)
+    further = bool(re.match(rb"P[1-7]\s", rest))
+    return Extras(left=("comment",) * comment + ("further pictures",) * further)
+
+
+def _of_tga(image: Image.Image, path: Path) -> Extras:
+    with path.open("rb") as file:
+        named = file.read(1) != b"\0"
+    return Extras(left=("comment",) if named else ())
 
 
 _OF: dict[str, Callable[[Image.Image, Path], Extras]] = {
@@ -279,6 +330,8 @@ _OF: dict[str, Callable[[Image.Image, Path], Extras]] = {
     "JPEG": _of_jpeg,
     "HEIF": _of_heif,
     "AVIF": _of_heif,
+    "WEBP": _of_webp,
+    "TGA": _of_tga,
     "JPEG2000": _of_jpeg2000,
     "PSD": _of_psd,
     "GIF": _of_gif,

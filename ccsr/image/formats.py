@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, Protocol, get_args
 
 from ccsr.choices import FileFormat, Policy
-from ccsr.grid import is_number, is_whole, plain
 from ccsr.image import exr
 from ccsr.image.metadata import POLICIES, Metadata
 from ccsr.image.picture import Picture, Several, Size
+from ccsr.plain import is_number, is_whole, plain
 
 
 class Named(Protocol):
@@ -130,6 +130,8 @@ class Output:
             raise ValueError(f"format must be one of {' '.join(CHOICES)}, got {self.format!r}")
         if self.quality is not None and not is_whole(self.quality, 1, 100):
             raise ValueError(f"quality must be from 1 to 100, got {self.quality!r}")
+        if type(self.lossless) is not bool:
+            raise ValueError(f"lossless must be true or false, got {self.lossless!r}")
         if self.quality is not None and self.lossless:
             raise ValueError(
                 "lossless keeps every level, so there is no quality to choose: leave out "

@@ -56,6 +56,8 @@ class Gif:
         xmp: bytes.
         profile: ICC bytes.
         comment: whether it holds one.
+        credentials: whether it holds signed statements of where it comes from.
+        rest: what follows its end.
         aspect: pixels a length, across and down.
     """
 
@@ -65,6 +67,8 @@ class Gif:
     xmp: bytes | None = None
     profile: bytes | None = None
     comment: bool = False
+    credentials: bool = False
+    rest: bytes = b""
     aspect: tuple[int, int] = (1, 1)
 
 
@@ -213,6 +217,7 @@ def _parsed(data: bytes) -> Gif:
                 control, said = blocks[0], True
             _learn(gif, label, blocks, data[start:position])
         elif kind == 0x3B:
+            gif.rest = data[position + 1 :]
             break
         else:  # padding, which other readers pass over
             position += 1
@@ -282,5 +287,7 @@ def _learn(gif: Gif, label: int, blocks: list[bytes], raw: bytes) -> None:
         gif.repetitions = struct.unpack_from("<H", blocks[1], 1)[0]
     elif blocks[0] == _XMP:
         gif.xmp = raw[12 : -_XMP_END - 1]
+    elif blocks[0].startswith(b"C2PA"):
+        gif.credentials = True
     elif blocks[0] == _PROFILE:
         gif.profile = b"".join(blocks[1:])

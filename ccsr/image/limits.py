@@ -2,7 +2,7 @@
 
 from PIL import Image, PngImagePlugin
 
-from ccsr.grid import is_whole
+from ccsr.plain import is_whole
 
 # Of a text or a profile in a PNG: profiles of printers and scanners take more than Pillow's 1 MB.
 PngImagePlugin.MAX_TEXT_CHUNK = max(PngImagePlugin.MAX_TEXT_CHUNK, 16 << 20)
@@ -52,7 +52,7 @@ def too_many_pixels() -> str:
     """The sentence for a file that has more pixels than are allowed."""
     return (
         f"it has more than {(Image.MAX_IMAGE_PIXELS or 0) / 1e6:.4g} million pixels, which may be "
-        "a decompression bomb: reduce or cut it first (ccsr upscale can raise --max-pixels)"
+        "a decompression bomb: reduce or cut it first (or raise --max-pixels)"
     )
 
 
@@ -65,5 +65,5 @@ def check_frames(frames: int) -> None:
     if frames > _frames:
         raise OSError(
             f"it has more than {_frames} frames or pages, each of which takes time: split it first "
-            "(ccsr upscale can raise --max-frames)"
+            "(or raise --max-frames)"
         )

@@ -24,6 +24,13 @@ _KEPT = {
     _BASE.Artist, _BASE.HostComputer, _BASE.Copyright, _BASE.Rating, _BASE.RatingPercent,
     _BASE.XPTitle, _BASE.XPComment, _BASE.XPAuthor, _BASE.XPKeywords, _BASE.XPSubject,
 }  # fmt: skip
+# How a TIFF stores its pixels and pages; padding; and directories and blocks that are read, or
+# named, elsewhere.
+_OF_STORAGE = {
+    *range(254, 269), 273, 274, *range(277, 282), *range(284, 296), 297, 317, *range(320, 326), 330,
+    332, 334, 338, 339, 340, 341, 346, 347, *range(512, 522), *range(529, 532), 559, 700, 32995,
+    32996, 32997, 34665, 34675, 34853, 40965, 52545, 59932, 59933,
+}  # fmt: skip
 # Of the Exif directory what cannot stay: a pointer to a directory that is not copied, and sizes of
 # other files.
 _STALE = {ExifTags.IFD.Interop, _BASE.RelatedImageWidth, _BASE.RelatedImageLength}
@@ -146,13 +153,20 @@ def save_options(metadata: Metadata, file_format: str) -> tuple[dict[str, Any], 
     longest = 0 if bare else _LONGEST_SEGMENT if file_format == "JPEG" else 1 << 30
     if metadata.exif and len(metadata.exif) < longest:
         options["exif"] = metadata.exif
-    elif metadata.exif:
+    elif metadata.exif and not _is_resolution(metadata.exif):
         gone.append("EXIF")
     if metadata.xmp and len(metadata.xmp) < longest:
         options |= _xmp_option(metadata.xmp, file_format)
     elif metadata.xmp:
         gone.append("XMP")
     return options, tuple(gone)
+
+
+def _is_resolution(exif: bytes) -> bool:
+    """Whether EXIF says nothing else, as where a resolution was asked for."""
+    source = Image.Exif()
+    source.load(exif)
+    return set(source) <= {_BASE.XResolution, _BASE.YResolution, _BASE.ResolutionUnit}
 
 
 def _tells_resolution(exif: bytes | None) -> bool:
@@ -189,6 +203,8 @@ def _exif(image: Image.Image, size: Size, turn: int) -> tuple[bytes | None, tupl
             kept[tag] = as_stored(source[tag])
         details = {t: v for t, v in source.get_ifd(_EXIF).items() if t not in _STALE}
         gone = [name for tag, name in _BLOCKS.items() if tag in source]
+        others = sorted(set(source) - _KEPT - _OF_STORAGE - set(_BLOCKS))
+        gone += [f"EXIF {ExifTags.TAGS.get(tag, tag)}" for tag in others]
         gone += [name for name in (_STACKS.get(stack),) if name]
         if image.format != "TIFF" and source.get_ifd(ExifTags.IFD.IFD1):  # of TIFF a page
             gone.append("thumbnail")

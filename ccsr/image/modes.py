@@ -12,6 +12,7 @@ Levels: TypeAlias = NDArray[np.unsignedinteger[Any] | np.float32]  # uint8, uint
 _OPAQUE_MODES = {"1": "L", "L": "L"} | dict.fromkeys(("RGB", "RGBX", "YCbCr", "HSV", "LAB"), "RGB")
 _ALPHA_MODES = {"LA": "LA", "La": "LA"} | dict.fromkeys(("RGBA", "RGBa", "PA"), "RGBA")
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+_ROUNDING = 1e-3  # of floats of 16 bits, near 1
 _WIDE = "expected 8 or 16 bits per channel or {}, got values from {:g} to {:g}: scale them first"
 
 
@@ -129,6 +130,13 @@ def floats(values: NDArray[np.floating[Any]]) -> Levels:
             f"{bad} of its values are not finite (NaN or infinite): replace them by others first"
         )
     return single
+
+
+def covered(alpha: Levels) -> tuple[Levels, list[str]]:
+    """Alpha within [0, 1], and what is lost by that, by its name for a person, if there is any."""
+    cut = alpha.clip(0, 1)
+    beyond = bool((abs(cut - alpha) > _ROUNDING).any())
+    return cut, ["transparency beyond 0 to 1"] * beyond
 
 
 def unmultiplied(values: Levels) -> Levels:

@@ -7,7 +7,6 @@ from typing import Any, Literal, TypeAlias
 
 from PIL import Image
 
-from ccsr.grid import is_number, is_whole
 from ccsr.image import extras
 from ccsr.image import metadata as descriptions
 from ccsr.image.coding import Coding, coding_of_opened
@@ -21,6 +20,7 @@ from ccsr.image.modes import (
     reduced,
     turned,
 )
+from ccsr.plain import is_number, is_whole
 
 Size: TypeAlias = descriptions.Size
 Several = Literal["", "animation", "pages"]

@@ -146,8 +146,9 @@ def _still(image: ImageFile, path: Path) -> Picture:
     turn = metadata.orientation(image) if image.format == "TIFF" else 1
     beside = extras.of(image, path)
     values = _frame(image, path)
-    picture = _described(image, (values,), beside, max(turn, metadata.orientation(image)))
-    if isinstance(image, ExrFile):
+    turn = max(turn, beside.turn, metadata.orientation(image))
+    picture = _described(image, (values,), beside, turn)
+    if isinstance(image, ExrFile | tiff.TiffFile):
         picture = replace(picture, dropped=(*picture.dropped, *image.unheld))
     if not converted:
         return picture

@@ -44,12 +44,14 @@ class TiffFile(TiffImageFile):
     Attributes:
         rare: whether the page at hand is one of those; it cannot be loaded then, see `levels`.
         masked: whether a page so far was the transparency of another one, which is not read.
+        unheld: what was lost of the pages so far that were decoded, by names for a person.
     """
 
     rare = masked = False
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
+        self.unheld: list[str] = []
         self.filename = ""  # else Pillow 13 maps it, and scrambles what is to be turned
 
     def at_page(self) -> bool:
@@ -191,7 +193,7 @@ def levels(image: TiffFile, path: Path) -> Levels:
         )
     if image.rare:
         with tifffile.TiffFile(path) as file:
-            return tiff_rare.read(file.pages[image.tell()].aspage(), image.info)
+            return tiff_rare.read(file.pages[image.tell()].aspage(), image.info, image.unheld)
     try:
         if deep.is_deep(image):
             return deep.read(image, path)

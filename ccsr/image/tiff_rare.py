@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ccsr.image import modes, tiff_floats
-from ccsr.image.modes import Levels, floats, highest, reduced, unmultiplied, whole
+from ccsr.image.modes import Levels, covered, floats, highest, reduced, unmultiplied, whole
 
 _WHITE_IS_ZERO, _RGB, _PALETTE, _CMYK = 0, 2, 3, 5
 COLOURS = {_WHITE_IS_ZERO: 1, 1: 1, _RGB: 3, _PALETTE: 1, _CMYK: 4}
@@ -24,12 +24,13 @@ _UNKNOWN = {
 }
 
 
-def read(page: tifffile.TiffPage, info: Mapping[Any, Any]) -> Levels:
+def read(page: tifffile.TiffPage, info: Mapping[Any, Any], unheld: list[str]) -> Levels:
     """Levels (h, w, C) of a page, not turned.
 
     Args:
         page: of a TIFF.
         info: of the picture, as Pillow keeps it: inks may have a profile there.
+        unheld: gets what is lost, by names for a person.
 
     Raises:
         ValueError: if its pixels are damaged, or of a kind that is not known here.
@@ -48,7 +49,8 @@ def read(page: tifffile.TiffPage, info: Mapping[Any, Any]) -> Levels:
         return _painted(values, page.colormap)
     values = as_levels(values, page.bitspersample)
     if values.dtype == np.float32 and alpha:
-        values[..., -1] = values[..., -1].clip(0, 1)
+        values[..., -1], beyond = covered(values[..., -1])
+        unheld += beyond
     if photometric == _WHITE_IS_ZERO:
         values[..., :1] = highest(values) - values[..., :1]
     if alpha and alpha.multiplied:

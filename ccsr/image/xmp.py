@@ -35,7 +35,9 @@ _SPACES = {  # the usual prefix of a namespace, which a file may name otherwise
     "http://ns.google.com/photos/1.0/depthmap/": "GDepth",
     "http://ns.google.com/photos/1.0/image/": "GImage",
     "http://ns.google.com/photos/1.0/audio/": "GAudio",
+    "http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/": "Iptc4xmpCore",
     "http://iptc.org/std/Iptc4xmpExt/2008-02-29/": "Iptc4xmpExt",
+    "http://ns.adobe.com/photoshop/1.0/": "photoshop",
     "http://www.dji.com/drone-dji/1.0/": "drone-dji",
 }
 # Of other pictures and streams, as a whole.
@@ -78,6 +80,10 @@ _BOXES = {
 _NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
 _RESOLUTION = {"tiff:XResolution", "tiff:YResolution", "tiff:ResolutionUnit"}
 _PLACE = re.compile(r"^GPS")
+_PLACE_IN_WORDS = {
+    "photoshop:City", "photoshop:State", "photoshop:Country", "Iptc4xmpCore:Location",
+    "Iptc4xmpCore:CountryCode", "Iptc4xmpExt:LocationCreated", "Iptc4xmpExt:LocationShown",
+}  # fmt: skip
 
 
 class _Field(NamedTuple):
@@ -191,12 +197,19 @@ def without_resolution(xmp: bytes) -> bytes:
 
 
 def without_place(xmp: bytes) -> bytes | None:
-    """XMP without GPS; None where a place may be under a name of its own, as drones write it."""
+    """XMP without GPS, and the place in words that IPTC defines.
+
+    None where a place may be under a name of its own, as drones write it.
+    """
     tree = _parsed(xmp)
     if tree is None:
         return None
-    places = [found for found in _fields(tree) if _PLACE.match(found.name.partition(":")[2])]
-    own = [found for found in places if found.name.startswith("exif:")]
+    own = [
+        found
+        for found in _fields(tree)
+        if found.name in _PLACE_IN_WORDS
+        or (found.name.startswith("exif:") and _PLACE.match(found.name.partition(":")[2]))
+    ]
     for found in own:
         found.remove()
     rest = _written(tree) if own else xmp

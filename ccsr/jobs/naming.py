@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Formatter
 
+from ccsr.bundled import resource_dir
 from ccsr.grid import Size, scale_text
 from ccsr.image import READABLE
 from ccsr.jobs.places import Place
@@ -17,7 +18,7 @@ _FIELDS = {  # and what stands for them in a name
     "scale": rf"{_NUMBER}(?:x{_NUMBER})?",
     "width": r"\d+",
     "height": r"\d+",
-    "model": r".+",
+    "model": "",
 }
 _MEASURED = {"scale", "width", "height"}
 
@@ -79,16 +80,27 @@ class Naming:
 
     def origin(self, stem: str) -> str | None:
         """The stem of a picture whose result, of any target, is called `stem`; None if none is."""
+        return self._read(stem).get("stem")
+
+    def is_size(self, stem: str, size: Size) -> bool:
+        """Whether the size (H, W) of a picture is the one, if any, that its name `stem` tells."""
+        told = self._read(stem)
+        sides = {"height": str(size[0]), "width": str(size[1])}
+        return all(told.get(name, side) == side for name, side in sides.items())
+
+    def _read(self, stem: str) -> dict[str, str]:
+        """What a name says; nothing if it is none of a result."""
         match = re.fullmatch(self._pattern, stem, re.DOTALL)
-        return match["stem"] if match and "stem" in match.re.groupindex else None
+        return match.groupdict() if match else {}
 
     @property
     def _pattern(self) -> str:
+        fields = _FIELDS | {"model": "|".join(map(re.escape, {self.model, *_shipped()}))}
         pattern, seen = "", set()
         for literal, field, _, _ in Formatter().parse(self.template):
             pattern += re.escape(literal)
             if field is not None:
-                pattern += f"(?P={field})" if field in seen else f"(?P<{field}>{_FIELDS[field]})"
+                pattern += f"(?P={field})" if field in seen else f"(?P<{field}>{fields[field]})"
                 seen.add(field)
         return pattern
 
@@ -105,6 +117,14 @@ class Naming:
             known = ", ".join(f"{{{field}}}" for field in _FIELDS)
             raise ValueError(f"expected a name with no fields but {known}, got {self.template!r}")
         return fields
+
+
+def _shipped() -> list[str]:
+    """The names that results of our own models may have in them."""
+    try:
+        return ["auto", *(path.stem for path in resource_dir("checkpoints").glob("*.safetensors"))]
+    except FileNotFoundError:
+        return ["auto"]
 
 
 def _scale(target: Target, before: Size, after: Size) -> str:

@@ -265,6 +265,20 @@ def _without_made(images: list[Place], naming: Naming, result: Plan) -> list[Pla
     """Leave out pictures whose names say that they are enlargements of others in the folder."""
     stems = {path.stem for path in images}
     origins = ((path, naming.origin(path.stem)) for path in images)
-    made = {path: None for path, stem in origins if stem in stems and stem != path.stem}
+    made = {
+        path: None
+        for path, stem in origins
+        if stem in stems and stem != path.stem and _may_be(path, naming)
+    }
     result.made += made
     return [path for path in images if path not in made]
+
+
+def _may_be(path: Place, naming: Naming) -> bool:
+    """Whether a picture has the size, if any, that its name tells."""
+    if not naming.measured:
+        return True
+    try:
+        return naming.is_size(path.stem, header(path).size)
+    except (OSError, ValueError, NoRoomError):
+        return False  # as a picture of its own, for which that is said

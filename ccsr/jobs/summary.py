@@ -1,6 +1,7 @@
 """What the reports of several runs say together."""
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -124,7 +125,7 @@ class _Run:
         Raises:
             KeyError, TypeError, ValueError: for a line of another kind of file.
         """
-        status, key = line["status"], str(line["output"] or line["source"])
+        status, key = line["status"], _identity(str(line["output"] or line["source"]))
         if status not in get_args(Status):
             raise ValueError(status)
         self.about, self.shard = int(line.get("of", 0)), str(line.get("shard", ""))
@@ -136,7 +137,7 @@ class _Run:
         self.told.add(key)
         if status in ("done", "skipped"):
             self.done.add(key)
-            self.sources.add(str(line["source"]))
+            self.sources.add(_identity(str(line["source"])))
         if status == "failed":
             self.failed[key] = str(line["error"])
             self.unnamed |= set() if line["output"] else {key}
@@ -145,6 +146,11 @@ class _Run:
             if "at" in line:
                 end = datetime.fromisoformat(line["at"]).timestamp()
                 self.times.append((end - float(line["seconds"]), end))
+
+
+def _identity(text: str) -> str:
+    """A file by one spelling; those of runs elsewhere lie below the same folder as here."""
+    return text if "://" in text else os.path.normpath(Path(text).absolute())
 
 
 def _read(path: Place) -> _Run:

@@ -10,7 +10,7 @@ from importlib.metadata import entry_points
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
 
-from ccsr.grid import is_whole
+from ccsr.plain import is_whole
 from ccsr.suggest import near
 
 T = TypeVar("T")

@@ -13,9 +13,10 @@ from PIL import Image
 
 from ccsr.choices import Precision
 from ccsr.device import free_memory
-from ccsr.grid import ProjectedGrid, Scale, Size, SizeRule, choose_grid, is_whole
+from ccsr.grid import ProjectedGrid, Scale, Size, SizeRule, choose_grid
 from ccsr.image import Levels, Picture
 from ccsr.image.coding import Coding, check_quality, coarsest_jpeg
+from ccsr.plain import is_whole
 from ccsr.upscaling.effort import LEAST, Effort
 from ccsr.upscaling.engines import choose_engine
 from ccsr.upscaling.enlargement import Enlargement

@@ -1,6 +1,7 @@
 """The server's life: a folder, a token, a port; until Ctrl-C."""
 
 import asyncio
+import errno
 import secrets
 import signal
 import socket
@@ -121,9 +122,14 @@ def bind(host: str, port: int) -> socket.socket:
         listener.listen(128)
     except OSError as error:
         listener.close()
+        taken = error.errno in (errno.EADDRINUSE, errno.EACCES)
+        hint = (
+            "--port, or none for any that is free"
+            if taken
+            else "--host, an address of this machine"
+        )
         raise OSError(
-            f"cannot listen at {host} port {port}: {error.strerror or error}: "
-            "choose another --port, or none for any that is free"
+            f"cannot listen at {host} port {port}: {error.strerror or error}: choose another {hint}"
         ) from error
     return listener
 

@@ -1,5 +1,7 @@
+import importlib
 import json
 import runpy
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -147,3 +149,19 @@ def test_a_path_that_is_empty_is_not_this_folder(words, capsys):
         main(words)
     assert stopped.value.code == 2
     assert "expected a path, got an empty text" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["evaluate", "analyze", "export", "report", "models", "data"])
+def test_the_word_to_end_is_an_interrupt_for_every_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    """But for training and the server, which end otherwise."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    module = importlib.import_module(f"ccsr.cli.{command}")
+    monkeypatch.setattr(module, "main", lambda words: signal.raise_signal(signal.SIGTERM))
+    try:
+        assert main([command, "--json"]) == 130
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert json.loads(capsys.readouterr().err) == {"error": "interrupted"}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from ccsr import image
 from ccsr.image import Metadata, Picture, gif
@@ -208,7 +208,9 @@ def test_opaque_frames_need_no_alpha_and_equal_ones_stay(tmp_path: Path) -> None
 def test_what_a_gif_cannot_hold_is_said(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     values = rng.integers(0, 256, (30, 30, 4), np.uint8)
-    described = Metadata(exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0", xmp=b"<a/>", dpi=(72, 72))
+    exif = Image.Exif()
+    exif[ExifTags.Base.Artist] = "Me"
+    described = Metadata(exif=exif.tobytes(), xmp=b"<a/>", dpi=(72, 72))
     dropped = image.write(Picture((values,), described), tmp_path / "a.gif")
     assert dropped == (
         "resolution", "EXIF", "XMP", "partial transparency", "colours (256 a frame)"

@@ -8,7 +8,7 @@ import tifffile
 from PIL import ExifTags, Image, PngImagePlugin
 
 from ccsr import Upscaler, image
-from ccsr.image import Metadata, Output, Picture
+from ccsr.image import Metadata, Output, Picture, boxes
 
 SUBJECT_AREA = 37396
 T = Image.Transpose
@@ -164,8 +164,11 @@ def test_a_thumbnail_is_dropped_and_said(tmp_path: Path, suffix: str) -> None:
         assert not opened.getexif().get_ifd(ExifTags.IFD.IFD1)
 
 
+@pytest.mark.parametrize("suffix", [".png", ".avif"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_place_in_the_picture_turns_with_it(tmp_path: Path, orientation: int) -> None:
+def test_a_place_in_the_picture_turns_with_it(
+    tmp_path: Path, orientation: int, suffix: str
+) -> None:
     """The one white pixel stays where the subject is, also when enlarged."""
     upright = Image.new("L", (7, 5))
     upright.putpixel((5, 1), 255)
@@ -177,8 +180,10 @@ def test_a_place_in_the_picture_turns_with_it(tmp_path: Path, orientation: int) 
     exif.get_ifd(EXIF)[SUBJECT_AREA] = ((left + right) // 2, (top + bottom) // 2, 2, 2)
     exif.get_ifd(EXIF)[ExifTags.Base.FocalPlaneXResolution] = 10.0 if orientation < 5 else 20.0
     exif.get_ifd(EXIF)[ExifTags.Base.FocalPlaneYResolution] = 20.0 if orientation < 5 else 10.0
-    stored.save(tmp_path / "a.png", exif=exif)
-    described = image.read(tmp_path / "a.png").metadata.at((20, 42))
+    stored.save(tmp_path / f"a{suffix}", exif=exif.tobytes())
+    picture = image.read(tmp_path / f"a{suffix}")
+    assert (picture.frames[0][2:4, 10:12] > 150).all()
+    described = picture.metadata.at((20, 42))
     read = Image.Exif()
     read.load(described.exif or b"")
     details = read.get_ifd(EXIF)
@@ -212,6 +217,25 @@ def test_strip_leaves_nothing(photo: Path, suffix: str, bits: int) -> None:
     assert opened.info.get("dpi", (1, 1)) == (1, 1)
     for word in (b"Maker", b"2001", b"Hill"):
         assert word not in photo.with_name(f"out{suffix}").read_bytes()
+
+
+def test_no_gps_drops_the_place_in_words() -> None:
+    spaces = (
+        'xmlns:p="http://ns.adobe.com/photoshop/1.0/" xmlns:dc="http://purl.org/dc/elements/1.1/" '
+        'xmlns:c="http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/" '
+        'xmlns:e="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"'
+    )
+    fields = (
+        "<p:City>Berlin</p:City><c:Location>Home Street 5</c:Location><p:Credit>Me</p:Credit>"
+        "<e:LocationShown><rdf:Bag><rdf:li><e:City>Paris</e:City></rdf:li></rdf:Bag></e:LocationShown>"
+    )
+    words = f'<a {spaces} dc:title="Hill" p:Country="Germany" c:CountryCode="DE">{fields}</a>'
+    kept = Metadata(xmp=words.encode()).under("no-gps").xmp
+    assert kept is not None
+    for word in (b"Berlin", b"Home", b"Paris", b"Germany", b"DE"):
+        assert word not in kept
+    assert b"Hill" in kept
+    assert b"<p:Credit>Me" in kept
 
 
 @pytest.mark.parametrize("name", [b"my:GPSLatitude", b"drone-dji:GpsLatitude", b"x:longitude"])
@@ -285,3 +309,76 @@ def test_a_quarter_turn_swaps_the_resolutions(
     assert picture.metadata.dpi == pytest.approx(dpi, abs=0.01)
     image.write(picture, tmp_path / f"b{suffix}")
     assert image.read(tmp_path / f"b{suffix}").metadata.dpi == pytest.approx(dpi, abs=0.01)
+
+
+def test_fields_that_are_not_kept_are_named(tmp_path: Path) -> None:
+    """But for how a file stores its pixels, which an enlargement says itself."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make] = "abc"
+    exif[ExifTags.Base.YCbCrPositioning] = 1
+    exif[ExifTags.Base.ImageHistory] = "cut"
+    exif[ExifTags.Base.UniqueCameraModel] = "one"
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.jpg", exif=exif)
+    assert image.read(tmp_path / "a.jpg").dropped == ("EXIF ImageHistory", "EXIF UniqueCameraModel")
+    tags = [(65000, "s", 0, "mine", True), (297, "H", 2, (0, 1), True)]
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((8, 8), np.uint8), extratags=tags)
+    assert "EXIF 65000" in image.read(tmp_path / "a.tif").dropped
+    assert "EXIF PageNumber" not in image.read(tmp_path / "a.tif").dropped
+
+
+@pytest.mark.parametrize("suffix", [".bmp", ".gif"])
+def test_a_resolution_that_was_asked_for_is_no_exif(tmp_path: Path, suffix: str) -> None:
+    picture = Picture((np.zeros((8, 8, 3), np.uint8),))
+    described = picture.metadata.printed(200)
+    dropped = image.write(Picture(picture.frames, described), tmp_path / f"a{suffix}")
+    assert dropped == (("resolution",) if suffix == ".gif" else ())
+
+
+def with_turn(heic: bytes, quarters: int) -> bytes:
+    """A file whose picture is to be turned anticlockwise to be shown, as phones write them."""
+    (properties,) = boxes.find(heic, b"meta", b"iprp", b"ipco")
+    (uses,) = boxes.find(heic, b"meta", b"iprp", b"ipma")
+    (places,) = boxes.find(heic, b"meta", b"iloc")
+    count = len(list(boxes.boxes(heic, properties.start, properties.end)))
+    changed = bytearray(heic)
+    added = struct.pack(">I4sB", 9, b"irot", quarters)
+    # the first item is the picture; one more of its uses, of the property behind all others
+    changed[uses.start + 10] += 1
+    changed.insert(uses.start + 11, count + 1)
+    changed[properties.end : properties.end] = added
+    more = {b"meta": 10, b"iprp": 10, b"ipco": 9, b"ipma": 1}
+    for kind, length in more.items():
+        at = changed.index(kind) - 4
+        struct.pack_into(">I", changed, at, struct.unpack_from(">I", changed, at)[0] + length)
+    assert heic[places.start : places.start + 6] == bytes(4) + b"\x44\x40"  # all of 4 bytes
+    at = places.start + 8
+    for _ in range(int.from_bytes(heic[at - 2 : at], "big")):
+        struct.pack_into(">I", changed, at + 4, struct.unpack_from(">I", heic, at + 4)[0] + 10)
+        at += 10 + 8 * int.from_bytes(heic[at + 8 : at + 10], "big")
+    return bytes(changed)
+
+
+def test_a_place_turns_with_a_heic_that_says_so_itself(tmp_path: Path) -> None:
+    """Its EXIF alone does not turn it: pixels and place stay as they are stored."""
+    pytest.importorskip("pillow_heif").register_heif_opener()
+    upright = Image.new("RGB", (140, 100))
+    upright.paste("white", (90, 10, 130, 50))
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    stored = upright.transpose(BACK[6])
+    stored.save(tmp_path / "a.heic", exif=exif)
+    left, top, right, bottom = stored.getbbox() or (0, 0, 0, 0)
+    exif.get_ifd(EXIF)[SUBJECT_AREA] = ((left + right) // 2, (top + bottom) // 2, 20, 30)
+    stored.save(tmp_path / "a.heic", exif=exif)
+    turned = with_turn((tmp_path / "a.heic").read_bytes(), 3)
+    (tmp_path / "b.heic").write_bytes(turned)
+    for name, size, area in (
+        ("a", (140, 100), (30, 30, 20, 30)),
+        ("b", (100, 140), (109, 30, 30, 20)),
+    ):
+        picture = image.read(tmp_path / f"{name}.heic")
+        assert picture.frames[0].shape[:2] == size
+        read = Image.Exif()
+        read.load(picture.metadata.exif or b"")
+        assert read.get_ifd(EXIF)[SUBJECT_AREA] == area
+        assert picture.frames[0][area[1], area[0]].min() > 200

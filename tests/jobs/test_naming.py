@@ -32,6 +32,28 @@ def test_names(template: str, target: Target, name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("template", "results", "photos"),
+    [
+        ("{stem}_{model}", ["a_mine", "a_photo", "a_auto"], ["a_beach", "a_v2"]),
+        ("{stem}{width}", ["a7"], ["a12", "a70"]),
+        ("{height}{stem}", ["5a"], ["12a"]),
+        ("{stem}_{width}x{height}", ["a_7x5"], ["a_5x7", "a_7x50"]),
+    ],
+)
+def test_only_what_may_be_a_result_is_left_out(
+    tmp_path: Path, template: str, results: list[str], photos: list[str]
+) -> None:
+    for stem in ("a", *results, *photos):
+        Image.new("L", (7, 5)).save(tmp_path / f"{stem}.png")
+    (tmp_path / "a3.png").write_bytes(b"")
+    plan = make_plan([tmp_path], None, TWICE, "overwrite", naming=Naming(template, "mine"))
+    assert sorted(each.stem for each in plan.made) == sorted(results)
+    assert {job.source.stem for job in plan.jobs} == {"a", "a3", *photos} - {
+        each.stem for each in plan.unlisted
+    }
+
+
+@pytest.mark.parametrize(
     ("template", "message"),
     [
         ("large", "expected a name with a field such as {stem} in it, got 'large'"),
@@ -85,7 +107,7 @@ def test_results_beside_their_inputs_are_known_again(folder: Path) -> None:
     naming = Naming("{stem} {model} {width}", "light")
     first = make_plan([folder], None, TWICE, naming=naming)
     for job in first.jobs:
-        Image.new("L", (9, 9)).save(job.output)
+        Image.new("L", (int(job.output.stem.split()[-1]), 9)).save(job.output)
     again = make_plan([folder], None, TWICE, "skip", naming=naming)
     assert again.jobs == []
     assert again.skipped == first.jobs

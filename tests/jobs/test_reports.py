@@ -52,6 +52,19 @@ def test_reports_of_shards_are_joined(tmp_path: Path) -> None:
     assert not found.complete
 
 
+def test_a_picture_counts_once_however_its_folder_is_spelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    plan = Plan(jobs("a", "b"))
+    again = Plan([Job(job.source, tmp_path / "in" / ".." / job.output) for job in plan.jobs])
+    one = report(tmp_path / "1.jsonl", plan, (0, "done"), (1, "failed"))
+    two = report(tmp_path / "2.jsonl", again, (0, "skipped"), (1, "done"))
+    found = summed_up([one, two])
+    assert (found.pictures, found.done, found.failed) == (2, 2, [])
+    assert found.complete
+
+
 def test_a_later_run_makes_good_what_was_missing(tmp_path: Path) -> None:
     plan = Plan(jobs("a", "b", "c"))
     one = report(tmp_path / "1.jsonl", plan, (0, "done"), (1, "failed"))
