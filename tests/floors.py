@@ -10,6 +10,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "ccsr"
 FLOORS = (
+    ("plain",),
     (
         "grid",
         "device",

@@ -17,7 +17,7 @@ from ccsr.evaluation.methods import BICUBIC, build, under
 from ccsr.evaluation.names import check_names
 from ccsr.evaluation.pictures import Pictures
 from ccsr.evaluation.results import json_text
-from ccsr.evaluation.testsets import TestSet, find_all
+from ccsr.evaluation.testsets import TestSet, find_all, is_sought
 from ccsr.metrics import load_lpips
 from ccsr.protocols import PROTOCOLS
 from ccsr.suggest import near
@@ -96,7 +96,9 @@ def _check_out(out: Path, roots: Sequence[Path], testsets: Sequence[TestSet]) ->
     for root, testset in zip(roots, testsets, strict=True):
         for place in testset.folders.values():
             way = place.resolve(), *place.resolve().parents
-            if out.resolve() in way and out.resolve().is_relative_to(root.resolve()):
+            within = out.resolve().is_relative_to(root.resolve())
+            below = out.resolve().relative_to(root.resolve()).parts if within else ()
+            if within and (out.resolve() in way or any(map(is_sought, below))):
                 raise ValueError(
                     f"--out: the pictures in {out} would count as test images of {root} the next "
                     "time: choose a folder beside it"

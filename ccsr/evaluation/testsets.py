@@ -128,6 +128,13 @@ def _candidates(children: list[Path]) -> Iterator[Path]:
         yield others[0]
 
 
+def is_sought(name: str) -> bool:
+    """Whether images are looked for in a folder because it has that name."""
+    folded = name.lower()
+    by_name = folded in (*_TRUTHS, *_HALVES) or folded.endswith("_hr")
+    return by_name or bool(_SCALE_FOLDER.fullmatch(name))
+
+
 def _found(folder: Path) -> str:
     """What a folder holds instead of images, for a message."""
     children = _children(folder)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ccsr.model import CCSR, build
 from ccsr.model.network import parts_of
+from ccsr.model.registry import check_counts
 from ccsr.peers.head import Ensemble, mlp, unfolded
 
 EDSR_BASELINE: dict[str, Any] = {  # what the authors published, as :func:`build` takes it
@@ -35,6 +36,7 @@ class LIIF(Ensemble):
     """
 
     def __init__(self, in_channels: int, hidden: int = 256) -> None:
+        check_counts(hidden=hidden)
         super().__init__(4 * max(9 * in_channels + 4, hidden))
         self.imnet = mlp(9 * in_channels + 4, hidden, layers=4)
 
@@ -99,10 +101,9 @@ def _stored(path: Path) -> dict[str, Tensor]:
     except OSError:
         raise
     except Exception as error:  # whatever a pickle that is none, or holds something else, leads to
-        reason = str(error).partition("\n")[0]
-        raise ValueError(
+        raise ValueError(  # not the advice of torch, which is to trust any file
             f"{path}: expected LIIF's file of EDSR-baseline, `edsr-baseline-liif.pth`, got "
-            f"something else ({type(error).__name__}: {reason})"
+            f"something else ({type(error).__name__})"
         ) from error
 
 

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from ccsr.model.registry import check_counts
 from ccsr.peers.head import Ensemble, mlp
 
 
@@ -17,6 +18,9 @@ class LTE(Ensemble):
     """
 
     def __init__(self, in_channels: int, hidden: int = 256) -> None:
+        check_counts(hidden=hidden)
+        if hidden % 2:
+            raise ValueError(f"hidden must be even, two amplitudes for each wave, got {hidden}")
         super().__init__(4 * 2 * hidden)
         self.amplitude = nn.Conv2d(in_channels, hidden, 3, padding=1)
         self.frequency = nn.Conv2d(in_channels, hidden, 3, padding=1)

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from ccsr.grid import ProjectedGrid
+from ccsr.model.registry import check_counts
 from ccsr.peers.head import Head, mlp, near, pixel_size, unfolded
 
 
@@ -19,6 +20,7 @@ class MetaSR(Head):
     """
 
     def __init__(self, in_channels: int, hidden: int = 256) -> None:
+        check_counts(hidden=hidden)
         values = 9 * in_channels
         super().__init__(4 * values)
         self.weights = mlp(4, hidden, layers=1, outputs=3 * values)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ccsr.grid import ProjectedGrid
+from ccsr.model.registry import check_counts
 from ccsr.peers.head import Head, near, pixel_size
 
 DIFFUSIVITY = math.sqrt(math.log(4)) / (2 * math.pi**2)  # the paper's kappa
@@ -24,6 +25,7 @@ class Thera(Head):
     """
 
     def __init__(self, in_channels: int, waves: int = 32) -> None:
+        check_counts(waves=waves)
         super().__init__(6 * waves)
         self.waves = waves
         angle = 2 * math.pi * torch.rand(waves)

@@ -20,6 +20,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from ccsr.atomic import replacing
 from ccsr.model import checkpoint
+from ccsr.training.config import foreign_targets
 from ccsr.training.data import PhotoData
 from ccsr.training.photos import UnreadableError
 from ccsr.training.settings import number
@@ -147,7 +148,7 @@ class Checkpoints(Checkpoint):
         if isinstance(exception, UnreadableError) and alone and whole and trainer.global_step:
             self._save(trainer)
         if (folder / LAST).exists():
-            log.info("stopped; to go on: ccsr train 'resume=%s'", folder)
+            log.info("stopped; to go on: %s", _command(folder))
 
     def state_dict(self) -> dict[str, Any]:
         """The best gain so far, and on what."""
@@ -175,15 +176,22 @@ def tell_early(trainer: Trainer) -> None:
     if trainer.global_step >= trainer.max_steps:
         return
     what, more = "a callback", ""
+    folder, step = Path(trainer.default_root_dir), trainer.global_step
+    timed = bool(OmegaConf.select(OmegaConf.load(folder / CONFIG), "trainer.max_time"))
     for each in cast(Any, trainer).callbacks:
-        if isinstance(each, Timer) and (each.time_remaining() or 0) <= 0:
+        if timed and isinstance(each, Timer) and (each.time_remaining() or 0) <= 0:
             what = "trainer.max_time, which counts from the very first start"
             more = " trainer.max_time=null (or a longer one)"
-    folder, step = trainer.default_root_dir, trainer.global_step
     log.warning(
-        "ended at step %d of %d by %s; to go on: ccsr train 'resume=%s'%s",
-        step, trainer.max_steps, what, folder, more,
+        "ended at step %d of %d by %s; to go on: %s%s",
+        step, trainer.max_steps, what, _command(folder), more,
     )  # fmt: skip
+
+
+def _command(folder: Path) -> str:
+    """What goes on with the run in a folder; packages that it names are to be named again."""
+    others = foreign_targets(OmegaConf.load(folder / CONFIG))
+    return " ".join([f"ccsr train 'resume={folder}'", *(f"{key}={name}" for key, name in others)])
 
 
 class Configuration(Callback):

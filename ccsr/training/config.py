@@ -9,7 +9,7 @@ from typing import Any, cast, get_args
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from ccsr.bundled import resource_dir
 from ccsr.model import Network
@@ -27,6 +27,7 @@ CHANGEABLE = re.compile(
     r"|data\.(root|subfolder|lr|place|device_mb|cache_mb|cache|workers)$"
     r"|module\.(schedule|decay|milestones|gamma|replay)$|trust$"
 )
+_SETS = "data.val.sets"  # of which another run may have others
 _MOVED = {  # what the configuration of an older run names
     "ccsr.module.": "ccsr.training.task.",
     "ccsr.data.": "ccsr.training.data.",
@@ -63,32 +64,8 @@ def resumed(folder: Path, arguments: Sequence[str]) -> DictConfig:
     known = keys(cfg)
     _check_targets(cfg, path, arguments)
     OmegaConf.set_struct(cfg, True)
-    parser = OverridesParser.create()
     for argument in arguments:
-        key, equals, value = argument.partition("=")
-        if not equals:
-            raise ValueError(f"expected key=value beside resume=..., got {argument!r}")
-        if key not in known:
-            raise ValueError(f"the run has no key {key!r}{key_hint(key, known)}")
-        if key.endswith("._target_") and OmegaConf.select(cfg, key) == value:
-            continue  # named to be trusted
-        if not CHANGEABLE.match(key):
-            raise ValueError(
-                f"{key!r} cannot change when a run is resumed, it would be another run: start a "
-                "new one without resume"
-            )
-        before, override = OmegaConf.select(cfg, key), parser.parse_override(quoted(argument))
-        if override.is_sweep_override():
-            raise ValueError(f"a run goes on with one value of {key!r}, got several: {value}")
-        after = override.value()
-        if isinstance(before, DictConfig):
-            raise ValueError(f"{key!r} cannot be replaced as a whole: give {key}.NAME=...")
-        if key == "data.lr" and (before is None) != (after is None):
-            raise ValueError(
-                "data.lr cannot change between given low-resolution images and none when a run is "
-                "resumed, it would be another run: start a new one without resume"
-            )
-        OmegaConf.update(cfg, key, after)
+        _change(cfg, argument, known)
     check_heard(cfg, arguments)
     named: Any = _with_paths(cast(dict[str, Any], OmegaConf.to_container(cfg)))
     try:
@@ -96,6 +73,42 @@ def resumed(folder: Path, arguments: Sequence[str]) -> DictConfig:
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     return cfg if isinstance(cfg, DictConfig) else DictConfig({})
+
+
+def _change(cfg: DictConfig | ListConfig, argument: str, known: Collection[str]) -> None:
+    """Apply one argument to the configuration of a run, of which these are the keys.
+
+    Raises:
+        ValueError: if it is none that may change, or has another value than it may have.
+    """
+    key, equals, value = argument.partition("=")
+    if not equals:
+        raise ValueError(f"expected key=value beside resume=..., got {argument!r}")
+    own = key == _SETS or key.startswith(f"{_SETS}.")
+    if key not in known and not own:
+        raise ValueError(f"the run has no key {key!r}{key_hint(key, list(known))}")
+    before = OmegaConf.select(cfg, key)
+    if key.endswith("._target_") and before == value:
+        return  # named to be trusted
+    if not CHANGEABLE.match(key):
+        raise ValueError(
+            f"{key!r} cannot change when a run is resumed, it would be another run: start a "
+            "new one without resume"
+        )
+    override = OverridesParser.create().parse_override(quoted(argument))
+    if override.is_sweep_override():
+        raise ValueError(f"a run goes on with one value of {key!r}, got several: {value}")
+    after = override.value()
+    if key == _SETS and not isinstance(after, dict | None):
+        raise ValueError(f"{key} must be null or {{NAME: FOLDER, ...}}, got {value}")
+    if isinstance(before, DictConfig) and not own:
+        raise ValueError(f"{key!r} cannot be replaced as a whole: give {key}.NAME=...")
+    if key == "data.lr" and (before is None) != (after is None):
+        raise ValueError(
+            "data.lr cannot change between given low-resolution images and none when a run is "
+            "resumed, it would be another run: start a new one without resume"
+        )
+    OmegaConf.update(cfg, key, after, merge=False, force_add=own)
 
 
 def is_of(folder: Path, cfg: DictConfig) -> bool:
@@ -115,18 +128,23 @@ def _check_targets(cfg: Any, path: Path, arguments: Sequence[str]) -> None:
 
     A run's folder may come from somebody else, and a `_target_` in it could be any function.
     """
-    configurations = resource_dir("conf").rglob("*.yaml")
-    own = {
-        name
-        for file in configurations
-        for name in re.findall(r"_target_: (\S+)", file.read_text(encoding="utf-8"))
-    }
-    for key, name in _targets(OmegaConf.to_container(cfg)):
-        if name not in own and f"{key}={name}" not in arguments:
+    for key, name in foreign_targets(cfg):
+        if f"{key}={name}" not in arguments:
             raise ValueError(
                 f"{path} names {name!r}, which no configuration of ccsr does, and to resume would "
                 f"run it: if you trust the folder, add {key}={name}"
             )
+
+
+def foreign_targets(cfg: Any) -> list[tuple[str, str]]:
+    """The dotted key and the value of each `_target_` that none of our configurations names."""
+    own = {
+        name
+        for file in resource_dir("conf").rglob("*.yaml")
+        for name in re.findall(r"_target_: (\S+)", file.read_text(encoding="utf-8"))
+    }
+    targets = _targets(OmegaConf.to_container(OmegaConf.create(cfg)))
+    return [(key, name) for key, name in targets if name not in own]
 
 
 def _targets(node: Any, prefix: str = "") -> Iterator[tuple[str, str]]:

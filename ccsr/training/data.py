@@ -106,6 +106,10 @@ class PhotoData(LightningDataModule):
         self.singles = batch_size if drawn.per == "sample" else None
         batch_size = 1 if self.singles else batch_size
         self.batches: Batches | PairBatches
+        if lr == "":
+            raise ValueError(
+                "data.lr has no value: give data.lr=FOLDER, with files such as FOLDER/X2/0001x2.png"
+            )
         if lr is None:
             self.photos = Photos(files, cache_mb, cache, _factors(reduced))
             source = FromFiles(self.photos)

@@ -84,12 +84,20 @@ def foreign(path: str) -> Callable[..., Tensor]:
     return cast(Callable[..., Tensor], found)
 
 
-def checked(loss: Any, path: str) -> Tensor:
-    """A loss of another package, if it can be trained by.
+def checked(function: Callable[..., Any], sr: Tensor, hr: Tensor, path: str) -> Tensor:
+    """What the loss of another package gives, if it can be trained by.
 
     Raises:
-        ValueError: if it is no scalar, or does not depend on the network.
+        ValueError: if it cannot be computed, is no scalar, or does not depend on the network.
     """
+    try:
+        loss = function(sr, hr)
+    except (TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(
+            f"loss {path!r} must take two batches (N, 3, H, W), the network's and the target: it "
+            f"says {reason!r}"
+        ) from error
     if not isinstance(loss, Tensor):
         got = f"{loss!r}, which has no gradient"
     elif loss.numel() != 1:

@@ -31,6 +31,10 @@ _OURS = {
     "module": "ccsr.training.task.SRModule",
     "data": "ccsr.training.data.PhotoData",
 }
+_DEGRADED = (
+    "kernels", "blur", "sigmas", "noise", "levels", "jpeg", "webp", "avif", "quality", "halved",
+    "twice", "told",
+)  # fmt: skip
 _RULES = (
     Rule(
         ("module.decay",), "module.schedule", lambda each: each == "trapezoid",
@@ -59,6 +63,15 @@ _RULES = (
     Rule(
         ("data.cache", "data.cache_mb", "data.workers"), "data.place",
         lambda each: each != "device", "give data.place=auto or memory",
+    ),
+    Rule(
+        tuple(f"data.degradation.{name}" for name in _DEGRADED), "data.degradation.clean",
+        lambda each: each != 1, "give data.degradation.clean below 1, the share of patches left as "
+        "they are",
+    ),
+    Rule(
+        ("data.subfolder", "data.val.subfolder"), "data.root", lambda each: each is not None,
+        "give data.root=FOLDER",
     ),
     Rule(
         ("data.degradation.sigmas",), "data.degradation.blur", bool,
@@ -101,9 +114,24 @@ def check_obeyed(cfg: DictConfig) -> None:
     text = OmegaConf.to_yaml(cfg)
     for name in map(str, cfg):
         if name not in known and f"${{{name}" not in text:
+            others = [key for key in keys(cfg) if key != name]
             raise ValueError(
-                f"there is no setting {name!r}, and none refers to it{key_hint(name, keys(cfg))}"
+                f"there is no setting {name!r}, and none refers to it{key_hint(name, others)}"
             )
+
+
+def check_roots(cfg: DictConfig) -> None:
+    """See that folders that are looked for within data.root have one to be in.
+
+    Raises:
+        ValueError: if several are given.
+    """
+    root, data = OmegaConf.select(cfg, "data.root"), OmegaConf.to_container(cfg)
+    if isinstance(root, ListConfig) and "${data.root}/" in str(data):
+        raise ValueError(
+            "this choice of data finds its other folders within data.root and takes one, got "
+            f"{list(root)}: give one, or data=folder data.root=[A,B] and data.val.root=FOLDER"
+        )
 
 
 def check_heard(cfg: DictConfig | ListConfig, arguments: Sequence[str]) -> None:
@@ -119,7 +147,7 @@ def check_heard(cfg: DictConfig | ListConfig, arguments: Sequence[str]) -> None:
         ValueError: if another setting makes one of them meaningless.
     """
     typed = {argument.partition("=")[0].lstrip("+") for argument in arguments}
-    if "data.scales.anisotropic" in typed:
+    if typed & {"data.scales.anisotropic", "data.scales.pairs"}:
         _check_pairs(cfg)
     for rule in _RULES:
         group = rule.decides.partition(".")[0]
@@ -149,6 +177,7 @@ def _check_pairs(cfg: DictConfig | ListConfig) -> None:
     wanted, listed = scales.get("anisotropic"), OmegaConf.to_container(scales, resolve=True)
     if wanted and not Scales(**cast(dict[str, Any], listed)).anisotropic:
         raise ValueError(
-            f"data.scales.anisotropic={wanted} has no meaning where no two scales differ: give "
-            "data.scales.pairs, or more than one of data.scales.values"
+            f"data.scales.anisotropic={wanted} and data.scales.pairs={scales.get('pairs')} have no "
+            "meaning where no two scales differ: give data.scales.pairs, or more than one of "
+            "data.scales.values"
         )

@@ -91,6 +91,12 @@ def explain(error: Exception, arguments: Sequence[str]) -> str:
             "there is not enough memory: lower data.batch_size or data.patch, or take a smaller "
             f"network ({text.partition(chr(10))[0]})"
         )
+    if isinstance(error, FileExistsError | NotADirectoryError) and error.filename:
+        return f"expected a folder, or the name of a new one, got {error.filename}, a file"
+    if match := re.match(r"Error merging override (\w+)=", text):
+        return f"{match[1]} is a group of settings: give {match[1]}.NAME=..., or leave it out"
+    if "group override must be a string" in text:
+        return _wrong_choice(arguments) or text.partition("\n")[0]
     if not isinstance(error, HydraException | OmegaConfBaseException):
         return text
     if isinstance(error, MissingMandatoryValue):
@@ -108,6 +114,17 @@ def explain(error: Exception, arguments: Sequence[str]) -> str:
     text = text.replace("\\'", "'")
     lines = [line.strip() for line in text.splitlines() if not _NOISE.fullmatch(line)]
     return "; ".join(filter(None, lines)) or type(error).__name__
+
+
+def _wrong_choice(arguments: Sequence[str]) -> str:
+    """A sentence for the first of the arguments that gives a group no name; else nothing."""
+    conf = resource_dir("conf")
+    for argument in arguments:
+        group, equals, choice = argument.lstrip("+").partition("=")
+        names = sorted(path.stem for path in (conf / group).glob("*.yaml")) if equals else []
+        if names and choice not in names and not re.fullmatch(r"(?!null$)[a-z][\w/-]*", choice):
+            return f"{group} must be one of {', '.join(names)}, got {choice}"
+    return ""
 
 
 def _composed_keys(arguments: Sequence[str]) -> list[str]:

@@ -239,7 +239,7 @@ class SRModule(LightningModule):
         grid = ProjectedGrid.project(size_of(lr), size_of(hr))
         sr, hr = self(lr, grid, effort, quality), as_float(hr)
         if self._foreign_loss is not None:
-            return checked(self._foreign_loss(sr, hr), self.loss)
+            return checked(self._foreign_loss, sr, hr, self.loss)
         if self.loss in PLAIN:
             return plain(sr, hr, cast(Plain, self.loss))
         return relative(sr, hr, resize(as_float(lr), grid), cast(Relative, self.loss))

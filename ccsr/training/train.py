@@ -37,9 +37,10 @@ from ccsr.training.folder import (
     remove_empty,
 )
 from ccsr.training.loggers import LOG, close, log_to
-from ccsr.training.obeyed import check_heard, check_obeyed
+from ccsr.training.obeyed import check_heard, check_obeyed, check_roots
 from ccsr.training.overrides import explain, for_hydra
 from ccsr.training.processes import launch, rank, restarted, started
+from ccsr.training.settings import whole
 from ccsr.training.start import check_kept, start_from
 from ccsr.training.task import SRModule
 from ccsr.training.trainer import build_trainer
@@ -230,6 +231,7 @@ def _run(arguments: Sequence[str]) -> list[Exception]:
         folder = Path(HydraConfig.get().runtime.output_dir)
         try:
             check_obeyed(cfg)
+            check_roots(cfg)
             check_heard(cfg, HydraConfig.get().overrides.task)
             _check_agreed(cfg)
             return train(cfg, folder, resume=restarted() and is_of(folder, cfg))["gain"]
@@ -260,7 +262,9 @@ def _check_agreed(cfg: DictConfig) -> None:
         ValueError: if each would choose its own.
     """
     named = any(a.startswith("hydra.run.dir=") for a in HydraConfig.get().overrides.hydra)
-    if (cfg.trainer.get("num_nodes") or 1) > 1 and not launch() and not named:
+    machines = cfg.trainer.get("num_nodes")
+    several = machines is not None and whole("trainer.num_nodes", machines) > 1
+    if several and not launch() and not named:
         raise ValueError(
             "machines that are not started by torchrun or srun need one folder for all: give each "
             "the same hydra.run.dir=FOLDER"

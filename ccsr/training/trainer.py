@@ -2,7 +2,9 @@
 
 import io
 import logging
+import re
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -208,11 +210,33 @@ def _check_options(options: Mapping[str, Any]) -> None:
             f"trainer.strategy must be one of {', '.join(_STRATEGIES)}, got "
             f"{options['strategy']!r}: the network is small enough to lie whole in each process"
         )
+    if options.get("max_time") is not None:
+        _check_time(options["max_time"])
     limit = options.get("limit_val_batches")
     if limit is not None and number("trainer.limit_val_batches", limit) == 0:
         raise ValueError(
             "trainer.limit_val_batches=0 would leave out the validation, which decides what is "
             "kept: give data.val.images=1 and a large trainer.val_check_interval"
+        )
+
+
+def _check_time(time: object) -> None:
+    """See that a training has time, as Lightning writes it: days, hours, minutes and seconds.
+
+    Raises:
+        ValueError: naming the setting.
+    """
+    if isinstance(time, Mapping):
+        try:
+            lasts = timedelta(**time) > timedelta()
+        except TypeError:
+            lasts = False
+    else:
+        lasts = bool(re.fullmatch(r"\d+(:\d+){3}", str(time)) and re.search("[1-9]", str(time)))
+    if not lasts:
+        raise ValueError(
+            "trainer.max_time must be days, hours, minutes and seconds, such as 00:06:30:00, or "
+            f"{{hours: 6, minutes: 30}}, got {time!r}"
         )
 
 

@@ -145,6 +145,8 @@ def test_a_sweep_is_one_column_with_its_deviation(world, capsys):
             "that --dump writes in LR/benchmark-y+jpeg",
         ),
         (["--out", "Small"], "the pictures in Small would count as test images of Small"),
+        (["--out", "Small/HR"], "the pictures in Small/HR would count as test images of Small"),
+        (["--out", "Small/a/image_SRF_2"], "would count as test images of Small"),
         (["--lr", "empty", "--data", "same"], "same has two images called a, which --lr"),
         (["--model", "a=one", "b=two", "a"], "two models are called 'a'"),
         (["--model", "a=one", "b"], "no model called 'b'"),

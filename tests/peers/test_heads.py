@@ -178,3 +178,13 @@ def test_parameters_as_published():
     assert counts == pytest.approx(
         {"LIIF": 0.35, "LTE": 0.49, "MetaSR": 0.45, "Thera": 0.008}, abs=0.006
     )
+
+
+@pytest.mark.parametrize("head", [LIIF, LTE, MetaSR, Thera])
+@pytest.mark.parametrize("value", [0, -3, 2.5])
+def test_a_head_has_a_width(head, value):
+    name = "waves" if head is Thera else "hidden"
+    with pytest.raises(ValueError, match=f"{name} must be a whole number of at least 1, got"):
+        head(5, **{name: value})
+    with pytest.raises(ValueError, match="hidden must be even"):
+        LTE(5, hidden=7)

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import re
 
 import pytest
 import torch
@@ -112,6 +113,13 @@ def test_div2k_has_its_own_folders():
         (["modl=tiny"], "no key 'modl'; did you mean 'model'"),
         (["foo.bar=1"], r"no key 'foo\.bar'; to add a new key: \+foo\.bar=1$"),
         (["model=lihgt"], r"model has no choice 'lihgt'; did you mean 'light'.*choices: base, "),
+        (["logger=null"], r"^logger must be one of .*csv.*, got null$"),
+        (
+            ["data/degradation=null"],
+            "^data/degradation must be one of jpeg, none, photo, got null$",
+        ),
+        (["trainer=1"], "^trainer must be one of .*, got 1$"),
+        (["callbacks=[]"], r"^callbacks is a group of settings: give callbacks\.NAME="),
         (["data=folder"], r"data\.root has no value: give data\.root=\.\.\.$"),
     ],
 )
@@ -138,6 +146,15 @@ def test_any_path_goes_through_hydra(key, path):
 def test_a_path_that_is_added_goes_through_hydra():
     for plus in ("+", "++"):
         assert quoted(f"{plus}data.val.sets.text=a (1)") == f"{plus}data.val.sets.text='a (1)'"
+
+
+def test_a_folder_that_is_a_file_is_told(tmp_path):
+    (tmp_path / "a").touch()
+    for path in (tmp_path / "a", tmp_path / "a" / "b"):
+        with pytest.raises(OSError, match="a") as caught:
+            path.mkdir()
+        told = explain(caught.value, [])
+        assert re.match("expected a folder, or the name of a new one, got .*a", told)
 
 
 def test_memory_that_is_not_there_is_told_with_what_to_lower():

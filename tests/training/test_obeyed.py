@@ -5,7 +5,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from ccsr.bundled import resource_dir
-from ccsr.training.obeyed import check_heard, check_obeyed
+from ccsr.training.obeyed import check_heard, check_obeyed, check_roots
 from runs import composed
 
 CONF = resource_dir("conf")
@@ -21,6 +21,8 @@ def test_a_setting_at_the_top_that_nothing_looks_at_is_refused():
         cfg = compose("train", overrides=["+learning_rate=0.1"])
     with pytest.raises(ValueError, match=r"no setting 'learning_rate'.*'module\.learning_rate'"):
         check_obeyed(cfg)
+    with pytest.raises(ValueError, match=r"no setting 'foo', and none refers to it$"):
+        check_obeyed(OmegaConf.create({"foo": 1}))
 
 
 @pytest.mark.parametrize(
@@ -40,7 +42,13 @@ def test_a_setting_at_the_top_that_nothing_looks_at_is_refused():
         (["data.scales.anisotropic=0.5", "data.scales.values=[2,2]"], "no two scales differ: give"),
         (["data.device_mb=9", "data.place=memory"], r"give data\.place=auto or device"),
         (["data.workers=2", "data.place=device"], r"give data\.place=auto or memory"),
-        (["data.scales.anisotropic=0.5", "data.scales.pairs=0"], r"give data\.scales\.pairs"),
+        (["data.scales.pairs=8", "data.scales.values=[2]"], "no two scales differ: give"),
+        (["data.subfolder=a", "data.root=null"], r"give data\.root=FOLDER"),
+        (["data.val.subfolder=a", "data.root=null"], r"give data\.root=FOLDER"),
+        (
+            ["data.degradation.jpeg=0.5", "data.degradation.clean=1", "data/degradation=photo"],
+            r"beside data\.degradation\.clean=1: .*give data\.degradation\.clean below 1",
+        ),
         (
             ["data.degradation.levels=[0,5]", "data.degradation.noise=0", "data/degradation=photo"],
             r"beside data\.degradation\.noise=0: .*give data\.degradation\.noise, the share",
@@ -76,6 +84,21 @@ def test_a_setting_that_another_makes_meaningless_is_refused(words, message):
     with pytest.raises(ValueError, match=message):
         check_heard(cfg, words)
     check_heard(cfg, words[1:])  # nobody typed it
+
+
+@pytest.mark.parametrize("typed", ["data.scales.pairs=0", "data.scales.anisotropic=0.5"])
+def test_a_share_of_batches_of_two_scales_needs_pairs(typed):
+    cfg = OmegaConf.create(composed("data.scales.pairs=0", "data.scales.anisotropic=0.5"))
+    with pytest.raises(ValueError, match=r"give data\.scales\.pairs"):
+        check_heard(cfg, [typed])
+
+
+def test_a_choice_of_data_with_folders_of_its_own_takes_one_root():
+    cfg = OmegaConf.create({"data": {"root": ["a", "b"], "val": {"text": "${data.root}/val"}}})
+    with pytest.raises(ValueError, match=r"takes one, got \['a', 'b'\]: give one, or data=folder"):
+        check_roots(cfg)
+    cfg.data.root = "a"
+    check_roots(cfg)
 
 
 def test_a_setting_that_is_looked_at_is_heard():

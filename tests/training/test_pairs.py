@@ -7,10 +7,11 @@ import torch
 
 from ccsr.grid import ProjectedGrid
 from ccsr.resample import reduce_uint8
+from ccsr.training.config import made
 from ccsr.training.data import PhotoData
 from ccsr.training.pairs import find_partners
 from photos import noise, save
-from runs import assert_same_run
+from runs import assert_same_run, composed
 
 LISTED = {"values": [2, 3], "anisotropic": 0}
 
@@ -191,3 +192,8 @@ def test_training_on_the_device_or_from_files_is_the_same(configure, div2k, tmp_
     train(configure(*given), tmp_path / "files")
     train(configure(*given, "data.place=device", "data.device_mb=100"), tmp_path / "device")
     assert_same_run(tmp_path / "files", tmp_path / "device")
+
+
+def test_given_low_resolution_images_have_to_be_given(div2k):
+    with pytest.raises(ValueError, match=r"data\.lr has no value: give data\.lr=FOLDER"):
+        made("data", composed("data=pairs", f"data.root={div2k}")["data"])

@@ -162,6 +162,18 @@ def test_a_run_that_ends_between_the_batches_of_a_step_finishes_it(
     assert "ended at step 2 of 8 by a callback" in (tmp_path / "train.log").read_text()
 
 
+def test_what_goes_on_names_what_is_to_be_trusted(configure, tmp_path):
+    """A timer of one's own is no `trainer.max_time`, and is named again."""
+    timer = "pytorch_lightning.callbacks.Timer"
+    words = (f"+callbacks.mine._target_={timer}", "+callbacks.mine.duration='00:00:00:01'")
+    long = ("trainer.max_steps=100000", "trainer.val_check_interval=100000")
+    train(configure(*long, *words), tmp_path)
+    told = [line for line in (tmp_path / "train.log").read_text().splitlines() if "ended" in line]
+    command = f"ccsr train 'resume={tmp_path}' callbacks.mine._target_={timer}"
+    assert told[0].endswith(f"of 100000 by a callback; to go on: {command}")
+    resumed(tmp_path, [command.split()[-1]])
+
+
 @pytest.mark.long
 def test_a_run_whose_time_is_over_says_so(configure, tmp_path):
     folder = tmp_path / "run"

@@ -37,6 +37,17 @@ def test_a_resumed_run_refuses_the_rest(run, argument, message):
         resumed(run, [argument])
 
 
+def test_the_sets_of_validation_may_be_others(run):
+    cfg = resumed(run, ["data.val.sets={a: there, b: here}"])
+    assert cfg.data.val.sets == {"a": "there", "b": "here"}
+    OmegaConf.save(cfg, run / "config.yaml")
+    assert resumed(run, ["data.val.sets.c=my place"]).data.val.sets.c == "my place"
+    assert resumed(run, ["data.val.sets={d: there}"]).data.val.sets == {"d": "there"}
+    assert resumed(run, ["data.val.sets=null"]).data.val.sets is None
+    with pytest.raises(ValueError, match=r"data\.val\.sets must be null or {NAME: FOLDER, ...}"):
+        resumed(run, ["data.val.sets=there"])
+
+
 def test_resume_needs_a_run(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"expects a run's folder with a config\.yaml"):
         resumed(tmp_path, [])

@@ -306,6 +306,13 @@ def test_a_loss_that_nothing_can_be_trained_by_is_refused(strange, name, message
         module.loss_of(torch.rand(1, 3, 4, 4), torch.rand(1, 3, 8, 8))
 
 
+def test_a_loss_that_cannot_be_computed_is_named(strange):
+    module = SRModule(Bicubic(), loss="torch.nn.functional:relu")
+    message = "loss 'torch.nn.functional:relu' must take two batches .* it says 'Boolean value of"
+    with pytest.raises(ValueError, match=message):
+        module.loss_of(torch.rand(1, 3, 4, 4), torch.rand(1, 3, 8, 8))
+
+
 def test_the_weights_of_a_loss_are_not_trained(strange):
     """Their gradients would add up from step to step, and clipping would count them."""
     plain, module = (SRModule(Bicubic(), loss=f"strange:{n}") for n in ("good", "features"))
