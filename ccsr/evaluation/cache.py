@@ -71,7 +71,7 @@ class Cache:
         whole = _whole(content)
         try:
             read = json.loads(self._path(whole).read_text(encoding="utf-8"), parse_constant=_refuse)
-            if read["content"] != whole:
+            if read.pop("sum") != _sum(read) or read["content"] != whole:
                 return None
             scores: dict[str, Any] = {
                 name: None if value is None else float(value)
@@ -94,7 +94,8 @@ class Cache:
             name: value if value is None or math.isfinite(value) else str(value)
             for name, value in asdict(result.scores).items()
         }
-        text = json.dumps({"content": whole, **asdict(result), "scores": scores}, allow_nan=False)
+        told = {"content": whole, **asdict(result), "scores": scores}
+        text = json.dumps({**told, "sum": _sum(told)}, allow_nan=False)
         try:
             make_folder(path)
             with replacing(path) as temporary:
@@ -115,6 +116,11 @@ def _whole(content: Mapping[str, Any]) -> dict[str, Any]:
     measured_by = {"code": code(), "torch": torch.__version__, "pillow": version("pillow")}
     whole: dict[str, Any] = json.loads(json.dumps({**content, **measured_by}))
     return whole
+
+
+def _sum(told: Mapping[str, Any]) -> str:
+    """A digest of what a file tells, which a damaged one does not have."""
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 def _refuse(constant: str) -> float:

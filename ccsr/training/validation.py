@@ -217,6 +217,12 @@ class ValidationSet(Dataset[Item]):
                 at = f"x{scale_text(item.scale)}"
                 log.warning("skipped an image at %s: bicubic is exact: %s", at, path)
 
+    @property
+    def columns(self) -> set[str]:
+        """What its means are called in tables, and to callbacks with ``val/`` before it."""
+        empty = [ScaleMean(each.kind, as_pair(each.scale), 0.0, 0.0) for each in self.items]
+        return set(Validation.of(0, empty).metrics())
+
     def is_of(self, settings: Mapping[str, Any]) -> bool:
         """Whether numbers on these settings, maybe of a run without a checksum yet, compare."""
         return not settings or {"pixels": self.settings["pixels"], **settings} == self.settings

@@ -1,6 +1,7 @@
 """What is measured already is not measured again, and what changed is."""
 
 import math
+import re
 from dataclasses import replace
 
 import pytest
@@ -42,13 +43,19 @@ def test_what_is_put_is_got_and_nothing_else(tmp_path):
     assert (cache.found, cache.kept) == (1, 1)
 
 
-@pytest.mark.parametrize("damage", ["", "{", "[]", "{}", "cut", '{"content": NaN}'])
+@pytest.mark.parametrize("damage", ["", "{", "[]", "{}", "cut", "digit", '{"content": NaN}'])
 def test_a_damaged_file_is_one_that_is_not_there(tmp_path, damage):
     cache = store(tmp_path)
     cache.put(CONTENT, RESULT)
     (path,) = tmp_path.glob("??/*.json")
     whole = path.read_text()
-    path.write_text(whole[: len(whole) // 2] if damage == "cut" else damage)
+    number = re.search(r'"psnr": (\d)', whole)
+    changed = {
+        "cut": whole[: len(whole) // 2],
+        "digit": f"{whole[: number.start(1)]}9{whole[number.end(1) :]}",
+    }
+    assert changed["digit"] != whole
+    path.write_text(changed.get(damage, damage))
     assert cache.get(CONTENT) is None
     cache.put(CONTENT, RESULT)
     assert path.read_text() == whole

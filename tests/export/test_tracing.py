@@ -126,11 +126,17 @@ def dropped(m, x):
 
 def twice(m, x):
     y = m.conv(x)
-    return F.relu(y, inplace=True) + y
+    return F.relu(input=y, inplace=True) + y
+
+
+def by_place(m, x):
+    y = m.conv(x)
+    return F.leaky_relu(y, 0.1, True) + y
 
 
 @pytest.mark.parametrize(
-    ("function", "named"), [(aliased, "iadd"), (dropped, "relu_"), (twice, "relu")]
+    ("function", "named"),
+    [(aliased, "iadd"), (dropped, "relu_"), (twice, "relu"), (by_place, "leaky_relu")],
 )
 def test_what_changes_in_place_and_is_used_once_more_is_refused(function, named):
     with pytest.raises(

@@ -79,6 +79,15 @@ def test_a_package_that_a_callback_lacks_is_a_sentence(configure, tmp_path, monk
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("name", ["EarlyStopping", "ModelCheckpoint"])
+def test_a_column_that_there_is_not_is_refused_before_the_first_step(configure, tmp_path, name):
+    words = lightning(name, "+callbacks.x.monitor=val/psnr_x7", "+callbacks.x.mode=max")
+    message = f"a callback, {name}, watches 'val/psnr_x7', .* expected one of val/bicubic_x2, "
+    with pytest.raises(ValueError, match=message):
+        train(configure(*words), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_callbacks_of_lightning_work(configure, finished, tmp_path):
     """They change nothing of the training."""
     watching = ("+callbacks.y._target_=pytorch_lightning.callbacks.ModelCheckpoint",)
