@@ -41,6 +41,12 @@ def standard_streams(
     if STANDARD not in inputs and output != STANDARD:
         yield files, output
         return
+    named = output not in (None, STANDARD) and Path(str(output)).suffix
+    if STANDARD in inputs and file_format == "same" and not named:
+        raise ValueError(
+            "standard input has no suffix, so --format same does not tell the format of the "
+            "result: name the format"
+        )
     with TemporaryDirectory(prefix="ccsr-") as name:
         received = Path(name, "input")
         if STANDARD in inputs:
@@ -48,9 +54,8 @@ def standard_streams(
             terminal.call(str(received), "standard input")
         result = None
         if output == STANDARD:
-            result = Path(
-                name, f"output{_suffix(None if files == [received] else files[0], file_format)}"
-            )
+            suffix = image.suffix_for(file_format, "" if files == [received] else files[0].suffix)
+            result = Path(name, f"output{suffix}")
             terminal.call(str(result), "standard output")
             _check(files)
         if STANDARD in inputs:
@@ -60,15 +65,6 @@ def standard_streams(
             with result.open("rb") as file:
                 shutil.copyfileobj(file, sys.stdout.buffer)
             sys.stdout.flush()
-
-
-def _suffix(source: Place | None, file_format: FileFormat) -> str:
-    if source is None and file_format == "same":
-        raise ValueError(
-            "standard input has no suffix, so --format same does not tell the format of standard "
-            "output: name the format"
-        )
-    return image.suffix_for(file_format, source.suffix if source else "")
 
 
 def _check(files: Sequence[Place]) -> None:

@@ -58,9 +58,11 @@ def test_the_format_is_the_one_that_is_asked_for(run, photo: Path) -> None:
         _, written, _ = run(photo.read_bytes(), "-", "--format", name)
         assert written.startswith(start)
     assert run(b"", str(photo), "-o", "-", "--format", "same")[1].startswith(b"\xff\xd8")
-    code, written, said = run(photo.read_bytes(), "-", "--format", "same")
-    assert (code, written) == (1, b"")
-    assert "standard input has no suffix, so --format same does not tell" in said
+    for words in ((), ("-o", f"{photo.parent}/out/")):
+        code, written, said = run(photo.read_bytes(), "-", "--format", "same", *words)
+        assert (code, written) == (1, b"")
+        assert "standard input has no suffix, so --format same does not tell" in said
+    assert not (photo.parent / "out").exists()
 
 
 def test_standard_input_to_a_file(run, photo: Path, tmp_path: Path) -> None:
