@@ -201,10 +201,8 @@ def _of_webp(image: Image.Image, path: Path) -> Extras:
     end = min(8 + int.from_bytes(data[4:8], "little"), len(data))
     left, place = [], 12
     while place + 8 <= end:
-        kind, length = (
-            data[place : place + 4],
-            int.from_bytes(data[place + 4 : place + 8], "little"),
-        )
+        kind = data[place : place + 4]
+        length = int.from_bytes(data[place + 4 : place + 8], "little")
         if kind not in _WEBP:
             credentials = kind == b"C2PA"
             left.append(_CREDENTIALS if credentials else f"chunk {kind.decode('latin-1').strip()}")

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from string import Formatter
 
@@ -119,6 +120,7 @@ class Naming:
         return fields
 
 
+@cache
 def _shipped() -> list[str]:
     """The names that results of our own models may have in them."""
     try:

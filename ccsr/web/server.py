@@ -123,13 +123,10 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         taken = error.errno in (errno.EADDRINUSE, errno.EACCES)
-        hint = (
-            "--port, or none for any that is free"
-            if taken
-            else "--host, an address of this machine"
-        )
+        other = "port, or none for any that is free" if taken else "host, one of this machine"
         raise OSError(
-            f"cannot listen at {host} port {port}: {error.strerror or error}: choose another {hint}"
+            f"cannot listen at {host} port {port}: {error.strerror or error}: choose another "
+            f"--{other}"
         ) from error
     return listener
 

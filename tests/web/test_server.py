@@ -121,7 +121,7 @@ def test_the_end_is_quiet_while_something_comes_and_goes(start, cat, network):
     [
         (["nothing.png"], "no picture or folder at nothing.png"),
         (["--model", "lite"], "no model called 'lite': did you mean 'light'"),
-        (["--host", "203.0.113.7"], "choose another --host, an address of this"),
+        (["--host", "203.0.113.7"], "choose another --host, one of this machine"),
     ],
 )
 def test_what_cannot_be_served_is_refused(capsys, tmp_path, monkeypatch, words, sentence):
