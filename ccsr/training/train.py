@@ -45,7 +45,7 @@ from ccsr.training.start import check_kept, start_from
 from ccsr.training.task import SRModule
 from ccsr.training.trainer import build_trainer
 
-_PATIENCE = 5  # seconds: a launcher ends all processes with the first, which is to tell and tidy up
+_PATIENCE = 20  # seconds: a launcher ends all processes with the first, which tells and tidies up
 RUNS = "runs"  # where Hydra makes the folders of runs unless it is told otherwise
 SWEEP = "multirun.yaml"  # what it writes in a sweep's
 REFUSALS = (
