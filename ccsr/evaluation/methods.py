@@ -1,5 +1,7 @@
 """What `ccsr evaluate` compares: fixed kernels, and networks: alone, averaged, before Lanczos."""
 
+import hashlib
+import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -103,7 +105,7 @@ def build(
         if factor == 0:
             raise ValueError(f"expected a factor above 0 in NAME@FACTOR+lanczos, got {text!r}")
         upscaler, sha256 = networks[path, ensemble], digest(path)
-        same = runs.setdefault((kind, sha256, ensemble, factor), text)
+        same = runs.setdefault((kind, _weights(upscaler), ensemble, factor), text)
         if kind and same != text:
             raise ValueError(
                 f"{same} and {text} hold the same network, which is one run of {kind!r}: leave "
@@ -114,6 +116,14 @@ def build(
         suited = partial(_suited, upscaler, factor) if upscaler.model.conditioned else None
         methods.append(Method(name, run, path, sha256, kind, identity, suited))
     return methods
+
+
+def _weights(upscaler: Upscaler) -> str:
+    """A digest of a network's weights; two files of it may differ in what else they say."""
+    found = hashlib.sha256(json.dumps(upscaler.model.architecture, sort_keys=True).encode())
+    for name, value in sorted(upscaler.model.state_dict().items()):
+        found.update(name.encode() + b"\0" + value.detach().cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()
 
 
 def under(methods: Sequence[Method], protocol: EvaluationProtocol) -> list[Method]:

@@ -267,8 +267,8 @@ def made(name: str, config: Any, **arguments: Any) -> Any:
             raise cause from None
         if isinstance(cause, ImportError):
             raise ValueError(
-                f"{name}: {config['_target_']} cannot be imported ({_last_line(cause)}): install "
-                "its package, or correct the name"
+                f"{name}: {config['_target_']} cannot be imported, or lacks what it needs "
+                f"({_last_line(cause)}): install the package, or correct the name"
             ) from error
         raise ValueError(
             f"{name} cannot be made from its settings, by {config['_target_']}: "

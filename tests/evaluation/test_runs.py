@@ -1,5 +1,7 @@
 """Folders of `ccsr train` as models: a run, and the jobs of a sweep."""
 
+import zlib
+
 import pytest
 import torch
 
@@ -19,7 +21,11 @@ def run(folder, settings="", done=True):
     folder.mkdir(parents=True)
     (folder / "config.yaml").write_text(settings)
     if done:
-        checkpoint.save(folder / "model.safetensors", tiny(), {"folder": str(folder)})
+        network = tiny()
+        torch.manual_seed(zlib.crc32(str(folder).encode()))
+        for weight in network.parameters():
+            torch.nn.init.normal_(weight, std=0.1)
+        checkpoint.save(folder / "model.safetensors", network, {"folder": str(folder)})
     return folder
 
 
@@ -92,6 +98,15 @@ def test_one_network_is_no_two_runs(tmp_path):
     with pytest.raises(ValueError, match="hold the same network, which is one run of 'mine'"):
         build(twice, BENCHMARK, "cpu")
     assert len(build([twice[0], f"{twice[1]}+flips"], BENCHMARK, "cpu")) == 2
+
+
+def test_one_network_in_two_files_is_no_two_runs(tmp_path):
+    """They may differ in what they tell of the training."""
+    one, two = run(tmp_path / "one") / "model.safetensors", tmp_path / "two.safetensors"
+    checkpoint.save(two, checkpoint.load(one)[0], {"licence": "another"})
+    assert one.read_bytes() != two.read_bytes()
+    with pytest.raises(ValueError, match="hold the same network, which is one run of 'mine'"):
+        build([f"mine={one}", f"mine={two}"], BENCHMARK, "cpu")
 
 
 def test_jobs_that_differ_by_seeds_are_one_kind(tmp_path):
