@@ -8,13 +8,13 @@ levels of files, and are refused.
 import importlib
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ccsr.plain import is_whole, plain
+from ccsr.plain import is_pair, is_whole, plain
 
 WEIGHTS_BT601 = (65.481 / 255, 128.553 / 255, 24.966 / 255)
 """ITU-R BT.601 weights of R, G, B for a luma that spans 16 to 235 of 255 levels."""
@@ -197,7 +197,7 @@ def _check_kind(*images: Tensor) -> None:
 def _as_border(shave: Any) -> tuple[int, int]:
     """Pixels at each border, (rows, columns), of one whole number or two."""
     given = plain(shave)
-    pair = tuple(given) if isinstance(given, Sequence) else (given, given)
-    if len(pair) != 2 or not all(is_whole(each, -math.inf) for each in pair):
+    pair = given if is_pair(given) else (given, given)
+    if not all(is_whole(each, -math.inf) for each in pair):
         raise ValueError(f"shave must be a whole number of pixels, or two of them, got {shave!r}")
     return int(pair[0]), int(pair[1])

@@ -19,3 +19,9 @@ def only(path: Path) -> np.ndarray:
     """The levels (h, w, C) of a file that has one frame."""
     (frame,) = image.read(path).frames
     return frame
+
+
+def left(tmp_path: Path, name: str, data: bytes) -> tuple[str, ...]:
+    """What is said to be dropped of a file with these bytes."""
+    (tmp_path / name).write_bytes(data)
+    return image.read(tmp_path / name).dropped

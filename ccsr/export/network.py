@@ -1,17 +1,12 @@
-"""A network becomes an ONNX file, for one scale or with the scale as an input."""
+"""A network becomes an ONNX graph, for one scale or with the scale as an input."""
 
 import copy
-import json
-from collections.abc import Mapping
-from pathlib import Path
 
 import onnx
 import torch
 from onnx import TensorProto, helper
 from torch import Tensor, nn
 
-from ccsr import __version__
-from ccsr.atomic import make_folder, replacing
 from ccsr.export import windows
 from ccsr.export.folding import folded
 from ccsr.export.graph import Graph, Value
@@ -19,9 +14,8 @@ from ccsr.export.grids import Line, double
 from ccsr.export.layers import add_cc_layer
 from ccsr.export.repeating import Lines
 from ccsr.export.tracing import add_function, add_module
-from ccsr.grid import ProjectedGrid, Scale, Size, as_pair, as_size, output_size, scale_text
+from ccsr.grid import ProjectedGrid, Scale, Size, as_pair, as_size, output_size
 from ccsr.model import CCSR, CCLayer, Network
-from ccsr.model.checkpoint import JSON
 from ccsr.model.conditioning import ConditionedConv, column_terms
 from ccsr.model.encoder import Elastic, Encoder, Plain, computes_as
 from ccsr.model.fields import CubicField
@@ -30,81 +24,12 @@ from ccsr.model.residual import AROUND, BLEND, EVERY, Residual
 from ccsr.model.stack import Stack
 from ccsr.model.whole import BASE_KERNEL_SIZE, LARGEST_RESIDUAL
 
-SUFFIX = ".onnx"
 QUALITY = "quality"  # an input
 LEAST_INPUTS = (1.0, 1.5)  # smallest scale as an input: the first from which a network has one way
 LARGEST_INPUT = 1024.0  # largest: beyond, it is a mistake
 LARGEST_SIDE = 1 << 16  # of a fixed size: beyond, it is a mistake
 _SIZE: Size = (64, 64)  # any: how a route divides a scale does not depend on the size
 _LARGE = 64.0  # a scale that stands for all large ones
-
-
-def save(
-    path: str | Path,
-    model: Network,
-    scale: Scale | None,
-    *,
-    window: bool = False,
-    size: Size | None = None,
-    quality: float | None = None,
-    name: str = "",
-    summary: Mapping[str, JSON] | None = None,
-) -> onnx.GraphProto:
-    """Write what :func:`to_onnx` makes to `path`, whole or not at all, with metadata.
-
-    Args:
-        path: must end in `.onnx`.
-        model: on any device.
-        scale: baked in; None makes it an input.
-        window: whether a window of the result is an input too, see :func:`to_onnx`.
-        size: (h, w) of the only pictures that the file takes, see :func:`to_onnx`; None for any.
-        quality: 1 to 100 as libjpeg counts, if all pictures were JPEGs of that; for a network that
-            is conditioned on it.
-        name: of the model.
-        summary: of its checkpoint: licence, training, data sources.
-
-    Returns:
-        The graph, whose inputs and outputs have the names that a caller needs.
-
-    Raises:
-        ValueError: for another suffix, a quality that the network does not look at, or as
-            :func:`to_onnx`.
-        OSError: if the file system refuses.
-    """
-    path = Path(path)
-    if path.suffix.lower() != SUFFIX:
-        raise ValueError(f"expected a file name that ends in {SUFFIX}, got {path}")
-    if quality is not None and not model.conditioned:
-        raise ValueError(
-            f"quality {quality}: the network is not conditioned on the quality of JPEGs: leave "
-            "it out, or take photo or photo-base"
-        )
-    size = None if size is None else as_size(size)
-    summary, asks = summary or {}, window and model.conditioned and quality is None
-    model = model if quality is None else model.at_quality(quality)
-    exported = to_onnx(model, scale, window=window, size=size)
-    told = {
-        "ccsr": __version__,
-        "model": name,
-        "scale": "input" if scale is None else scale_text(as_pair(scale)),
-        "licence": str(summary.get("licence", "unknown")),
-        "summary": json.dumps(dict(summary), ensure_ascii=False),
-        "layout": "NCHW, RGB",
-        "range": "0 to 1",
-    }
-    if window:
-        least, _ = _fixed_route(parts_of(model))
-        told |= {"window": "input", "least": f"{least:g}"}
-        told["radius"] = str(windows.radius(parts_of(model), least))
-    told |= {"cleans": "true"} if model.cleans else {}
-    told |= {"quality": "input"} if asks else {}
-    told |= {"quality": f"{quality:g}"} if quality is not None else {}
-    told |= {"size": "{1}x{0}".format(*size)} if size else {}
-    helper.set_model_props(exported, told)
-    make_folder(path)
-    with replacing(path) as temporary:
-        temporary.write_bytes(exported.SerializeToString())
-    return exported.graph
 
 
 def to_onnx(
@@ -158,7 +83,7 @@ def to_onnx(
     inputs = [_tensor(image, TensorProto.FLOAT, *shape)]
     if scale is None:
         inputs.append(_tensor("scale", TensorProto.DOUBLE, 2))
-        least, route = _fixed_route(model)
+        least, route = fixed_route(model)
         given = graph("Max", _checked_scale(graph), double(least))
         vertical, horizontal = (graph("Gather", given, axis) for axis in (0, 1))
         target = (
@@ -233,7 +158,7 @@ def _route(model: CCSR, scale: tuple[float, float]) -> list[tuple[float, float]]
     return [via.scale for via in (route if isinstance(model.encoder, Elastic) else route[1:])]
 
 
-def _fixed_route(model: CCSR) -> tuple[float, list[tuple[float, float]]]:
+def fixed_route(model: CCSR) -> tuple[float, list[tuple[float, float]]]:
     """Find the scale from which on the intermediate grids are the same, and list their scales."""
     route = _route(model, (_LARGE, _LARGE))
     for least in LEAST_INPUTS:

@@ -114,9 +114,7 @@ def _followed(
             values[node] = _added(graph, name, kind, [layer, *arguments], named, number)
         elif all(isinstance(values[each], Tensor) for each in node.all_input_nodes):
             values[node] = _computed(node.target, arguments, named)
-        elif _changes_in_place(node) and node.all_input_nodes[0].users.keys() & {
-            *nodes[place + 1 :]
-        }:
+        elif _changes_in_place(node) and _is_used(node.all_input_nodes[0], nodes[place + 1 :]):
             raise ValueError(
                 f"cannot export {name}: {_called(node.target)} changes in place what is used once "
                 "more: give it inplace=False, or write x = x + y instead of x += y"
@@ -176,6 +174,10 @@ def _changes_in_place(node: fx.Node) -> bool:
         or (called.endswith("_") and not called.endswith("__"))
         or any(each is True for each in (*node.args, node.kwargs.get("inplace")))
     )
+
+
+def _is_used(node: fx.Node, later: Sequence[fx.Node]) -> bool:
+    return not node.users.keys().isdisjoint(later)
 
 
 def _called(target: Any) -> str:

@@ -268,13 +268,13 @@ def _without_made(images: list[Place], naming: Naming, result: Plan) -> list[Pla
     made = {
         path: None
         for path, stem in origins
-        if stem in stems and stem != path.stem and _may_be(path, naming)
+        if stem in stems and stem != path.stem and _has_told_size(path, naming)
     }
     result.made += made
     return [path for path in images if path not in made]
 
 
-def _may_be(path: Place, naming: Naming) -> bool:
+def _has_told_size(path: Place, naming: Naming) -> bool:
     """Whether a picture has the size, if any, that its name tells."""
     if not naming.measured:
         return True

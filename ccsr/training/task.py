@@ -153,24 +153,6 @@ class SRModule(LightningModule):
         check_shape(self.model, sr, (len(x), 3, *grid.size))
         return sr.float()
 
-    def on_fit_start(self) -> None:
-        """See that what callbacks look for will be there.
-
-        Raises:
-            ValueError: if it is no column of `val.csv`.
-        """
-        validation = getattr(self._data, "validation", None)
-        if not isinstance(validation, ValidationSet):
-            return  # one of another package
-        columns = {f"val/{name}" for name in validation.columns}
-        for each in cast(Any, self.trainer).callbacks:
-            watched = getattr(each, "monitor", None)
-            if isinstance(watched, str) and watched.startswith("val/") and watched not in columns:
-                raise ValueError(
-                    f"a callback, {type(each).__name__}, watches {watched!r}, which this run does "
-                    f"not measure: expected one of {', '.join(sorted(columns))}"
-                )
-
     def on_train_start(self) -> None:
         """Take the rate that the schedule says by now, and prepare what recordings on a GPU need.
 

@@ -43,7 +43,7 @@ from ccsr.training.processes import launch, rank, restarted, started
 from ccsr.training.settings import whole
 from ccsr.training.start import check_kept, start_from
 from ccsr.training.task import SRModule
-from ccsr.training.trainer import build_trainer
+from ccsr.training.trainer import build_trainer, check_watched
 
 _PATIENCE = 20  # seconds: a launcher ends all processes with the first, which tells and tidies up
 RUNS = "runs"  # where Hydra makes the folders of runs unless it is told otherwise
@@ -132,6 +132,7 @@ def _train(config: dict[str, Any], folder: Path, past: Past) -> dict[str, float]
         config["trainer"]["accumulate_grad_batches"] = more
         trainer = build_trainer(config, folder, step)
     data: PhotoData = made("data", config["data"])
+    check_watched(trainer, data)
     parameters = sum(p.numel() for p in module.parameters())
     log.info("%d parameters, %s, run folder %s", parameters, trainer.precision, folder)
     ckpt_path = folder / LAST if step else None

@@ -39,6 +39,7 @@ from ccsr.training.config import made
 from ccsr.training.loggers import build_loggers
 from ccsr.training.processes import launch
 from ccsr.training.settings import choice, flag, number, whole
+from ccsr.training.validation import ValidationSet
 
 log = logging.getLogger(__name__)
 
@@ -178,6 +179,29 @@ def _callback(name: str, config: Any) -> Callback:
             f"{name}.mode=max"
         )
     return made_
+
+
+def check_watched(trainer: Trainer, data: object) -> None:
+    """See that what the callbacks of a trainer look for will be measured.
+
+    Args:
+        trainer: with its callbacks.
+        data: what it will train on; what another package's measures is not known.
+
+    Raises:
+        ValueError: if one of them waits for a column that `val.csv` will not have.
+    """
+    validation = getattr(data, "validation", None)
+    if not isinstance(validation, ValidationSet):
+        return
+    known = {f"val/{name}" for name in validation.columns}
+    for each in cast(Any, trainer).callbacks:
+        watched = getattr(each, "monitor", None)
+        if isinstance(watched, str) and watched.startswith("val/") and watched not in known:
+            raise ValueError(
+                f"a callback, {type(each).__name__}, watches {watched!r}, which this run does not "
+                f"measure: expected one of {', '.join(sorted(known))}"
+            )
 
 
 def _check_options(options: Mapping[str, Any]) -> None:
