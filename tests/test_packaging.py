@@ -186,6 +186,7 @@ def test_installed_package_finds_its_data(wheel, tmp_path):
     assert found.stdout.split() == [str(folder) for folder in expected]
 
 
+@pytest.mark.long
 def test_sdist_can_build_test_and_train(checkout, tmp_path):
     (path,) = SdistBuilder(str(checkout)).build(directory=str(tmp_path), versions=["standard"])
     with tarfile.open(path) as archive:

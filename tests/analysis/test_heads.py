@@ -89,6 +89,7 @@ def test_heads_are_trained_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         heads.analyse(replace(options, data=tmp_path))
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("encoder", list(heads.ENCODERS))
 def test_the_head_alone_differs(encoder: str) -> None:
     with initialize_config_dir(str(resource_dir("conf")), version_base="1.3"):

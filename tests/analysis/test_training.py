@@ -29,6 +29,7 @@ def test_a_run_that_was_cut_short_goes_on(
     assert seen == [(3, 7, folder, started)]
 
 
+@pytest.mark.long
 def test_a_run_with_other_settings_is_not_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

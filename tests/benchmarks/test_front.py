@@ -39,6 +39,7 @@ def test_better_is_both_faster_and_better() -> None:
     assert [front.better(each, points) for each in points] == [[], [], ["light"], [], []]
 
 
+@pytest.mark.long
 def test_all_take_part_but_those_of_other_factors(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

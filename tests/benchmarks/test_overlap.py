@@ -53,6 +53,7 @@ def test_noise_is_no_overlap(gallery: Gallery) -> None:
     assert not [one for one in gallery.candidates(described("noise", noise)) if one.overlaps]
 
 
+@pytest.mark.long
 def test_the_command_names_overlaps_and_tells_them_by_its_exit_code(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

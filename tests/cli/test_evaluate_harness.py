@@ -85,6 +85,7 @@ def test_several_protocols_in_one_run(world, capsys):
         assert together == expected
 
 
+@pytest.mark.long
 def test_options_of_several_values_may_be_repeated(world, capsys):
     words = ["--model", "one", "--model", "m=two", "lanczos", "--protocol", "liif-y"]
     assert evaluate(*words, "--protocol", "arbsr-y", "--out", "out") == 0

@@ -44,6 +44,7 @@ def test_export_for_one_size(
     assert session.get_outputs()[0].shape == [1, 3, 16, 24]
 
 
+@pytest.mark.long
 def test_export_of_a_conditioned_network(
     tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

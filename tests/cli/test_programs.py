@@ -105,7 +105,7 @@ def test_lines_that_were_kept_are_a_report(folder: Path) -> None:
     assert (found.pictures, found.done, len(found.failed)) == (3, 2, 1)
 
 
-@pytest.mark.parametrize("stream", ["full", "closed"])
+@pytest.mark.parametrize("stream", ["full", pytest.param("closed", marks=pytest.mark.long)])
 def test_work_is_done_though_nobody_reads_the_lines(folder: Path, stream: str) -> None:
     words = ["upscale", str(folder), "-o", f"{folder}/out/", "--scale", "2", *QUICK]
     if stream == "full":
@@ -181,7 +181,9 @@ def test_analyze(monkeypatch: pytest.MonkeyPatch, ask) -> None:
     assert found["records"] == [{"x": "inf"}]
 
 
-@pytest.mark.parametrize("options", [["--scale", "2"], ["--window"]])
+@pytest.mark.parametrize(
+    "options", [["--scale", "2"], pytest.param(["--window"], marks=pytest.mark.long)]
+)
 def test_export(tmp_path: Path, model: str, options: list[str], ask) -> None:
     import onnxruntime
 

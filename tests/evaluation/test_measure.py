@@ -30,7 +30,7 @@ def bicubic_means(folder, scales, limit=None):
     ("testset", "factors"),
     [
         ("Set5", (2, 3, 4)),
-        ("Set14", (2, 3, 4)),
+        pytest.param("Set14", (2, 3, 4), marks=pytest.mark.long),
         pytest.param("B100", (4,), marks=pytest.mark.long),
     ],
 )

@@ -66,7 +66,10 @@ def test_it_agrees_where_it_reduces(scale):
     assert_agrees(to_onnx(model, scale), upscaler_of(model), scale)
 
 
-@pytest.mark.parametrize("scale", [1.5, 2.37, (4.0, 1.5), 0.5, None])
+@pytest.mark.parametrize(
+    "scale",
+    [2.37, *(pytest.param(s, marks=pytest.mark.long) for s in (1.5, (4.0, 1.5), 0.5, None))],
+)
 def test_an_elastic_network_is_exported_at_full_effort(scale):
     model = network({"name": "elastic", "channels": 6, "blocks": 1, "field": FOURIER})
     given = None if scale else (2.37, 1.5)
@@ -295,6 +298,7 @@ def test_the_models_own_formulas_are_followed(function):
     torch.testing.assert_close(torch.from_numpy(result), function(offset))
 
 
+@pytest.mark.long
 def test_the_example_of_the_page_gives_what_ccsr_upscale_gives(tmp_path, monkeypatch):
     text = PAGE.read_text("utf-8")
     whole, tiles = re.findall(r"```python\n(import numpy.*?)```", text, re.DOTALL)

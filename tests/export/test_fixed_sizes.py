@@ -25,7 +25,7 @@ def test_a_fixed_size_gives_what_the_upscaler_gives(scale):
     assert (made.name, made.shape, made.type) == ("output", list(expected.shape), "tensor(float)")
 
 
-@pytest.mark.parametrize("name", ["light", "base", "elastic"])
+@pytest.mark.parametrize("name", ["light", pytest.param("base", marks=pytest.mark.long), "elastic"])
 @pytest.mark.parametrize("scale", [2, *(pytest.param(s, marks=pytest.mark.long) for s in (3, 4))])
 def test_shipped_models_at_a_fixed_size_agree_in_two_runtimes(name, scale):
     upscaler = Upscaler.load(name, device="cpu", precision="fp32", tile="off")

@@ -78,8 +78,9 @@ def test_windows_of_shipped_models_join_to_the_whole(name):
     torch.testing.assert_close(joined, whole, rtol=0, atol=1e-5)
 
 
-def test_a_window_beyond_the_enlarged_picture_is_an_error():
-    session = opened(to_onnx(network(), None, window=True))
+@pytest.mark.parametrize("model_and_session", [{}], ids=["friendly"], indirect=True)
+def test_a_window_beyond_the_enlarged_picture_is_an_error(model_and_session):
+    _, session = model_and_session
     x = torch.rand(1, 3, 6, 8)
     for rows, columns in (
         (slice(-1, 4), slice(0, 4)),

@@ -245,6 +245,7 @@ def test_the_quality_of_jpegs_is_told_of_the_coarser_of_two():
     assert not silent.told.any()
 
 
+@pytest.mark.long
 def test_a_conditioned_network_learns_from_what_it_is_told(configure, tmp_path):
     words = ["data/degradation=jpeg", "+model.encoder.conditioned=true"]
     words += ["data.val.degrade=[jpeg:40]", "trainer.max_steps=6"]

@@ -88,6 +88,7 @@ def test_a_column_that_there_is_not_is_refused_before_the_first_step(configure, 
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.long
 def test_callbacks_of_lightning_work(configure, finished, tmp_path):
     """They change nothing of the training."""
     watching = ("+callbacks.y._target_=pytorch_lightning.callbacks.ModelCheckpoint",)
@@ -110,6 +111,7 @@ def test_a_run_that_stops_early_is_whole(configure, tmp_path):
     assert (tmp_path / "model.safetensors").exists()
 
 
+@pytest.mark.long
 def test_a_validation_before_the_first_step_changes_nothing(configure, finished, tmp_path):
     """It shows that validating works; its few images are no result."""
     seen = []

@@ -11,6 +11,7 @@ from runs import composed
 CONF = resource_dir("conf")
 
 
+@pytest.mark.long
 def test_a_setting_at_the_top_that_nothing_looks_at_is_refused():
     with initialize_config_dir(str(CONF), version_base="1.3"):
         experiments = [f"experiment={path.stem}" for path in (CONF / "experiment").iterdir()]

@@ -27,6 +27,7 @@ def test_batches_are_equal_to_the_bit(photos, reduction):
         assert all(map(torch.equal, files[step], device[step])), step
 
 
+@pytest.mark.long
 def test_weights_are_equal_after_twenty_steps(configure, tmp_path):
     for place in ("memory", "device"):
         longer = ("trainer.max_steps=20", "data.dots=0.1", f"data.place={place}")

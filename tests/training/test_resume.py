@@ -162,6 +162,7 @@ def test_a_run_that_ends_between_the_batches_of_a_step_finishes_it(
     assert "ended at step 2 of 8 by a callback" in (tmp_path / "train.log").read_text()
 
 
+@pytest.mark.long
 def test_what_goes_on_names_what_is_to_be_trusted(configure, tmp_path):
     """A timer of one's own is no `trainer.max_time`, and is named again."""
     timer = "pytorch_lightning.callbacks.Timer"
@@ -195,6 +196,7 @@ def test_a_run_whose_time_is_over_says_so(configure, tmp_path):
     assert f"all {steps} steps are done already" in (folder / "train.log").read_text()
 
 
+@pytest.mark.long
 def test_a_run_killed_before_it_wrote_its_result_writes_it(finished, configure, tmp_path):
     folder = tmp_path / "run"
     train(configure(), folder)
@@ -280,6 +282,7 @@ def test_what_is_no_checkpoint_is_named(tmp_path, content):
         past_of(tmp_path / "last.ckpt")
 
 
+@pytest.mark.long
 def test_a_run_of_an_older_layout_goes_on(configure, tmp_path):
     train(configure("module.schedule=cosine", "trainer.max_steps=4"), tmp_path)
     path = tmp_path / "config.yaml"
@@ -301,6 +304,7 @@ def test_a_run_of_an_older_layout_goes_on(configure, tmp_path):
     assert past_of(tmp_path / "last.ckpt").step == 6
 
 
+@pytest.mark.long
 def test_other_photos_than_those_of_the_run_so_far_are_said(configure, photos, tmp_path):
     folder, same, other = tmp_path / "run", tmp_path / "same", tmp_path / "other"
     shutil.copytree(photos, same)

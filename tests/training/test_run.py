@@ -88,6 +88,7 @@ def test_batches_of_other_processes_are_the_same(finished, configure, tmp_path):
     assert_same_run(tmp_path / "run", finished[0])
 
 
+@pytest.mark.long
 def test_a_terminal_gets_a_bar(finished, configure, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     train(configure(), tmp_path / "run")
@@ -192,6 +193,7 @@ def test_a_run_beyond_its_steps_is_not_resumed(configure, tmp_path):
         train(resumed(tmp_path, ["trainer.max_steps=3"]), tmp_path, resume=True)
 
 
+@pytest.mark.long
 def test_a_run_shorter_than_its_reports_has_a_table(configure, tmp_path):
     train(configure("trainer.log_every_n_steps=50"), tmp_path)
     assert [row["step"] for row in rows(tmp_path / "train.csv")] == ["8"]

@@ -120,12 +120,14 @@ def test_legs_of_a_trapezoid_are_one_training(configure, tmp_path):
     assert_same_run(tmp_path / "legs", tmp_path / "whole")
 
 
+@pytest.mark.long
 def test_the_state_of_base_can_be_carried(configure, tmp_path):
     one = ("model=base", "trainer.max_steps=1", "data.batch_size=1", "data.val.scales=[2]")
     train(configure(*one), tmp_path)
     assert (tmp_path / "last.ckpt").stat().st_size < 16 * 2**20
 
 
+@pytest.mark.long
 def test_a_run_of_a_gpu_goes_on_without_one(configure, tmp_path, monkeypatch):
     with monkeypatch.context() as context:
         context.setattr("torch.serialization.location_tag", lambda storage: "cuda:0")

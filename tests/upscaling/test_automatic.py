@@ -190,6 +190,7 @@ def test_what_was_chosen_chooses_no_more(automatic, both, clean):
     )
 
 
+@pytest.mark.long
 def test_each_quality_has_its_network(automatic, both, clean):
     x = image.to_tensor(Image.fromarray(clean))
     for quality, expected in (

@@ -24,7 +24,9 @@ def both_told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Upscaler, Upsca
     return Upscaler(conditioned(), device="cpu", precision="fp32"), Upscaler.load(path)
 
 
-@pytest.mark.parametrize("quality", [None, 20, 60, 75.4, 100])
+@pytest.mark.parametrize(
+    "quality", [None, 75.4, *(pytest.param(q, marks=pytest.mark.long) for q in (20, 60, 100))]
+)
 def test_both_are_told_the_quality_of_a_jpeg(
     quality: float | None, both_told: tuple[Upscaler, Upscaler]
 ) -> None:

@@ -37,6 +37,7 @@ def torch_light() -> Upscaler:
     return Upscaler.load("light", engine="torch", device="cpu", precision="fp32")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_shipped_file_is_what_an_export_gives_now(name: str, tmp_path: Path) -> None:
     """`make onnx` writes them again."""
@@ -118,6 +119,7 @@ def test_tiles_and_strips_do_not_show(scale: Any, onnx_light: Upscaler) -> None:
     assert np.abs(strips.astype(int) - whole).max() <= 1
 
 
+@pytest.mark.long
 def test_it_averages_over_flips(onnx_light: Upscaler) -> None:
     values = photo(3)
     options: dict[str, Any] = {"ensemble": "flips", "tile": 48}
@@ -164,6 +166,7 @@ def test_frames_and_the_automatic_choice() -> None:
         assert engine.cleans == cleans
 
 
+@pytest.mark.long
 def test_any_network_with_few_grids_can_be_exported_for_it(tmp_path: Path) -> None:
     model = tiny()
     save(tmp_path / "a.onnx", model, None, window=True)
@@ -281,6 +284,7 @@ def test_arrays_become_levels_as_tensors_do(kind: Any) -> None:
     assert np.array_equal(one, other)
 
 
+@pytest.mark.long
 def test_a_part_of_the_picture_is_enough_for_a_window() -> None:
     model, runtime = tiny(), pytest.importorskip("onnxruntime")
     exported = to_onnx(model, None, window=True)
