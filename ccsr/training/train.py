@@ -231,6 +231,7 @@ def _run(arguments: Sequence[str]) -> list[Exception]:
     def job(cfg: DictConfig) -> float:
         folder = Path(HydraConfig.get().runtime.output_dir)
         try:
+            _check_here()
             check_obeyed(cfg)
             check_roots(cfg)
             check_heard(cfg, HydraConfig.get().overrides.task)
@@ -254,6 +255,19 @@ def _run(arguments: Sequence[str]) -> list[Exception]:
 def _given(arguments: Sequence[str], name: str) -> list[str]:
     """What is said for one name, as Hydra reads it."""
     return [a.partition("=")[2].strip("'\"") for a in arguments if a.startswith(f"{name}=")]
+
+
+def _check_here() -> None:
+    """See that relative paths begin where the command was given, as its other checks take them.
+
+    Raises:
+        ValueError: if Hydra has gone into the run's folder.
+    """
+    if HydraConfig.get().job.chdir:
+        raise ValueError(
+            "hydra.job.chdir=true would make data.root and other relative paths begin in the run's "
+            "folder: leave it out; all that a run writes lies there anyway"
+        )
 
 
 def _check_agreed(cfg: DictConfig) -> None:

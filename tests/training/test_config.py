@@ -298,6 +298,15 @@ def test_a_folder_of_a_run_that_is_empty_is_not_this_folder(given, monkeypatch, 
     )
 
 
+def test_relative_paths_begin_where_the_command_was_given(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["ccsr train", "data.root=photos", "hydra.job.chdir=true"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "hydra.job.chdir=true would make data.root" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_choice_of_a_group_is_not_its_value():
     with initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = compose("train", overrides=["data.root=somewhere", "data.degradation=jpeg"])
