@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import stat
 import sys
 import time
 from collections.abc import Iterator
@@ -19,20 +20,24 @@ ABANDONED = 3600  # seconds without a change
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; on success it becomes `path`, else it is removed.
 
-    The content is on the disk before the rename, so a crash or a full disk leaves either the
+    A link stays, and what it points to is replaced; who may read and write a file stays too. The
+    content is on the disk before the rename, so a crash or a full disk leaves either the
     old file or the new one. The temporary name is short: `path` may use all the bytes a file
     name can have.
 
     Raises:
         OSError: of the work on the temporary file too, as a sentence about `path`.
     """
-    temporary = path.with_name(f"{_PREFIX}{secrets.token_hex(6)}{_SUFFIX}")
+    target = path.resolve() if path.is_symlink() else path
+    temporary = target.with_name(f"{_PREFIX}{secrets.token_hex(6)}{_SUFFIX}")
     try:
         with _in_use(temporary):
             yield temporary
             with temporary.open("rb+") as stream:
                 os.fsync(stream.fileno())
-            temporary.replace(path)
+            with suppress(FileNotFoundError):
+                temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+            temporary.replace(target)
     except OSError as error:
         raise _cannot_write(path, error) from error
     finally:

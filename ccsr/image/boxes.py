@@ -107,6 +107,27 @@ def jpeg2000_facts(data: bytes) -> Facts:
     return facts
 
 
+def repetitions(data: bytes) -> int:
+    """How often an animation is shown; 0 for ever, as readers take it where it does not say.
+
+    An edit list says whether it begins again, and the time that it takes with all repetitions.
+    """
+    for track in find(data, b"moov", b"trak"):
+        for box in find(data, b"edts", b"elst", within=track):
+            if not data[box.start + 3] & 1:
+                return 1
+            head = next(find(data, b"tkhd", within=track), None)
+            wide = 8 if data[box.start] == 1 else 4
+            once = _number(data, box, 8, wide)
+            if head is None or not once:
+                return 0
+            version = data[head.start]
+            whole = _number(data, head, 28 if version == 1 else 20, 8 if version == 1 else 4)
+            endless = whole >= (1 << (64 if version == 1 else 32)) - 1
+            return 0 if endless else max(1, -(-whole // once))
+    return 0
+
+
 def without_times(data: bytes) -> bytes:
     """The same file with the moments of its making at zero."""
     changed = bytearray(data)

@@ -9,11 +9,12 @@ import struct
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
+import numpy as np
 from PIL import ExifTags, Image
 
-from ccsr.image import boxes, gif, png, profiles
+from ccsr.image import boxes, dds, gif, jpeg, png, profiles
 from ccsr.image.profiles import Colours
 from ccsr.image.tiff_directories import are_reduced
 
@@ -93,13 +94,19 @@ def _by_exif(image: Image.Image) -> Colours | None:
 
 
 def _of_png(image: Image.Image, path: Path) -> Extras:
-    chunks = [(kind, content) for kind, content, _ in png.chunks(path)]
-    held = dict(reversed(chunks))  # the first of each kind counts
-    left = [_name(kind) for kind, content in chunks if not _is_read(kind, content)]
+    code, end = b"", 0
+    names: dict[str, None] = {}
+    with png.mapped(path) as data:
+        for kind, content, part in png.chunks(data):
+            end = part.stop + 4
+            if kind == b"cICP" and not code:
+                code = content
+            if not _is_read(kind, content):
+                names[_name(kind)] = None
+        left = [*names, *_rest(data[end:])]
     if getattr(image, "is_animated", False) and image.info.get("default_image"):
         left.append("default picture")
     left += _aspect(*image.info.get("aspect", (1, 1)))
-    code = held.get(b"cICP", b"")
     if len(code) == 4:
         colours = profiles.of_code(code[0], code[1])
         if colours is None:  # code points come first, and these say sRGB
@@ -131,6 +138,8 @@ def _of_jpeg(image: Any, path: Path) -> Extras:
     left += ["IPTC"] if _IPTC in blocks else []
     left += ["Photoshop resources"] if set(blocks) - _BLOCKS_TOLD else []
     left += ["comment"] if "comment" in image.info else []
+    parts = any(content.startswith(b"ICC_PROFILE\0") for _, content in image.applist)
+    left += ["colour profile (damaged)"] if parts and not image.info.get("icc_profile") else []
     left += [_segment(*each) for each in image.applist if not each[1].startswith(_SEGMENTS)]
     left = [name for name in left if name]
     if image.info.get("jfif_unit") == 0:
@@ -154,7 +163,7 @@ def _segment(marker: str, content: bytes) -> str:
 
 def _behind(image: Any, data: bytes) -> Iterator[str]:
     """What follows the picture in a JPEG."""
-    rest = _behind_jpeg(data)
+    rest = jpeg.behind(data)
     heads = b"".join(content for _, content in image.applist)
     video = b"ftyp" in rest[:4096] or b"MotionPhoto_Data" in rest
     pictures = b"\xff\xd8\xff" in rest
@@ -166,15 +175,6 @@ def _behind(image: Any, data: bytes) -> Iterator[str]:
         yield "further pictures"
     elif not video and rest.strip(b"\0\r\n \xff"):
         yield "bytes behind the picture"
-
-
-def _behind_jpeg(data: bytes) -> bytes:
-    """What follows the picture: in its scans, no byte 255 stands before an end."""
-    position = 2
-    while data[position : position + 1] == b"\xff" and data[position + 1] != 0xDA:
-        position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
-    end = data.find(b"\xff\xd9", position)
-    return data[end + 2 :] if end >= 0 else b""
 
 
 def _of_heif(image: Image.Image, path: Path) -> Extras:
@@ -251,6 +251,8 @@ def _of_bmp(image: Image.Image, path: Path) -> Extras:
         (size,) = struct.unpack_from("<I", head, 14)
         if size < 108:
             return Extras()
+        if head[28] == 16 and _has_alpha(head, file, image.size):
+            return Extras(left=("transparency",))
         space = head[14 + 56 : 14 + 60]
         if space == _EMBEDDED and size >= 124:
             start, length = struct.unpack_from("<II", head, 14 + 112)
@@ -267,6 +269,20 @@ def _of_bmp(image: Image.Image, path: Path) -> Extras:
     white = sum(points[0::3]) / sum(points), sum(points[1::3]) / sum(points)
     colours = [points[3 * i + k] / whole[i] for i in range(3) for k in range(2)]
     return Extras(profiles.of_gamma(1 / gamma, (*white, *colours)))
+
+
+def _has_alpha(head: bytes, file: BinaryIO, size: tuple[int, int]) -> bool:
+    """Whether pixels of 16 bits have a transparency, of a bit or a few, that differs."""
+    (mask,) = struct.unpack_from("<I", head, 14 + 52)
+    file.seek(struct.unpack_from("<I", head, 10)[0])
+    length = (size[0] + 1) // 2 * 4  # of a row
+    values = np.frombuffer(file.read(length * size[1]), "<u2").reshape(-1, length // 2)
+    alpha = values[:, : size[0]] & mask
+    return bool(alpha.min() != alpha.max())
+
+
+def _of_dds(image: Image.Image, path: Path) -> Extras:
+    return Extras(left=dds.left(path))
 
 
 def _of_tiff(image: Any, path: Path) -> Extras:
@@ -334,6 +350,7 @@ _OF: dict[str, Callable[[Image.Image, Path], Extras]] = {
     "PSD": _of_psd,
     "GIF": _of_gif,
     "BMP": _of_bmp,
+    "DDS": _of_dds,
     "TIFF": _of_tiff,
     "EXR": _of_exr,
     "SGI": _of_sgi,

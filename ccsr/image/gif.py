@@ -4,6 +4,7 @@ Pillow packs and unpacks the pixels. Of what lies around them it knows less than
 with a colour what a first frame leaves open, and what an opaque frame leaves behind.
 """
 
+import re
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from ccsr.image.modes import Levels
 _KEEP, _CLEAR, _RESTORE = 1, 2, 3  # what becomes of a frame when its time is over
 _MOST = 65535  # repetitions, and hundredths of a second
 _LOOPS = (b"NETSCAPE2.0", b"ANIMEXTS1.0")
+_BLOCK = re.compile(b"[,!;]")  # the beginning of one
 _XMP, _PROFILE = b"XMP DataXMP", b"ICCRGBG1012"
 _XMP_END = 257  # bytes that lead any reader of blocks out of the XMP
 
@@ -220,7 +222,8 @@ def _parsed(data: bytes) -> Gif:
             gif.rest = data[position + 1 :]
             break
         else:  # padding, which other readers pass over
-            position += 1
+            found = _BLOCK.search(data, position)
+            position = found.start() if found else len(data)
     else:
         if not gif.frames:
             raise IndexError

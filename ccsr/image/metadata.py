@@ -9,6 +9,7 @@ from PIL import ExifTags, Image, PngImagePlugin
 
 from ccsr.choices import Policy
 from ccsr.image import xmp
+from ccsr.image.modes import is_sound
 from ccsr.image.profiles import Code
 
 Size: TypeAlias = tuple[int, int]
@@ -28,7 +29,7 @@ _KEPT = {
 # named, elsewhere.
 _OF_STORAGE = {
     *range(254, 269), 273, 274, *range(277, 282), *range(284, 296), 297, 317, *range(320, 326), 330,
-    332, 334, 338, 339, 340, 341, 346, 347, *range(512, 522), *range(529, 532), 559, 700, 32995,
+    332, 334, 338, 339, 340, 341, 346, 347, *range(512, 522), *range(529, 533), 559, 700, 32995,
     32996, 32997, 34665, 34675, 34853, 40965, 52545, 59932, 59933,
 }  # fmt: skip
 # Of the Exif directory what cannot stay: a pointer to a directory that is not copied, and sizes of
@@ -46,7 +47,7 @@ _BLOCKS = {
 # Descriptions for programs, of the size and order of the smaller pictures, by what they hold.
 _STACKS = {'{"shape":': "", "ImageJ=": "ImageJ metadata", "<OME ": "OME metadata"}
 _LONGEST_SEGMENT = 65_000  # of a JPEG, with room for its own header
-_PROFILE_SPACE = {1: b"GRAY", 2: b"GRAY", 3: b"RGB ", 4: b"RGB "}
+_PROFILE_SPACE = {"L": b"GRAY", "RGB": b"RGB ", "CMYK": b"CMYK"}
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,10 @@ class Metadata:
     size: Size | None = field(default=None, compare=False)
 
     def fitting(self, channels: int) -> "Metadata":
-        """The same without a profile of another kind of pixels."""
-        fits = self.profile and self.profile[16:20] == _PROFILE_SPACE[channels]
-        return self if fits or self.profile is None else replace(self, profile=None, code=None)
+        """The same without a profile of another kind of pixels, or one that is damaged."""
+        if self.profile is None or not unfitting(self.profile, channels):
+            return self
+        return replace(self, profile=None, code=None)
 
     def under(self, policy: Policy) -> "Metadata":
         """What that policy lets through.
@@ -105,6 +107,17 @@ class Metadata:
 
 
 NOTHING = Metadata()
+
+
+def unfitting(profile: bytes, channels: int, mode: str = "") -> str:
+    """Why pixels of so many channels, or of CMYK, have not a profile, for a person.
+
+    Empty if they have it.
+    """
+    mode = mode or ("L" if channels < 3 else "RGB")
+    if profile[36:40] == b"acsp" and profile[16:20] != _PROFILE_SPACE[mode]:
+        return "of another kind of pixels"
+    return "" if is_sound(profile, mode) else "damaged"
 
 
 def collect(image: Image.Image, size: Size, turn: int = 1) -> tuple[Metadata, tuple[str, ...]]:

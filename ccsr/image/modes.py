@@ -1,6 +1,7 @@
 """From each of Pillow's modes to levels: grey or colour, with or without alpha, 8 or 16 bit."""
 
 import io
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -147,6 +148,17 @@ def unmultiplied(values: Levels) -> Levels:
     if values.dtype != np.float32:
         colour = np.minimum(colour + 0.5, highest(values))
     return np.concatenate((colour.astype(values.dtype), alpha), axis=-1)
+
+
+@lru_cache(maxsize=32)  # files of a folder share theirs
+def is_sound(profile: bytes, mode: str) -> bool:
+    """Whether colours of 8-bit pixels of a mode can be told by a profile."""
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
+    except (ImageCms.PyCMSError, OSError):
+        return False
+    return True
 
 
 def to_srgb(image: Image.Image, profile: bytes) -> Image.Image | None:

@@ -5,13 +5,14 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from io import BytesIO
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 
 from ccsr.device import NoRoomError
-from ccsr.image import exr, icons, pfm, psd, tiff, tiff_directories
+from ccsr.image import exr, icons, jpeg, pfm, psd, tga, tiff, tiff_directories
 from ccsr.image.limits import check_pixels, too_many_pixels
 
 # None that runs another program (EPS) or only draws (WMF). TGA, with no word to know it by, last.
@@ -83,6 +84,8 @@ def sentences(path: Path) -> Iterator[None]:
 def _not_identified(path: Path) -> str:
     with path.open("rb") as file:
         start = file.read(16)
+    if start.startswith(jpeg.START):
+        return jpeg.unread(path.read_bytes()) or "it is a damaged JPEG"
     for kind, begins in _NEVER_READ.items():
         if any(start[place:].startswith(text) for place, text in begins):
             return f"not an image of a known kind: {kind} is not read, convert it to PNG first"
@@ -134,6 +137,8 @@ def open_file(path: Path) -> ImageFile:
         opened = Image.open(path, formats=FORMATS)
         if opened.format == "MPO":  # a JPEG with others behind it, of which Pillow makes frames
             opened.format = "JPEG"
+        if opened.format == "TGA" and path.stat().st_size < tga.FOOTER:  # which Pillow looks for
+            return Image.open(BytesIO(path.read_bytes().ljust(tga.FOOTER, b"\0")), formats=["TGA"])
         return opened
     except UnidentifiedImageError:
         if start[4:8] == b"ftyp" and start[8:] in _HEIF_BRANDS:

@@ -5,7 +5,9 @@ import struct
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from io import BufferedIOBase, BytesIO
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from ccsr.image.metadata import Metadata, save_options
 from ccsr.image.modes import Levels
 from ccsr.image.profiles import Code
 
+END = b"IEND"
 _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 _PORTION = 1 << 18  # bytes that are compressed at a time: they stay in cache
 _SAMPLE = 1 << 16  # bytes
@@ -40,7 +43,7 @@ def write(path: Path, values: Levels, metadata: Metadata) -> None:
             _write_chunk(file, kind, content)
         for content in _compressed(values):
             _write_chunk(file, b"IDAT", content)
-        _write_chunk(file, b"IEND", b"")
+        _write_chunk(file, END, b"")
 
 
 def with_code(data: bytes, code: Code) -> bytes:
@@ -50,16 +53,23 @@ def with_code(data: bytes, code: Code) -> bytes:
     return data[:_HEADER_END] + chunk.getvalue() + data[_HEADER_END:]
 
 
-def chunks(path: Path) -> Iterator[tuple[bytes, bytes, int]]:
-    """Kinds of a PNG's chunks, what the short ones hold, and where each begins."""
-    with path.open("rb") as file:
-        file.seek(8)
-        while len(head := file.read(8)) == 8:
-            place = file.tell() - 8
-            length, kind = struct.unpack(">I4s", head)
-            content = file.read(min(length, 64))
-            yield kind, content, place
-            file.seek(length - len(content) + 4, 1)
+def chunks(data: bytes | mmap) -> Iterator[tuple[bytes, bytes, slice]]:
+    """Kinds of a PNG's chunks up to its end, what the short ones hold, and where the content is."""
+    place = 8
+    while place + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, place)
+        start = place + 8
+        yield kind, data[start : start + min(length, 64)], slice(start, start + length)
+        if kind == END:
+            return
+        place = start + length + 4
+
+
+@contextmanager
+def mapped(path: Path) -> Iterator[mmap]:
+    """The bytes of a file, of which only those that are looked at are read."""
+    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+        yield data
 
 
 def _cicp(code: Code) -> bytes:
@@ -74,7 +84,7 @@ def _ancillary_chunks(metadata: Metadata, channels: int) -> Iterator[tuple[bytes
     position = 8
     while position < len(content):
         length, kind = struct.unpack(">I4s", content[position : position + 8])
-        if kind not in (b"IHDR", b"IDAT", b"IEND"):
+        if kind not in (b"IHDR", b"IDAT", END):
             yield kind, content[position + 8 : position + 8 + length]
         position += 12 + length
 

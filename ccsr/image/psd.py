@@ -19,7 +19,7 @@ from ccsr.image.modes import Levels
 
 START = b"8BPS"
 _HEADER = 26
-_NAMES, _IDENTIFIERS = 1006, 1053  # of the channels beside the colours
+_NAMES, _IDENTIFIERS, _HIDDEN = 1006, 1053, 1047  # resources: of channels beside the colours
 _CMYK, _MANY = 4, 7  # modes of Photoshop; of the latter all channels are inks
 _CODECS = {0: "raw", 1: "packbits"}
 
@@ -44,11 +44,20 @@ class PsdFile(PsdImageFile):
         extra = 0 if kind == _MANY else channels - len(self._bands)
         self.has_alpha = extra > 0 and self._is_transparency(extra)
         self.unread = channels - len(self._bands) - self.has_alpha
+        self._hide()
         self._codec, self._parts = _channels(self.fp, merged, channels, self._line)
         self.tile = [
             _Tile(self._codec, (0, 0, *self.size), part.start, band + ";I" * (kind == _CMYK))
             for part, band in zip(self._parts, self._bands, strict=False)
         ]
+
+    def _hide(self) -> None:
+        """Tell which of indexed colours is transparent, where one is."""
+        for number, _, content in self.resources:
+            if number == _HIDDEN and self.mode == "P" and len(content) >= 2:
+                index = int.from_bytes(content[:2], "big")
+                if index < 256:
+                    self.info["transparency"] = index
 
     @property
     def _line(self) -> tuple[int, int]:

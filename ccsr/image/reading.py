@@ -10,10 +10,13 @@ from PIL.ImageFile import ImageFile
 
 from ccsr.image import (
     apng,
+    boxes,
+    dds,
     deep,
     demand,
     extras,
     gif,
+    jpeg,
     metadata,
     profiles,
     tga,
@@ -26,7 +29,15 @@ from ccsr.image.demand import Demand
 from ccsr.image.exr import ExrFile
 from ccsr.image.extras import Extras
 from ccsr.image.limits import check_frames, check_pixels
-from ccsr.image.modes import Levels, highest, levels, same_kind, spread, turned, with_channels
+from ccsr.image.modes import (
+    Levels,
+    highest,
+    levels,
+    same_kind,
+    spread,
+    turned,
+    with_channels,
+)
 from ccsr.image.opening import open_file, sentences
 from ccsr.image.pfm import PfmFile
 from ccsr.image.picture import Picture, Size
@@ -109,6 +120,8 @@ def _numbers(image: Image.Image, path: Path) -> tuple[list[int], Demand]:
     check_pixels(pixels)  # first: their number may take a look at the whole file
     if isinstance(image, tiff.TiffFile):
         return _page_numbers(image, path)
+    if image.format == "JPEG":
+        jpeg.check(path)
     if image.format not in _ANIMATED:
         # of PSD, whose layers are frames to Pillow, the whole picture is 1
         return [image.tell()], demand.of(image)
@@ -176,10 +189,11 @@ def _described(
     if beside.narrow:
         frames = tuple(map(spread, frames))
     notes = ("narrow range spread to full",) if beside.narrow else ()
-    fitting = described.fitting(channels)
-    if described.profile and not fitting.profile and image.mode != "CMYK":
-        gone = (*gone, "colour profile (of another kind of pixels)")
-    return Picture(frames, fitting, notes=notes, dropped=(*beside.left, *gone))
+    if described.profile:
+        inks = "CMYK" if image.mode == "CMYK" else ""
+        if why := metadata.unfitting(described.profile, channels, inks):
+            gone = (*gone, f"colour profile ({why})")
+    return Picture(frames, described.fitting(channels), notes=notes, dropped=(*beside.left, *gone))
 
 
 def _frame(image: ImageFile, path: Path) -> Levels:
@@ -192,6 +206,8 @@ def _frame(image: ImageFile, path: Path) -> Levels:
         values = _by_pillow(image, path)
     if image.format == "TGA":
         values = tga.told(values, path)
+    elif image.format == "DDS":
+        values = dds.told(values, path)
     elif image.format in _MAYBE_ALPHA and values.shape[2] == 4 and not values[..., 3].any():
         values = values[..., :3]
     return turned(values, metadata.orientation(image))
@@ -267,8 +283,9 @@ def _animation(image: Image.Image, path: Path, numbers: list[int]) -> Picture:
         durations.append(float(image.info.get("duration", _DEFAULT_DURATION)))
     same = same_kind(frames)
     picture = _described(image, same, beside, metadata.orientation(image))
-    # Pillow does not say it of AVIF, which browsers repeat
-    loop = 0 if image.format == "AVIF" else image.info.get("loop", 1)
+    # Pillow does not say it of AVIF
+    avif = image.format == "AVIF"
+    loop = boxes.repetitions(path.read_bytes()) if avif else image.info.get("loop", 1)
     return replace(picture, durations=tuple(durations), loop=loop)
 
 

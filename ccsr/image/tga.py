@@ -6,8 +6,8 @@ from typing import BinaryIO
 
 from ccsr.image.modes import Levels, unmultiplied
 
-_FOOTER = b"TRUEVISION-XFILE.\0"
-_EXTENSION = 26  # bytes from the end to the place of the extension area
+_SIGNATURE = b"TRUEVISION-XFILE.\0"
+FOOTER = 26  # bytes: where the extension area is, and a signature
 _KIND = 494  # bytes into it: what the fourth channel is
 _NONE, _UNDEFINED, _MULTIPLIED = 0, 1, 4
 
@@ -34,12 +34,12 @@ def told(values: Levels, path: Path) -> Levels:
 
 def _kind(file: BinaryIO) -> int | None:
     """What the extension area says of the fourth channel; None where there is no such area."""
-    if file.seek(0, os.SEEK_END) < _EXTENSION:
+    if file.seek(0, os.SEEK_END) < FOOTER:
         return None
-    file.seek(-_EXTENSION, os.SEEK_END)
-    footer = file.read(_EXTENSION)
+    file.seek(-FOOTER, os.SEEK_END)
+    footer = file.read(FOOTER)
     place = int.from_bytes(footer[:4], "little")
-    if not place or not footer.endswith(_FOOTER):
+    if not place or not footer.endswith(_SIGNATURE):
         return None
     file.seek(place + _KIND)
     told = file.read(1)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import tifffile
-from PIL import UnidentifiedImageError, _imaging
+from PIL import ImagePalette, UnidentifiedImageError, _imaging
 from PIL.TiffImagePlugin import TiffImageFile
 
 from ccsr.image import deep, modes, tiff_rare
@@ -23,10 +23,11 @@ for _library in ("tifffile", "PIL"):
 
 _ORIENTATION = 274
 _SUBFILE_TYPE, _OLD_SUBFILE_TYPE, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 255, 258, 259, 262
-_SAMPLES, _PLANAR, _INKS, _EXTRA, _SAMPLE_FORMAT = 277, 284, 332, 338, 339
+_SAMPLES, _PLANAR, _PALETTE, _INKS, _EXTRA, _SAMPLE_FORMAT = 277, 284, 320, 332, 338, 339
 _REDUCED, _MASK = 1, 4  # bits of the subfile type: a small copy of a page, its transparency
 _SIGNED, _FLOAT = 2, 3
-_WHITE_IS_ZERO, _CMYK = 0, 5
+_WHITE_IS_ZERO, _CMYK, _LUMINANCE = 0, 5, 6
+_PLAIN, _LZW = 1, 5  # compressions
 _OTHER_INKS = 2
 _ALPHA = 2  # what an extra channel can be
 # That Pillow surely has; where libtiff lacks one it talks to the screen.
@@ -97,7 +98,7 @@ class TiffFile(TiffImageFile):
         for name in ("icc_profile", "dpi", "resolution"):
             self.info.pop(name, None)  # of the page before
         try:
-            super()._setup()
+            self._set_up()
         except (SyntaxError, LookupError, OSError):  # of this kind of pixels, or this compression
             self.rare = True
             self._mode = "CMYK" if self.tag_v2.get(_PHOTOMETRIC) == _CMYK else "RGB"
@@ -105,6 +106,23 @@ class TiffFile(TiffImageFile):
         else:
             self.rare = not self._is_known()
             self.tile = [_native(tile) for tile in self.tile]
+            palette = self.tag_v2.get(_PALETTE, ())
+            if self.mode == "P" and max(palette, default=256) < 256:  # of old writers
+                self.palette = ImagePalette.raw("RGB;L", bytes(palette))
+
+    def _set_up(self) -> None:
+        """Let Pillow say how the page is decoded.
+
+        Luminance and differences, of which there may be fewer and which may have a narrow range, it
+        leaves to libtiff where they are compressed only, and takes for pixels of three bytes else.
+        """
+        stored = self.tag_v2.get(_COMPRESSION, _PLAIN)
+        by_libtiff = stored == _PLAIN and self.tag_v2.get(_PHOTOMETRIC) == _LUMINANCE
+        self.tag_v2[_COMPRESSION] = _LZW if by_libtiff else stored
+        try:
+            super()._setup()
+        finally:
+            self.tag_v2[_COMPRESSION] = stored
 
     def _is_known(self) -> bool:
         """Whether Pillow decodes the page that it has opened as it should."""

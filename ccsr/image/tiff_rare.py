@@ -47,6 +47,10 @@ def read(page: tifffile.TiffPage, info: Mapping[Any, Any], unheld: list[str]) ->
     values = np.ascontiguousarray(values[..., place])
     if photometric == _PALETTE:
         return _painted(values, page.colormap)
+    if not isinstance(page.bitspersample, int):
+        raise ValueError(
+            f"its channels have different numbers of bits {page.bitspersample}: store them with 8"
+        )
     values = as_levels(values, page.bitspersample)
     if values.dtype == np.float32 and alpha:
         values[..., -1], beyond = covered(values[..., -1])
@@ -71,9 +75,11 @@ def _arranged(page: tifffile.TiffPage) -> NDArray[Any]:
         if "imagecodecs" not in str(error) and "not supported" not in str(error):
             raise
         needs = "imagecodecs" in str(error)
+        what = f"the compression {_name(page.compression)} of a TIFF with"
+        if page.compression == tifffile.COMPRESSION.NONE:
+            what = "a TIFF with pixels packed to"
         raise ValueError(
-            f"the compression {_name(page.compression)} of a TIFF with {page.bitspersample} bits "
-            "per channel "
+            f"{what} {page.bitspersample} bits per channel "
             + (
                 "needs the package imagecodecs, which is not installed: run pip install imagecodecs"
                 if needs
@@ -146,11 +152,14 @@ def spread_bits(values: NDArray[Any], bits: int) -> Levels:
 
 
 def _painted(index: NDArray[Any], palette: NDArray[np.uint16] | None) -> Levels:
-    """(h, w, 1) and the 16-bit colours (3, n) that are meant; 8-bit where these say no more."""
+    """(h, w, 1) and the colours (3, n) that are meant: of 8 bits where those of 16 say no more."""
     if palette is None or int(index.max()) >= palette.shape[1]:
         raise ValueError("image file is damaged: its palette lacks colours")
-    exact = palette % 257 == 0
-    colours = palette if not exact.all() else (palette // 257).astype(np.uint8)
+    colours: Levels = palette
+    if palette.max() < 256:  # of old writers
+        colours = palette.astype(np.uint8)
+    elif (palette % 257 == 0).all():
+        colours = (palette // 257).astype(np.uint8)
     return np.ascontiguousarray(colours.T[index[..., 0]])
 
 

@@ -15,6 +15,8 @@ _EXIF, _XMP = "exif", "xmp"  # as Pillow calls them
 _BLOCKS = {1058: _EXIF, 1060: _XMP}  # of Photoshop
 _START = b"Exif\0\0"
 _XMP_KEY = b"XML:com.adobe.xmp\0"
+_RAW_KEY = b"Raw profile type exif\0"
+_LONGEST_RAW = 1 << 20
 
 
 def find(image: Image.Image, path: Path) -> None:
@@ -36,17 +38,26 @@ def _nothing(image: Image.Image, path: Path) -> Iterator[tuple[str, bytes | None
 
 
 def _of_png(image: Image.Image, path: Path) -> Iterator[tuple[str, bytes | None]]:
-    with path.open("rb") as file:
-        for kind, start, place in png.chunks(path):
-            wanted = kind == b"eXIf" or (kind == b"iTXt" and start.startswith(_XMP_KEY))
-            if not wanted:
-                continue
-            file.seek(place)
-            length = int.from_bytes(file.read(8)[:4], "big")
+    """The specification's chunks, and else the text in which ImageMagick has EXIF."""
+    texts = []
+    with png.mapped(path) as data:
+        for kind, start, part in png.chunks(data):
             if kind == b"eXIf":
-                yield _EXIF, file.read(length)
-            elif length <= LARGEST_XMP:
-                yield _XMP, _text(file.read(length))
+                yield _EXIF, data[part]
+            elif kind == b"iTXt" and start.startswith(_XMP_KEY):
+                if part.stop - part.start <= LARGEST_XMP:
+                    yield _XMP, _text(data[part])
+            elif kind in (b"tEXt", b"zTXt") and start.startswith(_RAW_KEY):
+                texts.append(data[part])
+    for text in texts[:1]:
+        yield _EXIF, _raw(text[len(_RAW_KEY) :])
+
+
+def _raw(text: bytes) -> bytes:
+    """The bytes that stand as digits behind a line end, a name and a length; maybe compressed."""
+    if text.startswith(b"\0"):  # the method of compression
+        text = zlib.decompressobj().decompress(text[1:], _LONGEST_RAW)
+    return bytes.fromhex("".join(text.decode("latin-1").split("\n")[3:]))
 
 
 def _text(content: bytes) -> bytes:

@@ -13,7 +13,7 @@ from ccsr.atomic import replacing
 from ccsr.image import backgrounds, boxes, exr, gif, pfm, png, tiff, tiff_writing
 from ccsr.image.formats import DEFAULT, Format, Output, check
 from ccsr.image.linear import linear_light
-from ccsr.image.metadata import Metadata, save_options
+from ccsr.image.metadata import Metadata, save_options, unfitting
 from ccsr.image.modes import (
     Levels,
     as_floats,
@@ -55,10 +55,10 @@ def write(
     lost: tuple[str, ...] = ()
     if not known.alpha:
         picture, lost = backgrounds.over(picture, output.background)
-    described = tuple(
-        output.describing(each, (frame.shape[0], frame.shape[1])).fitting(frame.shape[2])
-        for each, frame in zip(picture.descriptions, picture.frames, strict=True)
-    )
+    described = _described(picture, output)
+    profile, channels = picture.metadata.profile, picture.frames[0].shape[2]
+    if why := unfitting(profile, channels) if profile else "":
+        lost = (*lost, f"colour profile ({why})")
     with replacing(path) as temporary:
         dropped = _save(picture, described, temporary, known, output)
         written = _written_size(temporary, known)
@@ -68,6 +68,17 @@ def write(
                 f"{written[1]}x{written[0]}"
             )
     return (*lost, *dropped)
+
+
+def _described(picture: Picture, output: Output) -> tuple[Metadata, ...]:
+    """What is said of each frame; of those that are alike, as in an animation, found out once."""
+    found: dict[tuple[int, tuple[int, ...]], Metadata] = {}
+    every = list(zip(picture.descriptions, picture.frames, strict=True))
+    for each, frame in every:
+        if (id(each), frame.shape) not in found:
+            written = output.describing(each, (frame.shape[0], frame.shape[1]))
+            found[id(each), frame.shape] = written.fitting(frame.shape[2])
+    return tuple(found[id(each), frame.shape] for each, frame in every)
 
 
 def _save(

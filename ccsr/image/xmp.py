@@ -5,7 +5,7 @@ counts pixels is scaled. All else is kept as it is written.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import suppress
 from typing import NamedTuple, TypeAlias
 from xml.dom.expatbuilder import parseString
@@ -38,6 +38,8 @@ _SPACES = {  # the usual prefix of a namespace, which a file may name otherwise
     "http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/": "Iptc4xmpCore",
     "http://iptc.org/std/Iptc4xmpExt/2008-02-29/": "Iptc4xmpExt",
     "http://ns.adobe.com/photoshop/1.0/": "photoshop",
+    "http://ns.adobe.com/xmp/1.0/DynamicMedia/": "xmpDM",
+    "http://prismstandard.org/namespaces/basic/2.0/": "prism",
     "http://www.dji.com/drone-dji/1.0/": "drone-dji",
 }
 # Of other pictures and streams, as a whole.
@@ -77,12 +79,20 @@ _BOXES = {
         ("Iptc4xmpExt:rbY", "Iptc4xmpExt:rbH"),
     ),
 }  # fmt: skip
+_DEEPEST = 100  # elements in one another
 _NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
 _RESOLUTION = {"tiff:XResolution", "tiff:YResolution", "tiff:ResolutionUnit"}
 _PLACE = re.compile(r"^GPS")
+_POSITIONS = re.compile(r"wgs84_pos|georss|schemas/kml", re.IGNORECASE)  # spaces of nothing else
+_PERHAPS_A_PLACE = re.compile(
+    rb"gps|latitude|longt?itude|coordinates|geo(?:rss|tag|location)|wgs84"
+    rb"|\bgeo:|:(?:lat|lon|long|lng)\b",
+    re.IGNORECASE,
+)
 _PLACE_IN_WORDS = {
     "photoshop:City", "photoshop:State", "photoshop:Country", "Iptc4xmpCore:Location",
-    "Iptc4xmpCore:CountryCode", "Iptc4xmpExt:LocationCreated", "Iptc4xmpExt:LocationShown",
+    "Iptc4xmpCore:CountryCode", "dc:coverage", "xmpDM:shotLocation", "prism:location",
+    "Iptc4xmpExt:LocationCreated", "Iptc4xmpExt:LocationShown",
 }  # fmt: skip
 
 
@@ -170,6 +180,7 @@ def scaled(xmp: bytes, before: Size, after: Size) -> bytes:
         return xmp
     down, across = after[0] / before[0], after[1] / before[1]
     fields = list(_fields(tree))
+    boxes: dict[tuple[int, str], _Field] = {}  # the unit of each, by the element that holds it
     for found in fields:
         local = found.name.partition(":")[2]
         if found.name in _WIDTHS:
@@ -183,7 +194,8 @@ def scaled(xmp: bytes, before: Size, after: Size) -> bytes:
         elif _DOWN.search(local):
             found.set([_times(value, down) for value in found.values])
         elif found.name in _BOXES and found.values[:1] and "pixel" in found.values[0].lower():
-            _scale_box(found, fields, across, down)
+            boxes.setdefault((id(found.owner.element), found.name), found)
+    _scale_boxes(boxes, fields, across, down)
     return _written(tree)
 
 
@@ -208,24 +220,36 @@ def without_place(xmp: bytes) -> bytes | None:
         found
         for found in _fields(tree)
         if found.name in _PLACE_IN_WORDS
+        or _POSITIONS.search(found.space)
         or (found.name.startswith("exif:") and _PLACE.match(found.name.partition(":")[2]))
     ]
     for found in own:
         found.remove()
     rest = _written(tree) if own else xmp
-    return None if re.search(rb"gps|latitude|longt?itude", rest, re.IGNORECASE) else rest
+    return None if _PERHAPS_A_PLACE.search(rest) else rest
 
 
 def _parsed(xmp: bytes) -> Document | None:
-    """The tree; None if there is none, or it defines entities, which XMP never does."""
+    """The tree; None if there is none, or it defines entities or is deep, as XMP never does."""
     xmp = xmp.strip(b"\0 \r\n\t")
     if b"<!DOCTYPE" in xmp:
         return None
     try:
         # prefixes are resolved here: not all files declare all of theirs
-        return parseString(xmp, namespaces=False)
+        tree = parseString(xmp, namespaces=False)
     except (ExpatError, ValueError, LookupError):
         return None
+    return tree if _depth(tree) <= _DEEPEST else None
+
+
+def _depth(tree: Document) -> int:
+    """Of elements in elements."""
+    depth, level = 0, [each for each in tree.childNodes if isinstance(each, Element)]
+    while level := [c for each in level for c in each.childNodes if isinstance(c, Element)]:
+        depth += 1
+        if depth > _DEEPEST:
+            break
+    return depth
 
 
 def _written(tree: Document) -> bytes:
@@ -293,15 +317,20 @@ def _exchange(tree: Document, first: str, second: str) -> bool:
     return True
 
 
-def _scale_box(unit: _Field, fields: list[_Field], across: float, down: float) -> None:
+def _scale_boxes(
+    units: Container[tuple[int, str]], fields: list[_Field], across: float, down: float
+) -> None:
     """Scale the properties beside a unit of pixels."""
-    sides: tuple[tuple[tuple[str, ...], float], ...] = tuple(
-        zip(_BOXES[unit.name], (across, down), strict=True)
-    )
-    for names, factor in sides:
-        for found in fields:
-            if found.name in names and found.owner.element is unit.owner.element:
-                found.set([_times(value, factor) for value in found.values])
+    factors = {
+        name: (unit, factor)
+        for unit, sides in _BOXES.items()
+        for names, factor in zip(sides, (across, down), strict=True)
+        for name in names
+    }
+    for found in fields:
+        unit, factor = factors.get(found.name, ("", 1.0))
+        if unit and (id(found.owner.element), unit) in units:
+            found.set([_times(value, factor) for value in found.values])
 
 
 def _points(values: list[str], across: float, down: float) -> list[str]:

@@ -75,6 +75,11 @@ class _Local(Store[Path]):
             return (
                 f"cannot write {output}: a folder has that name, rename it or choose another by -o"
             )
+        if output.exists() and not output.is_file():
+            return (
+                f"cannot write {output}: it is no file but a pipe, a device or the like, write to "
+                "standard output by -o - instead"
+            )
         return None
 
     def prepare(self, folder: Path) -> None:

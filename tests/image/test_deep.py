@@ -6,7 +6,7 @@ import tifffile
 from PIL import Image, TiffImagePlugin
 
 from ccsr import image
-from ccsr.image import Metadata, Picture
+from ccsr.image import Metadata, Picture, profiles
 from picture_parts import chunk
 
 SIZE = (37, 53)
@@ -80,7 +80,7 @@ def test_grey_with_alpha_in_tiff(tmp_path: Path) -> None:
 def test_pages_and_profile_of_grey_with_alpha(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    grey = bytes(16) + b"GRAY" + bytes(108)
+    grey = profiles.adobe().profile(1)
     pages = (noise(2), noise(2, (3, 90)))
     image.write(Picture(pages, Metadata(grey)), tmp_path / "a.tif")
     got = image.read(tmp_path / "a.tif")

@@ -161,8 +161,11 @@ def test_a_sampled_curve() -> None:
 
 
 def test_a_profile_of_tables_goes_through_srgb(tmp_path: Path) -> None:
-    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    profile = lab.replace(b"rTRC", b"xTRC")  # which leaves no curve for red
+    table = bytes(range(256)) * 3
+    corners = bytes(255 * (i >> k & 1) for i in range(8) for k in (2, 1, 0))
+    lut = b"mft1" + struct.pack(">4xBBBx9i", 3, 3, 2, *np.diag([65536] * 3).ravel())
+    profile = profiles._assembled({b"A2B0": lut + table + corners + table}, b"RGB ")
+    profile = profile[:20] + b"Lab " + profile[24:]
     values = np.full((4, 4, 3), 40_000, np.uint16)
     lost = image.write(Picture((values,), Metadata(profile)), tmp_path / "a.exr")
     assert lost == ("colour profile (converted to sRGB)", "precision (16 bits became 8)")

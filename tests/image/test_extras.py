@@ -3,6 +3,7 @@
 import io
 import struct
 import time
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -299,3 +300,36 @@ def test_no_file_holds_the_time(
             at = written[0].index(kind) + 4
             assert written[0][at] == 1  # times of 64 bits
             assert written[0][at + 4 : at + 20] == bytes(16)
+
+
+def test_behind_the_end_of_a_png_nothing_is_obeyed(tmp_path: Path) -> None:
+    data = io.BytesIO()
+    Image.new("RGB", (6, 4)).save(data, "PNG")
+    turned = Image.Exif()
+    turned[274] = 6
+    more = chunk(b"eXIf", turned.tobytes()[6:]) + chunk(b"cICP", bytes([9, 16, 0, 1]))
+    (tmp_path / "a.png").write_bytes(data.getvalue() + more)
+    picture = image.read(tmp_path / "a.png")
+    assert picture.size == image.probe(tmp_path / "a.png").size == (4, 6)
+    assert picture.metadata.profile is None
+    assert picture.dropped == ("bytes behind the picture",)
+    assert left(tmp_path, "b.png", data.getvalue() + bytes(50 << 20)) == ()
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("behind", [False, True])
+def test_exif_in_a_text_of_png_turns_the_plan_too(
+    tmp_path: Path, packed: bool, behind: bool
+) -> None:
+    turned = Image.Exif()
+    turned[274] = 6
+    digits = b"\nexif\n%8d\n%s\n" % (len(turned.tobytes()), turned.tobytes().hex().encode())
+    name = b"Raw profile type exif\0"
+    packing = b"\0" + zlib.compress(digits)
+    text = chunk(b"zTXt", name + packing) if packed else chunk(b"tEXt", name + digits)
+    data = io.BytesIO()
+    Image.new("RGB", (6, 4)).save(data, "PNG")
+    place = data.getvalue().index(b"IEND" if behind else b"IDAT") - 4
+    (tmp_path / "a.png").write_bytes(data.getvalue()[:place] + text + data.getvalue()[place:])
+    assert image.probe(tmp_path / "a.png").size == (6, 4)
+    assert image.read(tmp_path / "a.png").size == (6, 4)

@@ -218,3 +218,12 @@ def test_what_a_gif_cannot_hold_is_said(tmp_path: Path) -> None:
     few = values[..., :3] // 128 * 128
     assert image.write(Picture((few,)), tmp_path / "a.gif") == ()
     assert np.array_equal(image.read(tmp_path / "a.gif").frames[0], few)
+
+
+def test_padding_costs_nothing(tmp_path: Path) -> None:
+    """Byte by byte it would take minutes."""
+    whole = file(2, 2, block(0, 0, 2, 2, 1))
+    end = whole.rindex(b";")
+    picture = read(tmp_path, whole[:end] + bytes(60 << 20) + whole[end:])
+    assert picture.size == (2, 2)
+    assert picture.dropped == ()

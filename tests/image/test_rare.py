@@ -10,7 +10,7 @@ import tifffile
 from PIL import Image
 
 from ccsr import image
-from picture_parts import chunk, only
+from picture_parts import chunk, left, only
 
 
 def psd(
@@ -213,3 +213,42 @@ def test_alpha_of_bmp_that_is_0_everywhere_is_none(tmp_path: Path, alpha: int) -
     channels = 4 if alpha else 3
     stored = [[[3, 2, 1, 0][:channels], [6, 5, 4, alpha][:channels]]]
     assert only(tmp_path / "a.bmp").tolist() == stored
+
+
+def test_an_index_of_photoshop_may_be_transparent(tmp_path: Path) -> None:
+    index = np.arange(12, dtype=np.uint8).reshape(3, 4) % 5
+    palette = np.random.default_rng(0).integers(0, 256, (256, 3), np.uint8)
+    head = b"8BPS" + struct.pack(">H6xHIIHH", 1, 1, 3, 4, 8, 2)
+    head += struct.pack(">I", 768) + palette.T.tobytes()
+    for hidden, expected in ((3, np.where(index == 3, 0, 255)), (0xFFFF, None)):
+        told = block(1047, struct.pack(">H", hidden))
+        data = head + struct.pack(">I", len(told)) + told + bytes(6) + index.tobytes()
+        (tmp_path / "a.psd").write_bytes(data)
+        values = only(tmp_path / "a.psd")
+        assert np.array_equal(values[..., :3], palette[index])
+        if expected is None:
+            assert values.shape[2] == 3
+        else:
+            assert np.array_equal(values[..., 3], expected)
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_a_tga_smaller_than_its_footer(tmp_path: Path, size: int) -> None:
+    """Pillow looks for one behind every picture with transparency."""
+    pixels = np.arange(4 * size, dtype=np.uint8)
+    head = struct.pack("<BBBHHBHHHHBB", 0, 0, 2, 0, 0, 0, 0, 0, size, 1, 32, 0x28)
+    (tmp_path / "a.tga").write_bytes(head + pixels.tobytes())
+    expected = pixels.reshape(1, size, 4)[..., [2, 1, 0, 3]]
+    assert np.array_equal(only(tmp_path / "a.tga"), expected)
+
+
+@pytest.mark.parametrize(("mask", "said"), [(0x8000, ("transparency",)), (0, ())])
+def test_transparency_of_a_bmp_of_16_bits_is_said(
+    tmp_path: Path, mask: int, said: tuple[str, ...]
+) -> None:
+    pixels = np.array([[0x7FFF, 0xFFFF], [0x8000, 0x001F]], "<u2")
+    head = struct.pack("<IiiHHIIiiII", 108, 2, 2, 1, 16, 3, 8, 0, 0, 0, 0)
+    head += struct.pack("<IIII", 0x7C00, 0x3E0, 0x1F, mask) + b"BGRs" + bytes(48)
+    start = struct.pack("<2sIII", b"BM", 14 + len(head) + 8, 0, 14 + len(head))
+    assert left(tmp_path, "a.bmp", start + head + pixels.tobytes()) == said
+    assert left(tmp_path, "b.bmp", start + head + (pixels | 0x8000).tobytes()) == ()

@@ -8,12 +8,13 @@ import pytest
 from PIL import ExifTags, Image, ImageCms, TiffImagePlugin
 
 from ccsr import image
+from ccsr.image import profiles
 from tiffs import GREY_ALPHA, SIZE, noise, read, write
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3])
 def test_what_a_file_says_does_not_depend_on_its_kind(tmp_path: Path, channels: int) -> None:
-    profile = bytes(16) + (b"RGB " if channels == 3 else b"GRAY") + bytes(108)
+    profile = profiles.adobe().profile(channels)
     xmp = b"<x:xmpmeta xmlns:x='adobe:ns:meta/' dc:title='Hill'/>"
     write(
         tmp_path / "a.tif",

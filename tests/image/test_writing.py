@@ -151,8 +151,10 @@ def test_colours_are_converted_where_no_profile_can_be(
 def test_a_damaged_profile_converts_nothing(tmp_path: Path) -> None:
     damaged = bytes(16) + b"RGB " + bytes(108)
     values = np.array([[[255, 0, 0]]], np.uint8)
-    image.write(Picture((values,), Metadata(damaged)), tmp_path / "out.gif")
-    assert np.array_equal(only(tmp_path / "out.gif"), values)
+    for suffix in (".gif", ".png"):
+        lost = image.write(Picture((values,), Metadata(damaged)), tmp_path / f"out{suffix}")
+        assert lost == ("colour profile (damaged)",)
+        assert np.array_equal(only(tmp_path / f"out{suffix}"), values)
 
 
 def test_a_grey_profile_is_applied_where_grey_becomes_colour(tmp_path: Path) -> None:
@@ -330,3 +332,14 @@ def test_grey_with_transparency_keeps_it(tmp_path: Path, suffix: str, frames: in
         for number, values in enumerate(made):
             written.seek(number)
             assert np.array_equal(np.asarray(written.convert("RGBA"))[..., 3], values[..., 1])
+
+
+def test_an_animation_is_described_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its XMP is written once, and to rewrite it for each frame would take minutes."""
+    asked = []
+    scaled = Metadata.at
+    monkeypatch.setattr(Metadata, "at", lambda *given: asked.append(1) or scaled(*given))
+    frames = tuple(np.full((4, 5, 3), i, np.uint8) for i in range(30))
+    picture = Picture(frames, Metadata(xmp=b"<a/>", size=(2, 3)), durations=(50,) * 30)
+    image.write(picture, tmp_path / "a.webp")
+    assert len(asked) == 1

@@ -234,3 +234,30 @@ def test_how_a_file_is_stored_goes_without_a_word() -> None:
     found = fields(kept)
     assert found["dc:rights"] == "mine"
     assert not {"dc:format", "tiff:BitsPerSample"} & set(found)
+
+
+def test_boxes_of_pixels_are_scaled_once(tmp_path: Path) -> None:
+    """However many units say it; thousands would take minutes pair by pair."""
+    inside = "<stDim:unit>pixel</stDim:unit>" * 2000 + "<stDim:w>10</stDim:w><stDim:h>8</stDim:h>"
+    text = xmp.scaled(packet(inside=inside), (4, 5), (8, 15))
+    assert b"<stDim:w>30</stDim:w><stDim:h>16</stDim:h>" in text
+
+
+def test_what_is_nested_without_end_is_damaged() -> None:
+    for depth, gone in ((50, ()), (5000, ("damaged XMP",))):
+        assert xmp.true_of_pixels(packet(inside="<a>" * depth + "</a>" * depth))[1] == gone
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        'xmlns:g="http://www.w3.org/2003/01/geo/wgs84_pos#" g:lat="48.137" g:long="11.575"',
+        'dc:coverage="48.137, 11.575"',
+        'xmlns:georss="http://www.georss.org/georss" georss:point="48.137 11.575"',
+        'xmlns:own="http://somebody/" own:lat="48.137" own:lng="11.575"',
+        'xmlns:own="http://somebody/" own:spot="geo:48.137,11.575"',
+    ],
+)
+def test_no_place_stays_by_whatever_name(attributes: str) -> None:
+    assert b"48.137" not in (xmp.without_place(packet(attributes)) or b"")
+    assert b"A &lt;hill" in (xmp.without_place(packet('dc:coverage="a"')) or b"")

@@ -10,7 +10,7 @@ from PIL import Image
 
 from ccsr import Upscaler, image
 from ccsr.bundled import resource_dir
-from ccsr.image import Metadata, Picture
+from ccsr.image import Metadata, Picture, profiles
 from ccsr.jobs import large_tiff
 from ccsr.model import build
 
@@ -111,7 +111,7 @@ def test_a_streamed_file_is_the_same_as_a_whole_one(
     exif[306], exif[305] = "2026:01:02 03:04:05", "Jörgs Kamera".encode()
     exif.get_ifd(0x8769)[0x829A] = 0.005
     xmp = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>"
-    described = Metadata(bytes(16) + b"RGB " + bytes(108), exif.tobytes(), xmp, (300, 300))
+    described = Metadata(profiles.adobe().profile(3), exif.tobytes(), xmp, (300, 300))
     values = photo(3, np.uint8)
     monkeypatch.setattr(large_tiff, "STRIP", 100)
     size = (2000, 700)  # two strips of the file

@@ -9,7 +9,7 @@ from PIL import Image
 
 from ccsr import Upscaler, sizes
 from ccsr.bundled import resource_dir
-from ccsr.image import Metadata, Picture, to_image, to_tensor
+from ccsr.image import Metadata, Picture, profiles, to_image, to_tensor
 from ccsr.model import checkpoint
 
 
@@ -45,7 +45,7 @@ def test_pictures_agree_with_pillow_away_from_the_border(
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
 def test_pictures_keep_their_kind_and_profile(upscaler: Upscaler, mode: str) -> None:
     picture = photo(mode)
-    profile = bytes(16) + (b"GRAY" if mode in ("L", "LA") else b"RGB ") + bytes(108)
+    profile = profiles.adobe().profile(len(mode))
     picture.info["icc_profile"] = profile
     got = upscaler(picture, scale=1.7)
     assert got.mode == mode
