@@ -252,3 +252,70 @@ def test_transparency_of_a_bmp_of_16_bits_is_said(
     start = struct.pack("<2sIII", b"BM", 14 + len(head) + 8, 0, 14 + len(head))
     assert left(tmp_path, "a.bmp", start + head + pixels.tobytes()) == said
     assert left(tmp_path, "b.bmp", start + head + (pixels | 0x8000).tobytes()) == ()
+
+
+def test_a_palette_of_tiff_with_levels_of_8_bits(tmp_path: Path) -> None:
+    """As writers of old times store it: none of its numbers is above 255."""
+    index = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    palette = np.random.default_rng(0).integers(0, 256, (3, 256), np.uint16)
+    for options in ({}, {"compression": "zlib"}):
+        tifffile.imwrite(
+            tmp_path / "a.tif", index, photometric="palette", colormap=palette, **options
+        )
+        assert np.array_equal(only(tmp_path / "a.tif"), palette.T[index])
+
+
+@pytest.mark.parametrize("sampling", [None, (1, 1), (2, 1), (2, 2)])
+@pytest.mark.parametrize("narrow", [False, True])
+def test_luminance_and_differences_without_compression(
+    tmp_path: Path, sampling: tuple[int, int] | None, narrow: bool
+) -> None:
+    """TIFF 6.0, section 21: units of some luminances and two differences; 2 by 2 if untold."""
+    across, down = sampling or (2, 2)
+    small = np.random.default_rng(0).integers(60, 200, (3, 4, 3), np.uint8)
+    rgb = np.asarray(Image.fromarray(small).resize((8, 6), Image.Resampling.BICUBIC))
+    rgb = rgb.reshape(6 // down, down, 8 // across, across, 3).mean((1, 3), keepdims=True)
+    rgb = np.broadcast_to(rgb, (6 // down, down, 8 // across, across, 3)).reshape(6, 8, 3)
+    values = np.asarray(Image.fromarray(rgb.astype(np.uint8)).convert("YCbCr")).astype(float)
+    reference = [0, 255, 128, 255, 128, 255]
+    if narrow:
+        values = np.concatenate((16 + values[..., :1] * 219 / 255,
+                                 128 + (values[..., 1:] - 128) * 224 / 255), 2)  # fmt: skip
+        reference = [16, 235, 128, 240, 128, 240]
+    stored = (values + 0.5).astype(np.uint8)
+    data = b"".join(
+        stored[y : y + down, x : x + across, 0].tobytes() + stored[y, x, 1:].tobytes()
+        for y in range(0, 6, down)
+        for x in range(0, 8, across)
+    )
+    tags = {256: (3, [8]), 257: (3, [6]), 258: (3, [8, 8, 8]), 259: (3, [1]), 262: (3, [6]),
+            277: (3, [3]), 278: (3, [6]), 532: (5, reference)}  # fmt: skip
+    if sampling:
+        tags[530] = 3, list(sampling)
+    (tmp_path / "a.tif").write_bytes(one_strip(tags, data))
+    picture = image.read(tmp_path / "a.tif")
+    assert picture.dropped == ()
+    np.testing.assert_allclose(picture.frames[0], rgb.astype(np.uint8), atol=5)
+
+
+def one_strip(tags: dict[int, tuple[int, list[int]]], data: bytes) -> bytes:
+    """A TIFF of numbers of 16 bits (3) and fractions (5)."""
+    tags = tags | {273: (4, [8]), 279: (4, [len(data)])}
+    more, entries = b"", b""
+    for number, (kind, values) in sorted(tags.items()):
+        packed = struct.pack(f"<{len(values)}{'H' if kind == 3 else 'I'}", *values)
+        if kind == 5:
+            packed = struct.pack(f"<{2 * len(values)}I", *(n for v in values for n in (v, 1)))
+        if len(packed) > 4:
+            place = 8 + len(data) + 6 + 12 * len(tags) + len(more)
+            more, packed = more + packed, struct.pack("<I", place)
+        entries += struct.pack("<HHI", number, kind, len(values)) + packed.ljust(4, b"\0")
+    start = struct.pack("<2sHI", b"II", 42, 8 + len(data))
+    return start + data + struct.pack("<H", len(tags)) + entries + bytes(4) + more
+
+
+def test_channels_of_other_numbers_of_bits_are_refused(tmp_path: Path) -> None:
+    tags = {256: (3, [4]), 257: (3, [2]), 258: (3, [5, 6, 5]), 262: (3, [2]), 277: (3, [3])}
+    (tmp_path / "a.tif").write_bytes(one_strip(tags, bytes(16)))
+    with pytest.raises(OSError, match=r"its channels have different numbers of bits \(5, 6, 5\)"):
+        image.read(tmp_path / "a.tif")

@@ -341,3 +341,20 @@ def test_threads_that_read_leave_the_filters_of_warnings(last: str) -> None:
     warnings.warn("of the other's", stacklevel=1)
     leaving[1].__exit__(None, None, None)
     assert warnings.filters == before
+
+
+def test_an_avif_that_is_shown_once_or_a_few_times(tmp_path: Path) -> None:
+    """By the edit list of its track, and how long the track is (ISO/IEC 14496-12, 8.6.6)."""
+    frames = tuple(np.full((16, 16, 3), 80 * i, np.uint8) for i in range(3))
+    image.write(Picture(frames, durations=(100,) * 3), tmp_path / "a.avif")
+    data = bytearray((tmp_path / "a.avif").read_bytes())
+    assert image.read(tmp_path / "a.avif").loop == 0
+    edits, track = data.index(b"elst") + 4, data.index(b"tkhd") + 4
+    once = int.from_bytes(data[edits + 8 : edits + 16], "big")
+    assert data[edits] == data[track] == 1
+    data[track + 28 : track + 36] = (3 * once).to_bytes(8, "big")
+    (tmp_path / "b.avif").write_bytes(data)
+    assert image.read(tmp_path / "b.avif").loop == 3
+    data[edits + 3] &= 0xFE
+    (tmp_path / "c.avif").write_bytes(data)
+    assert image.read(tmp_path / "c.avif").loop == 1
