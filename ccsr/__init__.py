@@ -36,7 +36,15 @@ else:
 
         if name not in _HOMES:
             raise AttributeError(f"module 'ccsr' has no attribute {name!r}")
-        module = import_module(_HOMES[name])
+        try:
+            module = import_module(_HOMES[name])
+        except ModuleNotFoundError as error:
+            if error.name != "torch":
+                raise
+            from ccsr.distribution import remedy
+
+            needed = f"ccsr.{name} needs torch, which is not installed: run {remedy()}"
+            raise ModuleNotFoundError(needed, name="torch") from error
         return module if _HOMES[name] == f"ccsr.{name}" else getattr(module, name)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ccsr.distribution import remedy
 from ccsr.plain import is_pair, is_whole, plain
 
 WEIGHTS_BT601 = (65.481 / 255, 128.553 / 255, 24.966 / 255)
@@ -110,7 +111,7 @@ def load_lpips() -> Callable[[Tensor, Tensor], float]:
         package = importlib.import_module("lpips")
     except ImportError as error:
         raise ValueError(
-            "LPIPS needs the packages of the extra [metrics]: pip install 'ccsr[metrics]', or "
+            f"LPIPS needs the packages of the extra [metrics]: {remedy('metrics')}, or "
             "leave out --lpips"
         ) from error
     try:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "ccsr"
 FLOORS = (
-    ("plain",),
+    ("plain", "distribution"),
     (
         "grid",
         "device",

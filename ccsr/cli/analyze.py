@@ -14,6 +14,7 @@ from ccsr.analysis.findings import Findings, Options
 from ccsr.atomic import replacing
 from ccsr.choices import Encoder
 from ccsr.cli import arguments, options
+from ccsr.distribution import remedy
 from ccsr.evaluation import plots
 from ccsr.evaluation.results import environment, json_text, write_json
 from ccsr.model.checkpoint import called
@@ -108,7 +109,7 @@ def main(argv: Sequence[str]) -> int:
         _check_out(args.out, [each for each in (args.data, args.test) if each])
         args.out.mkdir(parents=True, exist_ok=True)
         if not plots.available():
-            terminal.say("ccsr: pictures need matplotlib: pip install 'ccsr[evaluate]'")
+            terminal.say(f"ccsr: pictures need matplotlib: {remedy('evaluate')}")
     start = time.monotonic()
     chosen = {FLAGS[flag]: value for flag, value in given.items()}
     findings = analysis.run(Options(out=args.out, **chosen))

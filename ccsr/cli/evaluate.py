@@ -9,6 +9,7 @@ from ccsr import terminal
 from ccsr.cli import evaluate_output
 from ccsr.cli.evaluate_options import parser
 from ccsr.cli.progress import ImageProgress
+from ccsr.distribution import remedy
 from ccsr.evaluation import plots
 from ccsr.evaluation.cache import Cache
 from ccsr.evaluation.dump import Dump, DumpError
@@ -49,9 +50,7 @@ def main(argv: Sequence[str]) -> int:
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)
         if not plots.available():
-            terminal.say(
-                "ccsr: curve.png and crops.png need matplotlib: pip install 'ccsr[evaluate]'"
-            )
+            terminal.say(f"ccsr: curve.png and crops.png need matplotlib: {remedy('evaluate')}")
     findings = _measure(comparisons, images, args.quiet, args.debug)
     if not findings.records:
         raise ValueError("no image could be evaluated: every one was left out")

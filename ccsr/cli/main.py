@@ -12,6 +12,7 @@ from typing import NamedTuple
 from ccsr import __version__, terminal
 from ccsr.cli import upscale_options
 from ccsr.cli.interrupts import ended_as_interrupted
+from ccsr.distribution import remedy
 from ccsr.suggest import near
 
 
@@ -123,15 +124,15 @@ def _call(name: str, words: Sequence[str]) -> int:
     try:
         code: int = import_module(f"ccsr.cli.{name}").main(words)
     except ModuleNotFoundError as error:
-        if error.name == "torch":
+        if error.name in ("torch", "safetensors"):
             raise RuntimeError(
-                f"ccsr {name} needs torch, which is not installed: pip install torch safetensors"
+                f"ccsr {name} needs torch, which is not installed: run {remedy()}"
             ) from error
         if (error.name or "").partition(".")[0] not in command.packages:
             raise
         raise RuntimeError(
             f"ccsr {name} needs the package {error.name}, which is not installed: "
-            f"run pip install 'ccsr[{command.extra}]'"
+            f"run {remedy(command.extra)}"
         ) from error
     return code
 

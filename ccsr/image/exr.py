@@ -14,14 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.ImageFile import ImageFile
 
+from ccsr.distribution import remedy
 from ccsr.image.hushed import hushed
 from ccsr.image.limits import check_pixels
 from ccsr.image.modes import Levels, covered, floats, unmultiplied
 
 START = b"\x76\x2f\x31\x01"
-NEEDED = (
-    "OpenEXR pictures need the package OpenEXR, which is not installed: run pip install 'ccsr[exr]'"
-)
+NEEDED = f"OpenEXR pictures need the package OpenEXR, which is not installed: run {remedy('exr')}"
 _COLOUR, _GREY = ("R", "G", "B"), ("Y",)
 _NAMED = 6  # channels in a message
 

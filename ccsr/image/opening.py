@@ -12,6 +12,7 @@ from PIL import Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 
 from ccsr.device import NoRoomError
+from ccsr.distribution import remedy
 from ccsr.image import exr, icons, jpeg, pfm, psd, tga, tiff, tiff_directories
 from ccsr.image.limits import check_pixels, too_many_pixels
 
@@ -152,7 +153,7 @@ def _open_heif(path: Path) -> ImageFile:
     except ImportError as error:
         raise OSError(
             "HEIC pictures need the package pillow-heif, which is not installed: "
-            "run pip install 'ccsr[heif]'"
+            f"run {remedy('heif')}"
         ) from error
     pillow_heif.register_heif_opener()
     return Image.open(path, formats=["HEIF"])

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ccsr.distribution import remedy
+
 LOCAL = "ray"
 SECONDS = 30  # that a cluster may take to answer
 TRIES = 2  # in that time: Ray's server for clients now and then forgets one
@@ -54,7 +56,7 @@ def connected(address: str) -> Iterator[Any]:
             ray = importlib.import_module("ray")
         except ModuleNotFoundError as error:
             raise RuntimeError(
-                "--on needs the package ray, which is not installed: run pip install 'ccsr[ray]'"
+                f"--on needs the package ray, which is not installed: run {remedy('ray')}"
             ) from error
         if address == LOCAL:
             _start(ray)

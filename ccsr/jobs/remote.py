@@ -13,6 +13,7 @@ from typing import Any
 
 from ccsr import image
 from ccsr.device import NoRoomError
+from ccsr.distribution import remedy
 from ccsr.jobs.listed import Listed
 from ccsr.jobs.patience import patiently
 from ccsr.jobs.places import OBJECTS, WEB, Place, Url
@@ -228,7 +229,7 @@ def _file_system(root: Url) -> Any:
 
 
 def _missing(root: Url, package: str, hint: str = "") -> RuntimeError:
-    how = "'ccsr[remote]'" if package in ("fsspec", "aiohttp", "requests") else package
+    own = package in ("fsspec", "aiohttp", "requests")
     if not package or (hint and package not in hint):  # its distribution has another name
         package = package or "which does not say its name"
         return RuntimeError(
@@ -236,5 +237,5 @@ def _missing(root: Url, package: str, hint: str = "") -> RuntimeError:
         )
     return RuntimeError(
         f"{root.scheme}:// needs the package {package}, which is not installed: "
-        f"run pip install {how}"
+        f"run {remedy('remote') if own else f'pip install {package}'}"
     )

@@ -11,6 +11,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from ccsr.distribution import remedy
+
 PREFIX = "hf://"
 _DIGEST = "sha256:"
 _ADDRESS = re.compile(rf"{PREFIX}([^/@\s]+/[^/@\s]+)/([^@]+\.safetensors)(?:@([^@\s]+))?")
@@ -71,7 +73,7 @@ def _package() -> ModuleType:
     except ModuleNotFoundError as error:
         raise RuntimeError(
             f"models at {PREFIX}... need the package huggingface_hub, which is not installed: run "
-            "pip install 'ccsr[hub]'"
+            + remedy("hub")
         ) from error
     return huggingface_hub
 

@@ -2,8 +2,10 @@
 
 import math
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
@@ -11,6 +13,7 @@ import numpy as np
 
 from ccsr.bundled import resource_dir
 from ccsr.device import CPU
+from ccsr.distribution import remedy
 from ccsr.grid import Axis, ProjectedGrid, Size
 from ccsr.image.floats import Floats
 from ccsr.resample import resize
@@ -59,7 +62,7 @@ class OnnxEngine:
             raise FileNotFoundError(f"no model file at {path}: check the path")
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # an error is raised, too
-        options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS") or 0)  # as torch does
+        options.intra_op_num_threads = _threads()
         options.enable_mem_pattern = False  # which is for inputs of one size
         try:
             self._session = onnxruntime.InferenceSession(
@@ -95,7 +98,7 @@ class OnnxEngine:
         if str(name_or_path) not in shipped:
             raise ValueError(
                 f"the engine onnx has no model {str(name_or_path)!r}, only {', '.join(shipped)}: "
-                "use the engine torch (pip install torch), or write a file with it by ccsr export "
+                f"{_by_torch()}, or write a file with it by ccsr export "
                 f"--model {name_or_path} --window -o FILE.onnx, and give that"
             )
         return cls(shipped[str(name_or_path)])
@@ -156,12 +159,12 @@ class OnnxEngine:
         centred = ProjectedGrid.project(source.size, grid.size, grid.scale, "centred")
         for wanted, axis in ((grid.rows, centred.rows), (grid.columns, centred.columns)):
             if abs(wanted.origin + wanted.first / wanted.scale - axis.origin) > CLOSE:
-                raise ValueError("the engine onnx takes a scale or a size: use the engine torch")
+                raise ValueError(f"the engine onnx takes a scale or a size: {_by_torch()}")
         if min(grid.scale) < self.least:
             raise ValueError(
                 f"the engine onnx enlarges by {self.least:g} or more along both axes, or reduces "
                 f"along both, got {grid.scale[0]:g} (vertical) and {grid.scale[1]:g} "
-                "(horizontal): use the engine torch (pip install torch)"
+                f"(horizontal): {_by_torch()}"
             )
         return made
 
@@ -280,6 +283,18 @@ class _Side(NamedTuple):
         )
 
 
+def _by_torch() -> str:
+    """What to do where this engine cannot."""
+    missing = find_spec("torch") is None
+    return "use the engine torch" + (f" (run {remedy()})" if missing else "")
+
+
+def _threads() -> int:
+    """As many as OpenMP has where it is told, as torch takes them; 0 for as many as there are."""
+    told = re.match(r"\s*(\d{1,4})\s*(,|$)", os.environ.get("OMP_NUM_THREADS", ""))
+    return int(told[1]) if told else 0
+
+
 def torch_wanted(engine: "TorchEngine | OnnxEngine", what: str) -> "TorchEngine":
     """The engine itself, if it is torch.
 
@@ -287,5 +302,5 @@ def torch_wanted(engine: "TorchEngine | OnnxEngine", what: str) -> "TorchEngine"
         ValueError: if it is another, with what it is wanted for.
     """
     if isinstance(engine, OnnxEngine):
-        raise ValueError(f"torch is needed {what}: install it (pip install torch), engine torch")
+        raise ValueError(f"torch is needed {what}: {_by_torch()}")
     return engine

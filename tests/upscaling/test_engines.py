@@ -16,7 +16,7 @@ from ccsr.grid import ProjectedGrid
 from ccsr.image import Picture
 from ccsr.image.floats import store
 from ccsr.model import checkpoint
-from ccsr.upscaling import engines
+from ccsr.upscaling import engines, onnx_engine
 from ccsr.upscaling.automatic import Automatic
 from ccsr.upscaling.engines import choose_engine
 from ccsr.upscaling.onnx_engine import OnnxEngine
@@ -176,14 +176,24 @@ def test_any_network_with_few_grids_can_be_exported_for_it(tmp_path: Path) -> No
     assert np.abs(got.astype(int) - expected).max() <= 1
 
 
+BOTH = {"torch", "safetensors", "onnxruntime"}
+
+
 @pytest.mark.parametrize(
     ("installed", "engine", "model", "expected"),
     [
-        ({"torch", "onnxruntime"}, "auto", "light", "torch"),
-        ({"torch", "onnxruntime"}, "onnx", "light", "onnx"),
-        ({"torch", "onnxruntime"}, "auto", "a/b.onnx", "onnx"),
+        (BOTH, "auto", "light", "torch"),
+        (BOTH - {"safetensors"}, "auto", "light", "onnx"),
+        (BOTH, "onnx", "light", "onnx"),
+        (BOTH, "auto", "a/b.onnx", "onnx"),
         ({"onnxruntime"}, "auto", "light", "onnx"),
-        ({"torch"}, "auto", "light", "torch"),
+        ({"torch", "safetensors"}, "auto", "light", "torch"),
+        (
+            {"torch"},
+            "torch",
+            "light",
+            "the engine torch needs the package safetensors, which is not",
+        ),
         (set(), "auto", "light", "neither is installed: run pip install torch"),
         ({"torch"}, "onnx", "light", "the engine onnx needs the package onnxruntime, which is not"),
         ({"torch"}, "auto", "b.onnx", "b.onnx needs the package onnxruntime, which is not"),
@@ -204,6 +214,28 @@ def test_the_choice_of_an_engine(
     else:
         with pytest.raises(ValueError, match=expected):
             choose_engine(engine, model)
+
+
+def test_torch_is_not_taken_for_a_model_that_is_here_for_onnxruntime_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in the distribution without torch, beside which somebody installs it."""
+    (tmp_path / "light.onnx").touch()
+    monkeypatch.setattr(engines, "resource_dir", lambda name: tmp_path)
+    assert choose_engine("auto", "light") == "onnx"
+    assert choose_engine("auto", "base") == choose_engine("auto", "a.safetensors") == "torch"
+    (tmp_path / "light.safetensors").touch()
+    assert choose_engine("auto", "light") == "torch"
+
+
+@pytest.mark.parametrize(
+    ("told", "threads"), [("", 0), ("2", 2), ("3,1", 3), (" 4 ", 4), ("many", 0), ("2.5", 0)]
+)
+def test_threads_are_those_of_openmp(
+    told: str, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", told)
+    assert onnx_engine._threads() == threads
 
 
 @pytest.mark.parametrize(
@@ -231,7 +263,9 @@ def test_pictures_that_it_cannot_enlarge_are_refused(onnx_light: Upscaler) -> No
     grid = ProjectedGrid.project(SIZE, (83, 107), 2, "topleft")
     with pytest.raises(ValueError, match="the engine onnx takes a scale or a size"):
         onnx_light.enlargement(LevelSource(photo(3)), grid)
-    with pytest.raises(ValueError, match="torch is needed to enlarge tensors: install it"):
+    with pytest.raises(
+        ValueError, match="torch is needed to enlarge tensors: use the engine torch$"
+    ):
         onnx_light.tensor(torch.rand(3, 8, 8), scale=2)
     with pytest.raises(ValueError, match="torch is needed to keep features: install it"):
         onnx_light.view(photo(3))

@@ -65,7 +65,7 @@ def test_what_needs_torch_says_so(arguments: tuple[str, ...], message: str, tmp_
 def test_commands_that_need_torch_say_so(command: str) -> None:
     done = without_torch(*command.split())
     assert done.returncode == 1
-    assert f"ccsr {command.split()[0]} needs torch, which is not installed: pip" in done.stderr
+    assert f"ccsr {command.split()[0]} needs torch, which is not installed: run pip" in done.stderr
 
 
 def test_nothing_imports_torch_where_it_is_installed(tmp_path: Path) -> None:
