@@ -3,6 +3,10 @@
 # Usage: deploy/parallel.sh PROCESSES IN OUT [options of ccsr upscale]
 # Example: deploy/parallel.sh 4 photos large --recursive --scale 2
 set -eu
+fail() { echo "$1" >&2; exit 2; }
+[ $# -ge 3 ] || fail "usage: deploy/parallel.sh PROCESSES IN OUT [options of ccsr upscale]"
+case $1 in ''|0*|*[!0-9]*) fail "expected a number of processes of at least 1, got '$1'" ;; esac
+command -v parallel > /dev/null || fail "deploy/parallel.sh needs GNU parallel, which is not installed"
 count=$1 in=$2 out=${3%/}
 shift 3
 

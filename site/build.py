@@ -10,6 +10,7 @@ import hashlib
 import json
 import shutil
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from ccsr.bundled import resource_dir
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "ccsr" / "web" / "page"
 MODELS = ("light", "photo")
+FACTS = "models.json"  # what every page holds
 PACKAGE = "onnxruntime-web@1.30.0"
 SHA512 = "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
 RUNTIME = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
@@ -30,7 +32,7 @@ POLICY = (
 
 
 def build(out: Path, vendor: Path) -> None:
-    """Write the page to `out`, which is made anew.
+    """Write the page to `out`, in the place of an earlier one.
 
     Args:
         out: the folder.
@@ -38,8 +40,10 @@ def build(out: Path, vendor: Path) -> None:
 
     Raises:
         RuntimeError: if npm is not there, or does not give the package.
-        ValueError: if the package is not the one that is expected.
+        ValueError: if the package is not the one that is expected, or `out` holds something else.
     """
+    if out.exists() and any(out.iterdir()) and not (out / FACTS).exists():
+        raise ValueError(f"{out} holds other things than such a page: name a folder that does not")
     package = fetched(vendor)
     shutil.rmtree(out, ignore_errors=True)
     shutil.copytree(PAGE, out)
@@ -57,7 +61,7 @@ def build(out: Path, vendor: Path) -> None:
             (out / "ort" / name).write_bytes(content.read())
     files = [resource_dir("checkpoints") / f"{name}.onnx" for name in MODELS]
     radii = [_radius(shutil.copyfile(path, out / path.name)) for path in files]
-    (out / "models.json").write_text(json.dumps({"radius": max(radii)}))
+    (out / FACTS).write_text(json.dumps({"radius": max(radii)}))
 
 
 def fetched(vendor: Path) -> Path:
@@ -90,5 +94,8 @@ if __name__ == "__main__":
     parser.add_argument("out", type=Path)
     parser.add_argument("--vendor", type=Path, default=HERE.parent / "build" / "vendor")
     given = parser.parse_args()
-    build(given.out, given.vendor)
+    try:
+        build(given.out, given.vendor)
+    except (OSError, RuntimeError, ValueError) as error:
+        sys.exit(f"error: {error}")
     print(f"the page: {given.out.resolve()}; python -m http.server -d {given.out} shows it")

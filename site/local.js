@@ -7,6 +7,7 @@ import { factors, typed } from "./sizes.js";
 const TILE = 256; // side of what is computed at once, in pixels of the result
 const LARGEST_PICTURE = 40e6; // pixels: 4 bytes each
 const LARGEST_RESULT = 80e6; // pixels: as many, twice while the file is made
+const LONGEST = 32767; // side of what browsers draw on, in pixels
 const KEPT = 60000; // ms for which a download may wait to begin
 const BICUBIC = "bicubic";
 const pictures = new Map();
@@ -145,14 +146,19 @@ export async function send(file) {
 
 const listed = ({ pixels, ...known }) => known;
 
+function limit(width, height, pixels) {
+  if (width * height > pixels || Math.max(width, height) > LONGEST) {
+    throw new Error(`${width}x${height} is too large for a browser, which has ${pixels / 1e6} `
+      + `million pixels, up to ${LONGEST} along a side: use ccsr upscale`);
+  }
+}
+
 async function decoded(file) {
   const bitmap = await createImageBitmap(file).catch(() => {
     throw new Error("it is not a picture that this browser knows");
   });
   const { width, height } = bitmap;
-  if (width * height > LARGEST_PICTURE) {
-    throw new Error(`it has more than ${LARGEST_PICTURE / 1e6} million pixels: use ccsr upscale`);
-  }
+  limit(width, height, LARGEST_PICTURE);
   const pen = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
   pen.drawImage(bitmap, 0, 0);
   bitmap.close();
@@ -182,9 +188,7 @@ let queue = Promise.resolve();
 async function run(job, item, picture, model, whole, name) {
   try {
     const [height, width] = whole.size;
-    if (width * height > LARGEST_RESULT) {
-      throw new Error(`the result would have more than ${LARGEST_RESULT / 1e6} million pixels`);
-    }
+    limit(width, height, LARGEST_RESULT);
     const sheet = new OffscreenCanvas(width, height);
     const pen = sheet.getContext("2d", { willReadFrequently: true });
     const parts = tiles({ top: 0, left: 0, width, height });

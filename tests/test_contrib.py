@@ -71,6 +71,14 @@ def test_comfyui_enlarges_to_an_exact_size_and_keeps_alpha(nodes, model) -> None
     assert 0 <= result.min() <= result.max() <= 1
 
 
+def test_comfyui_takes_a_batch_without_pictures_and_one_with_gradients(nodes, model) -> None:
+    node = nodes.NODE_CLASS_MAPPINGS["CCSREnlargeBy"]
+    none = run(node, image=torch.zeros(0, 9, 13, 3), model=model, factor=2.5)
+    assert none.shape == (0, 23, 33, 3)
+    images = torch.rand(1, 9, 13, 3, requires_grad=True)
+    assert not run(node, image=images, model=model, factor=2.5).requires_grad
+
+
 def test_comfyui_tells_a_conditioned_network_what_pixels_tell(nodes, tmp_path) -> None:
     path = tmp_path / "told.safetensors"
     checkpoint.save(path, conditioned(), {"licence": "MIT"})

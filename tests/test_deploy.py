@@ -57,17 +57,40 @@ def shard(words: list[str]) -> tuple[int, int]:
     return tuple(args.shard)
 
 
-@pytest.mark.parametrize(("first", "count"), [(1, 8), (0, 3)])
-def test_slurm(calls, first: int, count: int) -> None:
-    for number in range(count):
+@pytest.mark.parametrize(("count", "given"), [(8, {}), (3, {"SHARDS": "3"})])
+def test_slurm(calls, count: int, given: dict[str, str]) -> None:
+    """Also where a part of the array is given again: nothing but the task's number counts."""
+    for number in range(1, count + 1):
         code, [words] = calls(
             str(DEPLOY / "slurm.sh"), "my in", "my out", "--scale", "2",
-            SLURM_ARRAY_TASK_ID=str(first + number), SLURM_ARRAY_TASK_MIN=str(first),
-            SLURM_ARRAY_TASK_COUNT=str(count), SLURM_CPUS_PER_TASK="4",
+            SLURM_ARRAY_TASK_ID=str(number), SLURM_ARRAY_TASK_MIN="2",
+            SLURM_ARRAY_TASK_COUNT="1", SLURM_CPUS_PER_TASK="4", **given,
         )  # fmt: skip
         assert code == 0
         assert words[1] == "my in"
-        assert shard(words) == (number + 1, count)
+        assert shard(words) == (number, count)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["slurm.sh", "in", "out"], "usage: sbatch deploy/slurm.sh IN OUT"),
+        (["parallel.sh", "2", "in"], "usage: deploy/parallel.sh PROCESSES IN OUT"),
+        (
+            ["parallel.sh", "0", "in", "out"],
+            "expected a number of processes of at least 1, got '0'",
+        ),
+        (
+            ["parallel.sh", "in", "out", "2"],
+            "expected a number of processes of at least 1, got 'in'",
+        ),
+    ],
+)
+def test_scripts_say_what_they_expect(words: list[str], said: str) -> None:
+    script, *rest = words
+    done = subprocess.run([DEPLOY / script, *rest], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith(said)
 
 
 @pytest.mark.parametrize(

@@ -259,6 +259,22 @@ def test_what_it_does_not_do_it_says(opened: tuple[Any, list[str]], tmp_path: Pa
     assert "cannot read text.png: it is not a picture" in rows.nth(1).inner_text()
 
 
+def test_sides_that_no_browser_has_are_refused_before_anything_is_computed(
+    opened: tuple[Any, list[str]], tmp_path: Path
+) -> None:
+    page, _ = opened
+    Image.new("RGB", (40_000, 3)).save(tmp_path / "long.png")
+    Image.new("RGB", (1000, 3)).save(tmp_path / "short.png")
+    page.set_input_files("#files", [str(tmp_path / "long.png"), str(tmp_path / "short.png")])
+    rows = page.locator("#pictures .name")
+    rows.nth(1).wait_for()
+    assert "cannot read long.png: 40000x3 is too large for a browser" in rows.nth(0).inner_text()
+    page.fill("#factor", "40")
+    page.press("#factor", "Enter")
+    page.click("#start")
+    page.wait_for_selector("#results >> text=40000x120 is too large for a browser")
+
+
 def test_a_network_that_cannot_run_is_said(opened: tuple[Any, list[str]], cat: Path) -> None:
     page, _ = opened
     page.route("**/ort/*", lambda route: route.abort())
@@ -281,6 +297,13 @@ def test_what_is_chosen_before_the_page_is_ready_is_taken(
         page.wait_for_timeout(50)
     held[0].continue_()
     page.locator("#pictures .name").wait_for()
+
+
+def test_a_folder_with_other_things_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "photo.txt").write_text("precious")
+    with pytest.raises(ValueError, match="holds other things than such a page"):
+        SITE["build"](tmp_path, ROOT / "build" / "vendor")
+    assert (tmp_path / "photo.txt").read_text() == "precious"
 
 
 def test_a_package_that_is_another_is_refused(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -118,6 +118,11 @@ class _Run:
     times: list[tuple[float, float]] = field(default_factory=list)
     pixels: int = 0
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def total(self) -> int:
+        """Of the shards that it is one of; 0 if it is none."""
+        return int(self.shard.partition("/")[2] or 0)
 
     def take(self, line: Any) -> None:
         """Add what a line says.
@@ -242,8 +247,29 @@ def _related(runs: Sequence[_Run]) -> list[list[_Run]]:
 
 
 def _absent(runs: Sequence[_Run]) -> list[str]:
-    """Shards that should be there, since others of the same total are."""
-    present = {run.shard for run in runs if run.shard}
-    totals = {int(shard.partition("/")[2]) for shard in present}
-    shards = [f"{number}/{total}" for total in sorted(totals) for number in range(1, total + 1)]
-    return [shard for shard in shards if shard not in present]
+    """Shards that should be there, since others of the same total are.
+
+    But where runs of all pictures, or all shards of another total, tell of what those tell of too.
+    """
+    by_total: dict[int, list[_Run]] = {}
+    for run in runs:
+        if run.lines:
+            by_total.setdefault(run.total, []).append(run)
+    missing: dict[int, list[str]] = {}
+    for total, alike in by_total.items():
+        present = {run.shard for run in alike}
+        shards = (f"{number}/{total}" for number in range(1, total + 1))
+        missing[total] = [shard for shard in shards if shard not in present]
+    whole = [
+        run
+        for total, alike in by_total.items()
+        for run in alike
+        if not missing[total] and len(run.told) >= run.about
+    ]
+    told = _told(whole)
+    covered = {total for total, alike in by_total.items() if _told(alike) and _told(alike) <= told}
+    return [shard for total in sorted(missing) if total not in covered for shard in missing[total]]
+
+
+def _told(runs: Iterable[_Run]) -> set[str]:
+    return set().union(*(run.told for run in runs))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ccsr import Upscaler
-from ccsr.grid import Size
+from ccsr.grid import Size, choose_grid
 from ccsr.model.checkpoint import shipped
 
 _LARGEST = 1 << 16  # of what can be typed in; memory says the rest
@@ -40,12 +40,15 @@ def enlarge(
     """
     upscaler = _upscaler(model)
     results = []
-    for image in images.clamp(0, 1).float().cpu():
+    for image in images.detach().clamp(0, 1).float().cpu():
         as_file = (image * 255).round().to(torch.uint8)  # tells whether it was a JPEG
         suited, _ = upscaler.suited(as_file.numpy())
         levels = suited.levels(image.numpy(), scale=scale, size=size)
         results.append(torch.from_numpy(levels).clamp(0, 1))
         _stop_if_asked()
+    if not results:
+        grid = choose_grid((images.shape[1], images.shape[2]), scale, size)
+        return torch.zeros(0, *grid.size, images.shape[3])
     return torch.stack(results)
 
 

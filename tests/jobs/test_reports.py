@@ -52,6 +52,28 @@ def test_reports_of_shards_are_joined(tmp_path: Path) -> None:
     assert not found.complete
 
 
+def test_a_whole_run_makes_up_for_shards_without_report(tmp_path: Path) -> None:
+    """If it tells of all that they tell of; so does a run of another number of shards."""
+    every = jobs("a", "b", "c", "d")
+    third = report(
+        tmp_path / "s.jsonl", Plan(every[:2], shard=Shard(1, 3)), (0, "done"), (1, "done")
+    )
+    assert summed_up([third]).absent == ["2/3", "3/3"]
+    all_done = [(number, "done") for number in range(4)]
+    whole = report(tmp_path / "w.jsonl", Plan(every), *all_done)
+    assert summed_up([third, whole]).complete
+    cut = report(tmp_path / "c.jsonl", Plan(every), *all_done[:2])
+    assert summed_up([third, cut]).absent == ["2/3", "3/3"]
+    other = report(tmp_path / "o.jsonl", Plan(jobs("x")), (0, "done"))
+    assert summed_up([third, other]).absent == ["2/3", "3/3"]
+    halves = [
+        report(tmp_path / f"{n}.jsonl", Plan(part, shard=Shard(n, 2)), (0, "done"), (1, "done"))
+        for n, part in ((1, every[::2]), (2, every[1::2]))
+    ]
+    assert summed_up([third, *halves]).complete
+    assert summed_up([third, halves[0]]).absent == ["2/2", "2/3", "3/3"]
+
+
 def test_a_picture_counts_once_however_its_folder_is_spelled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
