@@ -144,6 +144,11 @@ def _check(x: Any, grid: Any) -> None:
         raise TypeError(f"expected floating point, got {x.dtype}: divide levels by their largest")
     if x.ndim < 2 or 0 in x.shape[-2:]:
         raise ValueError(f"expected pixels of shape (..., h, w), got {tuple(x.shape)}")
+    if isinstance(x, np.ma.MaskedArray) or getattr(x, "is_sparse", False):
+        raise TypeError(
+            "expected a value for every pixel, got a masked array or a sparse tensor: fill it "
+            "(x.filled(0)) or make it dense (x.to_dense()) first"
+        )
     if not isinstance(grid, ProjectedGrid):
         raise TypeError(
             f"expected a ProjectedGrid, got {type(grid).__name__}: make one by "
@@ -198,13 +203,15 @@ def reduce_uint8(image: "Tensor", grid: ProjectedGrid) -> "Tensor":
         uint8 (..., H, W).
 
     Raises:
-        TypeError: if `image` is not uint8.
+        TypeError: if `image` is no tensor of uint8.
         ValueError: for a grid that was laid over another size.
     """
     import torch
 
-    if image.dtype != torch.uint8:
-        raise TypeError(f"expected a uint8 image, got {image.dtype}: use resize() for floats")
+    given: Any = image
+    if not isinstance(given, torch.Tensor) or given.dtype != torch.uint8:
+        got = given.dtype if isinstance(given, torch.Tensor) else f"a {type(given).__name__}"
+        raise TypeError(f"expected a uint8 tensor, got {got}: use resize() for floats")
     grid.check(size_of(image))
     rows = _round_uint8(_resize_rows(image.double(), grid.rows, "cubic"))
     return _round_uint8(_resize_rows(rows.mT, grid.columns, "cubic").mT).to(torch.uint8)

@@ -274,8 +274,21 @@ def test_reduce_uint8_rounds_after_each_pass():
     assert torch.equal(reduced, reduced[:, :1].expand_as(reduced))
 
 
+@pytest.mark.parametrize(
+    "x", [np.ma.array(np.zeros((4, 5))), torch.zeros(4, 5).to_sparse()], ids=["masked", "sparse"]
+)
+def test_every_pixel_must_have_a_value(x):
+    with pytest.raises(TypeError, match="expected a value for every pixel, got a masked array or"):
+        resize(x, ProjectedGrid.project((4, 5), (3, 3)))
+
+
+def test_reduce_uint8_refuses_arrays():
+    with pytest.raises(TypeError, match="expected a uint8 tensor, got a ndarray"):
+        reduce_uint8(np.zeros((4, 5), np.uint8), ProjectedGrid.project((4, 5), (2, 2)))
+
+
 def test_reduce_uint8_refuses_floats():
-    with pytest.raises(TypeError, match=r"expected a uint8 image, got torch\.float32"):
+    with pytest.raises(TypeError, match=r"expected a uint8 tensor, got torch\.float32"):
         reduce_uint8(torch.zeros(4, 4), ProjectedGrid.project((4, 4), (2, 2)))
 
 

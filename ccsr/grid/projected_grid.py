@@ -1,5 +1,6 @@
 """Where each output pixel looks into the input: a projected grid, one axis for each dimension."""
 
+import math
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from ccsr.grid.sizes import (
     LARGEST_SIDE,
+    LEAST_SCALE,
     Scale,
     Size,
     SizeRule,
@@ -81,6 +83,8 @@ class Axis:
         elif scale is None:
             raise ValueError(f"anchor {anchor!r} needs a scale, got None: pass scale=output/input")
         scale = as_pair(scale)[0]
+        if anchor != "ratio" and scale < LEAST_SCALE:
+            raise ValueError(f"scale must be at least {LEAST_SCALE:g}, got {scale:g}")
         if anchor == "centred":
             origin = centred_origin(input_size, output_size, scale)
         else:
@@ -113,7 +117,13 @@ class Axis:
         return replace(self, size=stop - start, first=self.first + start)
 
     def shifted(self, by: int) -> "Axis":
-        """The same positions counted from input pixel `by`: for an input cropped there."""
+        """The same positions counted from input pixel `by`: for an input cropped there.
+
+        Raises:
+            ValueError: if it is no whole number.
+        """
+        if not is_whole(by, -math.inf):
+            raise ValueError(f"a grid is shifted by whole pixels, got {by!r}")
         return replace(self, origin=self.origin - by, input_size=None)
 
     def within(self, inner: "Axis") -> "Axis":
@@ -167,7 +177,7 @@ class ProjectedGrid:
 
         Raises:
             ValueError: for what is no pair of whole numbers, sizes below 1 or too large, or a scale
-                that is missing or not positive.
+                that is missing, not finite or less than `LEAST_SCALE`.
         """
         inner, outer = plain(input_size), plain(output_size)
         for name, given in (("input_size (h, w)", inner), ("output_size (H, W)", outer)):
@@ -225,7 +235,11 @@ class ProjectedGrid:
         )
 
     def shifted(self, top: int, left: int) -> "ProjectedGrid":
-        """The same grid over an input that was cropped by `top` rows and `left` columns."""
+        """The same grid over an input that was cropped by `top` rows and `left` columns.
+
+        Raises:
+            ValueError: for what are no whole numbers.
+        """
         return ProjectedGrid(self.rows.shifted(top), self.columns.shifted(left))
 
     def within(self, inner: "ProjectedGrid") -> "ProjectedGrid":

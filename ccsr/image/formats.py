@@ -189,9 +189,14 @@ def check_output(path: str | Named, output: Output = DEFAULT) -> Format:
         The format.
 
     Raises:
+        TypeError: if `output` is no `Output`.
         ValueError: if no format has that suffix, or the format has no such quality, or no use for
             a background.
     """
+    if not isinstance(output, Output):
+        raise TypeError(
+            f"expected an Output, got {type(output).__name__}: make one by Output(quality=90, ...)"
+        )
     path = Path(path) if isinstance(path, str) else path
     name = _BY_SUFFIX.get(path.suffix.lower())
     if name is None:

@@ -18,17 +18,26 @@ _WIDE = "expected 8 or 16 bits per channel or {}, got values from {:g} to {:g}: 
 
 
 def check_levels(values: Any) -> None:
-    """Raise ValueError for all but pixels (h, w, C) as files hold them, at least one."""
+    """See that something is pixels (h, w, C) as files hold them, at least one.
+
+    Raises:
+        TypeError: if it is no array, or one of which a part is masked.
+        ValueError: for an array of another shape or type.
+    """
+    if not isinstance(values, np.ndarray) or isinstance(values, np.ma.MaskedArray):
+        raise TypeError(
+            f"expected an array of levels (h, w, C), got {type(values).__name__}: pictures are for "
+            "the upscaler itself, and tensors for its `tensor`"
+        )
     if (
-        not isinstance(values, np.ndarray)
-        or values.ndim != 3
+        values.ndim != 3
         or not values.size
         or values.shape[2] > 4
         or values.dtype not in (np.uint8, np.uint16, np.float32)
     ):
-        got = f"{values.dtype} {values.shape}" if isinstance(values, np.ndarray) else type(values)
         raise ValueError(
-            f"expected levels (h, w, C) of uint8, uint16 or float32 with C of 1 to 4, got {got}"
+            "expected levels (h, w, C) of uint8, uint16 or float32 with C of 1 to 4, got "
+            f"{values.dtype} {values.shape}"
         )
 
 

@@ -115,7 +115,7 @@ def to_image(x: Tensor) -> Image.Image:
 
     Raises:
         TypeError: for what is no tensor in floating point.
-        ValueError: for another shape.
+        ValueError: for another shape, or values that are NaN.
     """
     given: Any = x
     if not (isinstance(given, Tensor) and given.is_floating_point()):
@@ -124,6 +124,9 @@ def to_image(x: Tensor) -> Image.Image:
             f"expected a tensor in floating point, got {kind}: make a picture of levels (h, w, C) "
             "by Picture((values,))"
         )
-    if x.ndim != 3 or x.shape[0] not in (1, 2, 3, 4) or not x.numel():
-        raise ValueError(f"expected a tensor (C, H, W) with C of 1 to 4, got {tuple(x.shape)}")
+    if x.ndim != 3 or x.shape[0] not in (1, 2, 3, 4) or not x.numel() or x.is_meta:
+        got = f"{tuple(x.shape)}" + (" without its values" if x.is_meta else "")
+        raise ValueError(f"expected a tensor (C, H, W) with C of 1 to 4, got {got}")
+    if x.isnan().any():
+        raise ValueError("some values of the tensor are NaN, for which there is no level")
     return from_levels(to_uint8(x.detach()).permute(1, 2, 0).contiguous().cpu().numpy())

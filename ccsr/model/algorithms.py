@@ -1,4 +1,4 @@
-"""There are three ways to compute a continuous convolution; they are equal to rounding.
+"""There are three ways to compute a continuous convolution; they are equal to float32 rounding.
 
 `reference` is the formula itself. The others rest on its factorisation: the filter is a sum of
 few basis functions of the offset times static matrices (see :mod:`ccsr.model.cc_layer`).
@@ -155,7 +155,7 @@ def _spanned(
 
 
 def span(functions: Tensor) -> tuple[Tensor, Tensor]:
-    """Find fewer functions that span the same, to float rounding; it has no gradients.
+    """Find fewer functions that span the same, to float32 rounding; it has no gradients.
 
     Returns:
         (..., m) and (m, R, B): (..., R, B) is the product of the two.

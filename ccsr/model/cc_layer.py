@@ -61,10 +61,17 @@ class CCLayer(nn.Module):
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.kernel_size = kernel_size
+        given: Any = field
+        if isinstance(given, nn.Module) or not callable(given):
+            raise TypeError(
+                "field must make a field of a kernel size, as FourierField does, got "
+                f"{type(given).__name__}: give the class, or partial(class, ...)"
+            )
         self.field = field(kernel_size)
         check_counts(basis=self.field.basis)
         self.plan = plan
-        # phi_b has a mean square near 1/2, so that W(d) starts with variance 1 / fan_in
+        # Of sines without damping, whose mean square is 1/2, W(d) would start with variance
+        # 1 / fan_in; damped ones start with about a quarter of it at scale 1.
         std = (0.5 * self.field.basis * kernel_size**2 * in_channels) ** -0.5
         # uniform, as normal numbers on the meta device import torch's compiler: seconds
         weight = torch.empty(self.field.basis, out_channels, in_channels)

@@ -82,8 +82,8 @@ class FloatSource:
 
         if not isinstance(x, torch.Tensor):
             raise TypeError(
-                f"expected a tensor, got {type(x).__name__}: use Upscaler.levels for an array, "
-                "and call the upscaler itself for a picture"
+                f"expected a tensor, got {type(x).__name__}: levels (h, w, C) are an array, for "
+                "Upscaler.levels or view, and a picture is for the upscaler itself"
             )
         colours = x.ndim in (3, 4) and x.numel() > 0 and x.shape[-3] in (1, 3)
         there = x.layout == torch.strided and not x.is_meta

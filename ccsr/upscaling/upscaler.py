@@ -275,6 +275,7 @@ class Upscaler:
             (H, W, C) of the same type.
 
         Raises:
+            TypeError: for what is no array.
             ValueError: for another array.
             RuntimeError: see `tensor`.
         """

@@ -141,3 +141,20 @@ def test_what_is_remembered_of_an_axis_is_small() -> None:
     assert not is_remembered(axis(64, 513))
     assert not is_remembered(axis(8192 * 2, 512))  # each reads thousands of pixels
     assert not is_remembered(axis(8_000_000, 1000))
+
+
+@pytest.mark.parametrize("anchor", ["centred", "topleft"])
+def test_scales_at_which_nothing_is_left_are_refused(anchor):
+    """Positions would not be finite, or each output would read more pixels than fit."""
+    for scale in (1e-320, 1e-5, (1.0, 1e-5)):
+        with pytest.raises(ValueError, match=r"scale must be at least 0\.0001, got"):
+            ProjectedGrid.project((5, 5), (3, 3), scale, anchor)
+    assert ProjectedGrid.project((5, 5), (3, 3), 1e-5).scale == (0.6, 0.6)  # by the sizes alone
+
+
+def test_a_grid_is_shifted_by_whole_pixels():
+    grid = ProjectedGrid.project((5, 5), (3, 3))
+    assert grid.shifted(np.int64(2), -1).columns.origin == grid.columns.origin + 1
+    for by in (0.5, float("nan"), "a", None):
+        with pytest.raises(ValueError, match="a grid is shifted by whole pixels, got"):
+            grid.shifted(by, 0)

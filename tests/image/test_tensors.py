@@ -54,6 +54,8 @@ def test_floats_of_every_precision_are_rounded_once(dtype: torch.dtype) -> None:
         (lambda: image.to_tensor(torch.zeros(3, 4, 5)), "a picture .* or a Picture, got Tensor"),
         (lambda: image.write(noise(3), "a.png"), "a picture of Pillow, got ndarray: .* array by"),
         (lambda: image.write(torch.zeros(3, 4, 5), "a.png"), "got Tensor: .* by to_image"),
+        (lambda: image.write(Picture((noise(3),)), "a.jpg", {"quality": 3}), "an Output, got dict"),
+        (lambda: image.check_output("a.jpg", "keep"), "expected an Output, got str: make one by"),
     ],
 )
 def test_what_is_of_another_kind(call: Callable[[], object], message: str) -> None:
@@ -71,6 +73,10 @@ def test_rounding_is_to_nearest_and_clamped() -> None:
 def test_doors_refuse_other_shapes() -> None:
     with pytest.raises(ValueError, match=r"expected a tensor \(C, H, W\) .* got \(5, 2, 2\)"):
         image.to_image(torch.zeros(5, 2, 2))
+    with pytest.raises(ValueError, match=r"with C of 1 to 4, got .* without its values"):
+        image.to_image(torch.zeros(3, 2, 2, device="meta"))
+    with pytest.raises(ValueError, match="some values of the tensor are NaN"):
+        image.to_image(torch.full((3, 2, 2), torch.nan))
     with pytest.raises(ValueError, match="expected a single picture, got 2 frames or pages"):
         image.to_tensor(Picture((noise(1), noise(1))))
 

@@ -84,7 +84,12 @@ def test_random_numbers_and_modes_go_on_as_they_were() -> None:
         (lambda up: up("a.jpg", scale=2), "got str: open a path by PIL.Image.open"),
         (lambda up: up(LEVELS, scale=2), "got ndarray: .* an array to Upscaler.levels"),
         (lambda up: up(X, scale=2), "got Tensor: .* a tensor to Upscaler.tensor"),
-        (lambda up: up.tensor(LEVELS, scale=2), "expected a tensor, got ndarray: use Upscaler.lev"),
+        (
+            lambda up: up.tensor(LEVELS, scale=2),
+            "expected a tensor, got ndarray: levels .* are an a",
+        ),
+        (lambda up: up.levels(X, scale=2), "an array of levels .*, got Tensor: .* tensors for its"),
+        (lambda up: up.levels(None, scale=2), "expected an array of levels .*, got NoneType"),
         (lambda up: up.view(Image.new("L", (3, 3))), "expected a tensor, got Image"),
         (lambda up: Upscaler("light"), "got str: Upscaler.load makes an upscaler of a name"),
         (lambda up: Upscaler(nn.Identity()), "expected a network of ccsr .* got Identity"),
