@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from benchmarks import liif
+from benchmarks.front import weights
 from ccsr import image
 from ccsr.analysis import consistency
 from ccsr.evaluation.methods import BICUBIC, Method, build
@@ -39,4 +40,4 @@ def measure(say: Callable[[str], None]) -> dict[str, Any]:
         found = consistency.measure(
             [*methods, Method("LIIF", enlarge)], consistency.low_resolution(None)
         )
-    return {"agreement": [asdict(each) for each in found]}
+    return {"agreement": [asdict(each) for each in found], "weights": {"light": weights()["light"]}}

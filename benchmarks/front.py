@@ -117,6 +117,13 @@ def weights() -> dict[str, str]:
     return {name: digest(path) for name, path in shipped().items()}
 
 
+def older(found: Found) -> list[str]:
+    """Lines that say which of the networks that were measured have other weights today."""
+    now = weights()
+    names = [f"`{name}`" for name, was in found["weights"].items() if now.get(name) != was]
+    return ["", f"Measured before the weights of today: {', '.join(names)}."] if names else []
+
+
 def better(point: Found, points: Sequence[Found]) -> list[str]:
     """Names of those that are both faster and better at the same scale."""
     return [
@@ -152,11 +159,7 @@ def section(found: Found) -> list[str]:
             "; ".join(better(point, points)) or "none",
         )
         lines.append(f"| {' | '.join(cells)} |")
-    now = weights()
-    older = [f"`{name}`" for name, was in found["weights"].items() if now.get(name) != was]
-    if older:
-        lines += ["", f"Measured before the weights of today: {', '.join(older)}."]
-    return lines
+    return lines + older(found)
 
 
 def draw(path: Path, found: Found) -> None:

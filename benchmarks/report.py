@@ -233,6 +233,7 @@ def _consistency(found: Found) -> Iterator[str]:
     for scale, row in rows.items():
         values = [row[name][key] for key in ("same_positions", "back") for name in names]
         yield f"| {scale:g} | " + " | ".join("" if v is None else decibel(v) for v in values) + " |"
+    yield from front.older(found)
 
 
 def _plot(found: Found) -> None:
