@@ -1,4 +1,4 @@
-"""What all tests share: threads where processes share the cores, benchmark images, and a browser.
+"""What all tests share: threads, random numbers, benchmark images, and a browser.
 
 Of many cases of one kind `thinned(3)` leaves a third to `make test`, the others are long.
 
@@ -9,10 +9,12 @@ import math
 import os
 import random
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
@@ -36,6 +38,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             for item in group:
                 if item not in kept:
                     item.add_marker("long")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Begin every test with the same random numbers, whatever was drawn before it."""
+    random.seed(0)
+    np.random.seed(0)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
 
 
 @pytest.fixture(scope="session")

@@ -73,6 +73,7 @@ def test_impulses_lie_around_the_middle_and_drift_as_predicted(size: int) -> Non
         assert math.isclose(seen, expected, abs_tol=1e-5), layer.name
 
 
+@pytest.mark.long
 def test_continuous_layers_do_not_move_the_image(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(alignment, "SIZES", {"down and up": (48, 49)})
     monkeypatch.setattr(alignment, "PHOTO_SIZES", {"down and up": (120, 121)})

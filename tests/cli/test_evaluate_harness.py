@@ -110,6 +110,7 @@ def test_markdown_and_latex_are_all_that_is_printed(world, capsys):
     assert printed.count("\\begin{tabular}") == 6
 
 
+@pytest.mark.long
 def test_a_sweep_is_one_column_with_its_deviation(world, capsys):
     pytest.importorskip("omegaconf")
     for job, run in enumerate(("one", "two")):

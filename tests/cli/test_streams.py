@@ -86,6 +86,7 @@ def test_a_run_does_all_its_work_whoever_listens(folder: Path, streams: str) -> 
             picture.load()
 
 
+@pytest.mark.long
 def test_a_preview_that_cannot_be_written_is_an_error(folder: Path) -> None:
     done = shell('"$@" >/dev/full', "upscale", str(folder), "--scale", "2", "--dry-run", *QUICK)
     assert done.returncode == 1

@@ -261,6 +261,7 @@ def test_a_conditioned_network_learns_from_what_it_is_told(configure, tmp_path):
     assert not any(v.any() for name, v in silent.named_parameters() if name.endswith(".shift"))
 
 
+@pytest.mark.long
 def test_a_run_that_cleans_at_scale_1(configure, tmp_path):
     words = ["data/degradation=jpeg", "+model.cleans=true", "data.scales.values=[1,2]"]
     words += ["data.val.scales=[1,2]", "data.val.degrade=[none,jpeg:60]"]

@@ -141,6 +141,7 @@ def test_what_is_to_be_deterministic_is_not_tried_out(configure, tmp_path):
         torch.use_deterministic_algorithms(False)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "told"),
     [

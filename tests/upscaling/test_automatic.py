@@ -166,6 +166,7 @@ def test_a_jpeg_gains_more_than_by_the_other_and_by_bicubic(both, clean, quality
     assert min(errors, key=lambda name: errors[name]) == CLEANING
 
 
+@pytest.mark.long
 def test_pages_get_a_network_each(automatic, both, clean):
     coarse = details.as_jpeg(clean, 40)
     result = automatic(image.Picture((clean, coarse, clean)), scale=1.5)
