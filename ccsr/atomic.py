@@ -35,7 +35,7 @@ def replacing(path: Path) -> Iterator[Path]:
             yield temporary
             with temporary.open("rb+") as stream:
                 os.fsync(stream.fileno())
-            with suppress(FileNotFoundError):
+            with suppress(OSError):  # there is none, or the file system knows no rights
                 temporary.chmod(stat.S_IMODE(target.stat().st_mode))
             temporary.replace(target)
     except OSError as error:

@@ -22,9 +22,9 @@ def left(path: Path) -> tuple[str, ...]:
     capabilities, more = _header(path)
     several = capabilities & (_CUBE | _VOLUME) or (more and more[3] > 1)
     cut = more and more[0] in _FLOATS
-    return ("further pictures",) * bool(several) + (
-        "precision (16-bit floats read as 8 bits)",
-    ) * bool(cut)
+    names = ["further pictures"] if several else []
+    names += ["precision (16-bit floats read as 8 bits)"] if cut else []
+    return tuple(names)
 
 
 def _header(path: Path) -> tuple[int, tuple[int, ...]]:

@@ -245,14 +245,20 @@ def _of_gif(image: Image.Image, path: Path) -> Extras:
 
 
 def _of_bmp(image: Image.Image, path: Path) -> Extras:
-    """The colours of a header of version 4 or 5: a profile, or primaries and gammas."""
+    with path.open("rb") as file:
+        head = file.read(14 + 124)
+        (size,) = struct.unpack_from("<I", head, 14)
+        lost = size >= 108 and head[28] == 16 and _has_alpha(head, file, image.size)
+    return _bmp_colours(path)._replace(left=("transparency",) if lost else ())
+
+
+def _bmp_colours(path: Path) -> Extras:
+    """Those of a header of version 4 or 5: a profile, or primaries and gammas."""
     with path.open("rb") as file:
         head = file.read(14 + 124)
         (size,) = struct.unpack_from("<I", head, 14)
         if size < 108:
             return Extras()
-        if head[28] == 16 and _has_alpha(head, file, image.size):
-            return Extras(left=("transparency",))
         space = head[14 + 56 : 14 + 60]
         if space == _EMBEDDED and size >= 124:
             start, length = struct.unpack_from("<II", head, 14 + 112)

@@ -36,7 +36,10 @@ def unread(data: bytes) -> str:
     for marker, start in _segments(data):
         if marker & 0xF0 != 0xC0 or marker in _TABLES:
             continue
-        bits, height, channels = data[start + 2], data[start + 3 : start + 5], data[start + 7]
+        head = data[start : start + 8]
+        if len(head) < 8:
+            break
+        bits, height, channels = head[2], head[3:5], head[7]
         if marker in _LOSSLESS:
             what = "without losses"
         elif marker in _PARTS:

@@ -159,7 +159,7 @@ def unmultiplied(values: Levels) -> Levels:
     return np.concatenate((colour.astype(values.dtype), alpha), axis=-1)
 
 
-@lru_cache(maxsize=32)  # files of a folder share theirs
+@lru_cache(maxsize=8)  # files of a folder share theirs
 def is_sound(profile: bytes, mode: str) -> bool:
     """Whether colours of 8-bit pixels of a mode can be told by a profile."""
     try:

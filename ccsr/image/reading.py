@@ -29,15 +29,7 @@ from ccsr.image.demand import Demand
 from ccsr.image.exr import ExrFile
 from ccsr.image.extras import Extras
 from ccsr.image.limits import check_frames, check_pixels
-from ccsr.image.modes import (
-    Levels,
-    highest,
-    levels,
-    same_kind,
-    spread,
-    turned,
-    with_channels,
-)
+from ccsr.image.modes import Levels, highest, levels, same_kind, spread, turned, with_channels
 from ccsr.image.opening import open_file, sentences
 from ccsr.image.pfm import PfmFile
 from ccsr.image.picture import Picture, Size
@@ -100,6 +92,8 @@ def read(path: str | Path) -> Picture:
     with sentences(path), open_file(path) as image:
         numbers, needed = _numbers(image, path)
         needed.check((image.height, image.width), len(numbers))
+        if image.format == "JPEG":
+            jpeg.check(path)
         unread.find(image, path)
         if isinstance(image, tiff.TiffFile):
             return _pages(image, path, numbers)
@@ -120,8 +114,6 @@ def _numbers(image: Image.Image, path: Path) -> tuple[list[int], Demand]:
     check_pixels(pixels)  # first: their number may take a look at the whole file
     if isinstance(image, tiff.TiffFile):
         return _page_numbers(image, path)
-    if image.format == "JPEG":
-        jpeg.check(path)
     if image.format not in _ANIMATED:
         # of PSD, whose layers are frames to Pillow, the whole picture is 1
         return [image.tell()], demand.of(image)

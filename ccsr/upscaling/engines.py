@@ -33,7 +33,7 @@ def choose_engine(engine: str, model: str | Path) -> Engine:
     if engine != "auto":
         chosen: Engine = "torch" if engine == "torch" else "onnx"
         if not _installed(chosen):
-            package = next(each for each in _PACKAGES[chosen] if not _is_there(each))
+            package = next(each for each in _PACKAGES[chosen] if not is_there(each))
             how = remedy() if chosen == "torch" else f"pip install {package}"
             raise ValueError(
                 f"the engine {chosen} needs the package {package}, which is not installed: "
@@ -60,10 +60,11 @@ def _only_exported(model: str | Path) -> bool:
 
 
 def _installed(engine: Engine) -> bool:
-    return all(map(_is_there, _PACKAGES[engine]))
+    return all(map(is_there, _PACKAGES[engine]))
 
 
-def _is_there(package: str) -> bool:
+def is_there(package: str) -> bool:
+    """Whether a package is installed."""
     try:
         return find_spec(package) is not None
     except (ImportError, ValueError):  # of hooks that keep it out, as in frozen programs

@@ -5,7 +5,6 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
@@ -17,7 +16,7 @@ from ccsr.distribution import remedy
 from ccsr.grid import Axis, ProjectedGrid, Size
 from ccsr.image.floats import Floats
 from ccsr.resample import resize
-from ccsr.upscaling.engines import ONNX
+from ccsr.upscaling.engines import ONNX, is_there
 from ccsr.upscaling.enlargement import Enlargement
 from ccsr.upscaling.flips import SYMMETRIES, Symmetry
 from ccsr.upscaling.pixels import Source
@@ -285,8 +284,8 @@ class _Side(NamedTuple):
 
 def _by_torch() -> str:
     """What to do where this engine cannot."""
-    missing = find_spec("torch") is None
-    return "use the engine torch" + (f" (run {remedy()})" if missing else "")
+    how = "" if is_there("torch") else f" (run {remedy()})"
+    return f"use the engine torch{how}"
 
 
 def _threads() -> int:
