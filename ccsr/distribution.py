@@ -12,7 +12,7 @@ def remedy(extra: str = "") -> str:
     The small distribution has few extras, and the other one must take its place for the rest: both
     in one environment share their files.
     """
-    if not _is_small():
+    if _has("ccsr") or not _has(_SMALL):  # a checkout has none of the two
         return f"pip install 'ccsr[{extra}]'" if extra else "pip install torch safetensors"
     if extra in _SMALL_EXTRAS:
         return f"pip install '{_SMALL}[{extra}]'"
@@ -20,13 +20,10 @@ def remedy(extra: str = "") -> str:
     return f"pip uninstall {_SMALL}, then pip install {whole}"
 
 
-def _is_small() -> bool:
-    """Whether only the distribution without torch is installed."""
-    found = []
-    for name in ("ccsr", _SMALL):
-        try:
-            found.append(metadata.version(name))
-        except metadata.PackageNotFoundError:
-            found.append("")
-    whole, small = found
-    return bool(small) and not whole
+def _has(name: str) -> bool:
+    """Whether a distribution is installed."""
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
