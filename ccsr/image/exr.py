@@ -20,7 +20,6 @@ from ccsr.image.limits import check_pixels
 from ccsr.image.modes import Levels, covered, floats, unmultiplied
 
 START = b"\x76\x2f\x31\x01"
-NEEDED = f"OpenEXR pictures need the package OpenEXR, which is not installed: run {remedy('exr')}"
 _COLOUR, _GREY = ("R", "G", "B"), ("Y",)
 _NAMED = 6  # channels in a message
 
@@ -113,7 +112,7 @@ def open_file(path: Path) -> ExrFile:
         ValueError: if it is damaged, or holds what is not read here.
     """
     if not installed():
-        raise OSError(NEEDED)
+        raise OSError(needed())
     try:
         return ExrFile(path)
     except SyntaxError as error:
@@ -125,6 +124,12 @@ def open_file(path: Path) -> ExrFile:
 def installed() -> bool:
     """Whether the library is there."""
     return find_spec("OpenEXR") is not None
+
+
+def needed() -> str:
+    """What to do where it is not."""
+    how = remedy("exr")
+    return f"OpenEXR pictures need the package OpenEXR, which is not installed: run {how}"
 
 
 def write(path: Path, values: Levels) -> None:
@@ -144,7 +149,7 @@ def write(path: Path, values: Levels) -> None:
 
 def _module() -> ModuleType:
     if not installed():
-        raise ValueError(NEEDED)
+        raise ValueError(needed())
     import OpenEXR
 
     found: ModuleType = OpenEXR

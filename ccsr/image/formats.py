@@ -206,7 +206,7 @@ def check_output(path: str | Named, output: Output = DEFAULT) -> Format:
         )
     known = FORMATS[name]
     if known.pillow == "EXR" and not exr.installed():
-        raise ValueError(f"cannot write {path}: {exr.NEEDED}")
+        raise ValueError(f"cannot write {path}: {exr.needed()}")
     if output.lossless and known.lossless is None:
         raise ValueError(
             f"cannot write {path}: {known.pillow} always loses something: use .png, .webp or "
