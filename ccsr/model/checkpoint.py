@@ -84,7 +84,17 @@ def save(
     path = Path(path)
     with replacing(path) as temporary:
         # safetensors' own writer makes files that only their owner may read
-        temporary.write_bytes(serialize(weights, metadata))
+        temporary.write_bytes(_ordered(serialize(weights, metadata)))
+
+
+def _ordered(data: bytes) -> bytes:
+    """The same file with its facts in order, so that equal networks are equal bytes."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + data[end:]
 
 
 def load(path: str | Path, trust: Collection[str] = ()) -> tuple[Network, dict[str, Any]]:

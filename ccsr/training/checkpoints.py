@@ -51,6 +51,7 @@ class Checkpoints(Checkpoint):
         self.minutes = number("callbacks.checkpoints.minutes", minutes)
         self.best = -math.inf
         self._validation: ValidationSet | None = None
+        self._folder: Path | None = None
         self._saved_at = time.monotonic()
         self._asked: int | None = None
         self._stops = self._ends = False
@@ -58,6 +59,7 @@ class Checkpoints(Checkpoint):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Remember what the best is measured on."""
         self._validation = cast(PhotoData, cast(Any, trainer).datamodule).validation
+        self._folder = Path(trainer.default_root_dir)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take over Ctrl-C and SIGTERM; Lightning gives them back."""
@@ -158,7 +160,11 @@ class Checkpoints(Checkpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the best gain, unless it is one on other images, scales or crops."""
         if self._validation is None or self._validation.is_of(state_dict.get("validation", {})):
-            self.best = state_dict["best"]
+            kept = self._folder is None or (self._folder / BEST).exists()
+            gone = state_dict["best"] > -math.inf and not kept
+            if gone:
+                log.info("%s is not there any more: the best is looked for anew", BEST)
+            self.best = -math.inf if gone else state_dict["best"]
         else:
             log.info("validation is another than before: the best is looked for anew")
 

@@ -10,6 +10,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from ccsr.bundled import resource_dir
 from ccsr.model import Network
@@ -53,13 +55,21 @@ def resumed(folder: Path, arguments: Sequence[str]) -> DictConfig:
     """
     path = folder / "config.yaml"
     if not path.is_file():
+        begun = (folder / "train.log").is_file()
+        hint = ": it ended before its first step, give its own command again" if begun else ""
         raise FileNotFoundError(
-            f"resume expects a run's folder with a config.yaml in it, got {str(folder)!r}"
+            f"resume expects a run's folder with a config.yaml in it, got {str(folder)!r}{hint}"
         )
-    text = path.read_text(encoding="utf-8")
-    for old, new in _MOVED.items():
-        text = text.replace(f"_target_: {old}", f"_target_: {new}")
-    cfg = OmegaConf.create(text)
+    try:
+        text = path.read_text(encoding="utf-8")
+        for old, new in _MOVED.items():
+            text = text.replace(f"_target_: {old}", f"_target_: {new}")
+        cfg = OmegaConf.create(text)
+    except (ValueError, YAMLError, OmegaConfBaseException) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{path} is damaged, it is no YAML any more ({reason})") from error
+    if not isinstance(cfg, DictConfig) or "model" not in cfg:
+        raise ValueError(f"{path} is damaged, or no configuration of a run: it has no model")
     OmegaConf.update(cfg, "trust", [], force_add=True)  # the folder's own word is no reason
     known = keys(cfg)
     _check_targets(cfg, path, arguments)
@@ -72,7 +82,7 @@ def resumed(folder: Path, arguments: Sequence[str]) -> DictConfig:
         check_trusted({key: named[key] for key in ("model", "module")}, named["trust"])
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    return cfg if isinstance(cfg, DictConfig) else DictConfig({})
+    return cfg
 
 
 def _change(cfg: DictConfig | ListConfig, argument: str, known: Collection[str]) -> None:

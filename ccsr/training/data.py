@@ -27,6 +27,7 @@ Place = Literal["auto", "memory", "device"]
 log = logging.getLogger(__name__)
 _NAMED = 20  # in one message
 MOST_WORKERS = 8  # more than these no network of ours can use
+_MOST_ASKED = 256  # that may be given
 
 
 class PhotoData(LightningDataModule):
@@ -97,7 +98,7 @@ class PhotoData(LightningDataModule):
                 number(f"data.{name}", value)
         whole("data.seed", seed, least=0)
         if workers is not None:
-            whole("data.workers", workers, least=0)
+            whole("data.workers", workers, least=0, most=_MOST_ASKED)
         self.place, self.device_mb, self.workers = place, device_mb, workers
         drawn = Scales(**{"seed": seed, **scales})
         if set(drawn.pairs()) == {(1.0, 1.0)} and not degradation:
@@ -153,7 +154,7 @@ class PhotoData(LightningDataModule):
     def setup(self, stage: str) -> None:
         """Note it where the trainer looks at a part of the validation only."""
         limit = getattr(self.trainer, "limit_val_batches", 1.0)
-        if limit != 1.0:
+        if not isinstance(limit, float) or limit != 1:  # 1 is one image, 1.0 all
             self.validation.settings["limit"] = limit
 
     def train_dataloader(self) -> Timed:
@@ -262,7 +263,7 @@ def _validation(root: Roots, val: Mapping[str, Any]) -> ValidationSet:
             "data.val.sets says where the images lie, and so do data.val.root and "
             "data.val.subfolder: leave these null"
         )
-    return ValidationSet({k: find_images(v) for k, v in sets.items()}, **options)
+    return ValidationSet({str(k): find_images(v) for k, v in sets.items()}, **options)
 
 
 def _check_given(scales: Scales, reduction: str, changes: Mapping[str, object]) -> None:

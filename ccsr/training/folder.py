@@ -37,10 +37,15 @@ def past_of(last: Path) -> Past:
         return Past()
     try:
         saved = torch.load(last, map_location="cpu", weights_only=True, mmap=True)
-        return Past(int(saved["global_step"]), _batches(saved))
+        past = Past(int(saved["global_step"]), _batches(saved))
+        if past.step < 0 or not (saved["optimizer_states"] and saved["state_dict"]):
+            raise ValueError("it lacks what a training goes on from")
+        return past
     except PermissionError:
         raise
-    except (RuntimeError, UnpicklingError, LookupError, EOFError, OSError, TypeError) as error:
+    except (
+        RuntimeError, UnpicklingError, LookupError, EOFError, OSError, TypeError, ValueError,
+    ) as error:  # fmt: skip
         raise ValueError(
             f"{last} is damaged and cannot be resumed from: remove it to begin again, or start a "
             f"new run from {last.parent / BEST} with init=... ({error})"

@@ -111,6 +111,13 @@ def build_loggers(config: Mapping[str, Any] | None, folder: Path, resume_step: i
                 "its folder (hydra.run.dir=FOLDER)"
             )
         target = str(config.get("_target_"))
+        for key in ("name", "version", "sub_dir"):
+            place = str(config.get(key) or "")
+            if not target.endswith("WandbLogger") and (Path(place).name != place or place == ".."):
+                raise ValueError(
+                    f"logger.{key}={place} cannot be: it names a folder in the run's own, without "
+                    "separators"
+                )
         own: dict[str, Any] = {}
         if target.endswith("WandbLogger"):
             _prepare_wandb(folder, offline=bool(config.get("offline")))

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from itertools import permutations
 from typing import Literal
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from ccsr.grid import Pair, as_pair
 from ccsr.training.settings import choice, number, numbers, whole
 
+_MOST = 1000  # scales; of their pairs there are a million
 Per = Literal["batch", "sample"]
 
 
@@ -55,10 +55,12 @@ class Scales:
         self.continuous = self.rounds and values is None
         if values is not None:
             listed = numbers("data.scales.values", values, "(-inf, inf)")
+            _check_count(len(listed))
         elif denominator is None:
             listed = [min, max] if min <= max else []
         else:
             first, last = math.ceil(min * denominator - 1e-9), math.floor(max * denominator + 1e-9)
+            _check_count(last - first + 1)
             listed = [n / denominator for n in range(first, last + 1)]
         self.single = [(float(s), float(s)) for s in listed]
         if not self.single or any(not 0 < s < math.inf for s, _ in self.single):
@@ -82,8 +84,10 @@ class Scales:
             lowest, highest = self.range
             drawn = rng.uniform(lowest, highest, (count if lowest < highest else 0, 2))
             return [(vertical, horizontal) for vertical, horizontal in drawn.tolist()]
-        different = list(permutations(dict(self.single), 2))
-        return [different[k] for k in rng.permutation(len(different))[:count]]
+        scales = list(dict(self.single))
+        others = len(scales) - 1
+        chosen = (divmod(k, others) for k in rng.permutation(len(scales) * others)[:count].tolist())
+        return [(scales[i], scales[j + (j >= i)]) for i, j in chosen]
 
     def pairs(self) -> list[Pair]:
         """Every pair that can be drawn; of a continuous range its ends."""
@@ -99,6 +103,14 @@ class Scales:
         return chosen[int(rng.integers(len(chosen)))]
 
 
+def _check_count(count: int) -> None:
+    if count > _MOST:
+        raise ValueError(
+            f"data.scales makes {count} scales, at most {_MOST} are drawn from: give a smaller "
+            "denominator or range, or denominator=null for a continuous one"
+        )
+
+
 def _listed(pairs: Sequence[Sequence[float]]) -> list[Pair]:
     """The pairs of the configuration, checked."""
     try:
@@ -108,4 +120,9 @@ def _listed(pairs: Sequence[Sequence[float]]) -> list[Pair]:
             "data.scales.pairs must be a number of pairs, or a list of pairs (vertical, "
             f"horizontal) such as [[1.5,4],[2,3]], got {pairs!r}"
         ) from error
+    if any(vertical == horizontal for vertical, horizontal in found):
+        raise ValueError(
+            "data.scales.pairs must list pairs of two different scales, which data.scales.values "
+            f"and the range do not give, got {pairs!r}"
+        )
     return found

@@ -1,6 +1,5 @@
 """What a run begins with: maybe another's weights, and a network that can surely be kept."""
 
-import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -44,7 +43,7 @@ def check_kept(
     Raises:
         ValueError: if it cannot.
     """
-    path = folder / f".check-{os.getpid()}{checkpoint.SUFFIX}"
+    path = folder / f".check{checkpoint.SUFFIX}"  # one name, which another start removes
     try:
         checkpoint.save(path, network, facts)
         checkpoint.load(path, trust)

@@ -147,13 +147,14 @@ class App:
         return Response(status_code=204)
 
     async def _frame(self, request: Request) -> Response:
-        frame = requests.whole((await _json(request)).get("frame"), "frame", 1)
+        fields = await _json(request, "frame")
+        frame = requests.whole(fields.get("frame"), "frame", 1)
         entry = await run_in_threadpool(self.shelf.frame, request.path_params["number"], frame)
         return JSONResponse(entry.json)
 
     async def _size(self, request: Request) -> Response:
         """What a person types for a size: factors and pixels, or what is wrong with it."""
-        fields = await _json(request)
+        fields = await _json(request, "picture", "text")
         entry = self.shelf.find(fields.get("picture"))
         wanted = {"text": str(fields.get("text"))}
         try:
@@ -167,7 +168,7 @@ class App:
         return JSONResponse(place | {"target": wanted})
 
     async def _view(self, request: Request) -> Response:
-        fields = await _json(request)
+        fields = await _json(request, *requests.VIEW)
         view = requests.view(fields)
         self.views.check(view)
         loop, queue = asyncio.get_running_loop(), asyncio.Queue[Any]()
@@ -180,7 +181,7 @@ class App:
         return StreamingResponse(_sent(queue, drop), media_type="application/octet-stream")
 
     async def _enlarge(self, request: Request) -> Response:
-        fields = await _json(request)
+        fields = await _json(request, "pictures", "frame", "output", "target", "model")
         numbers = fields.get("pictures")
         if not isinstance(numbers, list) or not numbers:
             raise ValueError("there is no picture to enlarge: choose some first")
@@ -225,7 +226,7 @@ class App:
         return self.enlargements[number]
 
     async def _ticket(self, request: Request) -> Response:
-        fields = await _json(request)
+        fields = await _json(request, "enlargement", "item")
         enlargement = self._enlargement(fields.get("enlargement"))
         answer = partial(downloads.results, enlargement)
         if "item" in fields:
@@ -265,16 +266,18 @@ async def _sent(queue: "asyncio.Queue[Any]", drop: Callable[[], None]) -> AsyncI
         drop()
 
 
-async def _json(request: Request) -> dict[str, Any]:
+async def _json(request: Request, *names: str) -> dict[str, Any]:
+    """The fields of a request, of these names only."""
     body = b""
     async for chunk in request.stream():
         body += chunk
         if len(body) > LARGEST_REQUEST:
             raise LimitError(f"a request has at most {LARGEST_REQUEST} bytes")
-    fields = json.loads(body)
-    if not isinstance(fields, dict):
-        raise ValueError(f"expected an object of JSON, got {type(fields).__name__}")
-    return fields
+    try:
+        fields = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise ValueError("expected an object of JSON, got something that is none") from error
+    return requests.known(fields, "this request", *names)
 
 
 def _sentence(error: Exception) -> str:

@@ -53,8 +53,10 @@ class Entry:
         sent: its bytes, if a browser sent it.
         stamp: of the file as it was looked at, see `stamp`.
         of: the number of the picture that it is a frame or page of; 0 for a whole picture.
+        original: the file of that one, whose `stamp` it is then.
         frame: which of them, from 1.
         coding: how the file that the frame is of was compressed with losses, if it says so.
+        notes, dropped: what reading that file has changed, or left out.
         error: why it cannot be used; a sentence without paths of this machine.
     """
 
@@ -66,8 +68,11 @@ class Entry:
     sent: int = 0
     stamp: tuple[int, int] | None = None
     of: int = 0
+    original: Path | None = None
     frame: int = 0
     coding: Coding | None = None
+    notes: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
     error: str = ""
 
     @property
@@ -103,7 +108,7 @@ def check_unchanged(entry: Entry) -> None:
     Raises:
         ValueError: if it was.
     """
-    if stamp(entry.path) not in (entry.stamp, None):
+    if stamp(entry.original or entry.path) not in (entry.stamp, None):
         raise ValueError(
             f"{entry.name} has changed since it was opened: remove it from the list and add it "
             "again"
@@ -124,7 +129,12 @@ def decoded(entry: Entry) -> image.Picture:
     except (OSError, NoRoomError) as error:
         kind = NoRoomError if isinstance(error, NoRoomError) else OSError
         raise kind(told(error, {entry.path: entry.name})) from error
-    return replace(picture, coding=entry.coding or picture.coding)
+    return replace(
+        picture,
+        coding=entry.coding or picture.coding,
+        notes=(*entry.notes, *picture.notes),
+        dropped=tuple(dict.fromkeys((*entry.dropped, *picture.dropped))),
+    )
 
 
 def told(error: Exception | str, names: Mapping[Path, str]) -> str:

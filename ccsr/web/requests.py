@@ -31,6 +31,9 @@ _BOXES: Mapping[str, Callable[[int, int], Target]] = {
     "cover": lambda w, h: Target(rule=sizes.cover((h, w))),
     "at least": lambda w, h: Target(rule=sizes.at_least((h, w))),
 }
+VIEW = (
+    "picture", "target", "left", "top", "width", "height", "methods", "divider", "tab",
+)  # fmt: skip
 _TELL = (
     "Type a factor such as 2.37, pixels such as 1920x1080, a side such as 3000 or shortest 800, "
     "fit, cover or at least 1920x1080, 12 mp, or paper such as 30x20cm@300"
@@ -96,7 +99,7 @@ def wish(given: Any) -> Wish:
     Raises:
         ValueError: as `target`.
     """
-    fields = _mapping(given, "a target")
+    fields = known(given, "a target", "scale", "text")
     if set(fields) == {"scale"}:
         factors = fields["scale"]
         if isinstance(factors, list) and len(factors) == 2 and all(map(_is_factor, factors)):
@@ -116,7 +119,7 @@ def view(given: Any) -> Window:
     Raises:
         ValueError: for anything else.
     """
-    fields = _mapping(given, "a view")
+    fields = known(given, "a view", *VIEW)
     left, top = (whole(fields.get(name), name) for name in ("left", "top"))
     width, height = (whole(fields.get(name), name, 1) for name in ("width", "height"))
     methods = fields.get("methods")
@@ -140,7 +143,7 @@ def output(given: Any) -> image.Output:
     Raises:
         ValueError: for an unknown format or policy, a quality out of range, or another type.
     """
-    fields = _mapping(given, "an output")
+    fields = known(given, "an output", "format", "quality", "lossless", "background", "metadata")
     quality, background = fields.get("quality"), fields.get("background")
     lossless = fields.get("lossless", False)
     if not isinstance(lossless, bool):
@@ -167,14 +170,21 @@ def whole(value: Any, name: str, least: int = 0, most: int = LARGEST_SIDE) -> in
     return value
 
 
-def _mapping(given: Any, what: str) -> Mapping[str, Any]:
+def known(given: Any, what: str, *names: str) -> dict[str, Any]:
+    """Something with fields of these names only; each may be missing.
+
+    Raises:
+        ValueError: for anything else.
+    """
     if not isinstance(given, dict):
-        raise ValueError(f"expected {what}, got {given!r}")
+        raise ValueError(f"expected {what}, an object of JSON, got {type(given).__name__}")
+    if unknown := [name for name in given if name not in names]:
+        raise ValueError(f"{what} has the fields {', '.join(names)}, got {', '.join(unknown)} too")
     return given
 
 
 def _is_factor(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value) and 0 < value <= LARGEST_FACTOR
+    return type(value) in (int, float) and 0 < value <= LARGEST_FACTOR  # no NaN is
 
 
 def _colour(values: list[Any]) -> tuple[int, int, int]:

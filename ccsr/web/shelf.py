@@ -68,7 +68,13 @@ class Shelf:
         for path in given:
             if not path.exists():
                 raise FileNotFoundError(f"no picture or folder at {path}: check the path")
-            for each in _pictures_in(path) if path.is_dir() else [path]:
+            found = _pictures_in(path) if path.is_dir() else [path]
+            if len(found) > self.limits.pictures:
+                raise ValueError(
+                    f"{path} holds {len(found)} pictures, and the page takes at most "
+                    f"{self.limits.pictures}: name some of them, or a folder with fewer"
+                )
+            for each in found:
                 if each not in (entry.path for entry in self._entries.values()):
                     self.put(replace(self.reserve(0, each.name), path=each))
 
@@ -119,6 +125,8 @@ class Shelf:
     def remove(self, number: int) -> None:
         """Forget a picture; the file goes too if a browser sent it."""
         with self._lock:
+            if number not in self._entries:  # as 0, which whole pictures are of
+                return
             gone = [entry for entry in self._entries.values() if number in (entry.number, entry.of)]
             for entry in gone:
                 del self._entries[entry.number]
@@ -191,8 +199,8 @@ class Shelf:
             raise OSError(told(error, {path: name})) from error
         size = values.shape[0], values.shape[1]
         entry = Entry(
-            number, path, name, size, 1, stamp=stamp(path), of=whole.number, frame=which,
-            coding=picture.coding,
+            number, path, name, size, 1, stamp=whole.stamp, of=whole.number, original=whole.path,
+            frame=which, coding=picture.coding, notes=picture.notes, dropped=picture.dropped,
         )  # fmt: skip
         with self._lock:
             try:

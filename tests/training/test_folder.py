@@ -1,9 +1,10 @@
 """A run touches nothing of others in its folder, and knows what is its own."""
 
 import pytest
+import torch
 
 from ccsr.training.config import is_of
-from ccsr.training.folder import held
+from ccsr.training.folder import held, past_of
 from ccsr.training.train import train
 
 
@@ -47,3 +48,15 @@ def test_a_run_that_was_started_again_by_its_launcher_is_known(finished, configu
     assert is_of(finished[0], configure("trainer.accumulate_grad_batches=2"))  # by fewer processes
     assert not is_of(finished[0], configure("seed=7"))
     assert not is_of(tmp_path, configure())
+
+
+@pytest.mark.parametrize(
+    "change", [{"global_step": -3}, {"global_step": "x"}, {"optimizer_states": []}]
+)
+def test_a_checkpoint_that_lacks_what_goes_on_is_damaged(tmp_path, change):
+    saved = {"global_step": 5, "optimizer_states": [1], "state_dict": {"a": 1}}
+    torch.save(saved, tmp_path / "last.ckpt")
+    assert past_of(tmp_path / "last.ckpt").step == 5
+    torch.save(saved | change, tmp_path / "last.ckpt")
+    with pytest.raises(ValueError, match=r"last\.ckpt is damaged and cannot be resumed from"):
+        past_of(tmp_path / "last.ckpt")

@@ -31,6 +31,11 @@ def test_a_logger_writes_into_the_folder_of_the_run(tmp_path):
     assert Path(build_loggers(target, tmp_path, 0)[1].save_dir) == tmp_path
     with pytest.raises(ValueError, match=r"logger\.save_dir=there cannot be: all that a run"):
         build_loggers({**target, "save_dir": "there"}, tmp_path, 0)
+    for key, place in (("name", "/there"), ("name", ".."), ("version", "x/../../y")):
+        with pytest.raises(
+            ValueError, match=rf"logger\.{key}={place} cannot be: it names a folder"
+        ):
+            build_loggers({**target, key: place}, tmp_path, 0)
 
 
 def test_a_resumed_run_hides_what_tensorboard_has_beyond_it(tmp_path):

@@ -88,3 +88,21 @@ def test_a_resumed_run_refuses_what_it_would_not_look_at(run):
     with pytest.raises(ValueError, match=r"module\.decay=0\.1 has no meaning"):
         resumed(run, ["module.decay=0.1"])
     assert resumed(run, ["module.decay=0.1", "module.schedule=trapezoid"]).module.decay == 0.1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"hello", b"[1, 2]", b"a: [", b"seed: 1\n    name: x\n", b"\xff\xfe", b"data: {root: a}"],
+)
+def test_a_damaged_configuration_is_named(run, content):
+    (run / "config.yaml").write_bytes(content)
+    with pytest.raises(ValueError, match=r"config\.yaml is damaged"):
+        resumed(run, [])
+
+
+def test_a_run_that_never_began_is_told(tmp_path):
+    (tmp_path / "train.log").touch()
+    with pytest.raises(
+        FileNotFoundError, match="ended before its first step, give its own command"
+    ):
+        resumed(tmp_path, [])

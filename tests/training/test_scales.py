@@ -1,5 +1,7 @@
 """Which scales are drawn."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 
@@ -72,3 +74,25 @@ def test_scales_listed_twice_make_no_pairs_of_equals_nor_pairs_twice():
 def test_scales_refuse(options, message):
     with pytest.raises(ValueError, match=message):
         Scales(**options)
+
+
+def test_mixed_pairs_are_a_draw_from_all_pairs_of_different_scales():
+    """Which are not listed: of 1000 scales there are a million."""
+    drawn = Scales(min=1, max=2, denominator=4, pairs=7, seed=3).mixed
+    every = list(permutations([n / 4 for n in range(4, 9)], 2))
+    assert drawn == [every[k] for k in np.random.default_rng(3).permutation(len(every))[:7]]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"denominator": 10**9}, {"max": 1e6}, {"values": [1 + n / 5000 for n in range(2000)]}],
+)
+def test_more_scales_than_can_be_drawn_from_are_refused(options):
+    with pytest.raises(ValueError, match=r"data\.scales makes \d+ scales, at most 1000 are drawn"):
+        Scales(**options)
+
+
+@pytest.mark.parametrize("pairs", [[[2, 2]], [[1.5, 4], [1, 1]]])
+def test_listed_pairs_are_of_two_scales(pairs):
+    with pytest.raises(ValueError, match=r"data\.scales\.pairs must list pairs of two different"):
+        Scales(pairs=pairs)

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -17,7 +18,7 @@ import pytest
 from PIL import Image
 
 from ccsr import image
-from ccsr.web.entry import Limits, plain_name
+from ccsr.web.entry import Limits, decoded, plain_name
 from ccsr.web.shelf import Shelf
 from picture_parts import chunk
 
@@ -332,3 +333,46 @@ def test_frames_of_large_pictures_are_not_kept_at_hand(client, served, booklet, 
     served.app.shelf._several = None
     assert frame_of(client, 1, 2).json()["frame"] == 2
     assert served.app.shelf._several is None
+
+
+def test_a_number_that_no_picture_has_removes_none(client, served, booklet, cat):
+    served.app.shelf.take([booklet, cat])
+    for number in (0, 9):
+        assert client.delete(f"/api/pictures/{number}").status_code == 204
+    assert len(client.get("/api/state").json()["pictures"]) == 2
+
+
+def test_a_page_whose_file_has_changed_is_refused(client, served, booklet):
+    served.app.shelf.take([booklet])
+    number = frame_of(client, 1, 2).json()["id"]
+    served.app.shelf.opened(number)
+    booklet.write_bytes(booklet.read_bytes() + b"more")
+    with pytest.raises(ValueError, match=r"booklet-2\.tif has changed since it was opened"):
+        served.app.shelf.opened(number)
+
+
+def test_a_page_tells_what_reading_its_file_has_cost(client, served, tmp_path):
+    frames = [Image.new("CMYK", (6, 4), (0, 100 * i, 0, 0)) for i in range(2)]
+    frames[0].save(tmp_path / "inks.tif", save_all=True, append_images=frames[1:])
+    whole = Image.new("L", (6, 4))
+    whole.save(tmp_path / "dance.gif", save_all=True, append_images=[Image.new("L", (6, 4), 200)],
+               comment=b"hi")  # fmt: skip
+    served.app.shelf.take([tmp_path / "inks.tif", tmp_path / "dance.gif"])
+    inks, dance = (served.app.shelf.frame(number, 2) for number in (1, 2))
+    assert decoded(inks).notes == ("CMYK converted to RGB",)
+    assert decoded(dance).dropped == ("comment",)
+
+
+def test_a_request_that_is_no_json_is_refused(client, served):
+    for content in (b"", b"{", b"\xff", b"[" * 100_000, b"[1]", b"3"):
+        answer = client.post("/api/size", content=content)
+        assert answer.status_code == 400
+        assert "an object of JSON, got" in answer.json()["error"]
+
+
+def test_a_folder_with_more_than_the_page_takes_is_named(served, tmp_path):
+    for number in range(3):
+        Image.new("L", (2, 2)).save(tmp_path / f"{number}.png")
+    served.app.shelf.limits = replace(served.app.shelf.limits, pictures=2)
+    with pytest.raises(ValueError, match="holds 3 pictures, and the page takes at most 2"):
+        served.app.shelf.take([tmp_path])

@@ -32,6 +32,7 @@ def test_a_view_is_read():
         ({"methods": "ab"}, "methods must be two names"),
         ({"picture": "/etc/passwd"}, "picture must be a whole number"),
         ({"divider": "middle"}, "divider must be a whole number"),
+        ({"scale": 5}, "a view has the fields picture, target, .*, got scale too"),
     ],
 )
 def test_a_view_that_makes_no_sense_is_refused(fields, sentence):
@@ -102,7 +103,7 @@ def test_a_target_is_read(given, expected):
         ({"text": 3}, "a target is a scale or a text"),
         ({"text": "2", "scale": [1, 1]}, "a target is a scale or a text"),
         ({}, "a target is a scale or a text"),
-        (2, "expected a target, got 2"),
+        (2, "expected a target, an object of JSON, got int"),
     ],
 )
 def test_a_target_that_makes_no_sense_is_refused(given, sentence):
@@ -134,9 +135,20 @@ def test_an_output_is_read():
         ({"format": "jpg", "background": [1, 2, 256]}, "background must be a whole number"),
         ({"format": "webp", "lossless": 1}, "lossless must be true or false, got 1"),
         ({"format": "webp", "lossless": "yes"}, "lossless must be true or false"),
-        ("png", "expected an output, got 'png'"),
+        ("png", "expected an output, an object of JSON, got str"),
     ],
 )
 def test_an_output_that_makes_no_sense_is_refused(given, sentence):
     with pytest.raises(ValueError, match=sentence):
         requests.output(given)
+
+
+def test_fields_that_nothing_reads_are_refused():
+    with pytest.raises(ValueError, match=r"an output has the fields format, .*, got losless, dpi"):
+        requests.output({"format": "jpg", "losless": True, "dpi": 300})
+
+
+@pytest.mark.parametrize("factor", [10**400, 1e300, float("inf"), float("nan"), -1, 0, True, "2"])
+def test_factors_beyond_any_result_are_refused(factor):
+    with pytest.raises(ValueError, match="scale must be two factors up to 1000"):
+        requests.target({"scale": [factor, 2]})
