@@ -18,6 +18,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -219,7 +220,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     torch.set_num_threads(1)
     paths = _pictures(args.test)
     as_asked = partial(describe, side=args.side)
-    with ProcessPoolExecutor(args.jobs) as pool:
+    fresh = get_context("spawn")  # a fork would wait for threads of OpenCV that it has not
+    with ProcessPoolExecutor(args.jobs, fresh) as pool:
         described = [*pool.map(as_asked, paths, chunksize=8)]
         described += pool.map(partial(as_asked, mirrored=True), paths, chunksize=8)
         gallery = Gallery(described)
