@@ -84,7 +84,9 @@ def test_a_meter_counts_between_two_readings(monkeypatch):
     assert speed.macs_per_second == pytest.approx(macs)
     assert speed.of_peak == pytest.approx(macs / 1e9)
     now = 7.0
-    assert meter.read(4, waited=0.75) == (2.0, 0.0, 0.0, speed.memory_mb, 0.0, 0.0)
+    later = meter.read(4, waited=0.75)
+    assert later.memory_mb >= speed.memory_mb  # the most so far, which anything may raise
+    assert later._replace(memory_mb=0) == (2.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 def test_the_peak_is_one():
