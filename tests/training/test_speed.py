@@ -85,7 +85,7 @@ def test_a_meter_counts_between_two_readings(monkeypatch):
     assert speed.of_peak == pytest.approx(macs / 1e9)
     now = 7.0
     later = meter.read(4, waited=0.75)
-    assert later.memory_mb >= speed.memory_mb  # the most so far, which anything may raise
+    assert later.memory_mb > 0  # of the whole process, where other threads come and go
     assert later._replace(memory_mb=0) == (2.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
