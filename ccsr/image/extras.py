@@ -9,12 +9,11 @@ import struct
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
 from PIL import ExifTags, Image
 
-from ccsr.image import boxes, dds, gif, jpeg, png, profiles
+from ccsr.image import bmp, boxes, dds, gif, jpeg, png, profiles
 from ccsr.image.profiles import Colours
 from ccsr.image.tiff_directories import are_reduced
 
@@ -41,7 +40,6 @@ _SEGMENTS = (  # of JPEG, that are read, told otherwise, or say nothing about an
 )  # fmt: skip
 _RESOLUTION = 1005  # of Photoshop
 _BLOCKS_TOLD = {_IPTC, _RESOLUTION, 1061}  # of Photoshop's; the resolution and a sum of IPTC
-_EMBEDDED = b"DEBM"  # of BMP, little-endian
 
 
 class Extras(NamedTuple):
@@ -245,46 +243,9 @@ def _of_gif(image: Image.Image, path: Path) -> Extras:
 
 
 def _of_bmp(image: Image.Image, path: Path) -> Extras:
-    with path.open("rb") as file:
-        head = file.read(14 + 124)
-        (size,) = struct.unpack_from("<I", head, 14)
-        lost = size >= 108 and head[28] == 16 and _has_alpha(head, file, image.size)
-    return _bmp_colours(path)._replace(left=("transparency",) if lost else ())
-
-
-def _bmp_colours(path: Path) -> Extras:
-    """Those of a header of version 4 or 5: a profile, or primaries and gammas."""
-    with path.open("rb") as file:
-        head = file.read(14 + 124)
-        (size,) = struct.unpack_from("<I", head, 14)
-        if size < 108:
-            return Extras()
-        space = head[14 + 56 : 14 + 60]
-        if space == _EMBEDDED and size >= 124:
-            start, length = struct.unpack_from("<II", head, 14 + 112)
-            file.seek(14 + start)
-            return Extras(profile=file.read(length))
-    if space != bytes(4):
-        return Extras()
-    points = [number / (1 << 30) for number in struct.unpack_from("<9I", head, 14 + 60)]
-    gamma = struct.unpack_from("<I", head, 14 + 96)[0] / 65536
-    whole = [sum(points[i : i + 3]) for i in (0, 3, 6)]
-    if not all(whole) or not gamma:
-        return Extras()
-    # the white is that of all three together, as far as it is told at all
-    white = sum(points[0::3]) / sum(points), sum(points[1::3]) / sum(points)
-    colours = [points[3 * i + k] / whole[i] for i in range(3) for k in range(2)]
-    return Extras(profiles.of_gamma(1 / gamma, (*white, *colours)))
-
-
-def _has_alpha(head: bytes, file: BinaryIO, size: tuple[int, int]) -> bool:
-    """Whether pixels of 16 bits have a transparency, of a bit or a few, that differs."""
-    (mask,) = struct.unpack_from("<I", head, 14 + 52)
-    file.seek(struct.unpack_from("<I", head, 10)[0])
-    length = (size[0] + 1) // 2 * 4  # of a row
-    values = np.frombuffer(file.read(length * size[1]), "<u2").reshape(-1, length // 2)
-    alpha = values[:, : size[0]] & mask
-    return bool(alpha.min() != alpha.max())
+    colours, profile = bmp.colours(path)
+    lost = ("transparency",) if bmp.loses_alpha(path, image.size) else ()
+    return Extras(colours, profile, left=lost)
 
 
 def _of_dds(image: Image.Image, path: Path) -> Extras:
