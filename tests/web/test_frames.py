@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from ccsr import image
+from ccsr.web import shelf
 from ccsr.web.entry import decoded
 
 
@@ -99,7 +100,7 @@ def test_frames_of_large_pictures_are_not_kept_at_hand(client, served, booklet, 
     served.app.shelf.take([booklet])
     frame_of(client, 1, 1)
     assert served.app.shelf._several
-    monkeypatch.setattr("ccsr.web.shelf.AT_HAND", 1000)
+    monkeypatch.setattr(shelf, "AT_HAND", 1000)
     served.app.shelf._several = None
     assert frame_of(client, 1, 2).json()["frame"] == 2
     assert served.app.shelf._several is None
